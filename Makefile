@@ -1,0 +1,35 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each does all the set-up it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export LGRSEG_DATASETS ?= datasets
+
+.PHONY: demo test install lint clean
+
+demo: install
+	$(BIN)/python tools/prepare_dataset.py phantom_demo \
+		--raw $(LGRSEG_DATASETS)/raw/phantom_demo --out $(LGRSEG_DATASETS)/phantom_demo
+	$(BIN)/python tools/train_net.py --config-file configs/lgrnet/phantom.py --resume
+	@echo "Open output/demo/eval/phantom_demo_test/report.html in a browser."
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/installed
+
+# A half-finished installation is done again: the stamp is written last.
+$(VENV)/installed: setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+		"lgrseg needs Python 3.11 to 3.13, not %d.%d; name one: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) output

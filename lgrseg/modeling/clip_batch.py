@@ -1,0 +1,62 @@
+"""From clips to one tensor, and from padded maps back to the input's area."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgrseg.structures import Clip
+
+SIZE_DIVISOR = 32
+"""The coarsest stride of every backbone."""
+
+
+def stack_clips(clips: list[Clip]) -> Tensor:
+    """Clips of one batch as (B, T, 3, H, W), grey repeated to three channels.
+
+    Raises:
+        ValueError: there is no clip, or their shapes differ.
+    """
+    shapes = {tuple(clip.frames.shape) for clip in clips}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"the clips of a batch must share one shape (T, C, H, W), not {sorted(shapes)}; "
+            "give the mapper one input_size and one number of frames, or a batch of one clip"
+        )
+    frames = torch.stack([clip.frames for clip in clips])
+    return frames.expand(-1, -1, 3, -1, -1) if frames.shape[2] == 1 else frames
+
+
+class ImageNormalizer(nn.Module):
+    """Frames of 0 to 1 to zero mean and unit deviation, padded to the backbone's stride.
+
+    Padding comes before normalisation, so it looks to the model like the black outside the fan.
+    """
+
+    def __init__(self, *, mean: tuple[float, ...], std: tuple[float, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B, T, 3, H', W') with H' and W' multiples of 32."""
+        height, width = frames.shape[-2:]
+        padded = F.pad(frames, (0, -width % SIZE_DIVISOR, 0, -height % SIZE_DIVISOR))
+        return (padded - self.mean) / self.std
+
+
+def crop_to_input(maps: Tensor, size: tuple[int, int], *, stride: int = 4) -> Tensor:
+    """The part of padded stride-4 maps (..., h, w) that covers an input of `size`.
+
+    Where the input is no multiple of the stride, no part of the maps covers it exactly: the maps
+    are then brought to full resolution first.
+    """
+    height, width = size
+    if height % stride == 0 and width % stride == 0:
+        return maps[..., : height // stride, : width // stride]
+    full = F.interpolate(
+        maps.reshape(1, -1, *maps.shape[-2:]),
+        scale_factor=stride,
+        mode="bilinear",
+        align_corners=False,
+    )
+    return full[0, :, :height, :width].reshape(*maps.shape[:-2], height, width)

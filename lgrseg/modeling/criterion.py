@@ -1,0 +1,189 @@
+"""The losses of BASIC: classes, masks and dice on uncertain points, after Hungarian matching.
+
+Sources: Mask2Former (CVPR 2022), section 3.3 and Table 1; uncertain points: Kirillov et al.,
+"PointRend", CVPR 2020, section 3.1.
+
+Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip,
+R rows (one for every object on every annotated frame of the batch), P points, K classes.
+"""
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.decoder import DecoderOutput
+from lgrseg.modeling.matcher import assign, matching_cost
+from lgrseg.ops import point_sample
+from lgrseg.structures import ClipTargets
+
+
+class SetCriterion(nn.Module):
+    """Match every decoder output to the truth on its own, and sum the losses over all of them."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        class_weight: float = 2.0,
+        mask_weight: float = 5.0,
+        dice_weight: float = 5.0,
+        no_object_weight: float = 0.1,
+        num_points: int = 12_544,
+        oversample_ratio: float = 3.0,
+        importance_ratio: float = 0.75,
+    ):
+        """Weights multiply their loss and their matching cost alike.
+
+        Args:
+            num_classes: K, without "no object".
+            class_weight: of the cross-entropy over classes.
+            mask_weight: of the binary cross-entropy on points.
+            dice_weight: of the dice loss on points.
+            no_object_weight: of queries without an object in the cross-entropy.
+            num_points: points a mask and frame; never more than the input has pixels.
+            oversample_ratio: candidates drawn for every uncertain point kept.
+            importance_ratio: share of points that are the most uncertain candidates.
+        """
+        super().__init__()
+        self.num_classes = num_classes
+        self.weights = {
+            "class_weight": class_weight,
+            "mask_weight": mask_weight,
+            "dice_weight": dice_weight,
+        }
+        self.num_points = num_points
+        self.oversample_ratio = oversample_ratio
+        self.importance_ratio = importance_ratio
+        class_weights = torch.ones(num_classes + 1)
+        class_weights[-1] = no_object_weight
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def forward(
+        self, outputs: list[DecoderOutput], targets: list[ClipTargets]
+    ) -> dict[str, Tensor]:
+        """Weighted losses of a batch; their sum is what to minimise.
+
+        Mask losses are means over objects x annotated frames of the whole batch (all processes),
+        the class loss is a mean over queries weighted by class. A clip without an annotated frame
+        says nothing and changes nothing; one that is annotated and empty teaches "no object".
+
+        Returns:
+            "loss_class", "loss_mask", "loss_dice" of the last output, and the sum of each over
+            the earlier outputs as "aux_loss_class" and so on.
+        """
+        class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
+        mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
+        with torch.no_grad():
+            matches = self._match(class_logits.float(), mask_logits.float(), targets)
+        per_output = {"loss_class": self._class_loss(class_logits.float(), matches, targets)}
+        logits, masks = _matched_rows(mask_logits, matches, targets)
+        per_output |= self._mask_losses(logits.float(), masks, mask_logits)
+        losses = {name: loss[-1] for name, loss in per_output.items()}
+        if len(outputs) > 1:
+            losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
+        return losses
+
+    def _match(self, class_logits, mask_logits, targets):
+        num_outputs = len(class_logits)
+        costs = []
+        for clip, target in enumerate(targets):
+            points_per_frame = self._points_per_mask(target.masks)
+            frames = target.annotated.nonzero().flatten()
+            points = torch.rand(
+                len(frames), points_per_frame, 2, device=mask_logits.device
+            )  # A P xy, the same for every query and output
+            predicted = rearrange(mask_logits[:, clip][:, :, frames], "l q a h w -> a (l q) h w")
+            truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").float()
+            costs.append(
+                matching_cost(
+                    class_logits[:, clip],
+                    rearrange(
+                        point_sample(predicted, points), "a (l q) p -> l q (a p)", l=num_outputs
+                    ),
+                    target.labels,
+                    rearrange(point_sample(truth, points), "a n p -> n (a p)"),
+                    **self.weights,
+                )
+            )
+        return assign(costs)
+
+    def _points_per_mask(self, masks: Tensor) -> int:
+        return min(self.num_points, masks.shape[-2] * masks.shape[-1])
+
+    def _class_loss(self, class_logits, matches, targets) -> Tensor:
+        """Cross-entropy of every output, (L,)."""
+        wanted = torch.full(class_logits.shape[:3], self.num_classes)  # L B Q, filled on the CPU
+        for clip, clip_matches in enumerate(matches):
+            labels = targets[clip].labels.cpu()
+            for output, (queries, objects) in enumerate(clip_matches):
+                wanted[output, clip, torch.from_numpy(queries)] = labels[torch.from_numpy(objects)]
+        wanted = wanted.to(class_logits.device)
+        supervised = torch.stack([target.annotated.any() for target in targets])
+        weights = self.class_weights[wanted] * supervised[:, None]  # L B Q
+        entropy = F.cross_entropy(class_logits.movedim(-1, 1), wanted, reduction="none")
+        total = _mean_over_processes(weights[-1].sum())
+        loss = (weights * entropy).sum(dim=(1, 2)) / total.clamp(min=1e-6)
+        return self.weights["class_weight"] * loss
+
+    def _mask_losses(self, logits: Tensor, masks: Tensor, mask_logits: Tensor) -> dict[str, Tensor]:
+        """BCE and dice of matched rows: logits (L, R, h, w), truth (L, R, H, W) -> (L,) each."""
+        num_outputs, num_rows = logits.shape[:2]
+        total = _mean_over_processes(logits.new_tensor(float(num_rows))).clamp(min=1)
+        if num_rows == 0:
+            nothing = 0 * mask_logits.sum(dim=(1, 2, 3, 4, 5)).float()  # keeps the graph whole
+            return {"loss_mask": nothing, "loss_dice": nothing}
+        logits = rearrange(logits, "l r h w -> (l r) 1 h w")
+        with torch.no_grad():
+            points = self._uncertain_points(logits, self._points_per_mask(masks))
+            truth = point_sample(rearrange(masks, "l r h w -> (l r) 1 h w").float(), points)
+        predicted = point_sample(logits, points)[:, 0]  # (L R) P
+        truth = truth[:, 0]
+        bce = F.binary_cross_entropy_with_logits(predicted, truth, reduction="none").mean(-1)
+        probs = predicted.sigmoid()
+        dice = 1 - (2 * (probs * truth).sum(-1) + 1) / (probs.sum(-1) + truth.sum(-1) + 1)
+
+        def per_output(rows: Tensor) -> Tensor:
+            return rearrange(rows, "(l r) -> l r", l=num_outputs).sum(-1) / total
+
+        return {
+            "loss_mask": self.weights["mask_weight"] * per_output(bce),
+            "loss_dice": self.weights["dice_weight"] * per_output(dice),
+        }
+
+    def _uncertain_points(self, logits: Tensor, num_points: int) -> Tensor:
+        """Points where the mask is least sure, and some anywhere: (R, 1, h, w) -> (R, P, 2)."""
+        num_rows = len(logits)
+        num_candidates = int(num_points * self.oversample_ratio)
+        num_uncertain = int(num_points * self.importance_ratio)
+        candidates = torch.rand(num_rows, num_candidates, 2, device=logits.device)
+        doubt = -point_sample(logits, candidates)[:, 0].abs()  # R candidates
+        kept = doubt.topk(num_uncertain, dim=1, sorted=False).indices
+        uncertain = candidates.gather(1, kept[..., None].expand(-1, -1, 2))
+        anywhere = torch.rand(num_rows, num_points - num_uncertain, 2, device=logits.device)
+        return torch.cat([uncertain, anywhere], dim=1)
+
+
+def _matched_rows(mask_logits: Tensor, matches, targets) -> tuple[Tensor, Tensor]:
+    """Every matched object on every annotated frame: logits (L, R, h, w), truth (L, R, H, W)."""
+    logits, masks = [], []
+    for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
+        frames = target.annotated.nonzero().flatten()
+        queries = torch.as_tensor([q.tolist() for q, _ in clip_matches], dtype=torch.long)
+        objects = torch.as_tensor([n.tolist() for _, n in clip_matches], dtype=torch.long)
+        device = mask_logits.device
+        output = torch.arange(len(clip_matches), device=device)[:, None]
+        chosen = mask_logits[:, clip][output, queries.to(device)][:, :, frames]  # L N A h w
+        truth = target.masks[objects.to(device)][:, :, frames]
+        logits.append(rearrange(chosen, "l n a h w -> l (n a) h w"))
+        masks.append(rearrange(truth, "l n a h w -> l (n a) h w"))
+    return torch.cat(logits, dim=1), torch.cat(masks, dim=1)
+
+
+def _mean_over_processes(count: Tensor) -> Tensor:
+    """The mean of a normaliser over processes, so that averaged gradients are those of one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(count)
+        count = count / dist.get_world_size()
+    return count

@@ -1,0 +1,158 @@
+"""Mask2Former's decoder for clips: queries look at the clip through the masks they predict.
+
+Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation",
+CVPR 2022, section 3.2; its video form, arXiv 2112.10764; LGRNet (MICCAI 2024) uses the same.
+
+What is different from the public code:
+    * the attention mask is taken from the stride-4 logits directly, never from full-size masks;
+    * a pixel is attended where its mask probability is at least 0.5 (the public LGRNet compares
+      the logit with 0.5; `attention_threshold` brings that back).
+
+Letters: B clips, T frames, Q queries, D width, M heads, S = T * h * w memory tokens, K classes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.position_encoding import sine_position_3d
+
+
+@dataclass
+class DecoderOutput:
+    """What the decoder says after one of its layers."""
+
+    class_logits: Tensor
+    """(B, Q, K + 1): raw scores, the last one is "no object"."""
+    mask_logits: Tensor
+    """(B, Q, T, H/4, W/4): raw scores, 0 is the boundary."""
+
+
+class MaskedDecoder(nn.Module):
+    """Queries, refined layer by layer against the encoder's maps at strides 32, 16, 8 in turn."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        dim: int = 64,
+        num_queries: int = 10,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        ffn_dim: int = 1024,
+        memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
+        attention_threshold: float = 0.0,
+    ):
+        """Args hold plain numbers; `attention_threshold` is on the mask logit."""
+        super().__init__()
+        self.num_classes = num_classes
+        self.num_heads = num_heads
+        self.memory_scales = tuple(memory_scales)
+        self.attention_threshold = attention_threshold
+        self.query_features = nn.Embedding(num_queries, dim)
+        self.query_positions = nn.Embedding(num_queries, dim)
+        self.level_embed = nn.Embedding(len(self.memory_scales), dim)
+        self.layers = nn.ModuleList(
+            DecoderLayer(dim=dim, num_heads=num_heads, ffn_dim=ffn_dim) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.class_head = nn.Linear(dim, num_classes + 1)
+        self.mask_head = nn.Sequential(
+            nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
+        )
+
+    def forward(self, features: dict[str, Tensor]) -> list[DecoderOutput]:
+        """Decode one batch of clips.
+
+        Args:
+            features: "mask_features" (B, T, D, H/4, W/4) and every name in `memory_scales`
+                as (B, T, D, h, w).
+
+        Returns:
+            One output from the learned queries alone, then one after every layer.
+        """
+        memories = [
+            self._memory(features[name], level) for level, name in enumerate(self.memory_scales)
+        ]
+        mask_features = features["mask_features"]
+        num_clips = mask_features.shape[0]
+        queries = self.query_features.weight.expand(num_clips, -1, -1)
+        positions = self.query_positions.weight.expand(num_clips, -1, -1)
+        outputs = [self._predict(queries, mask_features)]
+        for index, layer in enumerate(self.layers):
+            level = index % len(memories)
+            memory, memory_position = memories[level]
+            size = features[self.memory_scales[level]].shape[-2:]
+            blocked = self._blocked(outputs[-1].mask_logits, size)
+            queries = layer(queries, positions, memory, memory_position, blocked)
+            outputs.append(self._predict(queries, mask_features))
+        return outputs
+
+    def _memory(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        _, num_frames, dim, height, width = feature.shape
+        memory = rearrange(feature, "b t d h w -> b (t h w) d") + self.level_embed.weight[level]
+        position = sine_position_3d(num_frames, height, width, dim).to(feature)
+        return memory, rearrange(position, "t d h w -> 1 (t h w) d")
+
+    def _predict(self, queries: Tensor, mask_features: Tensor) -> DecoderOutput:
+        normed = self.norm(queries)
+        masks = einsum(self.mask_head(normed), mask_features, "b q d, b t d h w -> b q t h w")
+        return DecoderOutput(self.class_head(normed), masks)
+
+    def _blocked(self, mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Where each query may not look: (B * M, Q, S) bool."""
+        with torch.no_grad():
+            masks = F.interpolate(
+                mask_logits.flatten(0, 1), size, mode="bilinear", align_corners=False
+            )
+            blocked = rearrange(
+                masks < self.attention_threshold, "(b q) t h w -> b q (t h w)", b=len(mask_logits)
+            )
+            # A query that may look nowhere looks everywhere, or its softmax would be NaN.
+            blocked = blocked & ~blocked.all(dim=-1, keepdim=True)
+            return blocked.repeat_interleave(self.num_heads, dim=0)
+
+
+class DecoderLayer(nn.Module):
+    """Masked cross-attention, self-attention, FFN; each residual, normed afterwards."""
+
+    def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
+        super().__init__()
+        self.cross_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.cross_norm = nn.LayerNorm(dim)
+        self.self_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.self_norm = nn.LayerNorm(dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
+        self.ffn_norm = nn.LayerNorm(dim)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        queries: Tensor,
+        positions: Tensor,
+        memory: Tensor,
+        memory_position: Tensor,
+        blocked: Tensor,
+    ) -> Tensor:
+        """Queries and positions (B, Q, D), memory (B, S, D), its position (1, S, D) -> (B, Q, D).
+
+        `blocked` (B * M, Q, S) bool is true where a query must not look; no row is all true.
+        Positions go into queries and keys, never into values.
+        """
+        seen, _ = self.cross_attn(
+            queries + positions,
+            memory + memory_position,
+            memory,
+            attn_mask=blocked,
+            need_weights=False,
+        )
+        queries = self.cross_norm(queries + seen)
+        placed = queries + positions
+        shared, _ = self.self_attn(placed, placed, queries, need_weights=False)
+        queries = self.self_norm(queries + shared)
+        return self.ffn_norm(queries + self.ffn(queries))

@@ -1,0 +1,231 @@
+"""LGRNet's encoder: strides 8, 16 and 32 exchange with each other and with other frames.
+
+Sources: LGRNet (MICCAI 2024), Figure 2; deformable attention: Deformable DETR (ICLR 2021); the step
+to stride 4: Mask2Former (CVPR 2022), section 3.2. By default the input projections are normed frame
+by frame, so that what a frame becomes does not depend on the length of its clip
+(`norm_over_clip=True`: over all frames, as in the public code).
+
+Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queries, M heads.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.position_encoding import sine_position_2d
+from lgrseg.modeling.temporal import (
+    CrossAttention,
+    CyclicNeighborhoodPropagation,
+    FeedForward,
+    QueryScan,
+)
+from lgrseg.ops import ms_deform_attn, reference_points
+
+SCALES = ("res5", "res4", "res3")
+"""Coarse first: the order of tokens, level embeddings and the decoder's memories."""
+
+
+class LGREncoder(nn.Module):
+    """Backbone maps in, maps of one width at strides 4 to 32 and the frame queries out."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: dict[str, int],
+        dim: int = 64,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        num_points: int = 4,
+        kernel_size: int = 5,
+        dilation: int = 1,
+        num_frame_queries: int = 20,
+        num_scans: int = 3,
+        state_dim: int = 16,
+        pixel_ffn_dim: int = 1024,
+        query_ffn_dim: int = 2048,
+        norm_groups: int = 32,
+        norm_over_clip: bool = False,
+        zero_padded_keys: bool = False,
+    ):
+        """`in_channels` names the channels of res2 to res5."""
+        super().__init__()
+        self.norm_over_clip = norm_over_clip
+        self.projections = nn.ModuleDict(
+            {name: nn.Conv2d(in_channels[name], dim, 1, bias=False) for name in SCALES}
+        )
+        self.norms = nn.ModuleDict({name: nn.GroupNorm(norm_groups, dim) for name in SCALES})
+        self.level_embed = nn.Parameter(torch.empty(len(SCALES), dim).normal_())
+        self.query_features = nn.Embedding(num_frame_queries, dim)
+        self.query_positions = nn.Embedding(num_frame_queries, dim)
+        self.layers = nn.ModuleList(
+            EncoderLayer(
+                dim=dim,
+                num_heads=num_heads,
+                num_points=num_points,
+                kernel_size=kernel_size,
+                dilation=dilation,
+                num_scans=num_scans,
+                state_dim=state_dim,
+                pixel_ffn_dim=pixel_ffn_dim,
+                query_ffn_dim=query_ffn_dim,
+                zero_padded_keys=zero_padded_keys,
+            )
+            for _ in range(num_layers)
+        )
+        self.lateral = nn.Conv2d(in_channels["res2"], dim, 1, bias=False)
+        self.lateral_norm = nn.GroupNorm(norm_groups, dim)
+        self.smooth = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+        self.smooth_norm = nn.GroupNorm(norm_groups, dim)
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Encode one batch of clips.
+
+        Args:
+            features: "res2" to "res5", each (B, T, C, h, w) at strides 4 to 32.
+
+        Returns:
+            "mask_features" (B, T, D, H/4, W/4), not negative; "res3", "res4", "res5" (B, T, D, h, w)
+            and "frame_queries" (B, T, Q, D).
+        """
+        num_clips, num_frames = features["res2"].shape[:2]
+        maps = [self._project(name, features[name]) for name in SCALES]
+        shapes = [tuple(m.shape[-2:]) for m in maps]
+        tokens = torch.cat([rearrange(m, "b t d h w -> b t (h w) d") for m in maps], dim=2)
+        positions = self._positions(shapes).to(tokens)  # S D
+        points = reference_points(shapes, tokens.device)
+        queries = self.query_features.weight.expand(num_clips, num_frames, -1, -1)
+        for layer in self.layers:
+            tokens, queries = layer(
+                tokens, positions, queries, self.query_positions.weight, shapes, points
+            )
+        sizes = [height * width for height, width in shapes]
+        encoded = {
+            name: rearrange(part, "b t (h w) d -> b t d h w", h=shape[0])
+            for name, part, shape in zip(SCALES, tokens.split(sizes, dim=2), shapes, strict=True)
+        }
+        encoded["mask_features"] = self._to_stride_4(features["res2"], encoded["res3"])
+        encoded["frame_queries"] = queries
+        return encoded
+
+    def _project(self, name: str, feature: Tensor) -> Tensor:
+        num_clips = len(feature)
+        projected = self.projections[name](rearrange(feature, "b t c h w -> (b t) c h w"))
+        if self.norm_over_clip:
+            projected = rearrange(projected, "(b t) d h w -> b d t h w", b=num_clips)
+            return rearrange(self.norms[name](projected), "b d t h w -> b t d h w")
+        return rearrange(self.norms[name](projected), "(b t) d h w -> b t d h w", b=num_clips)
+
+    def _positions(self, shapes: list[tuple[int, int]]) -> Tensor:
+        dim, device = self.level_embed.shape[1], self.level_embed.device
+        return torch.cat(
+            [
+                rearrange(sine_position_2d(h, w, dim, device), "d h w -> (h w) d") + embed
+                for (h, w), embed in zip(shapes, self.level_embed, strict=True)
+            ]
+        )
+
+    def _to_stride_4(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        num_clips = len(fine)
+        lateral = self.lateral_norm(self.lateral(rearrange(fine, "b t c h w -> (b t) c h w")))
+        coarse = rearrange(coarse, "b t d h w -> (b t) d h w")
+        joined = lateral + F.interpolate(
+            coarse, lateral.shape[-2:], mode="bilinear", align_corners=False
+        )
+        smoothed = F.relu(self.smooth_norm(self.smooth(joined)))
+        return rearrange(smoothed, "(b t) d h w -> b t d h w", b=num_clips)
+
+
+class EncoderLayer(nn.Module):
+    """Local, gather, scan, write back, deformable attention, FFN; in this order."""
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_heads: int,
+        num_points: int,
+        kernel_size: int,
+        dilation: int,
+        num_scans: int,
+        state_dim: int,
+        pixel_ffn_dim: int,
+        query_ffn_dim: int,
+        zero_padded_keys: bool,
+    ):
+        super().__init__()
+        self.local = CyclicNeighborhoodPropagation(
+            dim=dim,
+            num_heads=num_heads,
+            kernel_size=kernel_size,
+            dilation=dilation,
+            zero_padded_keys=zero_padded_keys,
+        )
+        self.gather = CrossAttention(dim=dim, num_heads=num_heads)
+        self.scan = QueryScan(
+            dim=dim, num_layers=num_scans, state_dim=state_dim, ffn_dim=query_ffn_dim
+        )
+        self.write_back = CrossAttention(dim=dim, num_heads=num_heads)
+        self.deform = DeformableAttention(dim=dim, num_heads=num_heads, num_points=num_points)
+        self.ffn = FeedForward(dim=dim, hidden_dim=pixel_ffn_dim)
+
+    def forward(self, tokens, positions, queries, query_positions, shapes, points):
+        """Pixels (B, T, S, D) at `positions` (S, D) and frame queries (B, T, Q, D) -> both."""
+        num_clips = len(tokens)
+        tokens = self.local(tokens, shapes)
+        tokens, queries = (rearrange(x, "b t n d -> (b t) n d") for x in (tokens, queries))
+        queries = self.gather(queries, query_positions, tokens, positions)
+        queries = self.scan(rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions)
+        flat = rearrange(queries, "b t q d -> (b t) q d")
+        tokens = self.write_back(tokens, positions, flat, query_positions)
+        tokens = self.ffn(self.deform(tokens, positions, shapes, points))
+        return rearrange(tokens, "(b t) s d -> b t s d", b=num_clips), queries
+
+
+class DeformableAttention(nn.Module):
+    """Every pixel looks at a few points around it on every scale; residual, normed afterwards."""
+
+    def __init__(self, *, dim: int, num_heads: int, num_points: int, num_levels: int = 3):
+        super().__init__()
+        self.num_heads, self.num_points, self.num_levels = num_heads, num_points, num_levels
+        self.offsets = nn.Linear(dim, num_heads * num_levels * num_points * 2)
+        self.weights = nn.Linear(dim, num_heads * num_levels * num_points)
+        self.value = nn.Linear(dim, dim)
+        self.output = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """Heads start by looking in all directions, 1 to P pixels away, at equal weights."""
+        nn.init.zeros_(self.offsets.weight)
+        angle = torch.arange(self.num_heads) * (2 * math.pi / self.num_heads)
+        direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
+        direction = direction / direction.abs().amax(dim=-1, keepdim=True)  # on a square
+        distance = torch.arange(1, self.num_points + 1)
+        bias = direction[:, None, None] * distance[:, None]  # M 1 P xy
+        self.offsets.bias.copy_(bias.expand(-1, self.num_levels, -1, -1).flatten())
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        for linear in (self.value, self.output):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(
+        self, tokens: Tensor, positions: Tensor, shapes: list[tuple[int, int]], points: Tensor
+    ) -> Tensor:
+        """Tokens (N, S, D) at `positions` (S, D), centred on `points` (S, 2) -> (N, S, D)."""
+        query = tokens + positions
+        axes = {"m": self.num_heads, "l": self.num_levels}
+        offsets = rearrange(
+            self.offsets(query), "n s (m l p xy) -> n s m l p xy", **axes, p=self.num_points
+        )
+        weights = rearrange(self.weights(query), "n s (m x) -> n s m x", m=self.num_heads)
+        weights = rearrange(weights.softmax(dim=-1), "n s m (l p) -> n s m l p", l=self.num_levels)
+        value = rearrange(self.value(tokens), "n s (m c) -> n s m c", m=self.num_heads)
+        size = torch.tensor([[w, h] for h, w in shapes], device=tokens.device).to(offsets)  # L xy
+        locations = points[:, None, None, None] + offsets / size[:, None]
+        seen = ms_deform_attn(value, shapes, locations, weights)
+        return self.norm(tokens + self.output(seen))

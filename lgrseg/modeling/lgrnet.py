@@ -1,0 +1,77 @@
+"""BASIC LGRNet: backbone, local-global encoder, masked decoder, for clips of any length.
+
+Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid Segmentation in
+Ultrasound Videos", MICCAI 2024; what differs from its public code is in the README, "Design".
+"""
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.clip_batch import ImageNormalizer, crop_to_input, stack_clips
+from lgrseg.modeling.decoder import DecoderOutput
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+
+class LGRNet(nn.Module):
+    """Segments every frame of a clip; one query answers for one structure through the clip."""
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        criterion: nn.Module,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    ):
+        """`pixel_mean` and `pixel_std` are for frames of 0 to 1, RGB; the default is ImageNet's."""
+        super().__init__()
+        self.backbone = backbone
+        self.encoder = encoder
+        self.decoder = decoder
+        self.criterion = criterion
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
+        self.num_classes = decoder.num_classes
+
+    def forward(
+        self, clips: list[Clip], targets: list[ClipTargets] | None = None
+    ) -> dict[str, Tensor] | list[ClipPrediction]:
+        """Losses of a batch in training mode, one prediction a clip otherwise.
+
+        Height and width are padded to a multiple of 32 with black (bottom and right); what is
+        returned covers the unpadded input.
+
+        Raises:
+            ValueError: clips of one batch differ in shape, or training without targets.
+        """
+        frames = stack_clips(clips)
+        size = frames.shape[-2:]
+        outputs = self._decode(self.normalizer(frames))
+        if not self.training:
+            return [prediction_of(outputs[-1], clip, size) for clip in range(len(clips))]
+        if targets is None:
+            raise ValueError("a model in training mode needs targets; call .eval() to predict")
+        outputs = [
+            DecoderOutput(o.class_logits, crop_to_input(o.mask_logits, size)) for o in outputs
+        ]
+        return self.criterion(outputs, targets)
+
+    def _decode(self, frames: Tensor) -> list[DecoderOutput]:
+        num_clips = len(frames)
+        features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
+        features = {
+            name: rearrange(feature, "(b t) c h w -> b t c h w", b=num_clips)
+            for name, feature in features.items()
+        }
+        return self.decoder(self.encoder(features))
+
+
+def prediction_of(output: DecoderOutput, clip: int, size: tuple[int, int]) -> ClipPrediction:
+    """For each class, the query that is surest of it, and its mask."""
+    probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
+    class_probs, query = probs.max(dim=0)
+    masks = crop_to_input(output.mask_logits[clip], size)
+    return ClipPrediction(
+        mask_logits=masks[query], class_probs=class_probs, present=class_probs > 0.5
+    )

@@ -1,0 +1,79 @@
+"""Which query answers for which object: the assignment of least total cost.
+
+Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1;
+costs on sampled points: Mask2Former (CVPR 2022), section 3.3.
+
+Letters: L decoder outputs, Q queries, N objects, P points, K classes.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import einsum
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+def matching_cost(
+    class_logits: Tensor,
+    point_logits: Tensor,
+    labels: Tensor,
+    point_targets: Tensor,
+    *,
+    class_weight: float,
+    mask_weight: float,
+    dice_weight: float,
+) -> Tensor:
+    """What it would cost to let each query answer for each object.
+
+    cost = - class_weight * p(label) + mask_weight * BCE + dice_weight * (1 - dice), with
+
+        BCE  = mean over points of -[y log s(x) + (1 - y) log(1 - s(x))]
+        dice = (2 sum s(x) y + 1) / (sum s(x) + sum y + 1)
+
+    Args:
+        class_logits: (L, Q, K + 1) raw.
+        point_logits: (L, Q, P) raw mask scores at the points.
+        labels: (N,) int64.
+        point_targets: (N, P) 0 to 1, the truth at the same points.
+        class_weight: of the class probability.
+        mask_weight: of the binary cross-entropy.
+        dice_weight: of the dice loss.
+
+    Returns:
+        (L, Q, N).
+    """
+    class_cost = -class_logits.softmax(dim=-1)[..., labels]
+    # BCE(x, y) = softplus(x) - x y, so the mean over points is one matrix product.
+    num_points = max(point_logits.shape[-1], 1)
+    overlap = einsum(point_logits, point_targets, "l q p, n p -> l q n")
+    mask_cost = (F.softplus(point_logits).sum(-1, keepdim=True) - overlap) / num_points
+    probs = point_logits.sigmoid()
+    shared = einsum(probs, point_targets, "l q p, n p -> l q n")
+    sizes = probs.sum(-1, keepdim=True) + point_targets.sum(-1)
+    dice_cost = 1 - (2 * shared + 1) / (sizes + 1)
+    return class_weight * class_cost + mask_weight * mask_cost + dice_weight * dice_cost
+
+
+def assign(costs: list[Tensor]) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Hungarian assignment for every clip and decoder output.
+
+    Args:
+        costs: one (L, Q, N) a clip; N may be 0.
+
+    Returns:
+        For every clip a list of L pairs (query indices, object indices), each min(Q, N) long.
+
+    Raises:
+        FloatingPointError: a cost is not finite, so the model's outputs are not either.
+    """
+    sizes = [cost.shape[-1] for cost in costs]
+    # All clips and outputs cross to the CPU at once: one synchronisation a step.
+    table = torch.cat(costs, dim=-1).float().cpu().numpy()
+    if not np.isfinite(table).all():
+        raise FloatingPointError("the matching costs are not finite: the model's outputs are not")
+    ends = np.cumsum(sizes)
+    return [
+        [linear_sum_assignment(layer[:, end - size : end]) for layer in table]
+        for size, end in zip(sizes, ends, strict=True)
+    ]

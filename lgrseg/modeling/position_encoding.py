@@ -1,0 +1,39 @@
+"""Sine position encodings over time, image plane and both.
+
+Source: Vaswani et al., 2017, section 3.5; the plane: DETR (ECCV 2020), appendix; time and plane
+added: Mask2Former for video (arXiv 2112.10764). Positions run from 1 to N over a circle of 2 pi,
+so that a clip's encodings do not depend on how long it is or how large its frames are.
+"""
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+
+def sine_position_1d(length: int, dim: int, device=None) -> Tensor:
+    """Encoding of one axis: (length, dim).
+
+    position p of N becomes x = 2 pi p / (N + 1e-6); channel i is sin(x / w) where i is even and
+    cos(x / w) where it is odd, w = 10000 ** (2 (i // 2) / dim).
+    """
+    position = torch.arange(1, length + 1, device=device, dtype=torch.float32)
+    angle = position / (length + 1e-6) * 2 * math.pi
+    channel = torch.arange(dim, device=device)
+    wave = 10_000 ** (2 * (channel // 2) / dim)
+    phase = angle[:, None] / wave
+    return torch.where(channel % 2 == 0, phase.sin(), phase.cos())
+
+
+def sine_position_2d(height: int, width: int, dim: int, device=None) -> Tensor:
+    """Half the channels say the row, half the column: (dim, height, width)."""
+    rows = sine_position_1d(height, dim // 2, device)[:, None].expand(-1, width, -1)
+    columns = sine_position_1d(width, dim // 2, device)[None].expand(height, -1, -1)
+    return rearrange(torch.cat([rows, columns], dim=-1), "h w d -> d h w")
+
+
+def sine_position_3d(num_frames: int, height: int, width: int, dim: int, device=None) -> Tensor:
+    """The plane's encoding plus the time's: (num_frames, dim, height, width)."""
+    plane = sine_position_2d(height, width, dim, device)
+    return plane + sine_position_1d(num_frames, dim, device)[:, :, None, None]

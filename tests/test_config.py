@@ -1,0 +1,143 @@
+"""lgrseg/config.py: what a config may say, what it may not, and that nothing leaks."""
+
+import textwrap
+from collections import OrderedDict
+
+import pytest
+from omegaconf import OmegaConf
+
+from lgrseg.config import L, instantiate, load_config, locate, save_config
+
+
+class Box:
+    def __init__(self, *, width=1, inside=None, sizes=()):
+        self.width, self.inside, self.sizes = width, inside, sizes
+
+
+@pytest.fixture
+def configs(tmp_path):
+    """A tree of three configs: common/part.py, edited differently by a.py and b.py."""
+    write(
+        tmp_path / "common" / "part.py",
+        """
+        from collections import Counter
+        from lgrseg.config import L
+        from omegaconf import OmegaConf
+        train = OmegaConf.create(dict(steps=10, list=[dict(prob=0.5), dict(prob=0.1)]))
+        box = L(Counter)(a=1)
+        """,
+    )
+    write(tmp_path / "a.py", "from .common.part import train\ntrain.steps = 20\n")
+    write(tmp_path / "b.py", "from .common.part import train\ntrain.list[0].prob = 0.9\n")
+    write(
+        tmp_path / "both.py",
+        """
+        from .a import train
+        from .b import train as other
+        from .common import part
+        part.train.steps = 30
+        third = part.train
+        """,
+    )
+    return tmp_path
+
+
+def write(path, text):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+
+
+def test_nothing_is_built_until_instantiate():
+    cfg = L(Box)(width=2, inside=L(Box)(sizes=[1, 2]))
+    cfg.inside.width = 5
+    box = instantiate(cfg)
+    assert (box.width, box.inside.width, box.inside.sizes) == (2, 5, [1, 2])
+
+
+def test_partial_waits_for_the_rest():
+    build = instantiate(L(Box, partial=True)(width=3))
+    assert build(inside="x").width == 3
+    assert instantiate(L(Box)(width=3), inside="y").inside == "y"
+
+
+def test_wrong_argument_suggests_the_right_one():
+    with pytest.raises(TypeError, match="no argument 'witdh'; did you mean 'width'"):
+        L(Box)(witdh=2)
+
+
+def test_an_error_while_building_names_the_key():
+    cfg = OmegaConf.create({"model": {"inside": L(OrderedDict.fromkeys)(iterable=3)}})
+    cfg.model.inside._target_ = "builtins.int"
+    with pytest.raises(TypeError) as caught:
+        instantiate(cfg.model)
+    assert "model.inside" in caught.value.__notes__[0]
+
+
+def test_a_lambda_has_no_name():
+    with pytest.raises(ValueError, match="no importable name"):
+        L(lambda: 1)
+
+
+def test_two_configs_that_edit_one_part_stay_apart(configs):
+    both = load_config(configs / "both.py")
+    assert (both.train.steps, both.train.list[0].prob) == (20, 0.5)
+    assert (both.other.steps, both.other.list[0].prob) == (10, 0.9)
+    assert both.third.steps == 30
+    assert load_config(configs / "b.py").train.steps == 10  # and two loads stay apart
+
+
+def test_overrides(configs):
+    cfg = load_config(
+        configs / "a.py", ["train.steps=1e2", "train.list.1.prob=0.7", "train.list.0={prob: 1}"]
+    )
+    assert cfg.train.steps == 100.0
+    assert [item.prob for item in cfg.train.list] == [1, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.step=1", "no config key 'train.step'; did you mean 'steps'"),
+        ("trian.steps=1", "did you mean 'train'"),
+        ("train.list.2.prob=1", "a list of 2, counted from 0"),
+        ("train.list.first=1", "a list of 2"),
+        ("train.steps.x=1", "'train.steps' is 20"),
+    ],
+)
+def test_unknown_keys_are_errors(configs, override, message):
+    with pytest.raises(KeyError, match=message):
+        load_config(configs / "a.py", [override])
+
+
+def test_an_argument_the_config_does_not_name_may_be_set(tmp_path):
+    write(
+        tmp_path / "c.py",
+        "from lgrseg.config import L\nfrom collections import namedtuple\n"
+        "from lgrseg.structures import Geometry\n"
+        "g = L(Geometry)(original_size=[4, 4], crop_box=[0, 0, 4, 4], input_size=[4, 4])\n",
+    )
+    cfg = load_config(tmp_path / "c.py", ["g.spacing_mm=[1, 2]"])
+    assert instantiate(cfg.g).spacing_mm == [1, 2]
+    with pytest.raises(KeyError, match="did you mean 'spacing_mm'"):
+        load_config(tmp_path / "c.py", ["g.spacing=[1, 2]"])
+
+
+def test_yaml_round_trip(configs, tmp_path):
+    cfg = load_config(configs / "both.py")
+    save_config(cfg, tmp_path / "run.yaml")
+    again = load_config(tmp_path / "run.yaml", ["train.steps=21"])
+    assert again.train.steps == 21
+    again.train.steps = 20
+    assert again == cfg
+
+
+def test_missing_files_and_parts(configs, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no config file"):
+        load_config(tmp_path / "nothing.py")
+    write(tmp_path / "d.py", "from .common import prat\n")
+    with pytest.raises(ImportError, match="did you mean 'part'"):
+        load_config(tmp_path / "d.py")
+    with pytest.raises(ValueError, match="key=value"):
+        load_config(configs / "a.py", ["train.steps"])
+    with pytest.raises(ImportError, match="did you mean 'Geometry'"):
+        locate("lgrseg.structures.Geometrie")
