@@ -8,4 +8,14 @@ from ..common.models.lgrnet import model
 from ..common.train import optimizer, schedule, train
 
 model.decoder.num_classes = num_classes
+model.decoder.ffn_dim = 512
+model.encoder.pixel_ffn_dim = 256
+model.encoder.query_ffn_dim = 512
+model.criterion.num_points = 4096
+
+dataloader.train.batch_size = 2
+optimizer.lr = 2e-3
+optimizer.weight_decay = 0.01
+train.max_iter = 2700
+train.ema_decay = 0.998
 train.output_dir = "output/lgrnet/camus"

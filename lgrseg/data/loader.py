@@ -1,0 +1,143 @@
+"""Batches of clips. What sample i of a run looks like depends on (seed, i) alone.
+
+The training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
+augmented by a generator made from (seed, i). So the number of workers changes nothing, a resumed run
+goes on where it stopped, and the processes of a distributed run share one stream.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.engine.distributed import get_rank, get_world_size
+
+_ORDER, _AUGMENT = 0, 1  # the two uses of the seed
+
+
+class ClipDataset(Dataset):
+    """Every clip of some videos; indexed by the position in the infinite stream."""
+
+    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+        """Videos are split into clips by the mapper's frame sampler.
+
+        Raises:
+            ValueError: a video without an annotated frame, or no video at all.
+        """
+        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
+        if silent:
+            raise ValueError(
+                f"{len(silent)} videos of a supervised dataset have no annotated frame: "
+                f"{', '.join(silent[:5])}{', ...' if len(silent) > 5 else ''}; leave them out of its "
+                "list, or give them labels"
+            )
+        if not records:
+            raise ValueError("the dataset holds no video")
+        self.mapper = mapper
+        self.seed = seed
+        self.samples = [
+            (record, anchor)
+            for record in records
+            for anchor in mapper.frame_sampler.anchors(
+                record["annotated_frames"], record["num_frames"]
+            )
+        ]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int):
+        epoch, position = divmod(index, len(self))
+        order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
+        record, anchor = self.samples[order[position]]
+        return self.mapper(record, anchor, np.random.default_rng([self.seed, _AUGMENT, index]))
+
+
+class TrainLoader:
+    """Endless batches (list of clips, list of targets), from any iteration on."""
+
+    def __init__(self, *, dataset: ClipDataset, batch_size: int, num_workers: int = 0):
+        """`batch_size` clips a process and iteration."""
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.start_iteration = 0
+
+    @property
+    def iterations_per_epoch(self) -> float:
+        """Iterations after which every clip was seen once, over all processes."""
+        return len(self.dataset) / (self.batch_size * get_world_size())
+
+    def set_start(self, iteration: int) -> None:
+        """The next pass begins with the batch of this iteration."""
+        self.start_iteration = iteration
+
+    def batches(self) -> Iterator[list[int]]:
+        """Stream positions of this process's batches."""
+        rank, world, iteration = get_rank(), get_world_size(), self.start_iteration
+        while True:
+            first = (iteration * world + rank) * self.batch_size
+            yield list(range(first, first + self.batch_size))
+            iteration += 1
+
+    def __iter__(self):
+        return iter(
+            DataLoader(
+                self.dataset,
+                batch_sampler=_Batches(self),
+                num_workers=self.num_workers,
+                collate_fn=_as_lists,
+            )
+        )
+
+
+class _Batches:
+    def __init__(self, loader: TrainLoader):
+        self.loader = loader
+
+    def __iter__(self):
+        return self.loader.batches()
+
+
+class TestDataset(Dataset):
+    """This process's share of the clips, each once, with its record; nothing is random."""
+
+    __test__ = False  # not for pytest
+
+    def __init__(self, *, samples: list[tuple[dict, int]], mapper):
+        self.samples = samples[get_rank() :: get_world_size()]
+        self.mapper = mapper
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int):
+        record, anchor = self.samples[index]
+        return record, anchor, *self.mapper(record, anchor, np.random.default_rng(0))
+
+
+def build_train_loader(
+    *, dataset: str | list[str], mapper, batch_size: int, num_workers: int = 0, seed: int = 0
+) -> TrainLoader:
+    """The training stream of one or several registered datasets."""
+    names = [dataset] if isinstance(dataset, str) else list(dataset)
+    records = [record for name in names for record in DatasetCatalog.get(name)]
+    clips = ClipDataset(records=records, mapper=mapper, seed=seed)
+    return TrainLoader(dataset=clips, batch_size=batch_size, num_workers=num_workers)
+
+
+def build_test_loader(*, dataset: str, mapper, num_workers: int = 0) -> DataLoader:
+    """Batches [(record, anchor, clip, targets)] of one, in the dataset's order."""
+    clips = ClipDataset(records=DatasetCatalog.get(dataset), mapper=mapper)
+    return DataLoader(
+        TestDataset(samples=clips.samples, mapper=mapper),
+        batch_size=1,
+        num_workers=num_workers,
+        collate_fn=list,
+    )
+
+
+def _as_lists(samples):
+    clips, targets = zip(*samples, strict=True)
+    return list(clips), list(targets)

@@ -1,0 +1,202 @@
+"""Reading a clip of any usual file format: `read_video(path)`.
+
+| file | axes in the file | spacing and rate from |
+|---|---|---|
+| .nii, .nii.gz | (x, y, t) | header zooms |
+| .mhd, .mha | (t, y, x) as SimpleITK gives it | header |
+| .mp4, .avi, .mov, .mkv | frames | rate of the stream; no spacing |
+| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime or CineRate |
+| folder of .png, .jpg | files in natural order | nothing |
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
+METAIMAGES = (".mhd", ".mha")
+
+
+class UnreadableFile(ValueError):
+    """A file that cannot be read as a clip; the message names it, and says why."""
+
+
+@dataclass
+class Video:
+    """A clip as its file holds it."""
+
+    frames: np.ndarray
+    """(T, H, W) uint8, or (T, H, W, 3) RGB where the file has colour."""
+    spacing_mm: tuple[float, float] | None = None
+    """(row, column); None where the file does not say."""
+    fps: float | None = None
+    affine: np.ndarray | None = None
+    """(4, 4) of a NIfTI file, so that masks can be written with the same one."""
+
+
+def is_readable(path: Path) -> bool:
+    """Whether `read_video` knows this kind of file (or folder of images)."""
+    if path.is_dir():
+        return any(child.suffix.lower() in IMAGES for child in path.iterdir())
+    return path.name.lower().endswith((".nii", ".nii.gz", ".dcm", *MOVIES, *METAIMAGES))
+
+
+def read_video(path: str | Path) -> Video:
+    """Read a clip.
+
+    Raises:
+        FileNotFoundError: nothing there.
+        UnreadableFile: an unknown kind of file, or one that is broken.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    name = path.name.lower()
+    try:
+        if path.is_dir():
+            return _read_folder(path)
+        if name.endswith((".nii", ".nii.gz")):
+            return _read_nifti_video(path)
+        if name.endswith(METAIMAGES):
+            return _read_metaimage(path)
+        if name.endswith(MOVIES):
+            return _read_movie(path)
+        if name.endswith(".dcm"):
+            return _read_dicom(path)
+    except UnreadableFile:
+        raise
+    except Exception as error:  # every library has its own; the user needs one sentence
+        raise UnreadableFile(f"{path.name} cannot be read: {error}") from error
+    raise UnreadableFile(
+        f"{path.name}: known are .nii, .nii.gz, .mhd, .mha, .dcm, {', '.join(MOVIES)} and folders "
+        f"of {', '.join(IMAGES)}"
+    )
+
+
+def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The array of a NIfTI file as stored, and the size of its voxels.
+
+    Raises:
+        UnreadableFile: the file is cut short or is no NIfTI file.
+    """
+    import nibabel
+
+    try:
+        image = nibabel.load(path)
+        return np.asarray(image.dataobj), image.header.get_zooms()
+    except (EOFError, zlib.error, OSError, nibabel.filebasedimages.ImageFileError) as error:
+        raise UnreadableFile(f"{path.name} is cut short or no NIfTI file ({error})") from error
+
+
+def to_uint8(frames: np.ndarray) -> np.ndarray:
+    """Other kinds of numbers to 0..255: the least becomes 0, the greatest 255; uint8 is kept."""
+    if frames.dtype == np.uint8:
+        return frames
+    if frames.size and frames.min() >= 0 and 1 < frames.max() <= 255:
+        return np.rint(frames).astype(np.uint8)
+    low, high = float(frames.min()), float(frames.max())
+    return ((frames - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8)
+
+
+def _read_nifti_video(path: Path) -> Video:
+    import nibabel
+
+    array, zooms = read_nifti(path)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim == 5 and array.shape[3] == 1:  # x, y, t, 1, channels
+        array = array[:, :, :, 0]
+    if array.ndim == 4 and array.shape[3] == 1:
+        array = array[..., 0]
+    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] != 3):
+        raise UnreadableFile(f"{path.name}: axes must be (x, y, t), not of shape {array.shape}")
+    frames = np.moveaxis(array, (2, 1, 0), (0, 1, 2))
+    spacing = (float(zooms[1]), float(zooms[0]))
+    return Video(_grey(to_uint8(frames)), spacing, affine=nibabel.load(path).affine)
+
+
+def _read_metaimage(path: Path) -> Video:
+    import SimpleITK
+
+    image = SimpleITK.ReadImage(str(path))
+    frames = SimpleITK.GetArrayFromImage(image)
+    if image.GetDimension() == 2:
+        frames = frames[None]
+    column, row = image.GetSpacing()[:2]
+    return Video(_grey(to_uint8(frames)), (float(row), float(column)))
+
+
+def _read_movie(path: Path) -> Video:
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        rate = stream.average_rate
+    if not frames:
+        raise UnreadableFile(f"{path.name} holds no frame")
+    return Video(_grey(np.stack(frames)), fps=float(rate) if rate else None)
+
+
+def _read_dicom(path: Path) -> Video:
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    # pydicom 3 turns YBR into RGB by itself.
+    frames = dataset.pixel_array
+    coloured = dataset.get("SamplesPerPixel", 1) == 3
+    if frames.ndim == (3 if coloured else 2):
+        frames = frames[None]
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        frames = frames.max() - frames
+    return Video(_grey(to_uint8(frames)), _dicom_spacing(dataset), _dicom_rate(dataset))
+
+
+def _dicom_spacing(dataset) -> tuple[float, float] | None:
+    if dataset.get("PixelSpacing"):
+        row, column = dataset.PixelSpacing
+        return float(row), float(column)
+    for region in dataset.get("SequenceOfUltrasoundRegions") or ():
+        if region.get("PhysicalUnitsXDirection") == 3 and region.get("PhysicalUnitsYDirection") == 3:
+            # Unit 3 is centimetres per pixel.
+            return abs(region.PhysicalDeltaY) * 10, abs(region.PhysicalDeltaX) * 10
+    return None
+
+
+def _dicom_rate(dataset) -> float | None:
+    if dataset.get("FrameTime"):
+        return 1000 / float(dataset.FrameTime)
+    rate = dataset.get("CineRate") or dataset.get("RecommendedDisplayFrameRate")
+    return float(rate) if rate else None
+
+
+def _read_folder(path: Path) -> Video:
+    import cv2
+
+    files = [child for child in path.iterdir() if child.suffix.lower() in IMAGES]
+    if not files:
+        raise UnreadableFile(f"{path.name} holds no image ({', '.join(IMAGES)})")
+    frames = []
+    for file in sorted(files, key=_natural):
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UnreadableFile(f"{path.name}/{file.name} is no image")
+        frames.append(image[..., ::-1])
+    if len({frame.shape for frame in frames}) > 1:
+        raise UnreadableFile(f"the images of {path.name} differ in size")
+    return Video(_grey(np.stack(frames)))
+
+
+def _natural(path: Path) -> list:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
+
+
+def _grey(frames: np.ndarray) -> np.ndarray:
+    """One channel where all three are equal."""
+    if frames.ndim == 4 and (frames == frames[..., :1]).all():
+        frames = frames[..., 0]
+    return np.ascontiguousarray(frames)

@@ -1,0 +1,101 @@
+"""The prepared form of a video on disk: one folder, lossless, opened without reading it all.
+
+    <root>/<video_id>/frames.npy   (T, H, W) or (T, H, W, 3) uint8, cropped to the fan
+    <root>/<video_id>/masks.npz    frame_indices (N,), masks (N, H0, W0) uint8 at the original size:
+                                   0 background, k + 1 for class k; absent where nothing is annotated
+    <root>/<video_id>/meta.json    sizes, crop box, spacing, rate, site, patient, view, sources
+
+A **record** is the content of meta.json, with "folder" added: what the catalog lists.
+"""
+
+import json
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+REQUIRED = (
+    "video_id",
+    "original_size",
+    "crop_box",
+    "spacing_mm",
+    "fps",
+    "site",
+    "patient",
+    "view",
+    "sources",
+)
+"""What meta.json must say besides what follows from the arrays; None where the source is silent."""
+
+
+def write_video(
+    root: Path, frames: np.ndarray, masks: dict[int, np.ndarray] | None, meta: dict
+) -> Path:
+    """Write one video; it appears whole or not at all.
+
+    Args:
+        root: the dataset's folder.
+        frames: (T, H, W) or (T, H, W, 3) uint8, cropped to meta["crop_box"].
+        masks: frame index -> (H0, W0) uint8 at meta["original_size"]; None where the source has no
+            mask file at all.
+        meta: everything named in REQUIRED, and what else is worth keeping.
+
+    Returns:
+        The folder, `root / video_id`.
+    """
+    missing = [key for key in REQUIRED if key not in meta]
+    assert not missing, f"meta of {meta.get('video_id')} lacks {missing}"
+    folder = Path(root, meta["video_id"])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half_done = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    half_done.mkdir()
+    try:
+        np.save(half_done / "frames.npy", np.ascontiguousarray(frames))
+        if masks:
+            indices = np.array(sorted(masks), dtype=np.int64)
+            stacked = np.stack([masks[index] for index in indices]).astype(np.uint8)
+            np.savez_compressed(half_done / "masks.npz", frame_indices=indices, masks=stacked)
+        facts = {"num_frames": len(frames), "annotated_frames": sorted(map(int, masks or {}))}
+        text = json.dumps(meta | facts, indent=1)
+        (half_done / "meta.json").write_text(text, encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        half_done.rename(folder)
+    finally:
+        shutil.rmtree(half_done, ignore_errors=True)
+    return folder
+
+
+def read_record(folder: Path) -> dict:
+    """The record of one prepared video."""
+    meta = json.loads(Path(folder, "meta.json").read_text(encoding="utf-8"))
+    return meta | {"folder": str(folder)}
+
+
+def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
+    """All records below a prepared dataset's folder, sorted by video_id.
+
+    Raises:
+        FileNotFoundError: the folder is missing or holds no video; the message ends with
+            `how_to_get`.
+    """
+    root = Path(root)
+    files = sorted(p for p in root.glob("**/meta.json") if not p.parent.name.startswith("."))
+    if not files:
+        state = "holds no prepared video" if root.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{root} {state}. {how_to_get}".strip())
+    return sorted((read_record(file.parent) for file in files), key=lambda r: r["video_id"])
+
+
+def open_frames(record: dict) -> np.ndarray:
+    """The cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8."""
+    return np.load(Path(record["folder"], "frames.npy"), mmap_mode="r", allow_pickle=False)
+
+
+def read_masks(record: dict) -> dict[int, np.ndarray]:
+    """Frame index -> (H0, W0) uint8 at the original size; empty where nothing is annotated."""
+    file = Path(record["folder"], "masks.npz")
+    if not file.is_file():
+        return {}
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(zip(arrays["frame_indices"].tolist(), arrays["masks"], strict=True))

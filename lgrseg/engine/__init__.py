@@ -1,0 +1,1 @@
+"""The engine: trainer, hooks, checkpoints, optimisers, processes."""

@@ -1,0 +1,80 @@
+"""Optimisers and learning-rate schedules."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def build_adamw(
+    model: nn.Module,
+    *,
+    lr: float,
+    backbone_lr_factor: float = 0.1,
+    weight_decay: float = 1e-4,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.AdamW:
+    """AdamW with two rates and two decays.
+
+    Parameters under `model.backbone` get lr * backbone_lr_factor. Norms, embeddings and everything
+    with one dimension (biases, scales) are not decayed, and neither is the scan's A_log, whose
+    decay would pull all time constants to one.
+    """
+    plain = set()
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kept = parameter.dim() < 2 or isinstance(module, nn.Embedding)
+            if kept or name in ("A_log", "D", "step_bias", "level_embed"):
+                plain.add(f"{prefix}.{name}" if prefix else name)
+    groups: dict[tuple[bool, bool], list] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("backbone."), name in plain)
+            groups.setdefault(key, []).append(parameter)
+    settings = [
+        {
+            "params": parameters,
+            "lr": lr * (backbone_lr_factor if in_backbone else 1.0),
+            "weight_decay": 0.0 if undecayed else weight_decay,
+        }
+        for (in_backbone, undecayed), parameters in sorted(groups.items(), key=lambda g: g[0])
+    ]
+    return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), fused=True)
+
+
+class CosineSchedule:
+    """Linear warm-up, then half a cosine down to `final` of the rate."""
+
+    def __init__(self, *, max_iter: int, warmup: int = 100, final: float = 0.01):
+        """`max_iter` and `warmup` count optimiser steps."""
+        self.max_iter, self.warmup, self.final = max_iter, warmup, final
+
+    def __call__(self, iteration: int) -> float:
+        """The factor on every group's rate at this iteration, counted from 0."""
+        if iteration < self.warmup:
+            return (iteration + 1) / (self.warmup + 1)
+        done = (iteration - self.warmup) / max(1, self.max_iter - self.warmup)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class StepSchedule:
+    """Linear warm-up, then the rate is multiplied by `gamma` at every milestone."""
+
+    def __init__(
+        self, *, max_iter: int, milestones: tuple[float, ...], gamma: float = 0.5, warmup: int = 100
+    ):
+        """Milestones are parts of `max_iter`, between 0 and 1.
+
+        Raises:
+            ValueError: a milestone that is no part.
+        """
+        wrong = [milestone for milestone in milestones if not 0 < milestone < 1]
+        if wrong:
+            raise ValueError(f"milestones are parts of the run, between 0 and 1, not {wrong}")
+        self.milestones = [milestone * max_iter for milestone in milestones]
+        self.gamma, self.warmup = gamma, warmup
+
+    def __call__(self, iteration: int) -> float:
+        """The factor on every group's rate at this iteration, counted from 0."""
+        warm = min(1.0, (iteration + 1) / (self.warmup + 1))
+        return warm * self.gamma ** sum(iteration >= milestone for milestone in self.milestones)

@@ -1,0 +1,81 @@
+"""Predictions as files: side-by-side videos, and masks as NIfTI with the input's geometry."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.mapper import geometry_of
+from lgrseg.data.store import open_frames, read_masks
+from lgrseg.inference import predict_frames
+from lgrseg.video import side_by_side, write_mp4, write_png
+
+
+def export_record(
+    model, record: dict, folder: Path, *, metadata: Metadata, input_size, num_frames: int
+) -> Path:
+    """Predict a prepared video: `NAME.mp4`, `NAME_masks.nii.gz` and a still `NAME.png` in `folder`.
+
+    The still is of an annotated frame where there is one. What lies outside the fan was not kept by
+    the preparation and is black.
+
+    Returns:
+        The path of the mp4.
+    """
+    name = record["video_id"].replace("/", "_")
+    frames, truth = open_frames(record), read_masks(record)
+    geometry = geometry_of(record, tuple(input_size))
+    predicted = predict_frames(
+        model, frames, geometry, num_frames=num_frames, video_id=record["video_id"]
+    )
+    masks, still = [], sorted(truth)[len(truth) // 2] if truth else len(frames) // 2
+
+    def pictures():
+        for index, labels in predicted:
+            masks.append(labels)
+            picture = side_by_side(
+                uncropped(frames[index], record),
+                truth.get(index),
+                labels,
+                classes=metadata.classes,
+                colors=metadata.colors,
+                caption=f"{name} frame {index}",
+            )
+            if index == still:
+                write_png(folder / f"{name}.png", picture)
+            yield picture
+
+    # Two frames at thirty a second would be over before one looks.
+    fps = record["fps"] or 20
+    path = folder / f"{name}.mp4"
+    write_mp4(path, pictures(), fps=fps if len(frames) > 5 else 1)
+    write_masks(folder / f"{name}_masks.nii.gz", np.stack(masks), spacing_mm=record["spacing_mm"])
+    return path
+
+
+def uncropped(frame: np.ndarray, record: dict) -> np.ndarray:
+    """A cropped frame at its place in the original, black around."""
+    top, left, bottom, right = record["crop_box"]
+    whole = np.zeros((*record["original_size"], *frame.shape[2:]), np.uint8)
+    whole[top:bottom, left:right] = frame
+    return whole
+
+
+def write_masks(
+    path: Path, masks: np.ndarray, *, spacing_mm=None, affine: np.ndarray | None = None
+) -> None:
+    """Masks (T, H, W) uint8 as NIfTI with axes (x, y, t), as CardiacUDC has them.
+
+    Args:
+        path: ends in .nii.gz.
+        masks: 0 background, k + 1 for class k.
+        spacing_mm: (row, column), used where there is no affine.
+        affine: (4, 4) of the input file.
+    """
+    import nibabel
+
+    if affine is None:
+        row, column = spacing_mm or (1.0, 1.0)
+        affine = np.diag([column, row, 1.0, 1.0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(masks.transpose(2, 1, 0), affine), path)

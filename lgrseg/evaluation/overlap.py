@@ -1,0 +1,97 @@
+"""Dice and IoU, and how they become one number.
+
+Letters: F annotated frames, K classes, P patients.
+"""
+
+import warnings
+
+import numpy as np
+
+RULES = ("skip", "one", "zero")
+"""What a class scores that is neither in the truth nor in the prediction of a frame: nothing (it is
+left out of every mean), 1, or 0 (what earlier code did, to whom a correctly absent chamber was a
+failure)."""
+
+
+def count_pixels(prediction: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels of every class in both, in the prediction and in the truth.
+
+    Args:
+        prediction: (H, W) uint8, 0 background, k + 1 for class k.
+        truth: (H, W) likewise.
+        num_classes: K.
+
+    Returns:
+        (K, 3) int64: intersection, prediction, truth.
+    """
+    size = num_classes + 1
+    pairs = prediction.astype(np.intp).ravel() * size + truth.ravel()
+    table = np.bincount(pairs, minlength=size * size).reshape(size, size)
+    return np.stack([table.diagonal(), table.sum(axis=1), table.sum(axis=0)], axis=1)[1:]
+
+
+def dice(counts: np.ndarray) -> np.ndarray:
+    """2 |A n B| / (|A| + |B|) of counts (..., 3); NaN where the class is in neither."""
+    both, prediction, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
+    return _ratio(2 * both, prediction + truth)
+
+
+def iou(counts: np.ndarray) -> np.ndarray:
+    """|A n B| / |A u B| of counts (..., 3); NaN where the class is in neither."""
+    both, prediction, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
+    return _ratio(both, prediction + truth - both)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(
+        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
+    )
+
+
+def apply_rule(scores: np.ndarray, rule: str) -> np.ndarray:
+    """Scores with the NaN of absent classes left ("skip"), or replaced by 1 or 0."""
+    return scores if rule == "skip" else np.nan_to_num(scores, nan={"one": 1.0, "zero": 0.0}[rule])
+
+
+def group_means(scores: np.ndarray, groups: list) -> tuple[list, np.ndarray]:
+    """Means over the rows of each group, NaN left out.
+
+    Args:
+        scores: (F, K).
+        groups: F keys (of patients, of clips).
+
+    Returns:
+        The keys in sorted order, and (groups, K).
+    """
+    keys = sorted(set(groups))
+    rows = [[i for i, group in enumerate(groups) if group == key] for key in keys]
+    return keys, np.stack([mean(scores[members], axis=0) for members in rows])
+
+
+def mean(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The mean without NaN; NaN where there is nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # "mean of empty slice" is what NaN says
+        return np.nanmean(scores, axis=axis)
+
+
+def mean_over_classes(scores: np.ndarray) -> float:
+    """(rows, K) -> the mean over classes of their means over rows."""
+    return float(mean(mean(scores, axis=0)))
+
+
+def bootstrap_interval(
+    patient_scores: np.ndarray, *, num_resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95% percentile interval of `mean_over_classes` when patients are drawn anew.
+
+    Args:
+        patient_scores: (P, K), one row a patient.
+        num_resamples: draws of P patients with replacement.
+        seed: the same seed gives the same interval.
+    """
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, len(patient_scores), (num_resamples, len(patient_scores)))
+    means = mean(mean(patient_scores[draws], axis=1), axis=1)
+    low, high = np.nanpercentile(means, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,5 @@
+"""Backbones: images (N, 3, H, W) in, {"res2": ..., "res5": ...} out, `channels` and `strides` known."""
+
+from lgrseg.modeling.backbones.pvt_v2 import PVTv2
+
+__all__ = ["PVTv2"]

@@ -1,0 +1,150 @@
+"""Pictures and H.264 videos of segmentations: input | truth | prediction."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+HEADER, LEGEND = 22, 24
+"""Heights of the line above the panels and of the legend below, in pixels."""
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+BACKGROUND = 24
+
+
+def overlay(
+    frame: np.ndarray, labels: np.ndarray, colors: list[tuple[int, int, int]], *, fill: float = 0.25
+) -> np.ndarray:
+    """A frame with every class lightly filled and sharply outlined.
+
+    Args:
+        frame: (H, W) or (H, W, 3) uint8.
+        labels: (H, W) uint8, 0 background, k + 1 for class k.
+        colors: RGB of every class.
+        fill: opacity of the filling, 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    picture = np.repeat(frame[..., None], 3, axis=2) if frame.ndim == 2 else frame.copy()
+    for value, color in enumerate(colors, start=1):
+        mask = labels == value
+        if not mask.any():
+            continue
+        tint = (1 - fill) * picture[mask] + fill * np.array(color)
+        picture[mask] = tint.astype(np.uint8)
+        contours, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(picture, contours, -1, color, 1, cv2.LINE_AA)
+    return picture
+
+
+def side_by_side(
+    frame: np.ndarray,
+    truth: np.ndarray | None,
+    prediction: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    colors: list[tuple[int, int, int]],
+    caption: str = "",
+    height: int = 320,
+) -> np.ndarray:
+    """One picture of three panels with headings and legend; sides are even, as H.264 wants them.
+
+    Args:
+        frame: (H, W) or (H, W, 3) uint8, original size.
+        truth: (H, W) labels, or None where the frame is not annotated.
+        prediction: (H, W) labels.
+        classes: names for the legend.
+        colors: RGB, one a class.
+        caption: beside the first heading, such as the frame number.
+        height: of a panel.
+
+    Returns:
+        (height', width', 3) uint8 RGB.
+    """
+    width = max(2, round(frame.shape[1] * height / frame.shape[0]))
+    size = (width, height)
+
+    def resized(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+    def labelled(labels: np.ndarray | None) -> np.ndarray:
+        if labels is None:
+            return overlay(resized(frame) // 2, np.zeros((height, width), np.uint8), colors)
+        labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+        return overlay(resized(frame), labels, colors)
+
+    blank = np.zeros((height, width), np.uint8)
+    panels = [
+        (f"input {caption}".strip(), overlay(resized(frame), blank, colors)),
+        ("truth" if truth is not None else "truth: not annotated", labelled(truth)),
+        ("prediction", labelled(prediction)),
+    ]
+    columns = []
+    for heading, panel in panels:
+        top = np.full((HEADER, width, 3), BACKGROUND, np.uint8)
+        _write(top, heading, (4, 15), (230, 230, 230))
+        columns.append(np.concatenate([top, panel]))
+    gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
+    rows = np.concatenate([columns[0], gap, columns[1], gap, columns[2]], axis=1)
+    picture = np.concatenate([rows, _legend(rows.shape[1], classes, colors)])
+    return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+
+
+def _legend(width: int, classes, colors) -> np.ndarray:
+    legend = np.full((LEGEND, width, 3), BACKGROUND, np.uint8)
+    x = 6
+    for name, color in zip(classes, colors, strict=True):
+        cv2.rectangle(legend, (x, 7), (x + 10, 17), color, -1)
+        text = name.replace("_", " ")
+        _write(legend, text, (x + 15, 16), (230, 230, 230))
+        x += 30 + cv2.getTextSize(text, FONT, 0.4, 1)[0][0]
+    return legend
+
+
+def _write(image: np.ndarray, text: str, where: tuple[int, int], color) -> None:
+    cv2.putText(image, text, where, FONT, 0.4, color, 1, cv2.LINE_AA)
+
+
+def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
+    """Write RGB pictures (H, W, 3) uint8 of one even size as H.264 that browsers play.
+
+    The file appears only when it is whole.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        RuntimeError: this build of PyAV has no H.264 encoder.
+    """
+    import av
+
+    if "libx264" not in av.codecs_available:
+        raise RuntimeError("PyAV has no libx264 here; install its wheel: pip install av")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half_done = path.with_name(f".{path.name}")
+    count = 0
+    with av.open(str(half_done), "w", format="mp4", options={"movflags": "+faststart"}) as file:
+        stream = None
+        for picture in pictures:
+            if stream is None:
+                stream = file.add_stream("libx264", rate=max(1, round(fps)))
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "20", "preset": "veryfast"}
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            file.mux(stream.encode(frame))
+            count += 1
+        if stream is not None:
+            file.mux(stream.encode())
+    half_done.replace(path)
+    return count
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write one RGB picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
+        raise OSError(f"{path} could not be written")

@@ -1,0 +1,46 @@
+"""Prepare a raw dataset for training.
+
+    python tools/prepare_dataset.py camus --raw DOWNLOAD --out datasets/camus --workers 4
+
+What is done already is kept, so an interrupted run goes on where it stopped. Everything that could
+not be used is listed at the end and in OUT/prepare_report.json.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lgrseg.data.datasets import RAW
+from lgrseg.data.prepare import prepare, print_report
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 when no video could be used."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=sorted(RAW))
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the download")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    arguments = parser.parse_args()
+    dataset = RAW[arguments.name]
+    try:
+        if hasattr(dataset, "generate"):
+            dataset.generate(arguments.raw)
+        videos, problems = dataset.find_videos(arguments.raw)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    report = prepare(videos, problems, arguments.out, num_workers=arguments.workers)
+    if hasattr(dataset, "finish"):
+        dataset.finish(arguments.raw, arguments.out)
+    print_report(report)
+    if not report.num_usable:
+        print(f"error: nothing in {arguments.raw} could be used", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
