@@ -146,14 +146,24 @@ def _read_dicom(path: Path) -> Video:
     import pydicom
 
     dataset = pydicom.dcmread(path)
-    # pydicom 3 turns YBR into RGB by itself.
-    frames = dataset.pixel_array
+    frames = _dicom_pixels(dataset, path)
     coloured = dataset.get("SamplesPerPixel", 1) == 3
     if frames.ndim == (3 if coloured else 2):
         frames = frames[None]
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         frames = frames.max() - frames
     return Video(_grey(to_uint8(frames)), _dicom_spacing(dataset), _dicom_rate(dataset))
+
+
+def _dicom_pixels(dataset, path: Path) -> np.ndarray:
+    try:
+        return dataset.pixel_array  # pydicom 3 turns YBR into RGB by itself
+    except RuntimeError:  # no decoder for this compression; SimpleITK brings others (GDCM)
+        import SimpleITK
+
+        pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+        frames = int(dataset.get("NumberOfFrames", 1))
+        return pixels if frames > 1 else pixels[0]
 
 
 def _dicom_spacing(dataset) -> tuple[float, float] | None:

@@ -4,9 +4,12 @@ To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in
 registered in the catalog.
 """
 
-from types import ModuleType
+from lgrseg.data.datasets import camus, cardiac_udc, phantom
 
-from lgrseg.data.datasets import camus
-
-RAW: dict[str, ModuleType] = {"camus": camus}
+RAW = {
+    "camus": camus,
+    "cardiac_udc": cardiac_udc,
+    "phantom_demo": phantom.PhantomSource("demo"),
+    "phantom_study": phantom.PhantomSource("study"),
+}
 """What tools/prepare_dataset.py can prepare."""

@@ -1,0 +1,218 @@
+"""CardiacUDC: echocardiograms of six sites, about six annotated frames in a hundred.
+
+Source: Yang et al., "GraphEcho: Graph-Driven Unsupervised Domain Adaptation for Echocardiogram Video
+Segmentation", ICCV 2023. Academic use; see the page of the release for its terms.
+
+Raw layout, and what is done with its traps:
+
+    cardiacUDC_dataset/Site_G_20/patient<n>-<view>_image.nii.gz   (x, y, t) uint8
+    cardiacUDC_dataset/Site_G_20/patient<n>-<view>_label.nii.gz   same shape, absent where unlabelled
+    cardiacUDC_dataset/label_all_frame/...                        left out: other class order at times
+
+* A patient is (site, number): numbers repeat from site to site.
+* Outlines are filled, class by class. * Frames without any label are not annotated.
+* The view is in the name; what the integers mean depends on it (CLASSES_BY_VIEW).
+* A file that does not follow the pattern is reported, and the rest go on.
+"""
+
+import functools
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.readers import read_nifti, to_uint8
+from lgrseg.data.store import read_records
+
+HOW_TO_GET = (
+    "Get CardiacUDC from https://www.kaggle.com/datasets/xiaoweixumedicalai/cardiacudc-dataset, "
+    "unpack all parts so that RAW holds cardiacUDC_dataset/Site_*/, and run: python "
+    "tools/prepare_dataset.py cardiac_udc --raw RAW --out datasets/cardiac_udc (or a folder "
+    "cardiac_udc below LGRSEG_DATASETS)."
+)
+CHAMBERS = ("left_ventricle", "left_atrium", "right_atrium", "right_ventricle")
+"""Of the apical four-chamber view, in the order of the raw values 1 to 4."""
+CLASSES_BY_VIEW = {
+    "1": ("left_ventricle", "right_ventricle"),
+    "2": ("pulmonary_artery",),
+    "3": ("left_ventricle", "right_ventricle"),
+    "4": CHAMBERS,
+}
+"""View number in the file name: 1 parasternal long axis, 2 pulmonary artery, 3 short axis, 4 apical
+four-chamber. The Kaggle release has view 4 alone."""
+DROPPED, MERGED = {5: "epicardium"}, {6: 1}
+"""Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background; 6,
+a second part of the left ventricle, joins it. Both are noted in the report."""
+
+SITE_SPLIT = {
+    "train": ("Site_G_100", "Site_R_126"),
+    "val": ("Site_G_20", "Site_R_52"),
+    "test": ("Site_G_29",),
+}
+"""The default split: no site is in two parts (about 181, 73 and 29 videos)."""
+UNLABELLED_SITE = "Site_R_73"
+RANDOM_SPLIT_SEED, RANDOM_TRAIN_PERCENT = 0, 80
+"""The other split, by patient: see `random_split`."""
+METADATA = Metadata(
+    classes=CHAMBERS,
+    colors=((230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 34)),
+    source=HOW_TO_GET,
+)
+_NAME = re.compile(r"patient-?(\d+)-(\d+)_image\.nii\.gz")
+_EXPECTED = "expected patient<n>-<view>_image.nii.gz or patient<n>-<view>_label.nii.gz"
+
+
+def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
+    """All videos below Site_*, and the files that do not follow the pattern.
+
+    Raises:
+        FileNotFoundError: there is no site.
+    """
+    root = raw / "cardiacUDC_dataset" if (raw / "cardiacUDC_dataset").is_dir() else raw
+    sites = sorted(p for p in root.glob("Site_*") if p.is_dir()) if root.is_dir() else []
+    if not sites:
+        raise FileNotFoundError(f"no folder Site_* in {root}. {HOW_TO_GET}")
+    videos, problems = [], {}
+    for site in sites:
+        for file in sorted(p for p in site.iterdir() if not p.name.startswith(".")):
+            match = _NAME.fullmatch(file.name)
+            if match and match[2] in CLASSES_BY_VIEW:
+                videos.append(_raw_video(file, number=match[1], view=match[2]))
+            elif not _belongs_to_an_image(file):
+                problems[f"{site.name}/{file.name}"] = _EXPECTED
+    return videos, problems
+
+
+def _belongs_to_an_image(file: Path) -> bool:
+    image = file.with_name(file.name.replace("_label.nii.gz", "_image.nii.gz"))
+    return image != file and bool(_NAME.fullmatch(image.name)) and image.is_file()
+
+
+def _raw_video(image: Path, *, number: str, view: str) -> RawVideo:
+    label = image.with_name(image.name.replace("_image", "_label"))
+    site = image.parent.name
+    return RawVideo(
+        video_id=f"{site}/patient{number}-{view}",
+        sources=[image] + [label] * label.is_file(),
+        patient=f"{site}/{number}",
+        site=site,
+        view=view,
+        load=_load,
+        crop_to_fan=True,
+    )
+
+
+def _load(video: RawVideo) -> LoadedVideo:
+    frames, spacing = _read(video.sources[0])
+    frames = to_uint8(frames)
+    if len(video.sources) == 1:
+        return LoadedVideo(frames=frames, masks=None, spacing_mm=spacing)
+    labels, _ = _read(video.sources[1])
+    if labels.shape != frames.shape:
+        raise UnusableVideo(
+            f"{video.sources[1].name} is (t, y, x) = {labels.shape}, the image is {frames.shape}"
+        )
+    labels, notes = _known_values(labels, video)
+    annotated = np.flatnonzero(labels.any(axis=(1, 2)))
+    if not len(annotated):
+        notes.append("the label file is empty: no frame counts as annotated")
+    masks, filled = {}, 0
+    for index in annotated.tolist():
+        masks[index], count = fill_outlines(labels[index])
+        filled += count
+    if filled:
+        notes.append(f"{filled} outlines were filled")
+    return LoadedVideo(frames=frames, masks=masks, spacing_mm=spacing, notes=notes)
+
+
+def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
+    """(t, y, x): the file has (x, y, t)."""
+    array, spacing = read_nifti(file)
+    if array.ndim != 3:
+        raise UnusableVideo(f"{file.name} must have axes (x, y, t), but is {array.shape}")
+    return array.transpose(2, 1, 0), (float(spacing[1]), float(spacing[0]))
+
+
+def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list[str]]:
+    classes = CLASSES_BY_VIEW[video.view]
+    values = sorted(set(np.unique(labels).tolist()) - {0})
+    unknown = [v for v in values if not 1 <= v <= len(classes) and v not in (*DROPPED, *MERGED)]
+    if unknown:
+        raise UnusableVideo(
+            f"{video.sources[1].name} holds labels {unknown}; known in view {video.view} are 1 to "
+            f"{len(classes)} ({', '.join(classes)}), {sorted((*DROPPED, *MERGED))}"
+        )
+    notes = []
+    table = np.arange(max(values, default=0) + 1, dtype=np.uint8)
+    for value, name in DROPPED.items():
+        if value in values:
+            notes.append(f"label {value} ({name}) dropped: {int((labels == value).sum())} pixels")
+            table[value] = 0
+    for value, joined in MERGED.items():
+        if value in values:
+            notes.append(f"label {value} joined to {joined}: {int((labels == value).sum())} pixels")
+            table[value] = joined
+    return table[labels], notes
+
+
+def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Classes that are drawn as a closed line become the area inside it.
+
+    A class is an outline where closing its holes more than doubles it; a filled chamber with a hole
+    or two is left as it is.
+
+    Args:
+        labels: (H, W) integer.
+
+    Returns:
+        (H, W) uint8, and how many classes were filled.
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    filled, count = labels.astype(np.uint8), 0
+    for value in sorted(set(np.unique(labels).tolist()) - {0}):
+        line = labels == value
+        area = binary_fill_holes(line)
+        if area.sum() > 2 * line.sum():
+            filled[area & (filled == 0)] = value
+            count += 1
+    return filled, count
+
+
+def random_split(patient: str) -> str:
+    """ "train" for 80% of patients, "val" for the others; a function of seed and patient alone.
+
+    The first 8 bytes of SHA-256 of "<seed>:<site>/<number>", modulo 100, are below 80 for training.
+    So a patient stays where it is, whatever else is in the folder.
+    """
+    digest = hashlib.sha256(f"{RANDOM_SPLIT_SEED}:{patient}".encode()).digest()
+    return "train" if int.from_bytes(digest[:8], "big") % 100 < RANDOM_TRAIN_PERCENT else "val"
+
+
+def list_videos(split: str) -> list[dict]:
+    """Records of apical four-chamber videos.
+
+    Args:
+        split: "train", "val", "test" (by site), "random_train", "random_val" (by patient; labelled
+            sites only), or "unlabelled".
+
+    Raises:
+        FileNotFoundError: CardiacUDC is not prepared.
+    """
+    records = read_records(data_root() / "cardiac_udc", how_to_get=HOW_TO_GET)
+    records = [record for record in records if record["view"] == "4"]
+    if split == "unlabelled":
+        return [record for record in records if not record["annotated_frames"]]
+    labelled = [record for record in records if record["annotated_frames"]]
+    if split.startswith("random_"):
+        part = split.removeprefix("random_")
+        return [record for record in labelled if random_split(record["patient"]) == part]
+    return [record for record in labelled if record["site"] in SITE_SPLIT[split]]
+
+
+for _split in (*SITE_SPLIT, "random_train", "random_val", "unlabelled"):
+    DatasetCatalog.register(f"cardiac_udc_{_split}", functools.partial(list_videos, _split))
+    MetadataCatalog.register(f"cardiac_udc_{_split}", METADATA)
