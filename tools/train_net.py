@@ -6,80 +6,99 @@
     python tools/train_net.py --config-file output/lgrnet/camus/config.yaml --eval-only
     torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/camus.py
 
-`key=value` changes one setting of the config; list elements go by number.
+`key=value` changes one setting of the config; list elements go by number. A run lies in
+`train.output_dir`. --eval-only takes the weights of its last checkpoint, or those of
+train.init_weights=FILE where that is on the command line.
 """
 
 import argparse
-import logging
+import os
+import shlex
 import sys
+from pathlib import Path
 
 from lgrseg.config import load_config
 from lgrseg.engine import distributed
-from lgrseg.engine.trainer import DefaultTrainer, StopRequested
+from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.run_folder import clear_run
+from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.engine.writers import log_to_console, log_to_file
 
 
 def main() -> int:
-    """Run the command line."""
+    """Run the command line; the exit status is 128 + the signal where one ended the run."""
+    arguments = parse_arguments()
+    try:
+        run(arguments)
+    except StopRequested as stop:
+        if distributed.is_main_process():
+            print(f"{stop}, and saved; go on with\n    {resume_command()}", file=sys.stderr)
+        return 128 + stop.number
+    except (FileNotFoundError, FloatingPointError, KeyError, ValueError) as error:
+        if distributed.get_world_size() > 1 or os.environ.get("LGRSEG_TRACEBACK"):
+            raise  # torchrun ends the other processes, and shows whose error it was
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
+        hint = "(LGRSEG_TRACEBACK=1 shows where)"
+        print(f"error: {message}{notes}\n{hint}", file=sys.stderr)
+        return 1
+    distributed.close()
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config-file", required=True, help="a .py config, or a run's config.yaml")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    parser.add_argument("--eval-only", action="store_true", help="evaluate the run's last weights")
+    parser.add_argument("--eval-only", action="store_true", help="evaluate, do not train")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the run, if there is one")
+    start.add_argument("--overwrite", action="store_true", help="delete the run, if there is one")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args()
-    try:
-        cfg = load_config(arguments.config_file, arguments.overrides)
-        if arguments.eval_only and not cfg.train.init_weights:
-            cfg.train.init_weights = f"{cfg.train.output_dir}/checkpoints/last.safetensors"
-        trainer = DefaultTrainer(cfg)
-        _log_to(trainer)
-        if arguments.eval_only:
-            finish(trainer)
-            return 0
+    return parser.parse_intermixed_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train or evaluate, then write the report."""
+    cfg = load_config(arguments.config_file, arguments.overrides)
+    trainer = DefaultTrainer(cfg)
+    log_to_console()
+    if arguments.eval_only:
+        named = any(o.partition("=")[0] == "train.init_weights" for o in arguments.overrides)
+        trainer.load_for_evaluation(explicit=named)
+        log_to_file(trainer.output_dir / "log.txt")
+        trainer.test()
+    else:
+        if arguments.overwrite and distributed.is_main_process():
+            clear_run(trainer.output_dir)
+        distributed.barrier()
         trainer.resume_or_load(resume=arguments.resume)
+        log_to_file(trainer.output_dir / "log.txt")
         trainer.train()
-        finish(trainer)
-    except StopRequested:
-        print(f"stopped and saved; go on with: {' '.join(sys.argv)} --resume", file=sys.stderr)
-        return 143
-    except (FileNotFoundError, KeyError, ValueError, FloatingPointError) as error:
-        if not distributed.is_main_process() or logging.getLogger("lgrseg").level == logging.DEBUG:
-            raise
-        message = error.args[0] if error.args else str(error)
-        notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
-        print(f"error: {message if isinstance(error, KeyError) else error}{notes}", file=sys.stderr)
-        return 1
-    finally:
-        distributed.close()
-    return 0
+    if distributed.is_main_process():
+        report(trainer)
 
 
-def finish(trainer: DefaultTrainer) -> None:
-    """Evaluate, show the table, write videos and report."""
+def report(trainer: DefaultTrainer) -> None:
+    """Show the table, write videos and the page."""
     from lgrseg.evaluation.evaluator import print_results
     from lgrseg.evaluation.report import report_run
 
-    results = trainer.test()
-    if distributed.is_main_process():
-        for result in results.values():
-            print_results(result)
-        with trainer.evaluated_weights():
-            report_run(trainer.model, trainer.cfg)
+    for results in trainer.results.values():
+        print_results(results)
+    with trainer.evaluated_weights():
+        report_run(trainer.model, trainer.cfg)
 
 
-def _log_to(trainer: DefaultTrainer) -> None:
-    logger = logging.getLogger("lgrseg")
-    if not distributed.is_main_process():
-        return
-    trainer.output_dir.mkdir(parents=True, exist_ok=True)
-    logger.setLevel(logging.INFO)
-    for handler in (
-        logging.StreamHandler(),
-        logging.FileHandler(trainer.output_dir / "log.txt", encoding="utf-8"),
-    ):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(handler)
+def resume_command() -> str:
+    """This command, with --resume."""
+    words = [word for word in sys.argv if word not in ("--resume", "--overwrite")]
+    start = [Path(sys.executable).name]
+    if distributed.get_world_size() > 1:
+        start = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"]]
+    return shlex.join([*start, *words, "--resume"])
 
 
 if __name__ == "__main__":

@@ -1,26 +1,28 @@
 """What every run shares: the loop's settings, the optimiser and the schedule."""
 
+from omegaconf import OmegaConf
+
 from lgrseg.config import L
 from lgrseg.engine.solver import CosineSchedule, build_adamw
-from omegaconf import OmegaConf
 
 train = OmegaConf.create(
     {
-        "output_dir": "output/run",
-        "max_iter": 1000,  # optimiser steps
+        "output_dir": "output/run",  # folder of the run
+        "max_iter": 1000,  # iterations: updates of the weights
         "seed": 0,
-        "device": "auto",  # auto: cuda where there is one, else cpu
-        "amp": False,  # bf16 autocast
-        "accumulate": 1,  # batches an optimiser step
-        "clip_norm": 0.01,  # L2 norm of all gradients; null: no clipping
-        "ema_decay": 0.0,  # of the averaged weights that are evaluated and saved; 0: none
-        "log_period": 20,  # steps
-        "eval_period": 500,  # steps; 0: only at the end
-        "checkpoint_period": 500,  # steps
-        "keep_checkpoints": 1,  # of the numbered ones, beside last and best
-        "init_weights": "",  # a checkpoint to start from
+        "device": "auto",  # auto (cuda where there is one), cpu, cuda
         "num_threads": 0,  # of torch on the CPU; 0: its own choice
-        "export_videos": 0,  # whole videos of every test dataset to write at the end
+        "amp": False,  # autocast to bfloat16
+        "accumulate": 1,  # batches a process adds up for one iteration
+        "clip_norm": 0.01,  # L2 norm of the whole gradient; null: no clipping
+        "ema_decay": 0.0,  # of the averaged weights that are evaluated and saved; 0: none
+        "init_weights": "",  # file to start from: .safetensors, .pth
+        "find_unused_parameters": False,  # several processes: allow parameters without gradient
+        "log_period": 20,  # iterations
+        "eval_period": 500,  # iterations, on the first test dataset; 0: at the end only
+        "checkpoint_period": 500,  # iterations; 0: at the end only
+        "keep_checkpoints": 1,  # numbered ones, beside last and best
+        "export_videos": 0,  # videos of every test dataset, written at the end
     }
 )
 optimizer = L(build_adamw, partial=True)(

@@ -1,56 +1,109 @@
-"""Checkpoints: `checkpoints/NAME.safetensors` are the weights to use, `NAME.state.pt` lets a run go on.
+"""Checkpoints: `NAME.safetensors` holds the weights to use, `NAME.state.pt` lets the run go on.
 
-Each file is written under another name, flushed to the disk and then renamed, so that a name always
-means a whole file. Nothing is unpickled but tensors and plain containers.
+Every file is written under another name, flushed to the disk and then renamed, so that a name
+always means a whole file. The state holds the trained weights once more: where a run is killed
+between the two files they are of different iterations, and each is still right for its purpose.
+Nothing is unpickled but tensors and plain containers.
 """
 
+import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
+
+logger = logging.getLogger("lgrseg")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says which, why, and what to do."""
+    """A checkpoint that cannot be used or written; the message says which, why, and what to do."""
 
 
 def save_checkpoint(
-    folder: Path, name: str, weights: dict[str, torch.Tensor], state: dict[str, Any] | None = None
+    folder: Path, name: str, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Write `name`.safetensors, and before it `name`.state.pt where there is a state.
+    """Write `name`.state.pt, then `name`.safetensors.
 
-    The state names the iteration it belongs to, and so do the weights, in their metadata.
+    Args:
+        folder: made where it is missing.
+        name: "last", "best", "iter_100".
+        weights: what evaluates best: the averaged ones, where a run averages.
+        state: tensors, numbers, strings and containers of them; with "iteration".
+
+    Raises:
+        CheckpointError: the disk does not take it; what stood there before still does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    iteration = str(state["iteration"]) if state else ""
-    if state is not None:
-        _replace(folder / f"{name}.state.pt", lambda path: torch.save(state, path))
-    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    metadata = {"iteration": iteration}
-    _replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path, metadata))
+    replace_file(state_path(folder, name), lambda path: torch.save(state, path))
+    # A copy of each, because safetensors refuses tensors that share memory (tied weights).
+    tensors = {
+        key: value.detach().to("cpu", copy=True).contiguous() for key, value in weights.items()
+    }
+    metadata = {"iteration": str(state["iteration"])}
+    replace_file(weights_path(folder, name), lambda path: save_file(tensors, path, metadata))
 
 
-def _replace(path: Path, write) -> None:
-    half_done = path.with_name(f".{path.name}.{os.getpid()}")
+def copy_checkpoint(folder: Path, source: str, name: str) -> None:
+    """Give a checkpoint a second name, at no cost where the file system has hard links."""
+    for path_of in (state_path, weights_path):
+        original = path_of(folder, source)
+        replace_file(path_of(folder, name), lambda path, original=original: _link(original, path))
+
+
+def weights_path(folder: Path, name: str) -> Path:
+    """Where the weights of a checkpoint are."""
+    return folder / f"{name}.safetensors"
+
+
+def state_path(folder: Path, name: str) -> Path:
+    """Where the state of a checkpoint is."""
+    return folder / f"{name}.state.pt"
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` write a file, then put it in the place of `path` in one go.
+
+    Raises:
+        CheckpointError: it could not be written; `path` is as it was.
+    """
+    half_done = path.with_name(f".{path.name}.part")
     try:
+        half_done.unlink(missing_ok=True)  # of a process that was killed
         write(half_done)
-        with open(half_done, "rb+") as file:
-            os.fsync(file.fileno())
+        _flush(half_done)
         half_done.replace(path)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path.name} could not be written ({error}); an earlier one, if any, is untouched"
-        ) from error
-    finally:
+        _flush(path.parent)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # torch reports a full disk as RuntimeError, safetensors as its own kind.
         half_done.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} could not be written ({str(error).splitlines()[0]}); an earlier one is "
+            "untouched. Is the disk full?"
+        ) from error
 
 
-def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _link(original: Path, path: Path) -> None:
+    try:
+        os.link(original, path)
+    except OSError:  # exFAT and some network file systems
+        path.write_bytes(original.read_bytes())
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors, .pth or .pt file.
 
     Raises:
@@ -69,64 +122,114 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     for key in ("model", "state_dict"):
         if isinstance(content.get(key), dict):
             content = content[key]
-    return {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
 
 
 def read_state(path: str | Path) -> dict[str, Any]:
     """The content of a .pt or .pth file: tensors, numbers, strings and containers of them.
 
     Raises:
+        FileNotFoundError: no such file.
         CheckpointError: cut short, or holding anything else.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:  # torch raises half a dozen kinds here
         raise CheckpointError(
             f"{path} is cut short, or holds objects beside tensors, which are not loaded because "
-            f"they could run code: {str(error).splitlines()[0]}"
+            f"they could run code: {str(error).splitlines()[0] if str(error) else repr(error)}"
         ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not weights by name")
+    return content
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load weights that were saved from the same architecture; every name must fit.
+def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The state to go on from: `last`, or where it is damaged the newest numbered one.
+
+    Returns:
+        Its path and content, or None where the folder has none.
 
     Raises:
-        CheckpointError: names or shapes differ; the message shows the first of each.
+        CheckpointError: there are some, but none can be read.
     """
-    weights = read_weights(path)
-    own = model.state_dict()
-    missing = [key for key in own if key not in weights]
-    unexpected = [key for key in weights if key not in own]
-    reshaped = [
-        f"{key}: file {tuple(weights[key].shape)}, model {tuple(own[key].shape)}"
-        for key in own
-        if key in weights and weights[key].shape != own[key].shape
-    ]
-    if missing or unexpected or reshaped:
-        lines = [f"{path} is of another architecture than this config:"]
-        for what, names in (
-            ("missing in the file", missing),
-            ("not in the model", unexpected),
-            ("of another shape", reshaped),
-        ):
-            if names:
-                more = f", ... ({len(names)})" if len(names) > 3 else ""
-                lines.append(f"  {what}: {', '.join(names[:3])}{more}")
-        raise CheckpointError("\n".join(lines))
-    model.load_state_dict(weights)
+    numbered = [state_path(folder, path.stem) for path in reversed(numbered_checkpoints(folder))]
+    first_error = None
+    for path in (state_path(folder, "last"), *numbered):
+        if not path.is_file():
+            continue
+        try:
+            state = read_state(path)
+        except CheckpointError as error:
+            logger.warning("%s; trying an earlier one", error)
+            first_error = first_error or error
+            continue
+        return path, state
+    if first_error is not None:
+        raise first_error
+    return None
+
+
+def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> None:
+    """Load weights by name.
+
+    Args:
+        model: changed in place.
+        path: .safetensors, .pth or .pt.
+        strict: every name must fit. Otherwise what fits is taken and the rest is reported, which is
+            right for starting a training from another dataset's weights.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: names or shapes differ, or too few fit for the file to be meant.
+    """
+    weights, own = read_weights(path), model.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
+    table = _differences(weights, own)
+    if table and strict:
+        raise CheckpointError(f"{path} is of another architecture than this config:\n{table}")
+    loaded = sum(v.numel() for v in fitting.values()) / max(1, sum(v.numel() for v in own.values()))
+    if loaded < 0.5:
+        raise CheckpointError(
+            f"{path} has only {loaded:.0%} of this model's numbers, so it is hardly meant for it:\n"
+            f"{table}"
+        )
+    if table:
+        logger.warning("%s fits %.1f%% of the model:\n%s", path, 100 * loaded, table)
+    model.load_state_dict(fitting, strict=False)
+
+
+def _differences(weights: dict[str, Tensor], own: dict[str, Tensor], *, shown: int = 4) -> str:
+    rows = {
+        "missing in the file": [key for key in own if key not in weights],
+        "not in the model": [key for key in weights if key not in own],
+        "of another shape": [
+            f"{key} (file {tuple(weights[key].shape)}, model {tuple(own[key].shape)})"
+            for key in own
+            if key in weights and weights[key].shape != own[key].shape
+        ],
+    }
+    return "\n".join(
+        f"  {what}: {', '.join(names[:shown])}"
+        + (f", ... ({len(names)} in all)" if len(names) > shown else "")
+        for what, names in rows.items()
+        if names
+    )
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
     """The iter_N.safetensors of a folder, the earliest first."""
-    found = [(re.fullmatch(r"iter_(\d+)", path.stem), path) for path in folder.glob("iter_*.safetensors")]
-    return [path for match, path in sorted((int(m[1]), p) for m, p in found if m)]
+    found = [
+        (re.fullmatch(r"iter_(\d+)", path.stem), path) for path in folder.glob("iter_*.safetensors")
+    ]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def remove_old(folder: Path, keep: int) -> None:
     """Keep the last `keep` numbered checkpoints."""
-    old = numbered_checkpoints(folder)
-    for path in old[: max(0, len(old) - keep)]:
+    numbered = numbered_checkpoints(folder)
+    for path in numbered[: max(0, len(numbered) - keep)]:
         path.unlink()
-        path.with_suffix("").with_suffix(".state.pt").unlink(missing_ok=True)
+        state_path(folder, path.stem).unlink(missing_ok=True)

@@ -10,12 +10,16 @@ from torch import Tensor
 
 
 def init_from_env(device: torch.device) -> None:
-    """Join the group that torchrun describes in the environment; nothing without torchrun."""
+    """Join the group that torchrun describes in the environment; nothing without torchrun.
+
+    NCCL between GPUs, gloo between CPUs.
+    """
     if "RANK" not in os.environ or dist.is_initialized():
         return
     backend = "nccl" if device.type == "cuda" else "gloo"
-    # A process that died leaves the others waiting in a collective: not for half an hour.
-    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=10))
+    # torchrun ends the others when one process dies. The timeout is for one that hangs; it must
+    # leave time for the main process to write videos while the others wait.
+    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=30))
 
 
 def close() -> None:
@@ -51,7 +55,7 @@ def barrier() -> None:
 
 
 def all_gather_object(item: Any) -> list:
-    """What every process has, in the order of ranks. Items are pickled between our own processes."""
+    """What every process has, in the order of ranks; pickled between our own processes."""
     if not _active():
         return [item]
     items = [None] * get_world_size()
@@ -60,10 +64,34 @@ def all_gather_object(item: Any) -> list:
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """The sum over processes."""
+    """The sum over processes, written into `tensor` and returned."""
     if _active():
         dist.all_reduce(tensor)
     return tensor
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this process, from "auto", "cpu" or "cuda".
+
+    Raises:
+        ValueError: another name, or CUDA is asked for and not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return torch.device("cpu")
+    if name != "cuda":
+        raise ValueError(f"train.device is auto, cpu or cuda, not {name!r}")
+    if not torch.cuda.is_available():
+        raise ValueError("train.device=cuda, but torch sees no CUDA device; use auto or cpu")
+    if get_local_rank() >= torch.cuda.device_count():
+        raise ValueError(
+            f"process {get_local_rank()} of this machine has no GPU of its own: there are "
+            f"{torch.cuda.device_count()}; start as many processes with torchrun --nproc-per-node"
+        )
+    device = torch.device("cuda", get_local_rank())
+    torch.cuda.set_device(device)
+    return device
 
 
 def _active() -> bool:

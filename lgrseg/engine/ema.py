@@ -1,41 +1,52 @@
 """The average of a model's weights over training."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Exponential moving average: average = d * average + (1 - d) * weights, after every step.
+    """Exponential moving average: average = d * average + (1 - d) * weights, after every update.
 
-    d = min(decay, (1 + t) / (10 + t)) at update t, so that the start is soon forgotten.
+    d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, ..., so that the start is soon forgotten.
+    Whole numbers among the buffers (a batch norm's count) are copied.
     """
 
     def __init__(self, model: nn.Module, *, decay: float):
-        """`decay` between 0 and 1."""
+        """`decay` between 0 and 1. The model's tensors must stay where they are from here on."""
         self.decay = decay
+        # state_dict() takes a millisecond with hundreds of tensors: once, not at every update.
+        self._current = model.state_dict()
+        self._is_float = {k: v.is_floating_point() for k, v in self._current.items()}
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again from the model's present weights."""
         self.num_updates = 0
-        self.weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        self.weights: dict[str, Tensor] = {k: v.clone() for k, v in self._current.items()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take the model's weights in."""
+    def update(self) -> None:
+        """Take the model's present weights in."""
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
-        floats, current = [], []
-        for key, value in model.state_dict().items():
-            if value.is_floating_point():
-                floats.append(self.weights[key])
-                current.append(value)
-            else:
-                self.weights[key].copy_(value)
-        torch._foreach_lerp_(floats, current, 1 - decay)
+        floats = [key for key, is_float in self._is_float.items() if is_float]
+        torch._foreach_lerp_(
+            [self.weights[key] for key in floats], [self._current[key] for key in floats], 1 - decay
+        )
+        for key, is_float in self._is_float.items():
+            if not is_float:
+                self.weights[key].copy_(self._current[key])
 
     def state_dict(self) -> dict:
         """For a checkpoint."""
         return {"num_updates": self.num_updates, "weights": self.weights}
 
     def load_state_dict(self, state: dict) -> None:
-        """From a checkpoint."""
+        """From a checkpoint.
+
+        Raises:
+            KeyError: the checkpoint's names are not the model's.
+        """
+        for key, value in self.weights.items():
+            value.copy_(state["weights"][key])
         self.num_updates = state["num_updates"]
-        for key, value in state["weights"].items():
-            self.weights[key].copy_(value)

@@ -1,20 +1,17 @@
-"""What happens around training steps: evaluation, checkpoints, logs.
+"""What happens around training steps: learning rate, checkpoints, evaluation, stopping.
 
-A hook's methods are called in the order of the trainer's hooks; `trainer.iteration` counts finished
-steps in `after_step`.
+Hooks are called in the order of the trainer's list.
 """
 
-import json
 import logging
-import resource
-import sys
-import time
+import math
+import signal
 from typing import TYPE_CHECKING
 
-import torch
-
 from lgrseg.engine import distributed
-from lgrseg.engine.checkpoint import remove_old
+from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
+from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.writers import read_metrics, write_metrics
 
 if TYPE_CHECKING:
     from lgrseg.engine.trainer import DefaultTrainer
@@ -22,162 +19,169 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lgrseg")
 
 
-class HookBase:
-    """Override what you need; `self.trainer` is set before the first call."""
+class StopRequested(Exception):
+    """The process was asked to end by a signal; the run has been saved."""
 
-    trainer: "DefaultTrainer"
+    def __init__(self, number: int):
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+class EvaluationInterruptedError(Exception):
+    """A signal came during an evaluation; what it had found so far is forgotten."""
+
+
+def is_due(iteration: int, period: int) -> bool:
+    """Whether something that happens every `period` steps (0: never) does after this many."""
+    return bool(period) and iteration > 0 and iteration % period == 0
+
+
+class LearningRate(HookBase):
+    """Before every step, each group's rate is its own rate x schedule(iteration)."""
+
+    def __init__(self, schedule):
+        """`schedule(iteration)` gives a factor and depends on nothing else."""
+        self.schedule = schedule
 
     def before_train(self) -> None:
-        """Once, before the first step."""
+        """Keep the rates that the optimiser was built with."""
+        self._rates = [group["initial_lr"] for group in self.trainer.optimizer.param_groups]
 
     def before_step(self) -> None:
-        """Before every step."""
+        """Set the rates of the coming step."""
+        factor = self.schedule(self.trainer.iteration)
+        for group, rate in zip(self.trainer.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+
+
+class AverageWeights(HookBase):
+    """Takes the weights of every step into `trainer.average`."""
 
     def after_step(self) -> None:
-        """After every step."""
-
-    def after_train(self) -> None:
-        """Once, after the last step; not when training was stopped."""
-
-
-def is_due(iteration: int, period: int, max_iter: int) -> bool:
-    """Whether something periodic happens after this many steps; never twice at the end."""
-    return bool(period) and iteration % period == 0 and iteration < max_iter
-
-
-class Evaluation(HookBase):
-    """Scores on the first test dataset every `train.eval_period` steps, on all at the end."""
-
-    def after_step(self) -> None:
-        """Evaluate where it is due, and keep the best weights."""
-        trainer = self.trainer
-        if is_due(trainer.iteration, trainer.settings.eval_period, trainer.max_iter):
-            self._evaluate([next(iter(trainer.cfg.dataloader.test))])
-
-    def after_train(self) -> None:
-        """Evaluate on everything."""
-        self._evaluate(list(self.trainer.cfg.dataloader.test))
-
-    def _evaluate(self, names: list[str]) -> None:
-        trainer = self.trainer
-        results = trainer.test(names)
-        line = {}
-        for name, result in results.items():
-            line[f"eval/{name}/mean_dice"] = result["mean"]["dice"]
-            for cls, scores in result["classes"].items():
-                line[f"eval/{name}/{cls}_dice"] = scores["dice"]
-        write_metrics(trainer, line)
-        first = results[names[0]]
-        score = first["mean"]["dice"]
-        classes = {cls: scores["dice"] for cls, scores in first["classes"].items()}
-        logger.info("%s: mean Dice %s, %s", names[0], _number(score), _numbers(classes))
-        if score is not None and (trainer.best_score is None or score > trainer.best_score):
-            trainer.best_score = score
-            trainer.save("best", with_state=False)
+        """Update the average."""
+        self.trainer.average.update()
 
 
 class Checkpointer(HookBase):
-    """Writes `last`, and a numbered copy, every `train.checkpoint_period` steps and at the end."""
+    """Writes `last`, and a numbered copy, every `period` steps and at the end."""
+
+    def __init__(self, *, period: int, keep: int):
+        """`keep` numbered checkpoints stay, the last ones."""
+        self.period, self.keep = period, keep
 
     def after_step(self) -> None:
         """Save where it is due."""
         trainer = self.trainer
-        if is_due(trainer.iteration, trainer.settings.checkpoint_period, trainer.max_iter):
-            self._save()
-
-    def after_train(self) -> None:
-        """Save the end."""
-        self._save()
-
-    def _save(self) -> None:
-        trainer = self.trainer
+        if trainer.iteration < trainer.max_iter and not is_due(trainer.iteration, self.period):
+            return
         trainer.save("last")
-        if trainer.settings.keep_checkpoints and distributed.is_main_process():
-            trainer.save(f"iter_{trainer.iteration}", with_state=False)
-            remove_old(trainer.checkpoints, trainer.settings.keep_checkpoints)
-        distributed.barrier()
+        if self.keep and distributed.is_main_process():
+            copy_checkpoint(trainer.checkpoints, "last", f"iter_{trainer.iteration}")
+            remove_old(trainer.checkpoints, self.keep)
 
 
-class MetricsWriter(HookBase):
-    """metrics.jsonl, TensorBoard, and a line on the console every `train.log_period` steps."""
+class Evaluation(HookBase):
+    """Scores on the first test dataset every `period` steps, on all at the end; keeps the best."""
+
+    def __init__(self, *, period: int):
+        """`period` in steps; 0 for the end only."""
+        self.period = period
 
     def before_train(self) -> None:
-        """Open what is written to."""
-        self._sums: dict[str, float] = {}
-        self._count = 0
-        self._begin, self._from = time.perf_counter(), self.trainer.iteration
-        self._bar = None
-        if distributed.is_main_process() and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self.trainer.max_iter, initial=self._from, unit="step")
+        """Catch up on an evaluation that the run was stopped in."""
+        trainer = self.trainer
+        iteration = trainer.iteration
+        if is_due(iteration, self.period) and iteration < trainer.max_iter:
+            done = _is_recorded(trainer, self._names()[0])
+            if not any(distributed.all_gather_object(done)):
+                self._evaluate_or_stop(self._names()[:1])
 
     def after_step(self) -> None:
-        """Add the step to the running means, and write them where it is due."""
+        """Evaluate where it is due, not twice at the end."""
         trainer = self.trainer
-        for name, value in trainer.metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
-        if self._bar is not None:
-            self._bar.update()
-        if trainer.iteration % trainer.settings.log_period == 0 or (
-            trainer.iteration == trainer.max_iter
-        ):
-            self._write()
+        if is_due(trainer.iteration, self.period) and trainer.iteration < trainer.max_iter:
+            self._evaluate_or_stop(self._names()[:1])
 
     def after_train(self) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        """Evaluate on everything."""
+        self._evaluate_or_stop(self._names())
 
-    def _write(self) -> None:
+    def _names(self) -> list[str]:
+        return list(self.trainer.cfg.dataloader.test)
+
+    def _evaluate_or_stop(self, names: list[str]) -> None:
         trainer = self.trainer
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
-        memory = peak_memory_mib()
-        write_metrics(trainer, means | {"peak_memory_mib": memory})
-        rate = (time.perf_counter() - self._begin) / max(1, trainer.iteration - self._from)
-        left = rate * (trainer.max_iter - trainer.iteration)
-        parts = {n: v for n, v in means.items() if n.startswith("loss")}
-        logger.info(
-            "iteration %d/%d, left %d:%02d, %.3f s/step (data %.3f), lr %.2e, %s, %d MiB",
-            trainer.iteration,
-            trainer.max_iter,
-            *divmod(round(left), 60),
-            means["step_seconds"],
-            means["data_seconds"],
-            means["lr"],
-            _numbers(parts),
-            memory,
-        )
+        try:
+            results = trainer.test(names, interruptible=True)
+        except EvaluationInterruptedError:
+            trainer.save("last")
+            raise StopRequested(trainer.signal) from None
+        for name, result in results.items():
+            record_results(trainer, name, result)
+        if names:
+            self._keep_best(results[names[0]]["mean"]["dice"])
+
+    def _keep_best(self, score: float | None) -> None:
+        trainer = self.trainer
+        if score is None or not math.isfinite(score):
+            return
+        if trainer.best_score is None or score > trainer.best_score:
+            trainer.best_score = score
+            trainer.save("best")
 
 
-def write_metrics(trainer: "DefaultTrainer", values: dict[str, float]) -> None:
-    """One line in metrics.jsonl and the same scalars in TensorBoard; the main process only."""
-    if not distributed.is_main_process():
-        return
-    line = {"iteration": trainer.iteration, "train_seconds": round(trainer.train_seconds, 3)}
-    with open(trainer.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps(line | values) + "\n")
-    from torch.utils.tensorboard import SummaryWriter
+class StopOnSignal(HookBase):
+    """SIGTERM, and Ctrl-C, save the run and end it after the present step.
 
-    with SummaryWriter(str(trainer.output_dir / "tensorboard")) as writer:
-        for name, value in values.items():
-            if value is not None:
-                writer.add_scalar(name, value, trainer.iteration)
+    A second Ctrl-C ends it at once.
+    """
+
+    def before_train(self) -> None:
+        """Listen; only the main thread can."""
+        self._before = {}
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._remember)
+        except ValueError:
+            logger.debug("not in the main thread: signals are not listened to")
+
+    def _remember(self, number: int, frame) -> None:
+        if self.trainer.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.trainer.signal = number
+
+    def after_step(self) -> None:
+        """Save and leave, all processes after the same step."""
+        if self.trainer.should_stop:
+            self.trainer.save("last")
+            raise StopRequested(self.trainer.signal or signal.SIGTERM)
+
+    def close(self) -> None:
+        """Put the earlier handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
-def peak_memory_mib() -> int:
-    """The most memory held so far: on the GPU where there is one, else by this process."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(kilobytes / 2**10 if sys.platform != "darwin" else kilobytes / 2**20)
+def _key(dataset: str) -> str:
+    return f"eval/{dataset}/mean_dice"
 
 
-def _numbers(values: dict[str, float | None]) -> str:
-    return ", ".join(f"{name} {_number(value)}" for name, value in values.items())
+def _is_recorded(trainer: "DefaultTrainer", dataset: str) -> bool:
+    lines = read_metrics(trainer.output_dir)
+    return any(line["iteration"] == trainer.iteration and _key(dataset) in line for line in lines)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def record_results(trainer: "DefaultTrainer", name: str, results: dict) -> None:
+    """Scores of a dataset into metrics.jsonl, TensorBoard and the log.
+
+    A finished run that is evaluated once more gets no second line.
+    """
+    line = {_key(name): results["mean"]["dice"]}
+    line |= {f"eval/{name}/{cls}_dice": s["dice"] for cls, s in results["classes"].items()}
+    if not _is_recorded(trainer, name):
+        write_metrics(trainer, line)
+    shown = ", ".join(
+        f"{key.rsplit('/', 1)[1]} {'-' if score is None else f'{score:.4f}'}"
+        for key, score in line.items()
+    )
+    logger.info("iteration %d, %s: %s", trainer.iteration, name, shown)

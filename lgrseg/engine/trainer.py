@@ -1,175 +1,158 @@
-"""The training loop. What happens in a step is here; what happens now and then is in hooks.py.
+"""DefaultTrainer: from a config to a trained model, and on from where a run was stopped.
 
-Randomness is a function of (seed, iteration): before every step torch's generators are seeded from
-both, and the loader's samples depend on (seed, position). So a resumed run needs no random state.
+The names are detectron2's (DefaultTrainer, HookBase, resume_or_load); what a step is stands in
+train_loop.py, what happens between steps in hooks.py.
 """
 
 import contextlib
 import logging
-import random
-import signal
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from lgrseg.config import instantiate, save_config
 from lgrseg.engine import distributed
 from lgrseg.engine.checkpoint import (
     CheckpointError,
     load_weights,
+    read_newest_state,
     read_state,
     save_checkpoint,
+    state_path,
+    weights_path,
 )
 from lgrseg.engine.ema import WeightAverage
-from lgrseg.engine.hooks import Checkpointer, Evaluation, HookBase, MetricsWriter
+from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hooks import (
+    AverageWeights,
+    Checkpointer,
+    Evaluation,
+    EvaluationInterruptedError,
+    LearningRate,
+    StopOnSignal,
+)
+from lgrseg.engine.run_folder import config_changes
+from lgrseg.engine.settings import TrainSettings
+from lgrseg.engine.train_loop import SimpleTrainer, seed_everything
+from lgrseg.engine.writers import MetricsWriter, ProgressBar
 
 logger = logging.getLogger("lgrseg")
 
 
-class StopRequested(Exception):
-    """The process was asked to end (SIGTERM); the run has been saved."""
+class DefaultTrainer(SimpleTrainer):
+    """Builds what a config describes, trains it, evaluates it.
 
+        trainer = DefaultTrainer(cfg)
+        trainer.resume_or_load(resume=False)
+        trainer.train()
 
-class DefaultTrainer:
-    """Builds everything that a config describes, and trains it.
-
-    For anything it does not do, subclass it and override a `build_*` method or `run_step`, or write
-    a hook.
+    For anything it does not do, override a `build_*` method or `run_step`, or write a hook.
     """
 
     def __init__(self, cfg: DictConfig):
-        """Build model, optimiser, schedule, loader and hooks; nothing is written yet."""
-        self.cfg = cfg
-        self.settings = cfg.train
-        self.output_dir = Path(cfg.train.output_dir)
-        self.max_iter = cfg.train.max_iter
-        self.device = pick_device(cfg.train.device)
-        distributed.init_from_env(self.device)
-        if cfg.train.num_threads:
-            torch.set_num_threads(cfg.train.num_threads)
-        _seed(cfg.train.seed)
-        self.model = self.build_model()
-        self.optimizer = instantiate(cfg.optimizer)(self.model)
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.schedule = instantiate(cfg.schedule)
-        decay = cfg.train.ema_decay
-        self.average = WeightAverage(self.model, decay=decay) if decay else None
-        self.wrapped = self._wrap(self.model)
-        self.iteration = 0
-        self.train_seconds = 0.0
+        """Join the other processes, build model, optimiser and hooks; nothing is written yet."""
+        settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
+        device = distributed.pick_device(settings.device)
+        distributed.init_from_env(device)
+        if settings.num_threads:
+            torch.set_num_threads(settings.num_threads)
+        seed_everything(settings.seed)
+        model = self.build_model(cfg).to(device)
+        super().__init__(
+            model=model,
+            optimizer=self.build_optimizer(cfg, model),
+            device=device,
+            max_iter=settings.max_iter,
+            seed=settings.seed,
+            accumulate=settings.accumulate,
+            clip_norm=settings.clip_norm,
+            amp=settings.amp,
+            find_unused_parameters=settings.find_unused_parameters,
+        )
+        self.cfg, self.settings = cfg, settings
+        self.output_dir = Path(settings.output_dir)
+        for group in self.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        decay = settings.ema_decay
+        self.average = WeightAverage(model, decay=decay) if decay else None
         self.best_score: float | None = None
-        self.stop_signal = False
-        self.metrics: dict[str, float] = {}
-        self.hooks: list[HookBase] = []
+        self.train_seconds = 0.0
+        """Seconds in training steps so far, earlier processes included."""
+        self.tensorboard = None
+        self.results: dict[str, dict] = {}
+        """Of the last call of `test`."""
+        self.register_hooks(self.build_hooks())
 
-    def build_model(self) -> nn.Module:
-        """The model on its device, from `train.init_weights` where that is set."""
-        model = instantiate(self.cfg.model).to(self.device)
-        if self.settings.init_weights:
-            load_weights(model, self.settings.init_weights)
-        return model
+    @classmethod
+    def build_model(cls, cfg: DictConfig) -> nn.Module:
+        """The model, with the weights that its own components start from."""
+        return instantiate(cfg.model)
+
+    @classmethod
+    def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser of a model that is on its device."""
+        return instantiate(cfg.optimizer)(model)
+
+    @classmethod
+    def build_train_loader(cls, cfg: DictConfig):
+        """Endless batches; what they hold depends on `train.seed` and their number alone."""
+        return instantiate(cfg.dataloader.train, seed=cfg.train.seed)
+
+    @classmethod
+    def build_test_loader(cls, cfg: DictConfig, name: str):
+        """The clips of a test dataset, each once over all processes."""
+        return instantiate(cfg.dataloader.test[name])
+
+    @classmethod
+    def build_evaluator(cls, cfg: DictConfig, name: str):
+        """What scores the predictions for a test dataset."""
+        return instantiate(cfg.evaluator)(dataset=name)
 
     def build_hooks(self) -> list[HookBase]:
-        """What happens now and then, in this order."""
-        return [Evaluation(), Checkpointer(), MetricsWriter()]
+        """What happens around steps, in this order.
 
-    def _wrap(self, model: nn.Module) -> nn.Module:
-        if distributed.get_world_size() == 1:
-            return model
-        return DistributedDataParallel(model)
+        A checkpoint comes before an evaluation, so that little is lost where that is cut off.
+        """
+        s = self.settings
+        return [
+            LearningRate(instantiate(self.cfg.schedule)),
+            *([AverageWeights()] if self.average else []),
+            MetricsWriter(period=s.log_period),
+            ProgressBar(),
+            Checkpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
+            StopOnSignal(),
+            Evaluation(period=s.eval_period),
+        ]
 
     def train(self) -> None:
-        """Train from the current iteration to `train.max_iter`.
+        """Train from the present iteration to `train.max_iter`, and evaluate.
 
         Raises:
-            StopRequested: SIGTERM came; the run is saved.
-            FloatingPointError: a loss or gradient is not finite; the weights are as before it.
+            StopRequested: SIGTERM or Ctrl-C came; the run is saved.
+            NonFiniteError: a loss or gradient is not finite; the weights are as before it.
         """
-        self._open_run_folder()
-        loader = instantiate(self.cfg.dataloader.train, seed=self.settings.seed)
+        if distributed.is_main_process():
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            for change in config_changes(self.cfg, self.output_dir):
+                logger.info("config changed, %s", change)
+            save_config(self.cfg, self.output_dir / "config.yaml")
+        self.loader = self.build_train_loader(self.cfg)
         logger.info(
-            "%d clips to train on, %.1f iterations an epoch, on %s",
-            len(loader.dataset),
-            loader.iterations_per_epoch,
+            "%d clips to train on, %.1f iterations an epoch, %d x %s",
+            len(self.loader.dataset),
+            self.loader.iterations_per_epoch / self.accumulate,
+            distributed.get_world_size(),
             self.device,
         )
-        loader.set_start(self.iteration * self.settings.accumulate)
-        self.batches = iter(loader)
-        self.hooks = self.build_hooks()
-        self.model.train()
-        with _watch_sigterm(self):
-            self._each_hook("before_train")
-            while self.iteration < self.max_iter:
-                self._each_hook("before_step")
-                self.run_step()
-                self.iteration += 1
-                self._each_hook("after_step")
-                if self.stop_signal:
-                    self.save("last")
-                    raise StopRequested
-            self._each_hook("after_train")
+        super().train()
 
     def run_step(self) -> None:
-        """One optimiser step."""
-        begin = time.perf_counter()
-        factor = self.schedule(self.iteration)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
-        torch.manual_seed(_step_seed(self.settings.seed, self.iteration, distributed.get_rank()))
-        waited, totals, clips = 0.0, {}, []
-        for _ in range(self.settings.accumulate):
-            before = time.perf_counter()
-            batch_clips, batch_targets = next(self.batches)
-            waited += time.perf_counter() - before
-            losses = self._forward(batch_clips, batch_targets)
-            (sum(losses.values()) / self.settings.accumulate).backward()
-            clips += [clip.video_id for clip in batch_clips]
-            for name, loss in losses.items():
-                totals[name] = totals.get(name, 0) + loss.detach() / self.settings.accumulate
-        norm = nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.settings.clip_norm or float("inf")
-        )
-        totals = {name: float(loss) for name, loss in totals.items()}
-        self._stop_if_not_finite(totals, float(norm), clips)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.average:
-            self.average.update(self.model)
-        seconds = time.perf_counter() - begin
-        self.train_seconds += seconds
-        self.metrics = totals | {
-            "loss": sum(totals.values()),
-            "grad_norm": float(norm),
-            "lr": self.base_rates[-1] * factor,
-            "step_seconds": seconds,
-            "data_seconds": waited,
-        }
-
-    def _forward(self, clips: list, targets: list) -> dict[str, torch.Tensor]:
-        clips = [clip.to(self.device) for clip in clips]
-        targets = [target.to(self.device) for target in targets]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(self.settings.amp)):
-            return self.wrapped(clips, targets)
-
-    def _stop_if_not_finite(self, losses: dict[str, float], norm: float, clips: list[str]) -> None:
-        if np.isfinite(norm) and np.isfinite(list(losses.values())).all():
-            return
-        self.optimizer.zero_grad(set_to_none=True)
-        raise FloatingPointError(
-            f"not finite at iteration {self.iteration}: gradient norm {norm}, losses {losses}, "
-            f"clips {clips}. The weights were not changed; the last checkpoint in "
-            f"{self.output_dir / 'checkpoints'} is from before. A lower learning rate usually helps."
-        )
-
-    def _each_hook(self, moment: str) -> None:
-        for hook in self.hooks:
-            hook.trainer = self
-            getattr(hook, moment)()
+        """One update."""
+        super().run_step()
+        self.train_seconds += self.metrics["step_seconds"]
 
     # -- saving and going on ------------------------------------------------------------------
 
@@ -178,14 +161,20 @@ class DefaultTrainer:
         """Folder of the checkpoints."""
         return self.output_dir / "checkpoints"
 
-    def save(self, name: str, *, with_state: bool = True) -> None:
-        """Write a checkpoint; the weights are the averaged ones where averaging is on."""
+    def save(self, name: str) -> None:
+        """Write a checkpoint; its weights are the averaged ones where averaging is on.
+
+        Raises:
+            NonFiniteError: the last step turns out to be not finite; nothing is written.
+        """
+        if self.guard.settle():
+            self.stop_agreed = True
         if not distributed.is_main_process():
             return
         weights = self.average.weights if self.average else self.model.state_dict()
-        save_checkpoint(self.checkpoints, name, weights, self.state() if with_state else None)
+        save_checkpoint(self.checkpoints, name, weights, self.state_dict())
 
-    def state(self) -> dict:
+    def state_dict(self) -> dict:
         """All that a run needs to go on, besides its config."""
         return {
             "iteration": self.iteration,
@@ -196,47 +185,83 @@ class DefaultTrainer:
             "average": self.average.state_dict() if self.average else None,
         }
 
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a `state_dict`; rates and decays are this config's, not the state's.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: it is of another architecture.
+        """
+        self.model.load_state_dict(state["model"])
+        options = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(own)
+        if self.average and state["average"]:
+            self.average.load_state_dict(state["average"])
+        elif self.average:
+            self.average.reset()
+        self.iteration = state["iteration"]
+        self.train_seconds = state["train_seconds"]
+
     def resume_or_load(self, *, resume: bool) -> None:
-        """Go on from checkpoints/last where `resume` is set and there is one; else start anew.
+        """Go on from the run's last checkpoint; where there is none, from `train.init_weights`.
 
         Raises:
             CheckpointError: the run folder holds a run and `resume` is not set, or its checkpoint
                 does not fit this config.
         """
-        file = self.checkpoints / "last.state.pt"
-        if not resume and file.is_file():
+        if not resume and any(self.checkpoints.glob("*.state.pt")):
             raise CheckpointError(
-                f"{self.output_dir} holds a run already: add --resume to go on with it, or choose "
-                "another train.output_dir"
+                f"{self.output_dir} holds a run already: --resume goes on with it, --overwrite "
+                "deletes it, train.output_dir=... names another folder"
             )
-        if not file.is_file():
+        newest = read_newest_state(self.checkpoints) if resume else None
+        if newest is None:
+            if self.settings.init_weights:
+                self.load_weights(self.settings.init_weights, strict=False)
             return
-        state = read_state(file)
+        path, state = newest
         try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.average and state["average"]:
-                self.average.load_state_dict(state["average"])
+            self.load_state_dict(state)
         except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
             raise CheckpointError(
-                f"{file} was written by another config than this one: {reason}"
+                f"{path} was written by another config than this one: {str(error)[:500]}"
             ) from error
-        self.iteration = state["iteration"]
-        self.train_seconds = state["train_seconds"]
-        self.best_score = state["best_score"]
-        logger.info("going on from iteration %d of %s", self.iteration, file)
+        best = state_path(self.checkpoints, "best")
+        self.best_score = read_state(best)["best_score"] if best.is_file() else None
+        logger.info("going on from iteration %d of %s", self.iteration, path)
 
-    def _open_run_folder(self) -> None:
-        if distributed.is_main_process():
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            save_config(self.cfg, self.output_dir / "config.yaml")
-        distributed.barrier()
+    def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
+        """Take a model's weights from a file; see `checkpoint.load_weights`."""
+        load_weights(self.model, path, strict=strict)
+        if self.average:
+            self.average.reset()
+        logger.info("weights from %s", path)
+
+    def load_for_evaluation(self, *, explicit: bool = False) -> None:
+        """Take the weights of the run's last checkpoint, or `train.init_weights`.
+
+        Args:
+            explicit: `train.init_weights` was asked for by name, so it goes first.
+
+        Raises:
+            FileNotFoundError: there are neither.
+        """
+        last, given = weights_path(self.checkpoints, "last"), self.settings.init_weights
+        if not last.is_file() and not given:
+            raise FileNotFoundError(
+                f"nothing to evaluate: there is no {last}; train first, or name a file with "
+                "train.init_weights=..."
+            )
+        self.load_weights(given if explicit or not last.is_file() else last)
 
     # -- evaluating ---------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def evaluated_weights(self):
+    def evaluated_weights(self) -> Iterator[None]:
         """Inside, the model has the averaged weights, where averaging is on."""
         if self.average is None:
             yield
@@ -248,60 +273,44 @@ class DefaultTrainer:
         finally:
             self.model.load_state_dict(own)
 
-    def test(self, names: list[str] | None = None) -> dict[str, dict]:
-        """Evaluate on the test datasets (all, or those named): name -> results."""
-        from lgrseg.evaluation import inference_on_dataset
-        from lgrseg.evaluation.evaluator import write_results
+    def test(
+        self, names: list[str] | None = None, *, interruptible: bool = False
+    ) -> dict[str, dict]:
+        """Evaluate on the test datasets (all, or those named): name -> what results.json holds.
 
-        results = {}
+        Args:
+            names: keys of `dataloader.test`.
+            interruptible: let a signal end it in the middle.
+
+        Raises:
+            EvaluationInterruptedError: a signal did.
+        """
+        # Evaluation reads the data package, whose loader reads this one: not while that is loading.
+        from lgrseg.evaluation.evaluator import inference_on_dataset, write_results
+
+        self.results = {}
         with self.evaluated_weights():
             for name in names or self.cfg.dataloader.test:
-                evaluator = instantiate(self.cfg.evaluator)(dataset=name)
-                loader = instantiate(self.cfg.dataloader.test[name])
-                results[name] = inference_on_dataset(self.model, loader, evaluator)
+                loader = self.build_test_loader(self.cfg, name)
+                evaluator = self.build_evaluator(self.cfg, name)
+                watched = _Watched(loader, self) if interruptible else loader
+                self.results[name] = inference_on_dataset(self.model, watched, evaluator)
                 if distributed.is_main_process():
-                    write_results(results[name], self.output_dir / "eval" / name)
-        return results
+                    write_results(self.results[name], self.output_dir / "eval" / name)
+        return self.results
 
 
-def pick_device(name: str) -> torch.device:
-    """"auto", "cpu" or "cuda" -> the device of this process.
+class _Watched:
+    """A loader that stops at a signal; alone only, since others would wait for this process."""
 
-    Raises:
-        ValueError: CUDA is asked for and not there.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError("train.device=cuda, but torch sees no CUDA device; use auto or cpu")
-        device = torch.device("cuda", distributed.get_local_rank())
-        torch.cuda.set_device(device)
-        return device
-    return torch.device(name)
+    def __init__(self, loader, trainer: DefaultTrainer):
+        self.loader, self.trainer = loader, trainer
 
+    def __len__(self) -> int:
+        return len(self.loader)
 
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-def _step_seed(seed: int, iteration: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0])
-
-
-@contextlib.contextmanager
-def _watch_sigterm(trainer: DefaultTrainer):
-    def ask_to_stop(*_):
-        trainer.stop_signal = True
-
-    try:
-        before = signal.signal(signal.SIGTERM, ask_to_stop)
-    except ValueError:  # not the main thread: nobody sends it signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __iter__(self):
+        for batch in self.loader:
+            if self.trainer.signal is not None and distributed.get_world_size() == 1:
+                raise EvaluationInterruptedError
+            yield batch

@@ -1,0 +1,112 @@
+"""What may stop a run between the gradient and the update: numbers that are not finite, a signal.
+
+The decision is one of all processes. On the CPU it is read before the update. On CUDA reading it
+would make the CPU wait for the GPU at every step, so the update is told on the device to leave the
+weights alone, and the decision is read one step later, before the next update.
+"""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from lgrseg.engine import distributed
+from lgrseg.structures import Clip
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or gradient is infinite or no number; the weights are as before it."""
+
+
+@dataclasses.dataclass
+class StepRecord:
+    """What an error message must know of a step."""
+
+    iteration: int
+    losses: list[dict[str, Tensor]] = dataclasses.field(default_factory=list)
+    """Of every batch that was accumulated, detached."""
+    clips: list[list[str]] = dataclasses.field(default_factory=list)
+    """Of every batch, as "video [frame, ...]"."""
+
+    def add(self, losses: dict[str, Tensor], clips: list[Clip]) -> None:
+        """A batch went forward."""
+        self.losses.append({name: loss.detach() for name, loss in losses.items()})
+        self.clips.append([f"{clip.video_id} {clip.frame_indices.tolist()}" for clip in clips])
+
+
+class StepGuard:
+    """Keeps what is not finite away from the weights, and lets all processes stop at one step."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, *, device: torch.device):
+        """Optimisers that cannot skip an update on the device (those not fused) are waited for."""
+        can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)
+        self.deferred = device.type == "cuda" and can_skip
+        self._optimizer = optimizer
+        self._flag = {stop: torch.tensor(float(stop), device=device) for stop in (False, True)}
+        self._pending: tuple[StepRecord, Tensor, Tensor, torch.cuda.Event | None] | None = None
+
+    def judge(self, step: StepRecord, norm: Tensor, *, stop: bool) -> bool:
+        """Call between the gradient and the update.
+
+        Args:
+            step: what was done.
+            norm: () L2 norm of the whole gradient, before clipping.
+            stop: this process was asked to stop.
+
+        Returns:
+            Whether some process was asked to stop, so that all do after this step.
+
+        Raises:
+            NonFiniteError: this step's gradient (CUDA: the previous one's) is not finite.
+        """
+        losses = torch.stack([loss.float() for batch in step.losses for loss in batch.values()])
+        finite = torch.isfinite(norm) & torch.isfinite(losses).all()
+        flags = torch.stack([1 - finite.float(), self._flag[stop]])
+        distributed.all_reduce_sum(flags)
+        stop_earlier = self.settle()
+        if not self.deferred:
+            self._pending = (step, norm, flags, None)
+            return self.settle() or stop_earlier
+        # The fused kernel leaves weights and state alone where this is 1 (made for GradScaler).
+        self._optimizer.found_inf = flags[0].clamp(max=1)
+        copy = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
+        copy.copy_(flags, non_blocking=True)
+        sent = torch.cuda.Event()
+        sent.record()
+        self._pending = (step, norm, copy, sent)
+        return stop_earlier
+
+    def settle(self) -> bool:
+        """Wait for the last decision; whether some process was asked to stop.
+
+        Raises:
+            NonFiniteError: the last step's gradient is not finite.
+        """
+        if self._pending is None:
+            return False
+        step, norm, flags, sent = self._pending
+        if sent is not None:
+            sent.synchronize()
+        self._pending = None
+        bad, stop = flags.tolist()
+        if bad:
+            raise NonFiniteError(_message(step, float(norm)))
+        return stop > 0
+
+
+def _message(step: StepRecord, norm: float) -> str:
+    lines = [f"not finite at iteration {step.iteration}: the gradient's norm is {norm}"]
+    own = [
+        ", ".join(f"{name} {float(loss):.6g}" for name, loss in losses.items())
+        + "; clips "
+        + "; ".join(clips)
+        for losses, clips in zip(step.losses, step.clips, strict=True)
+    ]
+    for rank, batches in enumerate(distributed.all_gather_object(own)):
+        who = f"process {rank}: " if distributed.get_world_size() > 1 else ""
+        lines += [f"  {who}{batch}" for batch in batches]
+    lines.append(
+        "The weights were not changed, and the last checkpoint is from before. Look at these "
+        "clips; a lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,47 @@
+"""The folder of a run: what of it is deleted to start anew, and how its config changed."""
+
+import shutil
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lgrseg.config import load_config
+
+OWNED = ("checkpoints", "eval", "tensorboard", "config.yaml", "log.txt", "metrics.jsonl")
+"""What a run writes; anything else in its folder is not touched."""
+
+
+def clear_run(folder: Path) -> None:
+    """Delete what a run wrote into a folder, and nothing else."""
+    for name in OWNED:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
+    """How a config differs from the one that the folder's run was started with, a line a key."""
+    file = folder / "config.yaml"
+    if not file.is_file():
+        return []
+    before, now = (
+        _flat(OmegaConf.to_container(load_config(file))),
+        _flat(OmegaConf.to_container(cfg)),
+    )
+    return [
+        f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _flat(node, prefix: str = "") -> dict:
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list):
+        items = enumerate(node)
+    else:
+        return {prefix.removesuffix("."): node}
+    return {k: v for key, item in items for k, v in _flat(item, f"{prefix}{key}.").items()}

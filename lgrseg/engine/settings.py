@@ -1,0 +1,77 @@
+"""The `train` part of a config, checked: what the loop is told that no component is."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from lgrseg.config import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What configs/common/train.py describes; the defaults are for configs that leave a key out.
+
+    Iterations are updates of the weights, counted from 0; periods count iterations.
+    """
+
+    output_dir: str = "output/run"
+    max_iter: int = 1000
+    seed: int = 0
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda."""
+    num_threads: int = 0
+    """Of torch on the CPU; 0 leaves torch's own choice."""
+    amp: bool = False
+    """Autocast to bfloat16."""
+    accumulate: int = 1
+    """Batches a process adds up for one update."""
+    clip_norm: float | None = None
+    """Largest L2 norm of the gradient of the whole model; None does not clip."""
+    ema_decay: float = 0.0
+    """Of the averaged weights; 0 keeps none."""
+    init_weights: str = ""
+    find_unused_parameters: bool = False
+    """With several processes: look for parameters that got no gradient (slower)."""
+    log_period: int = 20
+    eval_period: int = 0
+    """0 evaluates at the end only."""
+    checkpoint_period: int = 0
+    """0 saves at the end only."""
+    keep_checkpoints: int = 0
+    """Numbered checkpoints that are kept, the last ones; beside `last` and `best`."""
+    export_videos: int = 0
+    """Videos of every test dataset that are written at the end."""
+
+    def __post_init__(self):
+        """Refuse what cannot be meant."""
+        positive = ("max_iter", "accumulate", "log_period")
+        counts = (
+            "eval_period", "checkpoint_period", "keep_checkpoints", "num_threads",
+            "export_videos", "seed",
+        )  # fmt: skip
+        for name in (*positive, *counts):
+            value, least = getattr(self, name), 1 if name in positive else 0
+            # `max_iter=1e3` on the command line is a float and means a thousand.
+            if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+                raise ValueError(f"train.{name} is a whole number, not {value!r}")
+            if value < least:
+                raise ValueError(f"train.{name} is {least} or more, not {value}")
+            object.__setattr__(self, name, int(value))
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"train.ema_decay is 0 (off) or below 1, not {self.ema_decay}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"train.clip_norm is above 0, or null for none, not {self.clip_norm}")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "TrainSettings":
+        """From the config's plain `train` mapping.
+
+        Raises:
+            KeyError: a setting that has no effect because nothing has that name.
+            ValueError: a value out of range.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise KeyError(f"there is no setting train.{key}{did_you_mean(str(key), known)}")
+        return cls(**values)

@@ -1,0 +1,181 @@
+"""The training loop and the training step. What happens now and then is in hooks.py.
+
+Randomness is a function: before every batch all generators are seeded from (seed, number of the
+batch in the run), and what the loader gives depends on (seed, position) too. So going on with a run
+needs no random state, and 1 process that accumulates 2 batches draws what 2 processes draw.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lgrseg.engine import distributed
+from lgrseg.engine.guard import StepGuard, StepRecord
+from lgrseg.engine.hook_base import HookBase
+
+
+class TrainerBase:
+    """The loop: hooks around steps. A subclass says what a step is."""
+
+    def __init__(self, *, max_iter: int):
+        """`max_iter` steps in all, those before a resumption included."""
+        self.max_iter = max_iter
+        self.iteration = 0
+        """Steps done so far: the number of the present step before it, one more after it."""
+        self.start_iteration = 0
+        self.hooks: list[HookBase] = []
+
+    def register_hooks(self, hooks: list[HookBase]) -> None:
+        """Add hooks; they are called in this order."""
+        for hook in hooks:
+            hook.trainer = self
+        self.hooks += hooks
+
+    def train(self) -> None:
+        """Train from the present iteration to `max_iter`; hooks are closed whatever happens."""
+        self.start_iteration = self.iteration
+        try:
+            self._call_hooks("before_train")
+            while self.iteration < self.max_iter:
+                self._call_hooks("before_step")
+                self.run_step()
+                self.iteration += 1
+                self._call_hooks("after_step")
+            self._call_hooks("after_train")
+        finally:
+            self._call_hooks("close")
+
+    def run_step(self) -> None:
+        """One update of the weights."""
+        raise TypeError(f"{type(self).__name__} does not say what a step is: override run_step")
+
+    def _call_hooks(self, moment: str) -> None:
+        for hook in self.hooks:
+            getattr(hook, moment)()
+
+
+class SimpleTrainer(TrainerBase):
+    """Forward, backward, clip, update: for any model that returns a dict of losses."""
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        max_iter: int,
+        seed: int = 0,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        amp: bool = False,
+        find_unused_parameters: bool = False,
+    ):
+        """Each setting is described in settings.py.
+
+        `loader` (endless batches of clips and targets, with `set_start`) is set before `train`.
+        """
+        super().__init__(max_iter=max_iter)
+        self.model, self.optimizer, self.device = model, optimizer, device
+        self.seed, self.accumulate = seed, accumulate
+        self.clip_norm, self.amp = clip_norm, amp
+        self.wrapped = model
+        if distributed.get_world_size() > 1:
+            self.wrapped = DistributedDataParallel(
+                model, find_unused_parameters=find_unused_parameters
+            )
+        self.guard = StepGuard(optimizer, device=device)
+        self.loader = None
+        self.signal: int | None = None
+        """The signal by which this process was asked to stop."""
+        self.stop_agreed = False
+        """Some process was asked to stop: all do so after this step."""
+        self.metrics: dict[str, float | Tensor] = {}
+        """Of the last step; tensors are not read here, because on CUDA that waits."""
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether to end the run after the present step, so that all processes do."""
+        alone = distributed.get_world_size() == 1
+        return self.stop_agreed or (alone and self.signal is not None)
+
+    @property
+    def batches_done(self) -> int:
+        """Batches that every process has seen: where the loader goes on."""
+        return self.iteration * self.accumulate
+
+    def train(self) -> None:
+        """Train to `max_iter`."""
+        self.loader.set_start(self.batches_done)
+        self._batches: Iterator = iter(self.loader)
+        self.model.train()
+        super().train()
+
+    def run_step(self) -> None:
+        """One update, from `accumulate` batches of every process."""
+        begin, waited = time.perf_counter(), 0.0
+        step = StepRecord(self.iteration)
+        self.optimizer.zero_grad(set_to_none=True)
+        for number in range(self.accumulate):
+            asked = time.perf_counter()
+            clips, targets = self._next_batch()
+            waited += time.perf_counter() - asked
+            seed_everything(self.seed, self._batch_number(number))
+            with self._reducing(number == self.accumulate - 1):
+                losses = self._losses(clips, targets)
+                (sum(losses.values()) / self.accumulate).backward()
+            step.add(losses, clips)
+
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        if self.guard.judge(step, norm, stop=self.signal is not None):
+            self.stop_agreed = True
+        if self.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.clip_norm, norm)
+        self.optimizer.step()
+        if self.iteration + 1 == self.max_iter:
+            self.guard.settle()
+        self.metrics = self._means(step) | {
+            "grad_norm": norm,
+            "step_seconds": time.perf_counter() - begin,
+            "data_seconds": waited,
+        }
+
+    def _next_batch(self):
+        clips, targets = next(self._batches)
+        return [c.to(self.device) for c in clips], [t.to(self.device) for t in targets]
+
+    def _losses(self, clips, targets) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            return self.wrapped(clips, targets)
+
+    def _batch_number(self, number: int) -> int:
+        """The number of a batch of this step among all batches of all processes of the run."""
+        own = self.batches_done + number
+        return own * distributed.get_world_size() + distributed.get_rank()
+
+    def _reducing(self, last: bool):
+        """Processes add up their gradients once a step, with the last batch."""
+        if last or self.wrapped is self.model:
+            return contextlib.nullcontext()
+        return self.wrapped.no_sync()
+
+    def _means(self, step: StepRecord) -> dict[str, Tensor]:
+        means = {
+            name: sum(losses[name] for losses in step.losses) / self.accumulate
+            for name in step.losses[0]
+        }
+        return means | {"loss": sum(means.values())}
+
+
+def seed_everything(*numbers: int) -> None:
+    """Seed torch (all devices), NumPy and random from a tuple of numbers."""
+    seeds = np.random.SeedSequence(numbers).generate_state(2, np.uint64)
+    torch.manual_seed(int(seeds[0]))
+    np.random.seed(int(seeds[1]) % 2**32)
+    random.seed(int(seeds[1]))

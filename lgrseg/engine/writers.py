@@ -1,0 +1,217 @@
+"""What a run tells: metrics.jsonl, TensorBoard, log.txt, the console, a progress bar."""
+
+import json
+import logging
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from lgrseg.engine import distributed
+from lgrseg.engine.hook_base import HookBase
+
+if TYPE_CHECKING:
+    from lgrseg.engine.trainer import DefaultTrainer
+
+logger = logging.getLogger("lgrseg")
+progress = logging.getLogger("lgrseg.progress")
+"""The periodic lines, which the console leaves out where it shows a bar."""
+
+
+class MetricsWriter(HookBase):
+    """Means over the last `period` steps: a JSON line, TensorBoard scalars, a line in the log."""
+
+    def __init__(self, *, period: int):
+        """`period` in steps."""
+        self.period = period
+        self._tensorboard = None
+
+    def before_train(self) -> None:
+        """Forget what an earlier process wrote of steps that are now done again."""
+        trainer = self.trainer
+        self._sums: dict[str, float | torch.Tensor] = {}
+        self._num_steps = 0
+        self._measured_from = (time.perf_counter(), trainer.iteration)
+        if distributed.is_main_process():
+            forget_metrics_after(trainer.output_dir, trainer.iteration)
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._tensorboard = SummaryWriter(
+                str(trainer.output_dir / "tensorboard"), purge_step=trainer.iteration + 1
+            )
+            trainer.tensorboard = self._tensorboard
+
+    def after_step(self) -> None:
+        """Add the step up, and write where it is due."""
+        trainer = self.trainer
+        for name, value in trainer.metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._num_steps += 1
+        if trainer.iteration % self.period == 0 or trainer.iteration == trainer.max_iter:
+            self._write()
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = self.trainer.tensorboard = None
+
+    def _write(self) -> None:
+        trainer = self.trainer
+        means = {name: float(total) / self._num_steps for name, total in self._sums.items()}
+        means = mean_losses_over_processes(means)
+        self._sums, self._num_steps = {}, 0
+        begin, first = self._measured_from
+        # Evaluations and checkpoints are in this rate, as they will be in what is left.
+        rate = (time.perf_counter() - begin) / (trainer.iteration - first)
+        left = rate * (trainer.max_iter - trainer.iteration)
+        rates = {"lr": trainer.optimizer.param_groups[-1]["lr"]}
+        memory = peak_memory_mib(trainer.device)
+        write_metrics(
+            trainer, means | rates | {"peak_memory_mib": memory, "eta_seconds": round(left)}
+        )
+        losses = [f"{n} {v:.4g}" for n, v in sorted(means.items()) if n.startswith("loss")]
+        progress.info(
+            "iteration %d/%d, left %s, %.3f s/step (data %.3f), lr %.2e, %s, |grad| %.3g, %d MiB",
+            trainer.iteration,
+            trainer.max_iter,
+            clock(left),
+            means["step_seconds"],
+            means["data_seconds"],
+            rates["lr"],
+            ", ".join(losses),
+            means["grad_norm"],
+            memory,
+        )
+
+
+class ProgressBar(HookBase):
+    """A bar on the console where there is one (a terminal on stderr), with loss and memory."""
+
+    _bar = None
+
+    def before_train(self) -> None:
+        """Show the bar."""
+        if show_bars():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=self.trainer.max_iter, initial=self.trainer.iteration, unit="step"
+            )
+
+    def after_step(self) -> None:
+        """Move it; the loss is read every ten steps only, because on CUDA that waits."""
+        if self._bar is None:
+            return
+        self._bar.update()
+        if self.trainer.iteration % 10 == 0:
+            loss, lr = self.trainer.metrics["loss"], self.trainer.optimizer.param_groups[-1]["lr"]
+            memory = peak_memory_mib(self.trainer.device)
+            self._bar.set_postfix_str(f"loss {float(loss):.4g}, lr {lr:.1e}, {memory} MiB")
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def show_bars() -> bool:
+    """Whether somebody watches."""
+    return distributed.is_main_process() and sys.stderr.isatty()
+
+
+def write_metrics(trainer: "DefaultTrainer", values: dict[str, float | None]) -> None:
+    """One line in metrics.jsonl and the same scalars in TensorBoard; the main process only."""
+    if not distributed.is_main_process():
+        return
+    line = {"iteration": trainer.iteration, "train_seconds": round(trainer.train_seconds, 3)}
+    with open(trainer.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(line | values) + "\n")
+    for name, value in values.items():
+        if value is not None and trainer.tensorboard is not None:
+            trainer.tensorboard.add_scalar(name, value, trainer.iteration)
+
+
+def read_metrics(run: Path) -> list[dict]:
+    """The lines of a run's metrics.jsonl, as far as they are whole; none where there is no file."""
+    file = run / "metrics.jsonl"
+    lines = []
+    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:  # the process was killed in the middle of a line
+            continue
+    return lines
+
+
+def forget_metrics_after(run: Path, iteration: int) -> None:
+    """Drop the lines of later steps, which a resumed run writes again."""
+    file = run / "metrics.jsonl"
+    if not file.is_file():
+        return
+    kept = [line for line in read_metrics(run) if line["iteration"] <= iteration]
+    half_done = run / ".metrics.jsonl.part"
+    half_done.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(half_done, file)
+
+
+def mean_losses_over_processes(means: dict[str, float]) -> dict[str, float]:
+    """Losses of a process are of its own clips; times and norms are alike anyway."""
+    if distributed.get_world_size() == 1:
+        return means
+    gathered = distributed.all_gather_object(means)
+    losses = [name for name in means if name.startswith(("loss", "aux_loss"))]
+    return means | {name: sum(m[name] for m in gathered) / len(gathered) for name in losses}
+
+
+def peak_memory_mib(device: torch.device) -> int:
+    """The most memory held so far: by torch on the GPU, or by this process."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB; on macOS bytes
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+class _Console(logging.Handler):
+    """Lines on stderr, above the bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not show_bars():
+            print(self.format(record), file=sys.stderr, flush=True)
+        elif record.name != progress.name:
+            from tqdm import tqdm
+
+            tqdm.write(self.format(record), file=sys.stderr)
+
+
+def log_to_console(level: int = logging.INFO) -> None:
+    """Let the main process speak on stderr; calling it again changes nothing."""
+    if not distributed.is_main_process():
+        return
+    logger.setLevel(level)
+    if not any(isinstance(handler, _Console) for handler in logger.handlers):
+        _add_handler(_Console())
+
+
+def log_to_file(path: Path) -> logging.Handler | None:
+    """Let the main process add what it says to a file; `logger.removeHandler` ends it."""
+    if not distributed.is_main_process():
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _add_handler(logging.FileHandler(path, encoding="utf-8"))
+
+
+def _add_handler(handler: logging.Handler) -> logging.Handler:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(handler)
+    return handler
