@@ -37,10 +37,19 @@ class StepRecord:
 class StepGuard:
     """Keeps what is not finite away from the weights, and lets all processes stop at one step."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, *, device: torch.device):
-        """Optimisers that cannot skip an update on the device (those not fused) are waited for."""
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        device: torch.device,
+        deferred: bool | None = None,
+    ):
+        """`deferred` reads a decision one step later; by default on CUDA.
+
+        An optimiser that cannot skip an update on the device (one that is not fused) is waited for.
+        """
         can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)
-        self.deferred = device.type == "cuda" and can_skip
+        self.deferred = can_skip and (device.type == "cuda" if deferred is None else deferred)
         self._optimizer = optimizer
         self._flag = {stop: torch.tensor(float(stop), device=device) for stop in (False, True)}
         self._pending: tuple[StepRecord, Tensor, Tensor, torch.cuda.Event | None] | None = None
@@ -69,11 +78,7 @@ class StepGuard:
             return self.settle() or stop_earlier
         # The fused kernel leaves weights and state alone where this is 1 (made for GradScaler).
         self._optimizer.found_inf = flags[0].clamp(max=1)
-        copy = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
-        copy.copy_(flags, non_blocking=True)
-        sent = torch.cuda.Event()
-        sent.record()
-        self._pending = (step, norm, copy, sent)
+        self._pending = (step, norm, *_send_to_cpu(flags))
         return stop_earlier
 
     def settle(self) -> bool:
@@ -92,6 +97,17 @@ class StepGuard:
         if bad:
             raise NonFiniteError(_message(step, float(norm)))
         return stop > 0
+
+
+def _send_to_cpu(flags: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """A copy that is complete when the event has happened; nothing waits here."""
+    if flags.device.type != "cuda":
+        return flags, None
+    copy = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
+    copy.copy_(flags, non_blocking=True)
+    sent = torch.cuda.Event()
+    sent.record()
+    return copy, sent
 
 
 def _message(step: StepRecord, norm: float) -> str:

@@ -63,15 +63,19 @@ class StepSchedule:
     def __init__(
         self, *, max_iter: int, milestones: tuple[float, ...], gamma: float = 0.5, warmup: int = 100
     ):
-        """Milestones are parts of `max_iter`, between 0 and 1.
+        """Milestones below 1 are parts of `max_iter`, from 1 on they are iterations.
 
         Raises:
-            ValueError: a milestone that is no part.
+            ValueError: a milestone that is not above 0, or not within the run.
         """
-        wrong = [milestone for milestone in milestones if not 0 < milestone < 1]
+        self.milestones = [m * max_iter if m < 1 else m for m in milestones]
+        wrong = [
+            m for m, at in zip(milestones, self.milestones, strict=True) if not 0 < at < max_iter
+        ]
         if wrong:
-            raise ValueError(f"milestones are parts of the run, between 0 and 1, not {wrong}")
-        self.milestones = [milestone * max_iter for milestone in milestones]
+            raise ValueError(
+                f"milestones are parts of the run (0 to 1) or iterations below {max_iter}, not {wrong}"
+            )
         self.gamma, self.warmup = gamma, warmup
 
     def __call__(self, iteration: int) -> float:

@@ -7,6 +7,7 @@ needs no random state, and 1 process that accumulates 2 batches draws what 2 pro
 
 import contextlib
 import random
+import signal
 import time
 from collections.abc import Iterator
 
@@ -112,7 +113,8 @@ class SimpleTrainer(TrainerBase):
     def train(self) -> None:
         """Train to `max_iter`."""
         self.loader.set_start(self.batches_done)
-        self._batches: Iterator = iter(self.loader)
+        with signals_held_back():
+            self._batches: Iterator = iter(self.loader)
         self.model.train()
         super().train()
 
@@ -171,6 +173,23 @@ class SimpleTrainer(TrainerBase):
             for name in step.losses[0]
         }
         return means | {"loss": sum(means.values())}
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Processes started inside never see SIGTERM and SIGINT; this one sees them afterwards.
+
+    Clusters, and Ctrl-C, signal all processes of a run. A loader's worker that ends by it raises an
+    error here, in the middle of anything; workers end when this process ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def seed_everything(*numbers: int) -> None:

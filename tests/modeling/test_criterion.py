@@ -43,19 +43,21 @@ def test_losses_of_an_undecided_model():
 
 
 def test_a_perfect_model_has_almost_no_loss():
+    mask = left_half(size=64)
     sure = output(
         class_logits=[[[20.0, -20.0], [-20.0, 20.0]]],
-        mask_logits=torch.stack([40 * left_half() - 20, torch.full((1, 1, 8, 8), -20.0)], dim=1),
+        mask_logits=torch.stack([40 * mask - 20, torch.full((1, 1, 64, 64), -20.0)], dim=1),
     )
-    losses = SetCriterion(num_classes=1)(
-        [sure, sure], [targets(labels=[0], annotated=[True], masks=left_half())]
-    )
+    criterion = SetCriterion(num_classes=1, importance_ratio=0.0)
+    losses = criterion([sure, sure], [targets(labels=[0], annotated=[True], masks=mask)])
     assert set(losses) == {
         f"{aux}loss_{name}" for aux in ("", "aux_") for name in ("class", "mask", "dice")
     }
     assert losses["loss_class"] < 1e-6
-    assert losses["loss_mask"] < 1.5  # only points within a pixel of the boundary
-    assert losses["loss_dice"] < 0.5
+    # Points within half a pixel of an edge cost 1.67 on average: 5 * 1.67 / 64 = 0.13 for the
+    # mask's own edge, and about twice that for the picture's border, where maps fade to zero.
+    assert losses["loss_mask"] < 0.5
+    assert losses["loss_dice"] < 0.05
 
 
 def test_losses_point_downhill():
@@ -64,7 +66,8 @@ def test_losses_point_downhill():
     truth = targets(labels=[0], annotated=[True], masks=left_half())
     sum(SetCriterion(num_classes=1)([flat], [truth]).values()).backward()
     push = -flat.mask_logits.grad[0, 0, 0]
-    assert (push[:, :3] > 0).all() and (push[:, 5:] < 0).all()
+    assert (push[:, :3] >= 0).all() and (push[:, 5:] <= 0).all()
+    assert push[:, :3].mean() > 0.01 and push[:, 5:].mean() < -0.01
 
 
 def test_frames_without_annotation_are_not_looked_at():
@@ -123,4 +126,6 @@ def test_uncertain_points_lie_on_the_boundary():
     logits = (torch.arange(8.0) - 3.5).expand(1, 1, 8, 8)  # 0 at x = 0.5
     points = criterion._uncertain_points(logits, 200)
     assert points.shape == (1, 200, 2)
-    assert (points[..., 0] - 0.5).abs().max() < 0.5 * 0.45  # the middle third of the candidates
+    # Within half a pixel of the border a map fades to zero: those points are unsure as well.
+    inner = ((points - 0.5).abs() < 0.5 - 1 / 16).all(dim=-1)
+    assert (points[inner][:, 0] - 0.5).abs().max() < 1 / 6  # the middle third of the candidates

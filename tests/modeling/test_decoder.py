@@ -50,7 +50,7 @@ def test_layer_agrees_with_transformers_mask2former():
     theirs = peer(
         queries.transpose(*swap),
         level_index=0,
-        attention_mask=blocked,
+        encoder_attention_mask=blocked,
         position_embeddings=[places.transpose(*swap).expand(-1, 3, -1)],
         query_position_embeddings=positions.transpose(*swap),
         encoder_hidden_states=[memory.transpose(*swap)],

@@ -1,0 +1,63 @@
+"""What several test files use: where the real data is, and small videos to work on."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _repeatable():
+    """Every test starts from one seed; tiny tensors gain nothing from more threads."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real data and reference outputs beside the project; tests skip without it."""
+    place = Path(os.environ.get("LGRSEG_SHARED", Path(__file__).parents[2] / "shared"))
+    if not place.is_dir():
+        pytest.skip(f"no real data in {place}; name another folder with LGRSEG_SHARED")
+    return place
+
+
+@pytest.fixture(scope="session")
+def shared_data(shared) -> Path:
+    """Folder of real ultrasound files."""
+    if not (shared / "data").is_dir():
+        pytest.skip(f"no folder data in {shared}")
+    return shared / "data"
+
+
+def square_video(root: Path, video_id: str, *, num_frames=5, annotated=(2,), patient="p1"):
+    """A prepared 40 x 60 video, cropped to 32 x 48: class 1 is a bright square that moves right."""
+    from lgrseg.data.store import read_record, write_video
+
+    frames = np.zeros((num_frames, 32, 48), np.uint8)
+    masks = {}
+    for t in range(num_frames):
+        frames[t, 8:20, 4 + 2 * t : 20 + 2 * t] = 200
+        if t in annotated:
+            masks[t] = np.zeros((40, 60), np.uint8)
+            masks[t][4 + 8 : 4 + 20, 6 + 4 + 2 * t : 6 + 20 + 2 * t] = 1
+    meta = {
+        "video_id": video_id,
+        "original_size": [40, 60],
+        "crop_box": [4, 6, 36, 54],
+        "spacing_mm": [0.5, 0.5],
+        "fps": 20,
+        "site": "Site_A",
+        "patient": patient,
+        "view": "4",
+        "sources": [],
+    }
+    return read_record(write_video(root, frames, masks, meta))
+
+
+@pytest.fixture
+def make_video(tmp_path):
+    """`make_video("name", num_frames=5, annotated=(2,))` -> record, in a folder of this test."""
+    return lambda video_id, **facts: square_video(tmp_path, video_id, **facts)
