@@ -107,9 +107,7 @@ class ClipPrediction:
             with the largest logit, or to the background where no logit is above 0.
         """
         outside = -1e4
-        logits = self.mask_logits.float().masked_fill(
-            ~self.present[:, None, None, None], outside
-        )
+        logits = self.mask_logits.float().masked_fill(~self.present[:, None, None, None], outside)
         logits = geometry.paste(logits, outside)
         best, label = logits.max(dim=0)
         return ((label + 1) * (best > 0)).byte()

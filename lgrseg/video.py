@@ -50,7 +50,7 @@ def side_by_side(
     caption: str = "",
     height: int = 320,
 ) -> np.ndarray:
-    """One picture of three panels with headings and legend; sides are even, as H.264 wants them.
+    """Input, truth and prediction with headings and legend.
 
     Args:
         frame: (H, W) or (H, W, 3) uint8, original size.
@@ -59,36 +59,44 @@ def side_by_side(
         classes: names for the legend.
         colors: RGB, one a class.
         caption: beside the first heading, such as the frame number.
-        height: of a panel.
+        height: of a panel, in pixels.
 
     Returns:
-        (height', width', 3) uint8 RGB.
+        (height', width', 3) uint8 RGB; both sides are even, as H.264 wants them.
     """
+    heading = "truth" if truth is not None else "truth: not annotated"
+    panels = [(f"input {caption}".strip(), None), (heading, truth), ("prediction", prediction)]
+    return _panels(frame, panels, classes=classes, colors=colors, height=height)
+
+
+def beside_input(
+    frame: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    colors: list[tuple[int, int, int]],
+    caption: str = "",
+    height: int = 320,
+) -> np.ndarray:
+    """Input and prediction, for clips that have no truth; otherwise as `side_by_side`."""
+    panels = [(f"input {caption}".strip(), None), ("prediction", prediction)]
+    return _panels(frame, panels, classes=classes, colors=colors, height=height)
+
+
+def _panels(frame, panels, *, classes, colors, height: int) -> np.ndarray:
+    """One column for every (heading, labels or None), and the legend below."""
     width = max(2, round(frame.shape[1] * height / frame.shape[0]))
-    size = (width, height)
-
-    def resized(image: np.ndarray) -> np.ndarray:
-        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-    def labelled(labels: np.ndarray | None) -> np.ndarray:
-        if labels is None:
-            return overlay(resized(frame) // 2, np.zeros((height, width), np.uint8), colors)
-        labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-        return overlay(resized(frame), labels, colors)
-
-    blank = np.zeros((height, width), np.uint8)
-    panels = [
-        (f"input {caption}".strip(), overlay(resized(frame), blank, colors)),
-        ("truth" if truth is not None else "truth: not annotated", labelled(truth)),
-        ("prediction", labelled(prediction)),
-    ]
+    image = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
     columns = []
-    for heading, panel in panels:
+    for heading, labels in panels:
+        if labels is None:
+            labels = np.zeros(frame.shape[:2], np.uint8)
+        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
         top = np.full((HEADER, width, 3), BACKGROUND, np.uint8)
         _write(top, heading, (4, 15), (230, 230, 230))
-        columns.append(np.concatenate([top, panel]))
-    gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
-    rows = np.concatenate([columns[0], gap, columns[1], gap, columns[2]], axis=1)
+        columns += [np.concatenate([top, overlay(image, labels, colors)]), gap]
+    rows = np.concatenate(columns[:-1], axis=1)
     picture = np.concatenate([rows, _legend(rows.shape[1], classes, colors)])
     return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
 

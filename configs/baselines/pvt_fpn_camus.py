@@ -1,6 +1,6 @@
 """Baseline: PVTv2-b0 with a plain FPN on CAMUS, frame by frame, Dice + cross-entropy.
 
-    python tools/train_net.py --config-file configs/baselines/pvt_fpn_camus.py
+python tools/train_net.py --config-file configs/baselines/pvt_fpn_camus.py
 """
 
 from lgrseg.config import L

@@ -1,6 +1,6 @@
 """Baseline: a U-Net of 1.9 M parameters on CAMUS, frame by frame, Dice + cross-entropy.
 
-    python tools/train_net.py --config-file configs/baselines/unet_camus.py
+python tools/train_net.py --config-file configs/baselines/unet_camus.py
 """
 
 from lgrseg.config import L

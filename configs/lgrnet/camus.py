@@ -1,6 +1,6 @@
 """BASIC LGRNet on CAMUS (apical four-chamber, ED and ES), from random weights, on two CPU cores.
 
-    python tools/train_net.py --config-file configs/lgrnet/camus.py
+python tools/train_net.py --config-file configs/lgrnet/camus.py
 """
 
 from ..common.data.camus import dataloader, evaluator, num_classes

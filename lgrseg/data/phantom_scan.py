@@ -40,7 +40,7 @@ class Scanner:
         return self.depth_mm / (self.size[0] - sum(self.margin))
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x and z in mm of every pixel, and whether it is in the fan."""
+        """X and z in mm of every pixel, and whether it is in the fan."""
         rows, columns = np.mgrid[: self.size[0], : self.size[1]].astype(np.float32)
         x = (columns - (self.size[1] - 1) / 2) * self.mm_per_pixel
         z = (rows - self.margin[0]) * self.mm_per_pixel
@@ -153,6 +153,8 @@ def _with_overlays(picture: np.ndarray, scanner: Scanner, frame: int, scan: Scan
     now = (frame * 5) % (width - 20)
     for column in range(10, 10 + now):
         beat = ((column - 10) / 5 % scan.heart.cycle) / scan.heart.cycle
-        spike = 9 * np.exp(-(((beat - 0.06) / 0.015) ** 2)) + 3 * np.exp(-(((beat - 0.4) / 0.05) ** 2))
+        spike = 9 * np.exp(-(((beat - 0.06) / 0.015) ** 2)) + 3 * np.exp(
+            -(((beat - 0.4) / 0.05) ** 2)
+        )
         picture[height - 4 - int(spike), column] = 220
     return picture

@@ -171,7 +171,10 @@ def _dicom_spacing(dataset) -> tuple[float, float] | None:
         row, column = dataset.PixelSpacing
         return float(row), float(column)
     for region in dataset.get("SequenceOfUltrasoundRegions") or ():
-        if region.get("PhysicalUnitsXDirection") == 3 and region.get("PhysicalUnitsYDirection") == 3:
+        if (
+            region.get("PhysicalUnitsXDirection") == 3
+            and region.get("PhysicalUnitsYDirection") == 3
+        ):
             # Unit 3 is centimetres per pixel.
             return abs(region.PhysicalDeltaY) * 10, abs(region.PhysicalDeltaX) * 10
     return None

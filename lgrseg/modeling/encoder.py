@@ -177,7 +177,9 @@ class EncoderLayer(nn.Module):
         tokens = self.local(tokens, shapes)
         tokens, queries = (rearrange(x, "b t n d -> (b t) n d") for x in (tokens, queries))
         queries = self.gather(queries, query_positions, tokens, positions)
-        queries = self.scan(rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions)
+        queries = self.scan(
+            rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions
+        )
         flat = rearrange(queries, "b t q d -> (b t) q d")
         tokens = self.write_back(tokens, positions, flat, query_positions)
         tokens = self.ffn(self.deform(tokens, positions, shapes, points))

@@ -127,7 +127,9 @@ class HilbertScan(nn.Module):
     @torch.no_grad()
     def _initialise(self, step_min: float, step_max: float) -> None:
         """Mamba, section 3.6: A = -(1 .. N), step sizes log-uniform between their bounds."""
-        nn.init.uniform_(self.x_proj, -(self.x_proj.shape[-1] ** -0.5), self.x_proj.shape[-1] ** -0.5)
+        nn.init.uniform_(
+            self.x_proj, -(self.x_proj.shape[-1] ** -0.5), self.x_proj.shape[-1] ** -0.5
+        )
         nn.init.uniform_(self.step_proj, -(self.step_rank**-0.5), self.step_rank**-0.5)
         low, high = math.log(step_min), math.log(step_max)
         step = (torch.rand_like(self.step_bias) * (high - low) + low).exp()
@@ -145,7 +147,9 @@ class HilbertScan(nn.Module):
         forward = x[:, order]
         u = torch.stack([forward, forward.flip(1)], dim=1)  # B 2 L D
         split = [self.step_rank, self.state_dim, self.state_dim]
-        step, gate_in, gate_out = einsum(u, self.x_proj, "b k l d, k r d -> b k l r").split(split, -1)
+        step, gate_in, gate_out = einsum(u, self.x_proj, "b k l d, k r d -> b k l r").split(
+            split, -1
+        )
         step = einsum(step, self.step_proj, "b k l r, k d r -> b k l d")
         y = selective_scan(
             u, step, -self.A_log.exp(), gate_in, gate_out, self.D, delta_bias=self.step_bias
@@ -161,7 +165,9 @@ class QueryScan(nn.Module):
 
     def __init__(self, *, dim: int, num_layers: int = 3, state_dim: int = 16, ffn_dim: int = 2048):
         super().__init__()
-        self.scans = nn.ModuleList(HilbertScan(dim=dim, state_dim=state_dim) for _ in range(num_layers))
+        self.scans = nn.ModuleList(
+            HilbertScan(dim=dim, state_dim=state_dim) for _ in range(num_layers)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_layers))
         self.ffn = FeedForward(dim=dim, hidden_dim=ffn_dim)
 

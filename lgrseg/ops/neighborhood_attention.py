@@ -39,7 +39,9 @@ def neighborhood_attention(
     rows, row_seen = _tiles(height, kernel_size, dilation)
     columns, column_seen = _tiles(width, kernel_size, dilation)
     # A query sees a key where both its row and its column do: (tiles, queries, keys of the region).
-    seen = rearrange(row_seen, "a i r -> a 1 i 1 r 1") & rearrange(column_seen, "b j c -> 1 b 1 j 1 c")
+    seen = rearrange(row_seen, "a i r -> a 1 i 1 r 1") & rearrange(
+        column_seen, "b j c -> 1 b 1 j 1 c"
+    )
     seen = rearrange(seen, "a b i j r c -> 1 (a b) (i j) (r c)").to(query.device)
     below, right = -height % TILE, -width % TILE
     tiles = rearrange(

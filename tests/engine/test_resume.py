@@ -1,30 +1,166 @@
-"""A run that was stopped ends as if it had not been."""
+"""A run that was stopped, by whatever means, ends as if it had not been."""
+
+import multiprocessing
+import os
+import signal
 
 import pytest
 import torch
 
+from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
+from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.engine.writers import read_metrics
 
 
-def run(cfg, *, until=None, resume=False):
-    if until:
-        cfg = cfg.copy()
+class At(HookBase):
+    """Does something in one step, or in the hook of one step."""
+
+    def __init__(self, iteration, do):
+        self.iteration, self.do = iteration, do
+
+    def before_step(self):
+        if self.trainer.iteration == self.iteration:
+            self.do()
+
+
+def run(cfg, *, resume=False, hook=None):
     trainer = DefaultTrainer(cfg)
     trainer.resume_or_load(resume=resume)
-    if until:
-        trainer.max_iter = until
+    if hook:
+        trainer.register_hooks([hook])
     trainer.train()
     return trainer
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_resumed_weights_are_bit_identical(tiny_cfg, tmp_path, num_workers):
-    tiny_cfg.dataloader.train.num_workers = num_workers
-    tiny_cfg.train.ema_decay = 0.9
-    whole = run(tiny_cfg)
-    tiny_cfg.train.output_dir = str(tmp_path / "stopped")
-    run(tiny_cfg, until=3)
-    resumed = run(tiny_cfg, resume=True)
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+def assert_same_end(whole, resumed):
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
         assert torch.equal(whole.average.weights[name], resumed.average.weights[name]), name
+    assert whole.best_score == resumed.best_score
+    keep = ("iteration", "loss", "lr", "eval/tiny/mean_dice")
+    lines = [
+        [{k: line[k] for k in keep if k in line} for line in read_metrics(trainer.output_dir)]
+        for trainer in (whole, resumed)
+    ]
+    assert lines[0] == lines[1]
+
+
+@pytest.fixture
+def cfg(tiny_cfg):
+    tiny_cfg.train.update(
+        {"ema_decay": 0.9, "accumulate": 2, "checkpoint_period": 2, "eval_period": 2}
+    )
+    return tiny_cfg
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_killed_and_resumed_is_bit_identical(cfg, tmp_path, num_workers):
+    cfg.dataloader.train.num_workers = num_workers
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "killed")
+    process = multiprocessing.get_context("fork").Process(
+        target=run, args=(cfg,), kwargs={"hook": At(5, lambda: send(signal.SIGKILL))}
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert read_state(tmp_path / "killed/checkpoints/last.state.pt")["iteration"] == 4
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+def test_the_number_of_workers_changes_nothing(cfg, tmp_path):
+    alone = run(cfg)
+    cfg.dataloader.train.num_workers = 1
+    cfg.train.output_dir = str(tmp_path / "workers")
+    assert_same_end(alone, run(cfg))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(cfg, tmp_path, number):
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "stopped")
+    before = signal.getsignal(number)
+    with pytest.raises(StopRequested, match=f"stopped by {number.name}"):
+        run(cfg, hook=At(2, lambda: send(number)))
+    assert signal.getsignal(number) is before
+    assert read_state(tmp_path / "stopped/checkpoints/last.state.pt")["iteration"] == 3
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+class SignalInEvaluation(DefaultTrainer):
+    @classmethod
+    def build_test_loader(cls, cfg, name):
+        for number, batch in enumerate(super().build_test_loader(cfg, name)):
+            if number == 1:
+                send(signal.SIGTERM)
+            yield batch
+
+
+def test_a_signal_in_an_evaluation_cuts_it_off_and_it_is_made_up_for(cfg, tmp_path):
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "stopped")
+    trainer = SignalInEvaluation(cfg)
+    with pytest.raises(StopRequested):
+        trainer.train()
+    assert trainer.iteration == 2
+    assert not any("eval/tiny/mean_dice" in line for line in read_metrics(trainer.output_dir))
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+def test_a_finished_run_is_only_evaluated_again(cfg):
+    first = run(cfg)
+    again = run(cfg, resume=True)
+    assert (again.iteration, again.start_iteration) == (6, 6)
+    assert again.results["tiny"]["mean"] == first.results["tiny"]["mean"]
+    assert_same_end(first, again)
+
+
+def test_a_run_is_not_overwritten_by_accident(cfg):
+    run(cfg)
+    with pytest.raises(CheckpointError, match="--resume goes on with it, --overwrite deletes it"):
+        run(cfg)
+
+
+def test_the_files_hold_the_averaged_weights_and_the_state_the_trained_ones(cfg, tmp_path):
+    trainer = run(cfg)
+    folder = tmp_path / "run" / "checkpoints"
+    name = "head.classify.bias"
+    last, state = read_weights(folder / "last.safetensors"), read_state(folder / "last.state.pt")
+    assert torch.equal(last[name], trainer.average.weights[name])
+    assert torch.equal(state["model"][name], trainer.model.state_dict()[name])
+    assert not torch.equal(last[name], state["model"][name])
+
+
+def test_a_resumed_run_takes_rates_and_decays_from_its_config(cfg):
+    run(cfg)
+    cfg.optimizer.weight_decay, cfg.train.max_iter = 0.3, 8
+    resumed = DefaultTrainer(cfg)
+    resumed.resume_or_load(resume=True)
+    assert {group["weight_decay"] for group in resumed.optimizer.param_groups} == {0.0, 0.3}
+    assert resumed.iteration == 6
+
+
+def test_resuming_with_another_model_says_so(cfg):
+    run(cfg)
+    cfg.model.backbone.width = 8
+    cfg.model.head.in_channels = 8
+    with pytest.raises(CheckpointError, match="written by another config"):
+        run(cfg, resume=True)
+
+
+def test_starting_from_weights(cfg, tmp_path):
+    first = run(cfg)
+    cfg.train.init_weights = str(tmp_path / "run/checkpoints/last.safetensors")
+    cfg.train.output_dir = str(tmp_path / "second")
+    second = DefaultTrainer(cfg)
+    second.resume_or_load(resume=False)
+    assert second.iteration == 0
+    for name, value in first.average.weights.items():
+        assert torch.equal(second.model.state_dict()[name], value)
+        assert torch.equal(second.average.weights[name], value)

@@ -43,14 +43,18 @@ def test_pvt_agrees_with_transformers():
         rest = rest.replace("patch_embedding", "patch_embed").replace("blocks", "block")
         rest = rest.replace("layer_norm_1", "norm1").replace("layer_norm_2", "norm2")
         rest = rest.replace("attention", "attn").replace("layer_norm", "norm")
-        rest = rest.replace("attn.query", "attn.q").replace("dense1", "fc1").replace("dense2", "fc2")
+        rest = (
+            rest.replace("attn.query", "attn.q").replace("dense1", "fc1").replace("dense2", "fc2")
+        )
         rest = rest.replace("attn.spatial_reduction", "attn.sr")
         part, _, tail = rest.partition(".")
         weights[f"{part}{int(stage) + 1}.{tail}"] = value
     for i in range(1, 5):  # keys and values are one layer in the public form
         for j in range(2):
             for kind in ("weight", "bias"):
-                key, value = (weights.pop(f"block{i}.{j}.attn.{n}.{kind}") for n in ("key", "value"))
+                key, value = (
+                    weights.pop(f"block{i}.{j}.attn.{n}.{kind}") for n in ("key", "value")
+                )
                 weights[f"block{i}.{j}.attn.kv.{kind}"] = torch.cat([key, value])
     ours.load_state_dict(weights)
     images = torch.randn(1, 3, 64, 64)

@@ -30,9 +30,7 @@ def left_half(num_frames=1, size=8):
 
 def test_losses_of_an_undecided_model():
     """Every logit 0: each pixel's probability is 1/2, each of two classes' 1/2."""
-    undecided = output(
-        class_logits=torch.zeros(1, 1, 2), mask_logits=torch.zeros(1, 1, 1, 2, 2)
-    )
+    undecided = output(class_logits=torch.zeros(1, 1, 2), mask_logits=torch.zeros(1, 1, 1, 2, 2))
     truth = targets(labels=[0], annotated=[True], masks=torch.ones(1, 1, 8, 8))
     losses = SetCriterion(num_classes=1, num_points=64)([undecided], [truth])
     assert losses["loss_class"].item() == pytest.approx(2 * math.log(2))

@@ -12,7 +12,9 @@ from lgrseg.modeling.position_encoding import sine_position_1d, sine_position_2d
 def test_by_hand():
     # Two positions on the circle: pi and 2 pi. Waves of 1 and 100 for four channels.
     first, second = sine_position_1d(2, 4).tolist()
-    assert first == pytest.approx([0, -1, math.sin(math.pi / 100), math.cos(math.pi / 100)], abs=1e-5)
+    assert first == pytest.approx(
+        [0, -1, math.sin(math.pi / 100), math.cos(math.pi / 100)], abs=1e-5
+    )
     assert second == pytest.approx([0, 1, math.sin(math.pi / 50), math.cos(math.pi / 50)], abs=1e-5)
 
 

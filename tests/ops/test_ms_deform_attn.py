@@ -32,9 +32,7 @@ def test_by_hand():
     # One level of 1 x 2 pixels, 10 and 20; half-way between their centres is x = 0.5.
     value = torch.tensor([10.0, 20.0]).reshape(1, 2, 1, 1)
     at = torch.tensor([[0.25, 0.5], [0.5, 0.5], [0.75, 0.5], [2.0, 0.5]])
-    seen = ms_deform_attn(
-        value, [(1, 2)], at.reshape(1, 4, 1, 1, 1, 2), torch.ones(1, 4, 1, 1, 1)
-    )
+    seen = ms_deform_attn(value, [(1, 2)], at.reshape(1, 4, 1, 1, 1, 2), torch.ones(1, 4, 1, 1, 1))
     assert seen.flatten().tolist() == [10, 15, 20, 0]
 
 

@@ -32,7 +32,14 @@ def test_even_windows_have_no_centre():
 
 @pytest.mark.parametrize(
     ("size", "kernel_size", "dilation"),
-    [((9, 7), 3, 1), ((17, 10), 5, 1), ((3, 2), 5, 1), ((8, 8), 5, 1), ((11, 12), 3, 2), ((1, 1), 5, 1)],
+    [
+        ((9, 7), 3, 1),
+        ((17, 10), 5, 1),
+        ((3, 2), 5, 1),
+        ((8, 8), 5, 1),
+        ((11, 12), 3, 2),
+        ((1, 1), 5, 1),
+    ],
 )
 def test_agrees_with_a_loop_over_every_pixel(size, kernel_size, dilation):
     height, width = size

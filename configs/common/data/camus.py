@@ -1,5 +1,7 @@
 """CAMUS, apical four-chamber: end-diastole and end-systole as a clip of two frames."""
 
+from omegaconf import OmegaConf
+
 from lgrseg.config import L
 from lgrseg.data import (
     ClipMapper,
@@ -12,7 +14,6 @@ from lgrseg.data import (
     build_train_loader,
 )
 from lgrseg.evaluation import SegmentationEvaluator
-from omegaconf import OmegaConf
 
 num_classes = 3
 input_size = [256, 256]

@@ -1,5 +1,7 @@
 """Sparsely annotated videos: dense clips around annotated frames, 7 in training, 11 at test."""
 
+from omegaconf import OmegaConf
+
 from lgrseg.config import L
 from lgrseg.data import (
     ClipMapper,
@@ -12,7 +14,6 @@ from lgrseg.data import (
     build_train_loader,
 )
 from lgrseg.evaluation import SegmentationEvaluator
-from omegaconf import OmegaConf
 
 num_classes = 4
 

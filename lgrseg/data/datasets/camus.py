@@ -165,9 +165,7 @@ def finish(raw: Path, out: Path) -> None:
     for split, name in SPLITS.items():
         splits[split] = _patients(raw / "database_split" / f"subgroup_{name}.txt")
         for fold in range(1, 11):
-            splits[f"fold{fold}_{split}"] = _patients(
-                raw / "folds" / f"subGroup{fold}_{name}.txt"
-            )
+            splits[f"fold{fold}_{split}"] = _patients(raw / "folds" / f"subGroup{fold}_{name}.txt")
     known = {name: patients for name, patients in splits.items() if patients is not None}
     (out / "splits.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
 

@@ -1,0 +1,75 @@
+"""Validation Dice of several runs against training time, in one picture.
+
+python tools/plot_curves.py output/lgrnet/camus output/baselines/unet_camus \\
+        --dataset camus_4ch_val --output output/curves.png
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from lgrseg.evaluation.report import read_metrics
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or NAME=FOLDER")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument(
+        "--seconds-per-step",
+        nargs="*",
+        type=float,
+        help="one a run, to put runs on one clock that shared the machine when they ran",
+    )
+    arguments = parser.parse_args()
+    given = [str(run).rpartition("=") for run in arguments.runs]
+    runs = {name or Path(folder).name: Path(folder) for name, _, folder in given}
+    clocks = arguments.seconds_per_step or [None] * len(runs)
+    figure = plot(runs, arguments.dataset, clocks)
+    if figure is None:
+        print(f"error: no run was evaluated on {arguments.dataset}", file=sys.stderr)
+        return 1
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(arguments.output, dpi=120)
+    return 0
+
+
+def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
+    """A panel for each structure and the mean; None where there is nothing to plot."""
+    curves = {
+        name: [
+            (line["iteration"] * clock if clock else line["train_seconds"], line)
+            for line in read_metrics(folder)
+            if f"eval/{dataset}/mean_dice" in line
+        ]
+        for (name, folder), clock in zip(runs.items(), clocks, strict=True)
+    }
+    lines = [line for curve in curves.values() for _, line in curve]
+    if not lines:
+        return None
+    prefix = f"eval/{dataset}/"
+    metrics = [key for key in lines[0] if key.startswith(prefix)]
+    figure, panels = plt.subplots(
+        1, len(metrics), figsize=(3.6 * len(metrics), 3.4), layout="constrained"
+    )
+    for panel, metric in zip(panels, metrics, strict=True):
+        for name, curve in curves.items():
+            points = [(seconds / 60, line[metric]) for seconds, line in curve if line.get(metric)]
+            panel.plot(*zip(*points, strict=True), marker=".", label=name)
+        panel.set(title=metric.removeprefix(prefix).replace("_", " "), xlabel="minutes of training")
+        panel.grid(alpha=0.3)
+    panels[0].legend(fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

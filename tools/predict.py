@@ -1,0 +1,135 @@
+"""Segment clips that have no labels: masks as NIfTI, and a video with the outlines.
+
+    python tools/predict.py --config-file output/demo/config.yaml \\
+        --weights output/demo/checkpoints/last.safetensors --input CLIP --output output/predictions
+
+CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of such
+clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lgrseg.config import instantiate, load_config
+from lgrseg.data import MetadataCatalog
+from lgrseg.data.fan_crop import find_fan
+from lgrseg.data.readers import IMAGES, Video, is_readable, read_video
+from lgrseg.engine.checkpoint import load_weights
+from lgrseg.engine.distributed import pick_device
+from lgrseg.evaluation.export import write_masks
+from lgrseg.evaluation.report import window_length
+from lgrseg.inference import predict_frames
+from lgrseg.structures import Geometry
+from lgrseg.video import beside_input, write_mp4
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 when no clip could be segmented."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", required=True)
+    parser.add_argument("--weights", required=True, type=Path)
+    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    arguments = parser.parse_args()
+    try:
+        cfg = load_config(arguments.config_file, arguments.overrides)
+        clips = find_clips(arguments.input)
+        model = instantiate(cfg.model).to(pick_device(cfg.train.device)).eval()
+        load_weights(model, arguments.weights)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    failed = {}
+    for name, path in clips.items():
+        try:
+            predict_clip(model, cfg, path, arguments.output / name, crop=not arguments.no_crop)
+        except (OSError, ValueError) as error:
+            failed[path] = error
+    for path, error in failed.items():
+        print(f"not segmented: {path}: {error}", file=sys.stderr)
+    print(f"{len(clips) - len(failed)} of {len(clips)} clips segmented into {arguments.output}")
+    return 1 if len(failed) == len(clips) else 0
+
+
+def find_clips(path: Path) -> dict[str, Path]:
+    """Names for the output, and the clips: the path itself, or all in a folder of clips.
+
+    Raises:
+        FileNotFoundError: nothing there that could be a clip.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    holds_images = path.is_dir() and any(p.suffix.lower() in IMAGES for p in path.iterdir())
+    if path.is_file() or holds_images:
+        found = [path]
+    else:
+        found = sorted(child for child in path.iterdir() if is_readable(child))
+    if not found:
+        raise FileNotFoundError(f"{path} holds no clip; known are NIfTI, MHD, DICOM, MP4, AVI, PNG")
+    stems = [child.name.removesuffix(".gz").rsplit(".", 1)[0] for child in found]
+    # Two clips of one stem (a.mp4, a.dcm) must not overwrite each other.
+    names = [
+        child.name.replace(".", "_") if stems.count(stem) > 1 else stem
+        for child, stem in zip(found, stems, strict=True)
+    ]
+    return dict(zip(names, found, strict=True))
+
+
+def predict_clip(model: torch.nn.Module, cfg, path: Path, stem: Path, *, crop: bool) -> None:
+    """Write STEM_masks.nii.gz and STEM.mp4 for one clip."""
+    video = read_video(path)
+    dataset, loader = next(iter(cfg.dataloader.test.items()))
+    metadata = MetadataCatalog.get(dataset)
+    geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
+    top, left, bottom, right = geometry.crop_box
+    predicted = predict_frames(
+        model,
+        video.frames[:, top:bottom, left:right],
+        geometry,
+        num_frames=window_length(loader.mapper),
+        video_id=stem.name,
+    )
+    masks = np.zeros(video.frames.shape[:3], np.uint8)
+
+    def pictures():
+        for index, labels in tqdm(predicted, desc=path.name, total=len(masks), unit="frame"):
+            masks[index] = labels
+            yield beside_input(
+                video.frames[index],
+                labels,
+                classes=metadata.classes,
+                colors=metadata.colors,
+                caption=f"frame {index}",
+            )
+
+    write_mp4(stem.with_name(f"{stem.name}.mp4"), pictures(), fps=video.fps or 20)
+    write_masks(
+        stem.with_name(f"{stem.name}_masks.nii.gz"),
+        masks,
+        spacing_mm=video.spacing_mm,
+        affine=video.affine,
+    )
+
+
+def _geometry(video: Video, input_size: tuple[int, int], *, crop: bool, name: str) -> Geometry:
+    size = video.frames.shape[1:3]
+    box = (0, 0, *size)
+    if crop:
+        fan = find_fan(video.frames)
+        box = fan.box
+        if not fan.found:
+            print(f"{name}: no fan found ({fan.reason}), using whole frames", file=sys.stderr)
+    return Geometry(size, box, input_size, video.spacing_mm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
