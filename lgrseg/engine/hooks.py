@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lgrseg.engine import distributed
 from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
 from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.workers import STOP_SIGNALS
 from lgrseg.engine.writers import read_metrics, write_metrics
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class StopOnSignal(HookBase):
         """Listen; only the main thread can."""
         self._before = {}
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in STOP_SIGNALS:
                 self._before[number] = signal.signal(number, self._remember)
         except ValueError:
             logger.debug("not in the main thread: signals are not listened to")

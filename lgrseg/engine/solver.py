@@ -66,16 +66,11 @@ class StepSchedule:
         """Milestones below 1 are parts of `max_iter`, from 1 on they are iterations.
 
         Raises:
-            ValueError: a milestone that is not above 0, or not within the run.
+            ValueError: a milestone that is not above 0.
         """
+        if any(milestone <= 0 for milestone in milestones):
+            raise ValueError(f"milestones are parts of the run or iterations, not {milestones}")
         self.milestones = [m * max_iter if m < 1 else m for m in milestones]
-        wrong = [
-            m for m, at in zip(milestones, self.milestones, strict=True) if not 0 < at < max_iter
-        ]
-        if wrong:
-            raise ValueError(
-                f"milestones are parts of the run (0 to 1) or iterations below {max_iter}, not {wrong}"
-            )
         self.gamma, self.warmup = gamma, warmup
 
     def __call__(self, iteration: int) -> float:

@@ -7,9 +7,7 @@ needs no random state, and 1 process that accumulates 2 batches draws what 2 pro
 
 import contextlib
 import random
-import signal
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lgrseg.engine import distributed
 from lgrseg.engine.guard import StepGuard, StepRecord
 from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.workers import batches_of
 
 
 class TrainerBase:
@@ -113,10 +112,9 @@ class SimpleTrainer(TrainerBase):
     def train(self) -> None:
         """Train to `max_iter`."""
         self.loader.set_start(self.batches_done)
-        with signals_held_back():
-            self._batches: Iterator = iter(self.loader)
         self.model.train()
-        super().train()
+        with batches_of(self.loader) as self._batches:
+            super().train()
 
     def run_step(self) -> None:
         """One update, from `accumulate` batches of every process."""
@@ -173,23 +171,6 @@ class SimpleTrainer(TrainerBase):
             for name in step.losses[0]
         }
         return means | {"loss": sum(means.values())}
-
-
-@contextlib.contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Processes started inside never see SIGTERM and SIGINT; this one sees them afterwards.
-
-    Clusters, and Ctrl-C, signal all processes of a run. A loader's worker that ends by it raises an
-    error here, in the middle of anything; workers end when this process ends.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def seed_everything(*numbers: int) -> None:

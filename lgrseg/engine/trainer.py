@@ -37,6 +37,7 @@ from lgrseg.engine.hooks import (
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer, seed_everything
+from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 
 logger = logging.getLogger("lgrseg")
@@ -310,7 +311,8 @@ class _Watched:
         return len(self.loader)
 
     def __iter__(self):
-        for batch in self.loader:
-            if self.trainer.signal is not None and distributed.get_world_size() == 1:
-                raise EvaluationInterruptedError
-            yield batch
+        with batches_of(self.loader) as batches:
+            for batch in batches:
+                if self.trainer.signal is not None and distributed.get_world_size() == 1:
+                    raise EvaluationInterruptedError
+                yield batch

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or it is not there, and what is not a checkpoint is refused with a reason."""
+"""A checkpoint is whole or not there; what is no checkpoint is refused with a reason."""
 
 import multiprocessing
 import os

@@ -54,7 +54,13 @@ def assert_same_end(whole, resumed):
 @pytest.fixture
 def cfg(tiny_cfg):
     tiny_cfg.train.update(
-        {"ema_decay": 0.9, "accumulate": 2, "checkpoint_period": 2, "eval_period": 2}
+        {
+            "ema_decay": 0.9,
+            "accumulate": 2,
+            "log_period": 1,
+            "checkpoint_period": 2,
+            "eval_period": 2,
+        }
     )
     return tiny_cfg
 
@@ -71,6 +77,22 @@ def test_killed_and_resumed_is_bit_identical(cfg, tmp_path, num_workers):
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert read_state(tmp_path / "killed/checkpoints/last.state.pt")["iteration"] == 4
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "stopped")
+    cfg.dataloader.train.num_workers = 2
+
+    def signal_all():
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGTERM)
+        send(signal.SIGTERM)
+
+    with pytest.raises(StopRequested):
+        run(cfg, hook=At(2, signal_all))
+    assert not multiprocessing.active_children()
     assert_same_end(whole, run(cfg, resume=True))
 
 
