@@ -175,7 +175,8 @@ class SimpleTrainer(TrainerBase):
 
 def seed_everything(*numbers: int) -> None:
     """Seed torch (all devices), NumPy and random from a tuple of numbers."""
-    seeds = np.random.SeedSequence(numbers).generate_state(2, np.uint64)
+    # Their count goes in first, because trailing zeros alone would change nothing.
+    seeds = np.random.SeedSequence([len(numbers), *numbers]).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))
     np.random.seed(int(seeds[1]) % 2**32)
     random.seed(int(seeds[1]))

@@ -69,7 +69,7 @@ class MetricsWriter(HookBase):
         # Evaluations and checkpoints are in this rate, as they will be in what is left.
         rate = (time.perf_counter() - begin) / (trainer.iteration - first)
         left = rate * (trainer.max_iter - trainer.iteration)
-        rates = {"lr": trainer.optimizer.param_groups[-1]["lr"]}
+        rates = {"lr": top_rate(trainer)}
         memory = peak_memory_mib(trainer.device)
         write_metrics(
             trainer, means | rates | {"peak_memory_mib": memory, "eta_seconds": round(left)}
@@ -109,14 +109,20 @@ class ProgressBar(HookBase):
             return
         self._bar.update()
         if self.trainer.iteration % 10 == 0:
-            loss, lr = self.trainer.metrics["loss"], self.trainer.optimizer.param_groups[-1]["lr"]
+            loss = float(self.trainer.metrics["loss"])
             memory = peak_memory_mib(self.trainer.device)
-            self._bar.set_postfix_str(f"loss {float(loss):.4g}, lr {lr:.1e}, {memory} MiB")
+            rate = top_rate(self.trainer)
+            self._bar.set_postfix_str(f"loss {loss:.4g}, lr {rate:.1e}, {memory} MiB")
 
     def close(self) -> None:
         """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.close()
+
+
+def top_rate(trainer: "DefaultTrainer") -> float:
+    """The learning rate of the last step, of the group with the largest (not the backbone)."""
+    return max(group["lr"] for group in trainer.optimizer.param_groups)
 
 
 def show_bars() -> bool:

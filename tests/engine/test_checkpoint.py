@@ -117,6 +117,7 @@ class Bomb:
         return os.mkdir, ("bomb",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_pickle_bomb_does_not_go_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": {"w": torch.ones(1)}, "bomb": Bomb()}, "a.pth")

@@ -1,0 +1,68 @@
+"""The `train` part of a config: what is refused, and that the shipped file is complete."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from lgrseg.config import load_config
+from lgrseg.engine.run_folder import clear_run, config_changes
+from lgrseg.engine.settings import TrainSettings
+
+COMMON = Path(__file__).parents[2] / "configs" / "common" / "train.py"
+
+
+def test_the_shipped_settings_are_all_there_are():
+    shipped = load_config(COMMON).train
+    fields = [field.name for field in dataclasses.fields(TrainSettings)]
+    assert sorted(shipped) == sorted(fields)
+    TrainSettings.parse(shipped)
+
+
+def test_a_float_that_means_a_whole_number_is_one():
+    settings = TrainSettings.parse({"max_iter": 1e3})
+    assert settings.max_iter == 1000 and isinstance(settings.max_iter, int)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_iter": 0}, "train.max_iter is 1 or more, not 0"),
+        ({"max_iter": 2.5}, "whole number, not 2.5"),
+        ({"accumulate": True}, "whole number, not True"),
+        ({"eval_period": -1}, "0 or more, not -1"),
+        ({"log_period": "often"}, "whole number, not 'often'"),
+        ({"ema_decay": 1.0}, "below 1, not 1.0"),
+        ({"clip_norm": 0}, "null for none, not 0"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        TrainSettings.parse(values)
+
+
+def test_a_setting_nobody_reads_is_refused():
+    with pytest.raises(KeyError, match="no setting train.max_iters; did you mean 'max_iter'"):
+        TrainSettings.parse({"max_iters": 5})
+
+
+def test_clearing_a_run_leaves_what_is_not_its_own(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.state.pt").touch()
+    (tmp_path / "metrics.jsonl").touch()
+    (tmp_path / "notes.txt").touch()
+    clear_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_how_a_config_changed(tmp_path):
+    before = OmegaConf.create({"train": {"max_iter": 5, "seed": 0}, "sizes": [1, 2]})
+    assert config_changes(before, tmp_path) == []
+    OmegaConf.save(before, tmp_path / "config.yaml")
+    after = OmegaConf.create({"train": {"max_iter": 6, "seed": 0, "amp": True}, "sizes": [1]})
+    assert config_changes(after, tmp_path) == [
+        "sizes.1: 2 -> not set",
+        "train.amp: not set -> True",
+        "train.max_iter: 5 -> 6",
+    ]
