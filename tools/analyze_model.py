@@ -67,8 +67,9 @@ def table(parts: dict[str, tuple[int, float]], num_frames: int, size: list[int])
         "parameters (M)",
         "GFLOPs",
         title=f"one clip of {num_frames} frames, {size[0]} x {size[1]}",
-        caption="A multiplication with its addition is one. Counted: convolutions, matrix products, "
-        "attention; not counted: elementwise operations, softmax, sampling, the scan's recurrence.",
+        caption="A multiplication with its addition is one. Counted: convolutions, matrix "
+        "products, attention; not counted: elementwise operations, softmax, sampling, the scan's "
+        "recurrence.",
     )
     for name, (parameters, gflops) in parts.items():
         if name == "all":

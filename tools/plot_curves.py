@@ -1,4 +1,4 @@
-"""Validation Dice of several runs against training time, in one picture.
+r"""Validation Dice of several runs against training time, in one picture.
 
 python tools/plot_curves.py output/lgrnet/camus output/baselines/unet_camus \\
         --dataset camus_4ch_val --output output/curves.png

@@ -1,10 +1,10 @@
-"""Segment clips that have no labels: masks as NIfTI, and a video with the outlines.
+r"""Segment clips that have no labels: masks as NIfTI, and a video with the outlines.
 
     python tools/predict.py --config-file output/demo/config.yaml \\
         --weights output/demo/checkpoints/last.safetensors --input CLIP --output output/predictions
 
-CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of such
-clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine.
+CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
+such clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Finding the ultrasound fan in a clip, among text, ECG, colour bars and black frames.
 
-What the fan has and the rest has not: it is large, in one piece, textured, and it changes from frame
-to frame almost everywhere. Text and bars do not change; an ECG trace changes along a thin line.
+What the fan has and the rest has not: it is large, in one piece, textured, and it changes from
+frame to frame almost everywhere. Text and bars do not change; an ECG trace changes along a thin
+line.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ class Fan:
     """Where the fan is."""
 
     box: tuple[int, int, int, int]
-    """(top, left, bottom, right), bottom and right exclusive; the whole frame where none is found."""
+    """(top, left, bottom, right), bottom and right exclusive; the whole frame where none is
+    found."""
     found: bool
     reason: str
     """How the fan was found, or why not."""

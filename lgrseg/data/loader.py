@@ -1,8 +1,8 @@
 """Batches of clips. What sample i of a run looks like depends on (seed, i) alone.
 
 The training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
-augmented by a generator made from (seed, i). So the number of workers changes nothing, a resumed run
-goes on where it stopped, and the processes of a distributed run share one stream.
+augmented by a generator made from (seed, i). So the number of workers changes nothing, a resumed
+run goes on where it stopped, and the processes of a distributed run share one stream.
 """
 
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ class ClipDataset(Dataset):
         """
         silent = [record["video_id"] for record in records if not record["annotated_frames"]]
         if silent:
+            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
             raise ValueError(
-                f"{len(silent)} videos of a supervised dataset have no annotated frame: "
-                f"{', '.join(silent[:5])}{', ...' if len(silent) > 5 else ''}; leave them out of its "
-                "list, or give them labels"
+                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
+                "leave them out of its list, or give them labels"
             )
         if not records:
             raise ValueError("the dataset holds no video")

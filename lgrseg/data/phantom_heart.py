@@ -1,10 +1,11 @@
 """A beating four-chamber heart with known shape at every moment.
 
-All lengths in millimetres. Heart coordinates: u across (0 in the septum, the left heart at u > 0, which
-is on the right of the picture), v along, from the apex down. Chambers hang on the septum: their inner
-border stays, their outer border and the valve plane move.
+All lengths in millimetres. Heart coordinates: u across (0 in the septum, the left heart at u > 0,
+which is on the right of the picture), v along, from the apex down. Chambers hang on the septum:
+their inner border stays, their outer border and the valve plane move.
 
-What one chamber is at height s (0 at its closed end, 1 at the valve): a segment of length 2 half(s).
+What one chamber is at height s (0 at its closed end, 1 at the valve): a segment of length 2
+half(s).
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ BLOOD, WALL, TISSUE, VALVE = 0.02, 1.0, 0.35, 1.6
 
 @dataclass(frozen=True)
 class Heart:
-    """One patient's heart at end-diastole, how much it contracts, and how it lies under the probe."""
+    """One patient's heart at end-diastole, its contraction, and how it lies under the probe."""
 
     lv_length: float = 80.0
     lv_half_width: float = 24.0

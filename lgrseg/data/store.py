@@ -2,7 +2,8 @@
 
     <root>/<video_id>/frames.npy   (T, H, W) or (T, H, W, 3) uint8, cropped to the fan
     <root>/<video_id>/masks.npz    frame_indices (N,), masks (N, H0, W0) uint8 at the original size:
-                                   0 background, k + 1 for class k; absent where nothing is annotated
+                                   0 background, k + 1 for class k; absent where nothing is
+                                   annotated
     <root>/<video_id>/meta.json    sizes, crop box, spacing, rate, site, patient, view, sources
 
 A **record** is the content of meta.json, with "folder" added: what the catalog lists.

@@ -24,7 +24,7 @@ class RandomAffine:
         flip: float = 0.0,
         prob: float = 1.0,
     ):
-        """Up to `rotation` degrees, zoomed by 1 - scale to 1 + scale, shifted by a part of the side."""
+        """Up to `rotation` degrees, zoom of 1 - scale to 1 + scale, shift as a part of the side."""
         self.rotation, self.scale, self.shift, self.flip = rotation, scale, shift, flip
         self.prob = prob
 

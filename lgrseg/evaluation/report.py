@@ -70,9 +70,10 @@ def write_report(run: Path, dataset: str) -> Path:
     videos = sorted(folder.glob("videos/*.mp4"))
     parts = [
         f"<h1>{html.escape(dataset)}</h1>",
-        f"<p class=dim>{html.escape(results['protocol'])}. {results['num_frames']} annotated frames, "
-        f"{results['num_clips']} clips, {results['num_patients']} patients; "
-        f"{results['seconds_per_clip']:.3f} s a clip. {_progress(lines)}</p>",
+        f"<p class=dim>{html.escape(results['protocol'])}. "
+        f"{results['num_frames']} annotated frames, {results['num_clips']} clips, "
+        f"{results['num_patients']} patients; {results['seconds_per_clip']:.3f} s a clip. "
+        f"{_progress(lines)}</p>",
         "<div class=tables>",
         _class_table(results),
         _rule_table(results),

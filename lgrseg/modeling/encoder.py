@@ -87,8 +87,8 @@ class LGREncoder(nn.Module):
             features: "res2" to "res5", each (B, T, C, h, w) at strides 4 to 32.
 
         Returns:
-            "mask_features" (B, T, D, H/4, W/4), not negative; "res3", "res4", "res5" (B, T, D, h, w)
-            and "frame_queries" (B, T, Q, D).
+            "mask_features" (B, T, D, H/4, W/4), not negative; "res3", "res4", "res5" (B, T, D, h,
+            w) and "frame_queries" (B, T, Q, D).
         """
         num_clips, num_frames = features["res2"].shape[:2]
         maps = [self._project(name, features[name]) for name in SCALES]

@@ -53,7 +53,7 @@ class CyclicNeighborhoodPropagation(nn.Module):
         key, value = self.key_value(tokens).roll(1, dims=1).chunk(2, dim=-1)
         heard = []
         parts = zip(*(x.split(sizes, dim=2) for x in (query, key, value)), shapes, strict=True)
-        for *maps, (height, width) in parts:
+        for *maps, (height, _) in parts:
             maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height) for m in maps]
             seen = self._attend(*maps)
             heard.append(rearrange(seen, "(b t) m h w c -> b t (h w) (m c)", b=len(tokens)))

@@ -34,7 +34,7 @@ def ms_deform_attn(
     num_clips, num_heads = value.shape[0], value.shape[2]
     grid = 2 * locations - 1  # grid_sample counts from -1 to 1
     out = 0
-    for level, (height, width) in enumerate(shapes):
+    for level, (height, _) in enumerate(shapes):
         begin = sum(sizes[:level])
         image = rearrange(
             value[:, begin : begin + sizes[level]], "b (h w) m c -> (b m) c h w", h=height

@@ -3,9 +3,9 @@
 Source: Hassani et al., "Neighborhood Attention Transformer", CVPR 2023, section 3.1; dilation from
 Hassani and Shi, arXiv 2209.15001. A pixel near the border keeps a full window, shifted inward.
 
-How it is computed: queries go in tiles of 8 x 8; all their windows lie in one region of the key map,
-so a tile is one dense, masked attention. That is about six times the products that are needed, and
-still far faster on a CPU than gathering 25 keys for every pixel (README, "Design").
+How it is computed: queries go in tiles of 8 x 8; all their windows lie in one region of the key
+map, so a tile is one dense, masked attention. That is about six times the products that are needed,
+and still far faster on a CPU than gathering 25 keys for every pixel (README, "Design").
 """
 
 import functools

@@ -1,7 +1,7 @@
 """The datasets: importing this makes their names known to the catalog, and touches nothing else.
 
-To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in `RAW`, and its names
-registered in the catalog.
+To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in `RAW`, and its
+names registered in the catalog.
 """
 
 from lgrseg.data.datasets import camus, cardiac_udc, phantom

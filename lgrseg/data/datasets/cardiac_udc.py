@@ -1,13 +1,13 @@
 """CardiacUDC: echocardiograms of six sites, about six annotated frames in a hundred.
 
-Source: Yang et al., "GraphEcho: Graph-Driven Unsupervised Domain Adaptation for Echocardiogram Video
-Segmentation", ICCV 2023. Academic use; see the page of the release for its terms.
+Source: Yang et al., "GraphEcho: Graph-Driven Unsupervised Domain Adaptation for Echocardiogram
+Video Segmentation", ICCV 2023. Academic use; see the page of the release for its terms.
 
 Raw layout, and what is done with its traps:
 
     cardiacUDC_dataset/Site_G_20/patient<n>-<view>_image.nii.gz   (x, y, t) uint8
-    cardiacUDC_dataset/Site_G_20/patient<n>-<view>_label.nii.gz   same shape, absent where unlabelled
-    cardiacUDC_dataset/label_all_frame/...                        left out: other class order at times
+    cardiacUDC_dataset/Site_G_20/patient<n>-<view>_label.nii.gz   same shape; may be absent
+    cardiacUDC_dataset/label_all_frame/...                        left out: other class order
 
 * A patient is (site, number): numbers repeat from site to site.
 * Outlines are filled, class by class. * Frames without any label are not annotated.
@@ -44,8 +44,8 @@ CLASSES_BY_VIEW = {
 """View number in the file name: 1 parasternal long axis, 2 pulmonary artery, 3 short axis, 4 apical
 four-chamber. The Kaggle release has view 4 alone."""
 DROPPED, MERGED = {5: "epicardium"}, {6: 1}
-"""Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background; 6,
-a second part of the left ventricle, joins it. Both are noted in the report."""
+"""Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background;
+6, a second part of the left ventricle, joins it. Both are noted in the report."""
 
 SITE_SPLIT = {
     "train": ("Site_G_100", "Site_R_126"),
@@ -183,7 +183,7 @@ def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def random_split(patient: str) -> str:
-    """ "train" for 80% of patients, "val" for the others; a function of seed and patient alone.
+    """Say "train" for 80% of patients, "val" for others: a function of seed and patient alone.
 
     The first 8 bytes of SHA-256 of "<seed>:<site>/<number>", modulo 100, are below 80 for training.
     So a patient stays where it is, whatever else is in the folder.

@@ -1,4 +1,4 @@
-"""The phantom: simulated hearts in CardiacUDC's and CAMUS's raw layouts, with known truth.
+r"""The phantom: simulated hearts in CardiacUDC's and CAMUS's raw layouts, with known truth.
 
 It needs no download and exercises the real readers: `generate` writes files as CardiacUDC has them,
 and they are prepared as CardiacUDC is. Two presets: "demo", learnt in minutes on a laptop, and
@@ -136,8 +136,8 @@ def annotated_frames(scan: Scan) -> list[int]:
 def write_raw(preset: str, raw: Path, *, seed: int = 0) -> None:
     """Write a phantom in CardiacUDC's raw layout, with truth.json beside it.
 
-    truth.json: for every video the LV's volume in ml at each frame, the ejection fraction, the fan's
-    box and the heart's parameters. One label file has outlines only.
+    truth.json: for every video the LV's volume in ml at each frame, the ejection fraction, the
+    fan's box and the heart's parameters. One label file has outlines only.
     """
     from tqdm import tqdm
 
@@ -174,7 +174,7 @@ def outlines(labels: np.ndarray) -> np.ndarray:
 
 
 def write_raw_camus(raw: Path, *, num_patients: int = 6, seed: int = 0) -> None:
-    """Write a phantom in CAMUS's raw layout: both views, ED, ES, half sequence, masks, cfg, split."""
+    """Write a phantom in CAMUS's raw layout: both views, all files of each, and a split."""
     found = list(scans("demo", seed=seed).values())[:num_patients]
     names = [f"patient{number:04d}" for number in range(1, len(found) + 1)]
     for name, scan in zip(names, found, strict=True):

@@ -1,7 +1,7 @@
 """CAFormer: two stages of separable convolutions, then two of attention.
 
-Source: Yu et al., "MetaFormer Baselines for Vision", TPAMI 2024. Parameter names and shapes are those
-of the public caformer checkpoints in timm's form; the classification head is not built.
+Source: Yu et al., "MetaFormer Baselines for Vision", TPAMI 2024. Parameter names and shapes are
+those of the public caformer checkpoints in timm's form; the classification head is not built.
 """
 
 from collections.abc import Sequence
