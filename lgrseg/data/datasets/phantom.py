@@ -143,18 +143,14 @@ def write_raw(preset: str, raw: Path, *, seed: int = 0) -> None:
 
     truth = {}
     for name, scan in tqdm(scans(preset, seed=seed).items(), desc="simulating", unit="video"):
-        image = raw / "cardiacUDC_dataset" / f"{name}_image.nii.gz"
-        image.parent.mkdir(parents=True, exist_ok=True)
-        spacing = scan.scanner.mm_per_pixel
-        frames = scan.frames()
-        _save(image, frames, spacing)
-        if not name.startswith(UNLABELLED_SITE):
-            labels = np.zeros(frames.shape, np.int8)
-            for index in annotated_frames(scan):
-                labels[index] = scan.labels(index)
-                if name == "Site_P_2/patient1-4":
-                    labels[index] = outlines(labels[index])
-            _save(image.with_name(image.name.replace("_image", "_label")), labels, spacing)
+        unlabelled = name.startswith(UNLABELLED_SITE)
+        write_scan(
+            raw,
+            name,
+            scan,
+            annotated=None if unlabelled else annotated_frames(scan),
+            outlines_only=name == "Site_P_2/patient1-4",
+        )
         truth[name] = {
             "lv_volume_ml": [scan.heart.lv_volume(t) for t in range(scan.num_frames)],
             "ejection_fraction": scan.heart.ejection_fraction(),
@@ -162,6 +158,25 @@ def write_raw(preset: str, raw: Path, *, seed: int = 0) -> None:
             "heart": asdict(scan.heart),
         }
     (raw / "truth.json").write_text(json.dumps(truth, indent=1), encoding="utf-8")
+
+
+def write_scan(
+    raw: Path, name: str, scan: Scan, *, annotated: list[int] | None, outlines_only: bool = False
+) -> None:
+    """Write one recording in CardiacUDC's raw layout; `annotated` None: without a label file."""
+    image = raw / "cardiacUDC_dataset" / f"{name}_image.nii.gz"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    frames = scan.frames()
+    _save(image, frames, scan.scanner.mm_per_pixel)
+    if annotated is None:
+        return
+    labels = np.zeros(frames.shape, np.int8)
+    for index in annotated:
+        labels[index] = scan.labels(index)
+        if outlines_only:
+            labels[index] = outlines(labels[index])
+    label = image.with_name(image.name.replace("_image", "_label"))
+    _save(label, labels, scan.scanner.mm_per_pixel)
 
 
 def outlines(labels: np.ndarray) -> np.ndarray:

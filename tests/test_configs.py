@@ -1,0 +1,46 @@
+"""Every config in configs/ loads, survives the YAML round trip, builds, and takes a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lgrseg.config import instantiate, load_config, save_config
+from lgrseg.data import DatasetCatalog, MetadataCatalog
+from lgrseg.structures import Clip, ClipTargets
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(
+    path.relative_to(ROOT) for path in ROOT.glob("configs/*/*.py") if "common" not in path.parts
+)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_config(path, tmp_path):
+    cfg = load_config(ROOT / path)
+    save_config(cfg, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == cfg
+    num_classes = {len(MetadataCatalog.get(name).classes) for name in cfg.dataloader.test}
+    assert cfg.dataloader.train.dataset in DatasetCatalog.list()
+    model = instantiate(cfg.model)
+    assert num_classes == {model.num_classes}
+    instantiate(cfg.optimizer)(model)
+    schedule = instantiate(cfg.schedule)
+    assert 0 < schedule(cfg.train.max_iter - 1) <= schedule(cfg.train.max_iter // 2) <= 1
+    instantiate(cfg.dataloader.train.mapper)
+    for name in cfg.dataloader.test:
+        instantiate(cfg.evaluator)(dataset=name)
+    losses = model(*_sample())
+    assert torch.isfinite(sum(losses.values()))
+
+
+def _sample():
+    """A clip of three 64 x 64 frames, one annotated, with one object."""
+    masks = torch.zeros(1, 3, 64, 64, dtype=torch.bool)
+    masks[:, 1, 16:48, 16:48] = True
+    clip = Clip(torch.rand(3, 1, 64, 64), torch.arange(3), "example")
+    return [clip], [ClipTargets(torch.tensor([False, True, False]), torch.tensor([0]), masks)]
+
+
+def test_there_are_configs():
+    assert Path("configs/lgrnet/phantom.py") in CONFIGS and len(CONFIGS) >= 5

@@ -1,0 +1,88 @@
+"""tools/train_net.py as a user runs it: two clips are learnt by heart through the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lgrseg.data.datasets import phantom
+from lgrseg.data.prepare import prepare
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def two_videos(tmp_path_factory):
+    """A prepared phantom of two videos, the same in every split, with two annotated frames each."""
+    root = tmp_path_factory.mktemp("datasets")
+    raw = root / "raw"
+    scans = phantom.scans("demo")
+    for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
+        for number in (1, 5):
+            scan = scans[f"Site_P_1/patient{number}-4"]
+            scan.num_frames, scan.slide_mm = 3, 0.0
+            phantom.write_scan(raw, f"{site}/patient{number}-4", scan, annotated=[1])
+    videos, problems = phantom.PhantomSource("demo").find_videos(raw)
+    report = prepare(videos, problems, root / "phantom_demo")
+    assert report.num_usable == 6
+    return root
+
+
+def run(root, *arguments, check=True):
+    environment = os.environ | {"LGRSEG_DATASETS": str(root), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), *map(str, arguments)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
+    config = ROOT / "configs" / "lgrnet" / "phantom.py"
+    fast = [
+        "dataloader.train.mapper.augmentations=[]",
+        "dataloader.train.mapper.frame_sampler.num_frames=1",
+        "dataloader.test.phantom_demo_val.mapper.frame_sampler.num_frames=1",
+        "dataloader.test.phantom_demo_test.mapper.frame_sampler.num_frames=1",
+        "model.backbone.drop_path_rate=0",
+        "train.max_iter=120",
+        "train.eval_period=0",
+        "train.checkpoint_period=0",
+        "train.export_videos=1",
+        "schedule.warmup=10",
+    ]
+    out = tmp_path / "run"
+    run(two_videos, "--config-file", config, *fast, f"train.output_dir={out}")
+    folder = out / "eval" / "phantom_demo_test"
+    results = json.loads((folder / "results.json").read_text())
+    assert results["mean"]["dice"] > 0.95
+    assert (folder / "videos" / "Site_P_4_patient1-4.mp4").stat().st_size > 1000
+    assert "<video" in (folder / "report.html").read_text()
+    # The finished run's own config evaluates to the same numbers.
+    run(two_videos, "--config-file", out / "config.yaml", "--eval-only")
+    again = json.loads((folder / "results.json").read_text())
+    assert again["mean"] == results["mean"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.max_itre=1"], "no config key 'train.max_itre'; did you mean 'max_iter'"),
+        (["dataloader.train.dataset=phantom_demo_trian"], "did you mean 'phantom_demo_train'"),
+        (["dataloader.train.dataset=camus_4ch_train"], "creatis.insa-lyon.fr"),
+    ],
+)
+def test_errors_are_one_sentence(two_videos, tmp_path, arguments, message):
+    config = ROOT / "configs" / "lgrnet" / "phantom.py"
+    result = run(
+        two_videos,
+        "--config-file",
+        config,
+        f"train.output_dir={tmp_path / 'run'}",
+        *arguments,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert message in result.stderr and "Traceback" not in result.stderr
