@@ -1,11 +1,13 @@
 """What a run tells: metrics.jsonl, TensorBoard, log.txt, the console, a progress bar."""
 
+import contextlib
 import json
 import logging
 import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,12 +211,19 @@ def log_to_console(level: int = logging.INFO) -> None:
         _add_handler(_Console())
 
 
-def log_to_file(path: Path) -> logging.Handler | None:
-    """Let the main process add what it says to a file; `logger.removeHandler` ends it."""
+@contextlib.contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Inside, the main process adds what it says to a file."""
     if not distributed.is_main_process():
-        return None
+        yield
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _add_handler(logging.FileHandler(path, encoding="utf-8"))
+    handler = _add_handler(logging.FileHandler(path, encoding="utf-8"))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _add_handler(handler: logging.Handler) -> logging.Handler:

@@ -82,7 +82,7 @@ def scans(preset: str, *, seed: int = 0) -> dict[str, Scan]:
             if (site, number) == (0, 2):
                 scan.black_first = True
             if number % 4 == 3:
-                scan.slide_mm = float(rng.choice([-1, 1]) * 45)
+                scan.slide_mm = float(rng.choice([-1, 1]) * 70)
             found[f"Site_P_{site + 1}/patient{number}-4"] = scan
     return found
 

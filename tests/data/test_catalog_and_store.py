@@ -1,0 +1,99 @@
+"""Catalog, store and preparation: names, atomic folders, reports, and what is not used."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lgrseg.data import DatasetCatalog, MetadataCatalog
+from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo, prepare, print_report
+from lgrseg.data.store import open_frames, read_masks, read_records, write_video
+
+
+def test_unknown_names_suggest_the_right_one():
+    with pytest.raises(ValueError, match="did you mean 'camus_4ch_train'"):
+        DatasetCatalog.get("camus_4ch_trian")
+    assert MetadataCatalog.get("cardiac_udc_train").classes[1] == "left_atrium"
+    with pytest.raises(ValueError, match="registered already"):
+        DatasetCatalog.register("camus_train", list)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("camus_train", "creatis.insa-lyon.fr"),
+        ("cardiac_udc_train", "kaggle.com"),
+        ("phantom_demo_train", "tools/prepare_dataset.py phantom_demo"),
+    ],
+)
+def test_a_missing_root_says_where_to_get_the_data(name, where, tmp_path, monkeypatch):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=where):
+        DatasetCatalog.get(name)
+
+
+def test_store_round_trip(make_video, tmp_path):
+    record = make_video("Site_A/patient1-4", annotated=(1, 3))
+    (again,) = read_records(tmp_path)
+    assert again == record and again["annotated_frames"] == [1, 3]
+    frames, masks = open_frames(record), read_masks(record)
+    assert isinstance(frames, np.memmap) and frames.shape == (5, 32, 48)
+    assert sorted(masks) == [1, 3] and masks[1].shape == (40, 60)
+    assert read_masks(make_video("unlabelled", annotated=())) == {}
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        write_video(tmp_path, np.zeros((1, 2, 2)), {0: np.zeros(2), 1: np.zeros(3)}, _meta("x"))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError, match="holds no prepared video. Get it here"):
+        read_records(tmp_path, how_to_get="Get it here.")
+
+
+def _meta(video_id):
+    names = "original_size crop_box spacing_mm fps site patient view sources".split()
+    return dict.fromkeys(names) | {"video_id": video_id}
+
+
+def _load(video):
+    frames = np.load(video.sources[0])
+    masks = {0: np.zeros((4, 4), np.uint8)} if video.facts.get("bad_mask") else None
+    return LoadedVideo(frames=frames, masks=masks, notes=["a note"])
+
+
+def _explode(video):
+    raise UnusableVideo("it is broken")
+
+
+def raw(folder, name, *, load=_load, **facts):
+    source = folder / f"{name}.npy"
+    if not source.is_file():
+        np.save(source, np.full((2, 6, 5), 7, np.uint8))
+    return RawVideo(name, [source], patient=name, load=load, facts=facts)
+
+
+def test_prepare_reports_and_goes_on(tmp_path, capsys):
+    videos = [
+        raw(tmp_path, "good"),
+        raw(tmp_path, "broken", load=_explode),
+        raw(tmp_path, "odd", bad_mask=True),
+    ]
+    out = tmp_path / "out"
+    report = prepare(videos, {"stray.txt": "expected something else"}, out, num_workers=2)
+    assert report.prepared == ["good"] and set(report.unusable) == {"broken", "odd", "stray.txt"}
+    assert "it is broken" in report.unusable["broken"]
+    assert "(4, 4), the frames are (6, 5)" in report.unusable["odd"]
+    assert json.loads((out / "prepare_report.json").read_text())["notes"] == {"good": ["a note"]}
+    print_report(report)
+    assert "stray.txt" in capsys.readouterr().out
+
+
+def test_prepare_keeps_what_is_done_and_redoes_what_changed(tmp_path):
+    out = tmp_path / "out"
+    videos = [raw(tmp_path, "a"), raw(tmp_path, "b")]
+    assert prepare(videos, {}, out).prepared == ["a", "b"]
+    again = prepare(videos, {}, out)
+    assert again.kept == ["a", "b"] and again.notes == {"a": ["a note"], "b": ["a note"]}
+    np.save(tmp_path / "a.npy", np.zeros((3, 6, 5), np.uint8))
+    changed = prepare(videos, {}, out)
+    assert changed.prepared == ["a"] and changed.kept == ["b"]

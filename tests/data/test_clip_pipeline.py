@@ -1,0 +1,191 @@
+"""Frame sampling, transforms, mapper and loader: from a record to a batch."""
+
+import numpy as np
+import pytest
+import torch
+
+from lgrseg.data import (
+    ClipMapper,
+    DenseSampler,
+    RandomAffine,
+    RandomContrast,
+    RandomGamma,
+    RandomSpeckle,
+    WholeVideoSampler,
+)
+from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader
+from lgrseg.engine import distributed
+
+RNG = np.random.default_rng
+
+
+def test_dense_clips_repeat_frames_at_the_edges():
+    sampler = DenseSampler(num_frames=5)
+    assert sampler(4, 10, RNG(0)) == [2, 3, 4, 5, 6]
+    assert sampler(0, 10, RNG(0)) == [0, 0, 0, 1, 2]
+    assert sampler(9, 10, RNG(0)) == [7, 8, 9, 9, 9]
+    assert sampler(0, 1, RNG(0)) == [0] * 5
+
+
+def test_only_the_middle_is_supervised_not_its_repeats():
+    sampler = DenseSampler(num_frames=5)
+    assert sampler.anchors([7, 2], 10) == [2, 7]
+    assert sampler.supervised([0, 0, 0, 1, 2], 0, [0, 1, 2]) == [2]
+    with pytest.raises(ValueError, match="odd"):
+        DenseSampler(num_frames=4)
+
+
+def test_whole_videos():
+    sampler = WholeVideoSampler()
+    assert sampler.anchors([1, 3], 4) == [1] and sampler.anchors([], 4) == []
+    assert sampler(1, 4, RNG(0)) == [0, 1, 2, 3]
+    assert sampler.supervised([0, 1, 2, 3], 1, [1, 3]) == [1, 3]
+
+
+AUGMENTATIONS = [
+    RandomAffine(),
+    RandomAffine(flip=1.0),
+    RandomGamma(),
+    RandomContrast(),
+    RandomSpeckle(prob=1.0),
+]
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS, ids=lambda a: type(a).__name__)
+def test_augmentations_treat_all_frames_alike_and_stay_in_range(augment):
+    frames = np.tile(RNG(0).random((1, 32, 48, 1), dtype=np.float32), (3, 1, 1, 1))
+    masks = np.zeros((2, 32, 48), np.uint8)
+    masks[:, 8:20, 10:30] = 2
+    changed, moved = augment(frames, masks, RNG(1))
+    assert changed.shape == frames.shape and changed.dtype == np.float32
+    assert moved.shape == masks.shape and set(np.unique(moved)) <= {0, 2}
+    assert 0 <= changed.min() and changed.max() <= 1
+    assert not np.array_equal(changed, frames)
+    assert np.array_equal(moved[0], moved[1])
+    if not isinstance(augment, RandomSpeckle):  # speckle differs from frame to frame
+        assert np.array_equal(changed[0], changed[2])
+
+
+def test_masks_move_with_the_frames():
+    frames = np.zeros((1, 64, 64, 1), np.float32)
+    frames[0, 20:40, 24:48] = 1
+    masks = (frames[..., 0] > 0).astype(np.uint8)
+    for seed in range(5):
+        changed, moved = RandomAffine(rotation=40, flip=0.5)(frames, masks, RNG(seed))
+        bright = changed[0, ..., 0] > 0.5
+        assert (bright == (moved[0] == 1)).mean() > 0.99
+
+
+def test_probability_zero_changes_nothing():
+    frames, masks = np.ones((1, 4, 4, 1), np.float32), np.zeros((0, 4, 4), np.uint8)
+    for augment in (RandomAffine(prob=0), RandomGamma(prob=0), RandomSpeckle(prob=0)):
+        assert augment(frames, masks, RNG(0))[0] is frames
+
+
+def mapper(**changes):
+    settings = {"frame_sampler": DenseSampler(num_frames=3), "input_size": (32, 48)}
+    return ClipMapper(**(settings | changes))
+
+
+def test_mapper(make_video):
+    clip, targets = mapper()(make_video("a", annotated=(2,)), 2, RNG(0))
+    assert clip.frames.shape == (3, 1, 32, 48) and clip.frames.dtype == torch.float32
+    assert clip.frame_indices.tolist() == [1, 2, 3]
+    assert targets.annotated.tolist() == [False, True, False]
+    assert targets.labels.tolist() == [0]
+    # At the crop's own size the mask lies exactly on the bright square of its frame.
+    assert torch.equal(targets.masks[0, 1], clip.frames[1, 0] > 0.5)
+    assert not targets.masks[0, [0, 2]].any()
+
+
+def test_geometry_pastes_back_exactly(make_video):
+    record = make_video("a", annotated=(2,))
+    clip, targets = mapper()(record, 2, RNG(0))
+    pasted = clip.geometry.paste(targets.masks[0, 1].float(), outside=0.0)
+    from lgrseg.data.store import read_masks
+
+    assert np.array_equal(pasted.numpy() > 0.5, read_masks(record)[2] == 1)
+    augmented = mapper(augmentations=[RandomGamma()])(record, 2, RNG(0))[0]
+    assert augmented.geometry is None
+
+
+def test_a_frame_without_any_object(make_video):
+    record = make_video("a", annotated=(2,))
+    masks = np.zeros((1, 40, 60), np.uint8)
+    np.savez(f"{record['folder']}/masks.npz", frame_indices=np.array([2]), masks=masks)
+    _, targets = mapper()(record, 2, RNG(0))
+    assert targets.masks.shape == (0, 3, 32, 48) and targets.annotated.sum() == 1
+
+
+def dataset(make_video, **changes):
+    records = [make_video(f"v{i}", annotated=(1, 3)) for i in range(3)]
+    return ClipDataset(records=records, mapper=mapper(augmentations=[RandomAffine()]), **changes)
+
+
+def drawn(loader, count):
+    batches = iter(loader)
+    return [next(batches) for _ in range(count)]
+
+
+def same(first, second):
+    return all(
+        torch.equal(a.frames, b.frames) and a.video_id == b.video_id
+        for (one, _), (other, _) in zip(first, second, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_every_clip_once_an_epoch_in_another_order(make_video):
+    clips = dataset(make_video)
+    epochs = [
+        [(c.video_id, int(c.frame_indices[1])) for c, _ in map(clips.__getitem__, range(a, a + 6))]
+        for a in (0, 6)
+    ]
+    assert sorted(epochs[0]) == sorted(epochs[1]) and len(set(epochs[0])) == 6
+    assert epochs[0] != epochs[1]
+
+
+def test_the_number_of_workers_changes_nothing(make_video):
+    clips = dataset(make_video, seed=3)
+    alone = drawn(TrainLoader(dataset=clips, batch_size=2), 4)
+    helped = drawn(TrainLoader(dataset=clips, batch_size=2, num_workers=2), 4)
+    assert same(alone, helped)
+
+
+def test_a_later_start_goes_on_where_the_stream_is(make_video):
+    loader = TrainLoader(dataset=dataset(make_video), batch_size=2)
+    whole = drawn(loader, 5)
+    loader.set_start(3)
+    assert same(whole[3:], drawn(loader, 2))
+
+
+def test_two_processes_share_the_stream_of_one(make_video, monkeypatch):
+    clips = dataset(make_video)
+    whole = [positions for positions, _ in zip(TrainLoader(dataset=clips, batch_size=4).batches(), range(3))]
+    monkeypatch.setattr("lgrseg.data.loader.get_world_size", lambda: 2)
+    halves = []
+    for rank in range(2):
+        monkeypatch.setattr("lgrseg.data.loader.get_rank", lambda rank=rank: rank)
+        batches = TrainLoader(dataset=clips, batch_size=2).batches()
+        halves.append([next(batches) for _ in range(3)])
+    assert [a + b for a, b in zip(*halves, strict=True)] == whole
+
+
+def test_processes_share_the_test_clips(make_video, monkeypatch):
+    clips = dataset(make_video)
+    monkeypatch.setattr("lgrseg.data.loader.get_world_size", lambda: 2)
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr("lgrseg.data.loader.get_rank", lambda rank=rank: rank)
+        parts.append(TestDataset(samples=clips.samples, mapper=mapper()))
+    seen = [(r["video_id"], anchor) for part in parts for r, anchor, _, _ in part]
+    assert sorted(seen) == [(r["video_id"], anchor) for r, anchor in clips.samples]
+    assert distributed.get_world_size() == 1
+
+
+def test_a_video_without_annotation_is_named(make_video):
+    records = [make_video("good"), make_video("silent", annotated=())]
+    with pytest.raises(ValueError, match="1 videos .* no annotated frame: silent"):
+        ClipDataset(records=records, mapper=mapper())
+    with pytest.raises(ValueError, match="holds no video"):
+        ClipDataset(records=[], mapper=mapper())

@@ -1,0 +1,113 @@
+"""lgrseg/data/readers.py: every format, written here or real, and files that are broken."""
+
+import cv2
+import nibabel
+import numpy as np
+import pytest
+
+from lgrseg.data.readers import UnreadableFile, is_readable, read_video, to_uint8
+from lgrseg.video import write_mp4
+
+
+def ramp(num_frames=3, height=20, width=30):
+    """(T, H, W): every pixel tells its frame, row and column."""
+    t, y, x = np.mgrid[:num_frames, :height, :width]
+    return (40 * t + 3 * y + 2 * x).astype(np.uint8)
+
+
+def test_nifti(tmp_path):
+    file = tmp_path / "a.nii.gz"
+    affine = np.diag([0.3, 0.4, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(ramp().transpose(2, 1, 0), affine), file)
+    video = read_video(file)
+    assert np.array_equal(video.frames, ramp())
+    assert video.spacing_mm == pytest.approx((0.4, 0.3)) and np.allclose(video.affine, affine)
+
+
+def test_mhd(tmp_path):
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(ramp())
+    image.SetSpacing((0.3, 0.4, 1))
+    SimpleITK.WriteImage(image, str(tmp_path / "a.mhd"))
+    video = read_video(tmp_path / "a.mhd")
+    assert np.array_equal(video.frames, ramp()) and video.spacing_mm == pytest.approx((0.4, 0.3))
+
+
+def test_mp4(tmp_path):
+    pictures = np.repeat(ramp()[..., None], 3, axis=-1)
+    write_mp4(tmp_path / "a.mp4", pictures, fps=25)
+    video = read_video(tmp_path / "a.mp4")
+    assert video.frames.shape[:3] == (3, 20, 30) and video.fps == 25
+    assert np.abs(video.frames.reshape(3, 20, 30, -1)[..., 0].astype(int) - ramp()).mean() < 4
+
+
+def test_dicom(tmp_path):
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("a.dcm", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 20, 30, 3
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.PixelData, dataset.FrameTime = ramp().tobytes(), 40
+    dataset.PixelSpacing = [0.4, 0.3]
+    dataset.save_as(tmp_path / "a.dcm")
+    video = read_video(tmp_path / "a.dcm")
+    assert np.array_equal(video.frames, ramp())
+    assert video.fps == 25 and video.spacing_mm == (0.4, 0.3)
+
+
+def test_folder_in_natural_order(tmp_path):
+    for name, frame in zip(("f1", "f2", "f10"), ramp(), strict=True):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), frame)
+    assert np.array_equal(read_video(tmp_path).frames, ramp())
+    assert is_readable(tmp_path) and not is_readable(tmp_path / "f1.png")
+
+
+def test_colour_stays_and_grey_is_one_channel(tmp_path):
+    colour = np.zeros((8, 8, 3), np.uint8)
+    colour[..., 2] = 200  # OpenCV writes blue first: this is red
+    cv2.imwrite(str(tmp_path / "a.png"), colour)
+    video = read_video(tmp_path)
+    assert video.frames.shape == (1, 8, 8, 3) and video.frames[0, 0, 0].tolist() == [200, 0, 0]
+
+
+def test_other_numbers_become_bytes():
+    assert to_uint8(np.array([-1000.0, 0, 1000])).tolist() == [0, 128, 255]
+    assert to_uint8(np.array([0, 7, 255], np.int16)).tolist() == [0, 7, 255]
+    assert to_uint8(np.array([0.0, 0.5, 1.0])).tolist() == [0, 128, 255]
+
+
+def test_broken_and_unknown_files(tmp_path):
+    for name in ("a.nii.gz", "a.mp4", "a.dcm", "a.mhd", "a.txt"):
+        (tmp_path / name).write_bytes(b"nothing of use")
+        with pytest.raises(UnreadableFile, match=f"^{name}"):
+            read_video(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnreadableFile, match="holds no image"):
+        read_video(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        read_video(tmp_path / "b.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "spacing", "fps"),
+    [
+        ("apical_a_1024x768.mp4", (45, 768, 1024), None, 20),
+        ("examples_ybr_color.dcm", (30, 240, 320), 0.51, 30),
+        ("JPGLosslessP14SV1_1s_1f_8b.dcm", (1, 768, 1024), 0.2548, None),
+    ],
+)
+def test_real_clips(shared_data, name, shape, spacing, fps):
+    file = shared_data / "echo_clips" / name
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    video = read_video(file)
+    assert video.frames.shape[:3] == shape and video.frames.dtype == np.uint8
+    assert video.fps is None if fps is None else video.fps == pytest.approx(fps, rel=1e-3)
+    found = video.spacing_mm and video.spacing_mm[0]
+    assert found is None if spacing is None else found == pytest.approx(spacing, rel=1e-2)
