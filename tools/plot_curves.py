@@ -59,15 +59,15 @@ def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
     prefix = f"eval/{dataset}/"
     metrics = [key for key in lines[0] if key.startswith(prefix)]
     figure, panels = plt.subplots(
-        1, len(metrics), figsize=(3.6 * len(metrics), 3.4), layout="constrained"
+        1, len(metrics), figsize=(3.6 * len(metrics), 3.4), layout="constrained", squeeze=False
     )
-    for panel, metric in zip(panels, metrics, strict=True):
+    for panel, metric in zip(panels[0], metrics, strict=True):
         for name, curve in curves.items():
             points = [(seconds / 60, line[metric]) for seconds, line in curve if line.get(metric)]
             panel.plot(*zip(*points, strict=True), marker=".", label=name)
         panel.set(title=metric.removeprefix(prefix).replace("_", " "), xlabel="minutes of training")
         panel.grid(alpha=0.3)
-    panels[0].legend(fontsize=8)
+    panels[0, 0].legend(fontsize=8)
     return figure
 
 

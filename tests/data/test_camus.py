@@ -61,7 +61,9 @@ def test_sequences_recorded_backwards_are_turned(raw, tmp_path, monkeypatch):
     folder = raw / "database_nifti" / "patient0001"
     info = folder / "Info_4CH.cfg"
     frames = nibabel.load(folder / "patient0001_4CH_half_sequence.nii.gz").shape[2]
-    info.write_text(info.read_text().replace("ED: 1", f"ED: {frames}").replace(f"ES: {frames}", "ES: 1"))
+    info.write_text(
+        info.read_text().replace("ED: 1", f"ED: {frames}").replace(f"ES: {frames}", "ES: 1")
+    )
     for kind in ("", "_gt"):
         file = folder / f"patient0001_4CH_half_sequence{kind}.nii.gz"
         image = nibabel.load(file)

@@ -64,7 +64,7 @@ def test_fan_of_real_clips(shared_data, name, box):
 
 
 def test_volume_by_hand():
-    """A cylinder-like sum: half(s)^2 of the bullet at three heights, and its mean over many discs."""
+    """The bullet's half width at three heights, and its volume by the trapezoid rule."""
     assert bullet(np.array([0.0, 0.5, 1.0]), 10.0) == pytest.approx(
         [0, 10 * 0.75**0.5 * (1 - 0.18 / 8), 10 * 0.82]
     )

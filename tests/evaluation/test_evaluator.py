@@ -1,0 +1,161 @@
+"""lgrseg/evaluation: evaluator, results, export and report on two small videos."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from lgrseg.data import ClipMapper, DatasetCatalog, MetadataCatalog, WholeVideoSampler
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.loader import ClipDataset, TestDataset
+from lgrseg.data.store import read_masks
+from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
+from lgrseg.evaluation.evaluator import plain, print_results, write_results
+from lgrseg.evaluation.export import export_record
+from lgrseg.evaluation.report import write_report
+from lgrseg.structures import ClipPrediction
+
+METADATA = Metadata(classes=("square", "nothing"), colors=((255, 0, 0), (0, 255, 0)))
+DatasetCatalog.register("squares", list)
+MetadataCatalog.register("squares", METADATA)
+
+
+class Threshold(torch.nn.Module):
+    """A "model" that calls every bright pixel a square; `error` moves its threshold."""
+
+    num_classes = 2
+
+    def __init__(self, *, error=0.0):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.tensor(0.5 + error))
+
+    def forward(self, clips):
+        return [
+            ClipPrediction(
+                mask_logits=torch.stack([c.frames[:, 0] - self.level] * 2),
+                class_probs=torch.tensor([0.9, 0.1]),
+                present=torch.tensor([True, False]),
+            )
+            for c in clips
+        ]
+
+
+def mapper():
+    return ClipMapper(frame_sampler=WholeVideoSampler(), input_size=(32, 48))
+
+
+def loader(records):
+    samples = ClipDataset(records=records, mapper=mapper()).samples
+    return [[sample] for sample in TestDataset(samples=samples, mapper=mapper())]
+
+
+@pytest.fixture
+def results(make_video):
+    records = [
+        make_video("a", annotated=(1, 3), patient="p1"),
+        make_video("b", annotated=(2,), patient="p2"),
+    ]
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="all frames")
+    model = Threshold().train()
+    found = inference_on_dataset(model, loader(records), evaluator)
+    assert model.training  # put back
+    return found
+
+
+def test_results_of_a_perfect_model(results):
+    assert results["classes"]["square"] == pytest.approx({"dice": 1, "iou": 1})
+    # The other class is in no truth and no prediction: it has no score, and takes no part.
+    assert results["classes"]["nothing"] == {"dice": None, "iou": None}
+    assert results["mean"]["dice"] == 1 and results["dice_ci95"] == [1, 1]
+    assert results["mean_by_rule"] == {"skip": 1, "one": 1, "zero": 0.5}
+    assert (results["num_frames"], results["num_clips"], results["num_patients"]) == (3, 2, 2)
+    assert results["sites"]["Site_A"]["dice"] == 1
+    json.dumps(results, allow_nan=False)
+
+
+def test_a_wrong_model_scores_less(make_video):
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="")
+    blind = inference_on_dataset(Threshold(error=9), loader([make_video("a")]), evaluator)
+    assert blind["mean"]["dice"] == 0
+
+
+def test_two_processes_find_what_one_finds(make_video, monkeypatch):
+    samples = loader(
+        [make_video(f"v{i}", annotated=(1, 2), patient=f"p{i // 2}") for i in range(4)]
+    )
+    together = SegmentationEvaluator(dataset="squares", protocol="")
+    model = Threshold(error=0.2)
+    whole = inference_on_dataset(model, samples, together)
+    parts = [SegmentationEvaluator(dataset="squares", protocol="") for _ in range(2)]
+    for rank, part in enumerate(parts):
+        with torch.inference_mode():
+            for ((record, anchor, clip, targets),) in samples[1 - rank :: 2]:
+                part.process(record, anchor, clip, targets, model([clip])[0])
+    rows = [(part._rows, part._seconds) for part in parts]
+    monkeypatch.setattr("lgrseg.evaluation.evaluator.all_gather_object", lambda own: rows)
+    merged = parts[0].evaluate()
+    merged.pop("seconds_per_clip")
+    whole.pop("seconds_per_clip")
+    assert merged == whole
+
+
+def test_truth_of_another_size(make_video):
+    record = make_video("a")
+    np.savez(
+        f"{record['folder']}/masks.npz",
+        frame_indices=np.array([2]),
+        masks=np.zeros((1, 41, 60), np.uint8),
+    )
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="")
+    with pytest.raises(ValueError, match=r"a, frame 2: the truth is \(41, 60\)"):
+        inference_on_dataset(Threshold(), loader([record]), evaluator)
+
+
+def test_nothing_to_evaluate():
+    with pytest.raises(ValueError, match="squares has no annotated frame"):
+        SegmentationEvaluator(dataset="squares", protocol="").evaluate()
+
+
+def test_plain():
+    assert plain({"a": np.float64("nan"), "b": [np.int64(2)], "c": "x"}) == {
+        "a": None,
+        "b": [2],
+        "c": "x",
+    }
+
+
+def test_table(results, capsys):
+    print_results(results)
+    shown = capsys.readouterr().out
+    assert "square" in shown and "1.0000" in shown and "2 patients" in shown
+
+
+def test_export_and_report(results, make_video, tmp_path):
+    folder = tmp_path / "run" / "eval" / "squares"
+    write_results(results, folder)
+    record = make_video("Site_A/<b>", annotated=(2,))
+    video = export_record(
+        Threshold(),
+        record,
+        folder / "videos",
+        metadata=METADATA,
+        input_size=(32, 48),
+        num_frames=3,
+    )
+    assert video.name == "Site_A_<b>.mp4" and video.stat().st_size > 500
+    masks = nibabel.load(folder / "videos" / "Site_A_<b>_masks.nii.gz")
+    assert masks.shape == (60, 40, 5) and masks.header.get_zooms()[:2] == (0.5, 0.5)
+    truth = read_masks(record)[2]
+    assert np.array_equal(np.asarray(masks.dataobj)[..., 2].T, truth)
+    lines = [
+        {"iteration": 1, "train_seconds": 2, "loss": 3.0},
+        {"iteration": 2, "train_seconds": 4, "eval/squares/mean_dice": 0.5},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines)
+    (tmp_path / "run" / "metrics.jsonl").write_text(text)
+    page = write_report(tmp_path / "run", "squares").read_text()
+    assert "Site_A_&lt;b&gt;" in page and "<b>" not in page  # names are escaped
+    assert "src='videos/Site_A_&lt;b&gt;.mp4'" in page and "data:image/png;base64" in page
+    assert "1.0000" in page and "http" not in page.replace("http-equiv", "")

@@ -1,0 +1,123 @@
+"""The other command lines: predict, analyze_model, results_table, plot_curves, prepare_dataset."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lgrseg.config import instantiate, load_config
+from lgrseg.data.datasets import phantom
+from lgrseg.video import write_mp4
+
+ROOT = Path(__file__).parents[1]
+PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
+
+
+def run(tool, *arguments):
+    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "last.safetensors"
+    save_file(instantiate(load_config(PHANTOM).model).state_dict(), file)
+    return file
+
+
+def predict(weights, source, out):
+    return run(
+        "predict",
+        "--config-file",
+        PHANTOM,
+        "--weights",
+        weights,
+        "--input",
+        source,
+        "--output",
+        out,
+    )
+
+
+def test_predict_a_folder_of_clips(weights, tmp_path):
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan.num_frames = 3
+    frames = scan.frames()
+    affine = np.diag([0.7, 0.8, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(frames.transpose(2, 1, 0), affine), clips / "a.nii.gz")
+    write_mp4(clips / "a.mp4", np.repeat(frames[..., None], 3, axis=-1), fps=10)
+    (clips / "broken.dcm").write_bytes(b"no")
+    (clips / "notes.txt").write_text("not a clip")
+    result = predict(weights, clips, out)
+    assert result.returncode == 0, result.stderr
+    assert "2 of 3 clips segmented" in result.stdout and "broken.dcm" in result.stderr
+    # Two clips of one stem do not overwrite each other.
+    names = {"a_nii_gz_masks.nii.gz", "a_nii_gz.mp4", "a_mp4_masks.nii.gz", "a_mp4.mp4"}
+    assert {file.name for file in out.iterdir()} == names
+    masks = nibabel.load(out / "a_nii_gz_masks.nii.gz")
+    assert masks.shape == (320, 240, 3) and np.allclose(masks.affine, affine)
+
+
+def test_predict_says_what_is_wrong(weights, tmp_path):
+    (tmp_path / "broken.dcm").write_bytes(b"no")
+    result = predict(weights, tmp_path / "broken.dcm", tmp_path / "out")
+    assert result.returncode == 1 and "broken.dcm cannot be read" in result.stderr
+    result = predict(weights, tmp_path / "nothing", tmp_path / "out")
+    assert result.returncode == 1 and "nothing does not exist" in result.stderr
+    result = predict(tmp_path / "w.safetensors", tmp_path / "broken.dcm", tmp_path / "out")
+    assert result.returncode == 1 and "no checkpoint" in result.stderr
+
+
+def test_analyze_model():
+    result = run("analyze_model", "--config-file", PHANTOM, "--num-frames", 2, "--size", 64, 64)
+    assert result.returncode == 0, result.stderr
+    model = instantiate(load_config(PHANTOM).model)
+    parameters = sum(p.numel() for p in model.backbone.parameters())
+    assert "encoder" in result.stdout and f"{parameters / 1e6:.3f}" in result.stdout
+
+
+def test_tables_and_curves(tmp_path):
+    for name, dice in (("one", 0.9), ("two", 0.8)):
+        run_folder = tmp_path / name
+        (run_folder / "eval" / "d").mkdir(parents=True)
+        results = {
+            "dataset": "d",
+            "classes": {"left_ventricle": {"dice": dice, "iou": None}},
+            "mean": {"dice": dice},
+            "dice_ci95": [dice - 0.1, None],
+            "num_patients": 3,
+        }
+        (run_folder / "eval" / "d" / "results.json").write_text(json.dumps(results))
+        line = {"iteration": 5, "train_seconds": 60, "eval/d/mean_dice": dice}
+        (run_folder / "metrics.jsonl").write_text(json.dumps(line))
+    files = [tmp_path / name / "eval" / "d" / "results.json" for name in ("one", "two")]
+    shown = run("results_table", *files).stdout
+    assert "| one | 0.9000 | 0.9000 [0.8000, -] | 3 |" in shown and "| two | 0.8000" in shown
+    picture = tmp_path / "curves.png"
+    runs = [tmp_path / "one", f"second={tmp_path / 'two'}"]
+    assert run("plot_curves", *runs, "--dataset", "d", "--output", picture).returncode == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    result = run("plot_curves", *runs, "--dataset", "e", "--output", picture)
+    assert result.returncode == 1 and "no run was evaluated on e" in result.stderr
+
+
+def test_prepare_dataset(tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "store" / "camus"
+    phantom.write_raw_camus(raw, num_patients=3)
+    result = run("prepare_dataset", "camus", "--raw", raw, "--out", out)
+    assert result.returncode == 0 and "12 videos prepared" in result.stdout, result.stderr
+    again = run("prepare_dataset", "camus", "--raw", raw, "--out", out)
+    assert "12 were up to date" in again.stdout
+    empty = run("prepare_dataset", "cardiac_udc", "--raw", tmp_path / "none", "--out", out)
+    assert empty.returncode == 1 and "kaggle" in empty.stderr and "Traceback" not in empty.stderr
