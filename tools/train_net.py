@@ -68,17 +68,18 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.eval_only:
         named = any(o.partition("=")[0] == "train.init_weights" for o in arguments.overrides)
         trainer.load_for_evaluation(explicit=named)
-        log_to_file(trainer.output_dir / "log.txt")
-        trainer.test()
     else:
         if arguments.overwrite and distributed.is_main_process():
             clear_run(trainer.output_dir)
         distributed.barrier()
         trainer.resume_or_load(resume=arguments.resume)
-        log_to_file(trainer.output_dir / "log.txt")
-        trainer.train()
-    if distributed.is_main_process():
-        report(trainer)
+    with log_to_file(trainer.output_dir / "log.txt"):
+        if arguments.eval_only:
+            trainer.test()
+        else:
+            trainer.train()
+        if distributed.is_main_process():
+            report(trainer)
 
 
 def report(trainer: DefaultTrainer) -> None:

@@ -142,7 +142,7 @@ class DefaultTrainer(SimpleTrainer):
             save_config(self.cfg, self.output_dir / "config.yaml")
         self.loader = self.build_train_loader(self.cfg)
         logger.info(
-            "%d clips to train on, %.1f iterations an epoch, %d x %s",
+            "%d clips to train on, %.3g iterations an epoch, %d x %s",
             len(self.loader.dataset),
             self.loader.iterations_per_epoch / self.accumulate,
             distributed.get_world_size(),

@@ -41,12 +41,9 @@ def test_average_by_hand():
 def test_files_of_a_run(tiny_cfg, tmp_path):
     tiny_cfg.train.update({"checkpoint_period": 2, "keep_checkpoints": 2, "eval_period": 3})
     logging.getLogger("lgrseg").setLevel(logging.INFO)
-    handler = log_to_file(tmp_path / "run" / "log.txt")
-    try:
+    with log_to_file(tmp_path / "run" / "log.txt"):
         trainer = DefaultTrainer(tiny_cfg)
         trainer.train()
-    finally:
-        logging.getLogger("lgrseg").removeHandler(handler)
     run = tmp_path / "run"
     names = ["best", "iter_4", "iter_6", "last"]
     expected = sorted(f"{n}{suffix}" for n in names for suffix in (".safetensors", ".state.pt"))

@@ -1,0 +1,147 @@
+"""tools/train_net.py: stop, go on, evaluate, start over, and what it says when it cannot.
+
+That it learns is in tests/test_train_net.py.
+"""
+
+import json
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lgrseg.data.datasets import RAW, phantom
+from lgrseg.data.prepare import prepare
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "train_net.py"
+CONFIG = ROOT / "configs/baselines/unet_camus.py"
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    """The root of a prepared phantom in CAMUS's layout: two patients to train on, one to test."""
+    raw, root = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("datasets")
+    phantom.write_raw_camus(raw, num_patients=4)
+    prepare(*RAW["camus"].find_videos(raw), root / "camus", num_workers=1)
+    RAW["camus"].finish(raw, root / "camus")
+    return root
+
+
+def start(datasets, *arguments, launcher=(sys.executable,)):
+    environment = os.environ | {"LGRSEG_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*launcher, str(TOOL), *map(str, arguments)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def call(monkeypatch, *arguments):
+    """Run the tool in this process, and give back its exit status."""
+    monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOL), run_name="__main__")
+    return ended.value.code
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Arguments of a small U-Net's run of six iterations."""
+    settings = {
+        "train.output_dir": tmp_path / "run",
+        "train.max_iter": 6,
+        "train.num_threads": 1,
+        "train.log_period": 1,
+        "dataloader.train.mapper.input_size": "[32,32]",
+        "dataloader.test.camus_4ch_val.mapper.input_size": "[32,32]",
+        "model.backbone.width": 4,
+        "model.backbone.num_levels": 2,
+        "model.head.in_channels": 4,
+    }
+    return ["--config-file", CONFIG, *(f"{key}={value}" for key, value in settings.items())]
+
+
+def read_results(run):
+    return json.loads((run / "eval/camus_4ch_val/results.json").read_text())
+
+
+def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, tiny):
+    run = tmp_path / "run"
+    process = start(datasets, *tiny, "train.max_iter=100000")
+    while not (run / "metrics.jsonl").is_file():  # the first step is done
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM, and saved; go on with" in errors
+    command = shlex.split(errors.strip().splitlines()[-1])
+    assert command[1:] == [str(TOOL), *map(str, tiny), "train.max_iter=100000", "--resume"]
+
+    done = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["iteration"]
+    arguments = [a.replace("100000", str(done + 2)) for a in command[2:]]
+    process = start(datasets, *arguments)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert f"going on from iteration {done} of" in errors
+    assert f"config changed, train.max_iter: 100000 -> {done + 2}" in errors
+
+
+def test_evaluate_only(datasets, tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    run = tmp_path / "run"
+    assert call(monkeypatch, *tiny) == 0
+    trained = read_results(run)
+    lines = (run / "metrics.jsonl").read_text()
+    (run / "eval/camus_4ch_val/results.json").unlink()
+    # From the config that the run left behind.
+    assert call(monkeypatch, "--config-file", run / "config.yaml", "--eval-only") == 0
+    assert read_results(run)["classes"] == trained["classes"]
+    assert (run / "metrics.jsonl").read_text() == lines
+    # Another file goes first where it is named.
+    other = (run / "checkpoints/last.safetensors").rename(tmp_path / "other.safetensors")
+    named = f"train.init_weights={other}"
+    assert call(monkeypatch, "--config-file", run / "config.yaml", "--eval-only", named) == 0
+    assert read_results(run)["classes"] == trained["classes"]
+
+
+def test_overwriting_must_be_asked_for(datasets, tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    assert call(monkeypatch, *tiny) == 0
+    assert call(monkeypatch, *tiny) == 1
+    assert "holds a run already" in capsys.readouterr().err
+    assert call(monkeypatch, *tiny, "--overwrite", "train.max_iter=3") == 0
+    last = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["iteration"] == 3
+    assert call(monkeypatch, *tiny, "--resume") == 0  # three more
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.max_iter=0"], "train.max_iter is 1 or more"),
+        (["--eval-only"], "nothing to evaluate"),
+        (["train.init_weights=nowhere.pth"], "no checkpoint nowhere.pth"),
+        (["train.device=gpu"], "auto, cpu or cuda"),
+    ],
+)
+def test_errors_are_one_message(datasets, tiny, monkeypatch, capsys, arguments, message):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    assert call(monkeypatch, *tiny, *arguments) == 1
+    errors = capsys.readouterr().err
+    assert message in errors and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_torchrun_with_two_processes(datasets, tmp_path, tiny):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    process = start(datasets, *tiny, launcher=[*launcher, "--nproc-per-node", "2"])
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "2 clips to train on" in errors and "2 x cpu" in errors
+    assert read_results(tmp_path / "run")["num_clips"] == 1
