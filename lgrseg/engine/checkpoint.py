@@ -75,7 +75,11 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     half_done = path.with_name(f".{path.name}.part")
     try:
         half_done.unlink(missing_ok=True)  # of a process that was killed
+        half_done.touch()
+        usual_mode = half_done.stat().st_mode  # safetensors would let nobody else read it
+        half_done.unlink()
         write(half_done)
+        half_done.chmod(usual_mode)
         _flush(half_done)
         half_done.replace(path)
         _flush(path.parent)

@@ -47,6 +47,13 @@ def test_what_is_written_is_read(tmp_path):
     }
 
 
+def test_others_may_read_what_they_may_read_elsewhere(tmp_path):
+    save(tmp_path, 1)
+    (tmp_path / "plain").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_failed_write_leaves_the_earlier_one(tmp_path):
     save(tmp_path, 1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)  # as a full disk: no file above 10 kB

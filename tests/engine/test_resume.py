@@ -96,6 +96,22 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):
     assert_same_end(whole, run(cfg, resume=True))
 
 
+def test_a_worker_that_is_killed_ends_the_run_and_nothing_hangs(cfg, tmp_path):
+    # As the kernel does when memory is short.
+    cfg.dataloader.train.num_workers = 2
+
+    def kill_one():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    with pytest.raises(
+        RuntimeError, match="DataLoader worker .*(killed by signal|exited unexpectedly)"
+    ):
+        run(cfg, hook=At(3, kill_one))
+    assert not multiprocessing.active_children()
+    assert read_state(tmp_path / "run/checkpoints/last.state.pt")["iteration"] == 2
+    assert run(cfg, resume=True).iteration == 6
+
+
 def test_the_number_of_workers_changes_nothing(cfg, tmp_path):
     alone = run(cfg)
     cfg.dataloader.train.num_workers = 1
