@@ -1,8 +1,8 @@
 """Sine position encodings over time, image plane and both.
 
 Source: Vaswani et al., 2017, section 3.5; the plane: DETR (ECCV 2020), appendix; time and plane
-added: Mask2Former for video (arXiv 2112.10764). Positions run from 1 to N over a circle of 2 pi,
-so that a clip's encodings do not depend on how long it is or how large its frames are.
+added: Mask2Former for video (arXiv 2112.10764). Positions 1 to N share one circle of 2 pi, so the
+encoding says how far along its axis a place is, however long the clip or large the frame.
 """
 
 import math

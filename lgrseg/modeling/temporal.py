@@ -85,11 +85,25 @@ class CrossAttention(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(
-        self, target: Tensor, target_position: Tensor, source: Tensor, source_position: Tensor
+        self,
+        target: Tensor,
+        target_position: Tensor,
+        source: Tensor,
+        source_position: Tensor,
+        blocked: Tensor | None = None,
     ) -> Tensor:
-        """Target (N, Q, D) looks at source (N, S, D); positions broadcast -> (N, Q, D)."""
+        """Target (N, Q, D) looks at source (N, S, D); positions broadcast -> (N, Q, D).
+
+        `blocked` (N, Q, S) bool: what is not looked at; no row may be all true.
+        """
+        if blocked is not None:
+            blocked = blocked.repeat_interleave(self.attention.num_heads, dim=0)
         seen, _ = self.attention(
-            target + target_position, source + source_position, source, need_weights=False
+            target + target_position,
+            source + source_position,
+            source,
+            attn_mask=blocked,
+            need_weights=False,
         )
         return self.norm(target + seen)
 
@@ -142,7 +156,7 @@ class HilbertScan(nn.Module):
         x, gate = self.in_proj(grid).chunk(2, dim=-1)
         x = self.conv(rearrange(x, "b t q d -> b d t q"))
         x = rearrange(F.silu(x), "b d t q -> b (t q) d")
-        # The curve runs along the queries (the longer side, usually) and climbs over the frames.
+        # Laid out along the queries even where there are more frames, as the public curve is.
         order = hilbert_order(num_frames, num_queries).to(grid.device)
         forward = x[:, order]
         u = torch.stack([forward, forward.flip(1)], dim=1)  # B 2 L D

@@ -18,10 +18,17 @@ def hilbert_order(height: int, width: int) -> Tensor:
     parity of the sides allows it, else one step in the rectangle is diagonal.
 
     Returns:
-        (height * width,) int64: entry k is y * width + x of the k-th cell.
+        (height * width,) int64: entry k is y * width + x of the k-th cell. Kept from call to call:
+        not to be written to.
+
+    Raises:
+        ValueError: a side below 1.
     """
+    if height < 1 or width < 1:
+        raise ValueError(f"a curve needs a grid of at least 1 x 1, not {height} x {width}")
     cells = list(_walk((0, 0), (width, 0), (0, height)))
-    return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64)
+    with torch.inference_mode(False):  # kept: a first call in inference mode must not spoil it
+        return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64)
 
 
 def _walk(start, along, across):

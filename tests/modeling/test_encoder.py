@@ -1,12 +1,11 @@
-"""lgrseg/modeling/encoder.py and temporal.py: shapes, independence, and what hears of what."""
-
-import math
+"""lgrseg/modeling/encoder.py: shapes, independence, and what hears of what."""
 
 import pytest
 import torch
 
-from lgrseg.modeling.encoder import LGREncoder
-from lgrseg.modeling.temporal import CyclicNeighborhoodPropagation, HilbertScan
+from lgrseg.modeling.encoder import DeformableAttention, LGREncoder, outside_object
+from lgrseg.modeling.temporal import CyclicNeighborhoodPropagation
+from lgrseg.ops import reference_points
 
 CHANNELS = {"res2": 4, "res3": 6, "res4": 8, "res5": 10}
 
@@ -59,6 +58,92 @@ def test_every_parameter_learns():
     assert idle == []
 
 
+def test_a_frame_is_projected_alike_in_any_clip():
+    """By default; the public GroupNorm runs over all frames of the clip."""
+    clip = maps()
+    for over_clip in (False, True):
+        model = encoder(norm_over_clip=over_clip)
+        alone, among = (model._project("res4", clip["res4"][:, :n])[:, 0] for n in (1, 3))
+        assert torch.allclose(alone, among, atol=1e-6) is not over_clip
+
+
+def test_the_public_norm_does_not_mix_clips():
+    model, both = encoder(norm_over_clip=True), maps(num_clips=2)
+    alone = model._project("res4", both["res4"][:1])
+    assert torch.allclose(alone, model._project("res4", both["res4"])[:1], atol=1e-6)
+
+
+def test_smallest_input():
+    """32 x 32 pixels: stride 32 is a single pixel."""
+    out = encoder()(maps(num_frames=1, height=32, width=32))
+    assert out["res5"].shape == (1, 1, 16, 1, 1)
+    assert all(m.isfinite().all() for m in out.values())
+
+
+def test_pixels_start_by_looking_around_themselves():
+    """Deformable DETR's start: head m looks in direction m, point p at p pixels, equal weights."""
+    deform = DeformableAttention(dim=16, num_heads=4, num_points=2, num_levels=1)
+    offsets = deform.offsets(torch.randn(16)).reshape(4, 2, 2)  # head, point, xy
+    right, below, left, above = offsets.round(decimals=5).tolist()
+    assert (right, below) == ([[1, 0], [2, 0]], [[0, 1], [0, 2]])
+    assert (left, above) == ([[-1, 0], [-2, 0]], [[0, -1], [0, -2]])
+    assert not deform.weights(torch.randn(16)).any()
+
+
+def test_deformable_attention_at_rest_by_hand():
+    """One head one pixel to the right on a 1 x 3 map; beyond the last pixel it reads zero."""
+    deform = DeformableAttention(dim=1, num_heads=1, num_points=1, num_levels=1)
+    deform.norm = torch.nn.Identity()
+    with torch.no_grad():
+        deform.value.weight.fill_(1)
+        deform.output.weight.fill_(1)
+    tokens = torch.tensor([10.0, 20.0, 40.0]).reshape(1, 3, 1)
+    points = reference_points([(1, 3)], tokens.device)
+    heard = deform(tokens, torch.zeros(3, 1), [(1, 3)], points) - tokens
+    assert heard.flatten().tolist() == pytest.approx([20, 40, 0], abs=1e-4)
+
+
+def test_queries_find_their_object_on_every_scale():
+    """Scales 1 x 2 and 2 x 4: the first query finds the left half, the second nothing at all."""
+    fine = torch.tensor([3.0, 3, -1, -1, 3, 3, -1, -1])
+    tokens = torch.cat([torch.zeros(2), fine]).reshape(1, 10, 1)
+    queries = torch.tensor([1.0, 0.0]).reshape(1, 2, 1)
+    outside = outside_object(queries, tokens, [(1, 2), (2, 4)])[0].int().tolist()
+    assert outside[0] == [0, 1, 0, 0, 1, 1, 0, 0, 1, 1]
+    nowhere = outside_object(-queries.abs(), tokens.abs(), [(1, 2), (2, 4)])
+    assert not nowhere.any()
+
+
+def test_masked_frame_queries_gather_something_else():
+    free, masked = encoder(), encoder(mask_frame_queries=True)
+    masked.load_state_dict(free.state_dict())
+    difference = free(maps())["frame_queries"] - masked(maps())["frame_queries"]
+    assert difference.abs().max() > 1e-3
+
+
+def test_mixed_precision_stays_near():
+    model, clip = encoder(), maps()
+    exact = model(clip)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model(clip)
+    for name in exact:
+        assert (exact[name] - rough[name].float()).abs().mean() < 0.05, name
+
+
+def test_trains_after_a_first_call_in_inference_mode():
+    model, clip = encoder(), maps(num_frames=2, height=96)
+    with torch.inference_mode():
+        model(clip)
+    model(clip)["res3"].sum().backward()
+
+
+def test_settings_that_cannot_be():
+    with pytest.raises(ValueError, match=r"lacks \['res3'\]"):
+        LGREncoder(in_channels={"res2": 4, "res4": 8, "res5": 10})
+    with pytest.raises(ValueError, match="dim=20 .* num_heads=8"):
+        encoder(dim=20, num_heads=8)
+
+
 def test_propagation_is_cyclic_in_time():
     """Frame t hears of t - 1 and the first of the last, and of no other."""
     local = CyclicNeighborhoodPropagation(dim=8, num_heads=2, kernel_size=3)
@@ -73,29 +158,3 @@ def test_propagation_is_cyclic_in_time():
 def test_a_single_frame_hears_of_itself():
     local = CyclicNeighborhoodPropagation(dim=8, num_heads=2)
     assert local(torch.randn(2, 1, 6, 8), [(2, 3)]).shape == (2, 1, 6, 8)
-
-
-def test_padded_keys_of_a_small_map_count_only_where_asked():
-    tokens = torch.randn(1, 2, 4, 8)
-    right = CyclicNeighborhoodPropagation(dim=8, num_heads=2, kernel_size=5)
-    public = CyclicNeighborhoodPropagation(dim=8, num_heads=2, kernel_size=5, zero_padded_keys=True)
-    public.load_state_dict(right.state_dict())
-    difference = right(tokens, [(2, 2)]) - public(tokens, [(2, 2)])
-    assert difference.abs().max() > 1e-3
-
-
-def test_the_scan_keeps_its_own_initialisation():
-    scan = HilbertScan(dim=32)
-    assert torch.allclose(-scan.A_log.exp()[0, 0], -torch.arange(1.0, 17.0))
-    step = torch.nn.functional.softplus(scan.step_bias)
-    assert 0.001 <= step.min() and step.max() <= 0.1 + 1e-6
-    assert math.log10(step.max() / step.min()) > 1.5  # spread over the range, not in one place
-
-
-def test_the_order_of_the_scan_matters():
-    """At the public code's initialisation it does not (1e-3 of a standard deviation)."""
-    scan = HilbertScan(dim=32).eval()
-    grid = torch.randn(1, 4, 5, 32)
-    swapped = grid[:, [1, 0, 2, 3]]
-    difference = (scan(grid)[:, 3] - scan(swapped)[:, 3]).abs().max()
-    assert difference > 1e-3 * scan(grid).std()

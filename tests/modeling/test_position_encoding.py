@@ -31,6 +31,12 @@ def test_agrees_with_the_public_model(shared):
     if not file.is_file():
         pytest.skip(f"no {file}")
     with safe_open(file, "pt") as expected:
-        theirs = expected.get_tensor("pos_3d.res4")[0]  # t channel h w
-    ours = sine_position_3d(*[theirs.shape[i] for i in (0, 2, 3, 1)])
-    assert (ours - theirs).abs().max() < 1e-5
+        for name in sorted(name for name in expected.keys() if name.startswith("pos_")):
+            theirs = expected.get_tensor(name)[0]
+            if name == "pos_1d":
+                ours = sine_position_1d(theirs.shape[1], theirs.shape[0]).T
+            elif name.startswith("pos_2d"):
+                ours = sine_position_2d(*theirs.shape[1:], theirs.shape[0])
+            else:  # t channel h w
+                ours = sine_position_3d(*[theirs.shape[i] for i in (0, 2, 3, 1)])
+            assert (ours - theirs).abs().max() < 1e-5, name

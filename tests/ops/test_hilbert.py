@@ -23,6 +23,34 @@ def test_every_cell_once_in_steps_of_one(height, width):
     assert order[0] == 0 and order[-1] == width - 1
 
 
+@pytest.mark.parametrize("num_frames", [1, 2, 21, 35])
+def test_one_frame_few_and_more_frames_than_queries(num_frames):
+    order = hilbert_order(num_frames, 20)
+    assert sorted(order.tolist()) == list(range(20 * num_frames))
+    y, x = order // 20, order % 20
+    assert (y.diff().abs() + x.diff().abs()).max() == 1
+    assert order[0] == 0 and order[-1] == 19
+
+
+def test_one_diagonal_step_where_parity_leaves_no_other_way():
+    order = hilbert_order(6, 21)
+    y, x = order // 21, order % 21
+    steps = (y.diff().abs() + x.diff().abs()).tolist()
+    assert steps.count(2) == 1 and max(steps) == 2
+
+
+def test_a_first_call_in_inference_mode_spoils_nothing():
+    """The order is kept; an inference tensor could not index what is trained."""
+    hilbert_order.cache_clear()
+    with torch.inference_mode():
+        assert not hilbert_order(2, 3).is_inference()
+
+
+def test_no_grid():
+    with pytest.raises(ValueError, match="not 0 x 20"):
+        hilbert_order(0, 20)
+
+
 def test_agrees_with_the_public_model(shared):
     file = shared / "lgrnet_public" / "fixture" / "output.safetensors"
     if not file.is_file():

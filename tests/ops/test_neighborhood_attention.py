@@ -4,30 +4,49 @@ import pytest
 import torch
 
 from lgrseg.ops import neighborhood_attention
-from lgrseg.ops.neighborhood_attention import window_indices
+from lgrseg.ops.neighborhood_attention import window_mask
+
+
+def drawn(mask):
+    return ["".join(".#"[seen] for seen in row) for row in mask.int().tolist()]
 
 
 def test_windows_are_shifted_inward_at_the_ends():
-    assert window_indices(5, 3, 1).tolist() == [
-        [0, 1, 2],
-        [0, 1, 2],
-        [1, 2, 3],
-        [2, 3, 4],
-        [2, 3, 4],
+    assert drawn(window_mask(5, 3, 1)) == [
+        "###..",
+        "###..",
+        ".###.",
+        "..###",
+        "..###",
     ]
 
 
 def test_dilated_windows_stay_in_their_residue():
-    assert window_indices(6, 3, 2).tolist() == [[0, 2, 4], [1, 3, 5]] * 3
+    assert drawn(window_mask(6, 3, 2)) == ["#.#.#.", ".#.#.#"] * 3
 
 
 def test_a_side_shorter_than_the_window_is_seen_whole():
-    assert window_indices(2, 5, 1).tolist() == [[0, 1], [0, 1]]
+    assert drawn(window_mask(2, 5, 1)) == ["##", "##"]
 
 
-def test_even_windows_have_no_centre():
+def test_residues_of_different_length_shrink_each_to_its_own():
+    """Seven places, every other one: four are even and three odd; a window of five holds all."""
+    assert drawn(window_mask(7, 5, 2)) == ["#.#.#.#", ".#.#.#."] * 3 + ["#.#.#.#"]
+
+
+def test_settings_that_make_no_window():
     with pytest.raises(ValueError, match="odd, not 4"):
-        window_indices(8, 4, 1)
+        window_mask(8, 4, 1)
+    with pytest.raises(ValueError, match="1 .* or more, not 0"):
+        window_mask(8, 3, 0)
+
+
+def seen_by(place, length, kernel_size, dilation):
+    """The window by its definition: the places of one's own residue, nearest k, shifted inward."""
+    own = [p for p in range(length) if p % dilation == place % dilation]
+    begin = own.index(place) - kernel_size // 2
+    begin = max(0, min(begin, len(own) - kernel_size))
+    return own[begin : begin + kernel_size]
 
 
 @pytest.mark.parametrize(
@@ -35,9 +54,11 @@ def test_even_windows_have_no_centre():
     [
         ((9, 7), 3, 1),
         ((17, 10), 5, 1),
-        ((3, 2), 5, 1),
+        ((3, 2), 5, 1),  # both sides shorter than the window
+        ((2, 9), 5, 1),  # one side
         ((8, 8), 5, 1),
         ((11, 12), 3, 2),
+        ((7, 9), 5, 2),  # residues of different length, some shorter than the window
         ((1, 1), 5, 1),
     ],
 )
@@ -45,16 +66,33 @@ def test_agrees_with_a_loop_over_every_pixel(size, kernel_size, dilation):
     height, width = size
     query, key, value = torch.randn(3, 2, 2, height, width, 4, dtype=torch.float64)
     expected = torch.zeros_like(query)
-    rows = window_indices(height, kernel_size, dilation)
-    columns = window_indices(width, kernel_size, dilation)
     for y in range(height):
         for x in range(width):
-            keys = key[:, :, rows[y]][:, :, :, columns[x]].flatten(2, 3)  # N M k C
-            values = value[:, :, rows[y]][:, :, :, columns[x]].flatten(2, 3)
+            rows = seen_by(y, height, kernel_size, dilation)
+            columns = seen_by(x, width, kernel_size, dilation)
+            keys = key[:, :, rows][:, :, :, columns].flatten(2, 3)  # N M k C
+            values = value[:, :, rows][:, :, :, columns].flatten(2, 3)
             logits = torch.einsum("nmc,nmkc->nmk", query[:, :, y, x], keys) / 2  # sqrt(4)
             expected[:, :, y, x] = torch.einsum("nmk,nmkc->nmc", logits.softmax(-1), values)
     seen = neighborhood_attention(query, key, value, kernel_size=kernel_size, dilation=dilation)
     assert torch.allclose(seen, expected, atol=1e-12)
+
+
+def test_by_hand():
+    """Queries of zero: every pixel of a 1 x 5 map becomes the mean of its window of three."""
+    value = torch.tensor([0.0, 3.0, 6.0, 0.0, 9.0]).reshape(1, 1, 1, 5, 1)
+    key = torch.randn(1, 1, 1, 5, 1)
+    seen = neighborhood_attention(torch.zeros_like(key), key, value, kernel_size=3)
+    assert seen.flatten().tolist() == pytest.approx([3, 3, 3, 5, 5])
+
+
+def test_trains_after_a_first_call_in_inference_mode():
+    """What is kept from call to call must not be an inference tensor."""
+    maps = [torch.randn(1, 1, 6, 13, 2, requires_grad=True) for _ in range(3)]
+    with torch.inference_mode():
+        neighborhood_attention(*maps, kernel_size=3)
+    neighborhood_attention(*maps, kernel_size=3).sum().backward()
+    assert maps[2].grad.sum() == pytest.approx(6 * 13 * 2, rel=1e-5)
 
 
 def test_gradients():

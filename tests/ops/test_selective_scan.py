@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from lgrseg.ops import selective_scan
@@ -57,6 +58,38 @@ def test_gradients():
     assert torch.autograd.gradcheck(scan, list(given.values()), fast_mode=True)
 
 
-def test_one_step():
+def test_one_step_has_no_past():
+    """The decay does not show: y = C . B d u + D u."""
     given = example(length=1)
-    assert selective_scan(**given).shape == (2, 3, 1, 4)
+    step = torch.log1p((given["delta"] + given["delta_bias"][:, None]).exp())
+    gates = (given["B"] * given["C"]).sum(-1, keepdim=True)
+    expected = (step * gates + given["D"][:, None]) * given["u"]
+    assert torch.allclose(selective_scan(**given), expected, atol=1e-12)
+
+
+def test_the_future_is_not_seen():
+    given = example()
+    changed = given | {"u": given["u"].clone()}
+    changed["u"][:, :, 4:] += 1
+    moved = (selective_scan(**given) != selective_scan(**changed)).any(dim=(0, 1, 3))
+    assert moved.tolist() == [False] * 4 + [True] * 2
+
+
+def test_backward_does_not_grow_with_the_square_of_the_length():
+    """Selecting one time in a loop gives each step a gradient as large as the whole sequence's."""
+    given = {name: tensor.requires_grad_() for name, tensor in example(length=9).items()}
+    nodes, names = [selective_scan(**given).grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        names.add(node.name())
+        nodes += [child for child, _ in node.next_functions if child is not None]
+    assert "SelectBackward0" not in names
+
+
+@pytest.mark.parametrize("raw", [-60.0, 60.0])
+def test_extreme_steps_stay_finite(raw):
+    given = example(dtype=torch.float32) | {"delta": torch.full((2, 3, 6, 4), raw)}
+    given = {name: tensor.requires_grad_() for name, tensor in given.items()}
+    y = selective_scan(**given)
+    y.sum().backward()
+    assert y.isfinite().all() and all(t.grad.isfinite().all() for t in given.values())
