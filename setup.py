@@ -22,8 +22,6 @@ setup(
         "einops",
         "omegaconf>=2.3,<2.4",
         "safetensors",
-        "fvcore",
-        "iopath",
         "opencv-python-headless",
         "av",
         "nibabel",
@@ -34,7 +32,6 @@ setup(
         "rich",
         "tqdm",
         "matplotlib",
-        "pandas",
     ],
     extras_require={
         "test": ["pytest", "ruff"],
