@@ -22,6 +22,7 @@ from lgrseg.engine import distributed
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import clear_run
 from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
 
 
@@ -34,7 +35,7 @@ def main() -> int:
         if distributed.is_main_process():
             print(f"{stop}, and saved; go on with\n    {resume_command()}", file=sys.stderr)
         return 128 + stop.number
-    except (FileNotFoundError, FloatingPointError, KeyError, ValueError) as error:
+    except (FileNotFoundError, FloatingPointError, KeyError, ValueError, WorkerEndedError) as error:
         if distributed.get_world_size() > 1 or os.environ.get("LGRSEG_TRACEBACK"):
             raise  # torchrun ends the other processes, and shows whose error it was
         message = error.args[0] if isinstance(error, KeyError) and error.args else error

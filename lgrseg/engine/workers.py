@@ -2,10 +2,19 @@
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import signal
+import threading
 from collections.abc import Iterable, Iterator
+from multiprocessing.process import BaseProcess
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PATIENCE = 5.0
+"""Seconds in which workers may end by themselves."""
+
+
+class WorkerEndedError(RuntimeError):
+    """A loader's worker process was killed or crashed."""
 
 
 @contextlib.contextmanager
@@ -14,6 +23,9 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
 
     Clusters and terminals signal all processes of a run. A worker that ends by it raises an error
     in this process, in the middle of anything, and nothing could be saved.
+
+    Raises:
+        WorkerEndedError: a worker ended anyhow; as an error of the block, which may be any then.
     """
     before = set(multiprocessing.active_children())
     with _signals_held_back():
@@ -21,13 +33,55 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
     workers = set(multiprocessing.active_children()) - before
     try:
         yield batches
+    except (EOFError, OSError, RuntimeError) as error:
+        # A worker's death shows as a reset connection, a missing socket, or torch's own error.
+        with _deaf_to_children():
+            statuses = _statuses_of_ended(workers)
+        if not statuses:
+            raise
+        raise WorkerEndedError(
+            f"{len(statuses)} of {len(workers)} worker processes of the data loader ended, with "
+            f"exit status {statuses[0]} (-9 is mostly want of memory: take fewer num_workers or a "
+            "smaller batch). The last checkpoint is whole; --resume goes on from it"
+        ) from error
     finally:
-        # Not left to garbage collection: an error's traceback may keep the iterator alive, and
-        # Python waits at its exit for workers that do not hear SIGTERM.
-        if workers and hasattr(batches, "_shutdown_workers"):
-            batches._shutdown_workers()
-        for worker in workers:
-            worker.kill()
+        if workers:
+            with _deaf_to_children():
+                _end(batches, workers)
+
+
+def _statuses_of_ended(workers: set[BaseProcess]) -> list[int]:
+    sentinels = {worker.sentinel: worker for worker in workers}
+    for sentinel in multiprocessing.connection.wait(list(sentinels), timeout=1):
+        sentinels[sentinel].join(timeout=1)  # its pipes close a moment before its status is there
+    return [worker.exitcode for worker in workers if worker.exitcode]
+
+
+def _end(batches: Iterator, workers: set[BaseProcess]) -> None:
+    # Not left to garbage collection: an error's traceback may keep the iterator alive, and Python
+    # waits at its exit for workers, which do not hear SIGTERM. In a thread, because it waits for
+    # ever where a worker was killed while it held the lock of their common event.
+    shutdown = getattr(batches, "_shutdown_workers", lambda: None)
+    closer = threading.Thread(target=shutdown, daemon=True)
+    closer.start()
+    closer.join(timeout=_PATIENCE)
+    for worker in workers:
+        worker.kill()
+    closer.join(timeout=_PATIENCE)
+
+
+@contextlib.contextmanager
+def _deaf_to_children() -> Iterator[None]:
+    """Inside, a child's end raises nothing: torch's handler of SIGCHLD does, at any line."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not hasattr(signal, "SIGCHLD"):
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 @contextlib.contextmanager
