@@ -51,7 +51,8 @@ def place(tmp_path_factory):
 
 def run(folder, command):
     words = shlex.split(command)
-    python = {"python": [sys.executable], "torchrun": [sys.executable, "-m", "torch.distributed.run"]}
+    python = {"python": [sys.executable]}
+    python["torchrun"] = [sys.executable, "-m", "torch.distributed.run"]
     environment = {k: v for k, v in os.environ.items() if k != "LGRSEG_DATASETS"}
     return subprocess.run(
         [*python[words[0]], *words[1:]],

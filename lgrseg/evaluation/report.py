@@ -24,7 +24,8 @@ p.dim, figcaption { color: var(--dim); margin: .2rem 0 }
 table { border-collapse: collapse } th, td { padding: .3rem .9rem; text-align: right }
 th:first-child, td:first-child { text-align: left } tr { border-bottom: 1px solid var(--line) }
 tr.mean { font-weight: 600 } img, video { max-width: 100%; border-radius: 6px }
-figure { margin: 1rem 0 } .tables { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start }
+figure { margin: 1rem 0 }
+.tables { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start }
 """
 
 
