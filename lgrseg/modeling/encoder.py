@@ -31,7 +31,31 @@ SCALES = ("res5", "res4", "res3")
 
 
 class LGREncoder(nn.Module):
-    """Backbone maps in, maps of one width at strides 4 to 32 and the frame queries out."""
+    """Backbone maps in, maps of one width at strides 4 to 32 and the frame queries out.
+
+    Args:
+        in_channels: channels of res2 to res5.
+        dim: width D.
+        num_layers: encoder layers.
+        num_heads: of every attention.
+        num_points: sampled by deformable attention per head and scale.
+        kernel_size: side of the neighbourhood in the previous frame, odd.
+        dilation: distance between the pixels of a neighbourhood.
+        num_frame_queries: Q, per frame.
+        num_scans: Hilbert scans in a layer.
+        state_dim: N of the scan.
+        pixel_ffn_dim: hidden width of the FFN over pixels, the largest cost of the encoder.
+        query_ffn_dim: hidden width of the FFN over frame queries.
+        norm_groups: of the GroupNorms.
+        norm_over_clip: norm the projected maps over all frames (public) or each alone.
+        zero_padded_keys: on maps smaller than the neighbourhood, let padding take part in the
+            softmax (public) or not.
+        mask_frame_queries: let frame queries gather only where they find their object (see
+            `outside_object`; the public fibroid setting).
+
+    Raises:
+        ValueError: scales without channels, or a width that heads or positions cannot share.
+    """
 
     def __init__(
         self,
@@ -53,31 +77,7 @@ class LGREncoder(nn.Module):
         zero_padded_keys: bool = False,
         mask_frame_queries: bool = False,
     ):
-        """Plain numbers; every layer has the same.
-
-        Args:
-            in_channels: channels of res2 to res5.
-            dim: width D.
-            num_layers: encoder layers.
-            num_heads: of every attention.
-            num_points: sampled by deformable attention per head and scale.
-            kernel_size: side of the neighbourhood in the previous frame, odd.
-            dilation: distance between the pixels of a neighbourhood.
-            num_frame_queries: Q, per frame.
-            num_scans: Hilbert scans in a layer.
-            state_dim: N of the scan.
-            pixel_ffn_dim: hidden width of the FFN over pixels, the largest cost of the encoder.
-            query_ffn_dim: hidden width of the FFN over frame queries.
-            norm_groups: of the GroupNorms.
-            norm_over_clip: norm the projected maps over all frames (public) or each alone.
-            zero_padded_keys: on maps smaller than the neighbourhood, let padding take part in the
-                softmax (public) or not.
-            mask_frame_queries: let frame queries gather only where they find their object (see
-                `outside_object`; the public fibroid setting).
-
-        Raises:
-            ValueError: scales without channels, or a width that heads or positions cannot share.
-        """
+        """The class says what the arguments are."""
         super().__init__()
         if missing := {"res2", *SCALES} - set(in_channels):
             raise ValueError(f"in_channels lacks {sorted(missing)}; it has {sorted(in_channels)}")

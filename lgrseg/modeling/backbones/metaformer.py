@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.backbones.drop_path import drop_path
+
 VARIANTS = {
     "caformer_s18": ((3, 3, 9, 3), (64, 128, 320, 512)),
     "caformer_s36": ((3, 12, 18, 3), (64, 128, 320, 512)),
@@ -158,11 +160,7 @@ class Block(nn.Module):
         return self.res_scale2(x) + self._drop(self.mlp(self.norm2(x)))
 
     def _drop(self, branch: Tensor) -> Tensor:
-        if not self.training or self.drop_path == 0:
-            return branch
-        shape = (len(branch), *[1] * (branch.dim() - 1))
-        kept = torch.rand(shape, device=branch.device) >= self.drop_path
-        return branch * (kept / (1 - self.drop_path)).to(branch)
+        return drop_path(branch, self.drop_path, training=self.training)
 
 
 class Scale(nn.Module):

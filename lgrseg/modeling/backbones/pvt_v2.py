@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.backbones.drop_path import drop_path
+
 DIMS = {"b0": (32, 64, 160, 256)} | {f"b{i}": (64, 128, 320, 512) for i in range(1, 6)}
 DEPTHS = {
     "b0": (2, 2, 2, 2),
@@ -111,10 +113,7 @@ class Block(nn.Module):
         return tokens + self._drop(self.mlp(self.norm2(tokens), height, width))
 
     def _drop(self, branch: Tensor) -> Tensor:
-        if not self.training or self.drop_path == 0:
-            return branch
-        kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.drop_path
-        return branch * (kept / (1 - self.drop_path)).to(branch)
+        return drop_path(branch, self.drop_path, training=self.training)
 
 
 class Attention(nn.Module):
