@@ -30,6 +30,7 @@ def main() -> int:
         type=float,
         help="one a run, to put runs on one clock that shared the machine when they ran",
     )
+    parser.add_argument("--lowest", type=float, help="lower end of the Dice axis")
     arguments = parser.parse_args()
     given = [str(run).rpartition("=") for run in arguments.runs]
     runs = {name or Path(folder).name: Path(folder) for name, _, folder in given}
@@ -38,6 +39,9 @@ def main() -> int:
     if figure is None:
         print(f"error: no run was evaluated on {arguments.dataset}", file=sys.stderr)
         return 1
+    if arguments.lowest is not None:
+        for panel in figure.axes:
+            panel.set_ylim(bottom=arguments.lowest)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.output, dpi=120)
     return 0

@@ -32,7 +32,11 @@ def main() -> int:
     except FileNotFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    report = prepare(videos, problems, arguments.out, num_workers=arguments.workers)
+    try:
+        report = prepare(videos, problems, arguments.out, num_workers=arguments.workers)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
     if hasattr(dataset, "finish"):
         dataset.finish(arguments.raw, arguments.out)
     print_report(report)

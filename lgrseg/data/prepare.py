@@ -6,13 +6,15 @@ here. A file that cannot be used is in the report with the reason, and the other
 
 import hashlib
 import json
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.readers import UnreadableFile
 from lgrseg.data.store import read_record, write_video
 
 VERSION = 1
@@ -70,28 +72,36 @@ class Report:
         """Videos in the store now."""
         return len(self.prepared) + len(self.kept)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind; `with_notes` are among prepared and kept."""
+        return {
+            "prepared": len(self.prepared),
+            "kept": len(self.kept),
+            "unusable": len(self.unusable),
+            "with_notes": len(self.notes),
+        }
+
 
 def prepare(
     videos: list[RawVideo], problems: dict[str, str], out: Path, *, num_workers: int = 1
 ) -> Report:
     """Write every video to the store below `out`, and `prepare_report.json` beside them.
 
-    A video whose sources have the hashes that its prepared form names is left as it is.
+    A video whose sources have the hashes that its prepared form names is left as it is. Whatever
+    goes wrong with one video, the others go on; what is finished survives an interruption.
     """
     from tqdm import tqdm
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     report = Report(unusable=dict(problems))
+    videos = _without_repeats(videos, report)
     bar = tqdm(total=len(videos), desc=f"preparing {out.name}", unit="video")
-    with ProcessPoolExecutor(max(1, num_workers)) as pool, bar:
-        futures = {pool.submit(prepare_video, video, out): video for video in videos}
-        for future in as_completed(futures):
-            video = futures[future]
-            try:
-                fresh, notes = future.result()
-            except (UnusableVideo, OSError, ValueError, EOFError) as error:
-                report.unusable[video.video_id] = f"{_names(video)}: {error}"
+    with bar:
+        for video, (fresh, notes, reason) in _outcomes(videos, out, max(1, num_workers)):
+            if reason is not None:
+                report.unusable[video.video_id] = f"{_names(video)}: {reason}"
             else:
                 (report.prepared if fresh else report.kept).append(video.video_id)
                 if notes:
@@ -99,19 +109,95 @@ def prepare(
             bar.update()
     report.prepared.sort()
     report.kept.sort()
-    text = json.dumps(vars(report), indent=1, sort_keys=True)
+    text = json.dumps({"counts": report.counts} | vars(report), indent=1, sort_keys=True)
     (out / "prepare_report.json").write_text(text, encoding="utf-8")
     return report
+
+
+def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
+    """The first video of every name: two would overwrite each other."""
+    first = {}
+    for video in videos:
+        other = first.setdefault(video.video_id, video)
+        if other is not video:
+            report.unusable[_names(video)] = (
+                f"has the same name as {_names(other)}, which is used: {video.video_id}"
+            )
+    return list(first.values())
+
+
+_Outcome = tuple[bool, list[str], str | None]
+"""Whether it was written, notes, and why it cannot be used (None: it can)."""
+
+
+def _outcomes(
+    videos: list[RawVideo], out: Path, num_workers: int
+) -> Iterator[tuple[RawVideo, _Outcome]]:
+    """What came of every video, as they are done.
+
+    A process that is killed (for memory, most often) takes the whole pool with it. Nobody can tell
+    whose fault it was, so what was lost is tried again, each alone.
+    """
+    lost = []
+    for video, future in _in_parallel(videos, out, num_workers):
+        if isinstance(future.exception(), BrokenProcessPool):
+            lost.append(video)
+        else:
+            yield video, future.result()
+    for video in lost:
+        for _, future in _in_parallel([video], out, 1):
+            killed = isinstance(future.exception(), BrokenProcessPool)
+            why = "the process that read it was killed; it may need more memory than there is"
+            yield video, ((False, [], why) if killed else future.result())
+
+
+def _in_parallel(
+    videos: list[RawVideo], out: Path, num_workers: int
+) -> Iterator[tuple[RawVideo, Future]]:
+    pool = ProcessPoolExecutor(num_workers)
+    try:
+        futures = {_submit(pool, video, out): video for video in videos}
+        for future in as_completed(futures):
+            yield futures[future], future
+    finally:
+        # On an interruption only the videos at hand are waited for, not all that are in the queue.
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, video: RawVideo, out: Path) -> Future:
+    try:
+        return pool.submit(_attempt, video, out)
+    except BrokenProcessPool as error:  # broken by an earlier video
+        failed = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _attempt(video: RawVideo, out: Path) -> _Outcome:
+    """Prepare one video in a worker.
+
+    Every error becomes a sentence here: a damaged header can raise anything in a reading library,
+    and not every error travels between processes.
+    """
+    try:
+        return *prepare_video(video, out), None
+    except Exception as error:
+        expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    if (out / video.video_id / "meta.json").is_file():
+        reason += (
+            f"; the form prepared earlier from other files is still there: delete "
+            f"{out / video.video_id} to leave the video out"
+        )
+    return False, [], reason
 
 
 def prepare_video(video: RawVideo, out: Path) -> tuple[bool, list[str]]:
     """Prepare one video: (whether it was written, notes)."""
     sources = [{"name": path.name, "sha256": _hash(path)} for path in video.sources]
-    done = out / video.video_id / "meta.json"
-    if done.is_file():
-        before = read_record(done.parent)
-        if before.get("version") == VERSION and before["sources"] == sources:
-            return False, before["notes"]
+    before = _prepared_before(out / video.video_id)
+    if before.get("version") == VERSION and before["sources"] == sources:
+        return False, before["notes"]
     loaded = video.load(video)
     _check(loaded)
     box, notes = _crop_box(video, loaded)
@@ -135,7 +221,17 @@ def prepare_video(video: RawVideo, out: Path) -> tuple[bool, list[str]]:
     return True, meta["notes"]
 
 
+def _prepared_before(folder: Path) -> dict:
+    """The record of an earlier run; empty where there is none that can be read."""
+    try:
+        return read_record(folder)
+    except (FileNotFoundError, ValueError):  # not there, or cut short by a power failure
+        return {}
+
+
 def _check(loaded: LoadedVideo) -> None:
+    if not loaded.frames.size:
+        raise UnusableVideo(f"there are no frames: (T, H, W) = {loaded.frames.shape}")
     size = loaded.frames.shape[1:3]
     if loaded.frames.dtype != np.uint8:
         raise UnusableVideo(f"frames must be 8 bit (0 to 255), not {loaded.frames.dtype}")
@@ -174,14 +270,15 @@ def _hash(path: Path) -> str:
 def print_report(report: Report) -> None:
     """The report as a person reads it."""
     from rich.console import Console
+    from rich.markup import escape  # names and messages may hold brackets
     from rich.table import Table
 
     console = Console()
     table = Table("video or file", "what", title="Worth knowing", title_justify="left")
     for name, reason in sorted(report.unusable.items()):
-        table.add_row(name, f"[red]not used[/red]: {reason}")
+        table.add_row(escape(name), f"[red]not used[/red]: {escape(reason)}")
     for name, notes in sorted(report.notes.items()):
-        table.add_row(name, "; ".join(notes))
+        table.add_row(escape(name), escape("; ".join(notes)))
     if table.row_count:
         console.print(table)
     console.print(

@@ -5,12 +5,11 @@
 | .nii, .nii.gz | (x, y, t) | header zooms |
 | .mhd, .mha | (t, y, x) as SimpleITK gives it | header |
 | .mp4, .avi, .mov, .mkv | frames | rate of the stream; no spacing |
-| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime or CineRate |
+| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime, FrameTimeVector or CineRate |
 | folder of .png, .jpg | files in natural order | nothing |
 """
 
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Video:
 def is_readable(path: Path) -> bool:
     """Whether `read_video` knows this kind of file (or folder of images)."""
     if path.is_dir():
-        return any(child.suffix.lower() in IMAGES for child in path.iterdir())
+        return bool(_images(path))
     return path.name.lower().endswith((".nii", ".nii.gz", ".dcm", *MOVIES, *METAIMAGES))
 
 
@@ -88,15 +87,22 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     try:
         image = nibabel.load(path)
         return np.asarray(image.dataobj), image.header.get_zooms()
-    except (EOFError, zlib.error, OSError, nibabel.filebasedimages.ImageFileError) as error:
-        raise UnreadableFile(f"{path.name} is cut short or no NIfTI file ({error})") from error
+    except Exception as error:  # EOFError, zlib.error, HeaderDataError, MemoryError of a wild size
+        why = str(error) or type(error).__name__
+        raise UnreadableFile(f"{path.name} is cut short or no NIfTI file ({why})") from error
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
-    """Other kinds of numbers to 0..255: the least becomes 0, the greatest 255; uint8 is kept."""
+    """Any kind of numbers to 0..255.
+
+    uint8 is kept. Numbers that lie within 0..255, some above 1, are rounded. All else is stretched:
+    the least of the clip becomes 0, the greatest 255. What is not finite counts as 0.
+    """
     if frames.dtype == np.uint8:
         return frames
-    if frames.size and frames.min() >= 0 and 1 < frames.max() <= 255:
+    if np.issubdtype(frames.dtype, np.inexact):
+        frames = np.nan_to_num(frames, nan=0, posinf=0, neginf=0)
+    if frames.min() >= 0 and 1 < frames.max() <= 255:
         return np.rint(frames).astype(np.uint8)
     low, high = float(frames.min()), float(frames.max())
     return ((frames - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8)
@@ -134,6 +140,8 @@ def _read_movie(path: Path) -> Video:
     import av
 
     with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise UnreadableFile(f"{path.name} holds no picture, only sound or text")
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
         rate = stream.average_rate
@@ -148,6 +156,8 @@ def _read_dicom(path: Path) -> Video:
     dataset = pydicom.dcmread(path)
     frames = _dicom_pixels(dataset, path)
     coloured = dataset.get("SamplesPerPixel", 1) == 3
+    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+        frames, coloured = _dicom_colours(frames, dataset), True
     if frames.ndim == (3 if coloured else 2):
         frames = frames[None]
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
@@ -164,6 +174,14 @@ def _dicom_pixels(dataset, path: Path) -> np.ndarray:
         pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
         frames = int(dataset.get("NumberOfFrames", 1))
         return pixels if frames > 1 else pixels[0]
+
+
+def _dicom_colours(indices: np.ndarray, dataset) -> np.ndarray:
+    """Indices into the file's palette to RGB, (..., 3) uint8; palettes have 8 or 16 bits."""
+    from pydicom.pixels import apply_color_lut
+
+    colours = apply_color_lut(indices, dataset)
+    return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
 
 
 def _dicom_spacing(dataset) -> tuple[float, float] | None:
@@ -183,6 +201,9 @@ def _dicom_spacing(dataset) -> tuple[float, float] | None:
 def _dicom_rate(dataset) -> float | None:
     if dataset.get("FrameTime"):
         return 1000 / float(dataset.FrameTime)
+    steps = np.atleast_1d(np.asarray(dataset.get("FrameTimeVector") or [], float))[1:]
+    if len(steps) and np.median(steps) > 0:  # milliseconds since the frame before; the first is 0
+        return 1000 / float(np.median(steps))
     rate = dataset.get("CineRate") or dataset.get("RecommendedDisplayFrameRate")
     return float(rate) if rate else None
 
@@ -190,11 +211,11 @@ def _dicom_rate(dataset) -> float | None:
 def _read_folder(path: Path) -> Video:
     import cv2
 
-    files = [child for child in path.iterdir() if child.suffix.lower() in IMAGES]
+    files = _images(path)
     if not files:
         raise UnreadableFile(f"{path.name} holds no image ({', '.join(IMAGES)})")
     frames = []
-    for file in sorted(files, key=_natural):
+    for file in files:
         image = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if image is None:
             raise UnreadableFile(f"{path.name}/{file.name} is no image")
@@ -202,6 +223,12 @@ def _read_folder(path: Path) -> Video:
     if len({frame.shape for frame in frames}) > 1:
         raise UnreadableFile(f"the images of {path.name} differ in size")
     return Video(_grey(np.stack(frames)))
+
+
+def _images(folder: Path) -> list[Path]:
+    """In natural order, without hidden files (macOS leaves ._a.png beside a.png)."""
+    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
+    return sorted(found, key=_natural)
 
 
 def _natural(path: Path) -> list:

@@ -68,8 +68,17 @@ def write_video(
 
 
 def read_record(folder: Path) -> dict:
-    """The record of one prepared video."""
-    meta = json.loads(Path(folder, "meta.json").read_text(encoding="utf-8"))
+    """The record of one prepared video.
+
+    Raises:
+        FileNotFoundError: there is none in `folder`.
+        ValueError: meta.json is damaged.
+    """
+    file = Path(folder, "meta.json")
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): delete {folder}, prepare again") from error
     return meta | {"folder": str(folder)}
 
 
