@@ -5,7 +5,7 @@
 | .nii, .nii.gz | (x, y, t) | header zooms |
 | .mhd, .mha | (t, y, x) as SimpleITK gives it | header |
 | .mp4, .avi, .mov, .mkv | frames | rate of the stream; no spacing |
-| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime, FrameTimeVector or CineRate |
+| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime(Vector), CineRate |
 | folder of .png, .jpg | files in natural order | nothing |
 """
 
@@ -181,7 +181,8 @@ def _dicom_colours(indices: np.ndarray, dataset) -> np.ndarray:
     from pydicom.pixels import apply_color_lut
 
     colours = apply_color_lut(indices, dataset)
-    return colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
+    # Some machines write 8-bit values into the low byte of a 16-bit palette.
+    return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
 
 
 def _dicom_spacing(dataset) -> tuple[float, float] | None:

@@ -99,7 +99,7 @@ def test_odd_files_are_reported_and_the_rest_goes_on(raw, tmp_path, monkeypatch)
     assert "the image" in report.unusable["patient0001_2CH"]
     assert "labels [7, 8, 9, 10]; CAMUS has 0 to 3" in report.unusable["patient0002_2CH"]
     assert "only ED is there" in report.unusable["patient0002_4CH"]
-    assert "expected patientXXXX" in report.unusable["patient0002/patient0002_3CH_ED.nii.gz"]
+    assert "expected patient0002" in report.unusable["patient0002/patient0002_3CH_ED.nii.gz"]
     assert report.num_usable == 12 - 4
 
 
@@ -130,3 +130,42 @@ def test_real_files(shared_data, tmp_path, monkeypatch):
     assert record["spacing_mm"] == pytest.approx([0.308, 0.308])
     masks = read_masks(record)
     assert (masks[0] == 1).sum() > (masks[1] == 1).sum()
+
+
+def test_files_of_another_patient_or_without_an_image_are_told(raw):
+    folder = raw / "database_nifti" / "patient0001"
+    strays = (
+        "patient0002_4CH_ED.nii.gz",  # in the wrong folder
+        "patient0002_4CH_ES_gt.nii.gz",
+        "patient0001_4CH_ES.nii",  # unpacked
+        "notes.txt",
+    )
+    for name in strays:
+        (folder / name).touch()
+    (folder / "patient0001_2CH_half_sequence.nii.gz").unlink()  # and leave its mask
+    (raw / "database_nifti" / "patient0004").mkdir()
+    videos, problems = camus.find_videos(raw)
+    left = "patient0001_2CH_half_sequence_gt.nii.gz"
+    assert set(problems) == {f"patient0001/{name}" for name in (*strays, left)} | {"patient0004"}
+    assert "expected patient0001_{2CH,4CH}" in problems["patient0001/notes.txt"]
+    assert len(videos) == 12 - 1
+
+
+def test_an_order_taken_on_trust_and_an_empty_mask_are_told(raw, tmp_path, monkeypatch):
+    folder = raw / "database_nifti" / "patient0001"
+    (folder / "Info_4CH.cfg").unlink()
+    _change(folder / "patient0001_2CH_ES_gt.nii.gz", lambda labels: labels * 0)
+    report = prepared(raw, tmp_path, monkeypatch)
+    assert report.notes == {
+        "patient0001_4CH_half_sequence": [
+            "no ED and ES in Info_4CH.cfg: taken to run from ED to ES"
+        ],
+        "patient0001_2CH": ["the mask of frame 1 is empty"],
+    }
+
+
+def test_an_interrupted_preparation_has_no_lists_yet(raw, tmp_path, monkeypatch):
+    prepared(raw, tmp_path, monkeypatch)
+    (tmp_path / "camus" / "splits.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no list of patients for 'val'"):
+        DatasetCatalog.get("camus_val")

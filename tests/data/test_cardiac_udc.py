@@ -1,5 +1,6 @@
 """CardiacUDC: its raw layout, with all that is odd in it."""
 
+import cv2
 import nibabel
 import numpy as np
 import pytest
@@ -137,3 +138,80 @@ def test_what_cannot_be_used_is_told_and_the_rest_goes_on(tmp_path, monkeypatch)
 def test_an_empty_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder Site_\*.*kaggle"):
         cardiac_udc.find_videos(tmp_path)
+
+
+def ring(*, gap=0, thickness=2):
+    """(60, 80): an ellipse drawn as a line, with a gap at its right end."""
+    picture = np.zeros((60, 80), np.uint8)
+    cv2.ellipse(picture, (40, 30), (24, 18), 0, gap, 360 - gap, 1, thickness)
+    return picture
+
+
+def test_outlines_with_a_small_gap_are_filled_and_others_are_told():
+    whole = cv2.ellipse(np.zeros((60, 80), np.uint8), (40, 30), (24, 18), 0, 0, 360, 1, -1)
+    filled, count = cardiac_udc.fill_outlines(ring(gap=6))
+    assert count == 1 and cardiac_udc.open_outlines(filled) == []
+    # Within the line's own width.
+    assert np.count_nonzero((filled > 0) & (cv2.dilate(whole, np.ones((3, 3))) == 0)) == 0
+    assert np.count_nonzero((filled == 0) & (whole > 0)) == 0
+    filled, count = cardiac_udc.fill_outlines(ring(gap=40))
+    assert count == 0 and np.array_equal(filled, ring(gap=40))
+    assert cardiac_udc.open_outlines(filled) == [1]
+
+
+def test_chambers_are_not_taken_for_outlines():
+    crescent = cv2.ellipse(np.zeros((60, 80), np.uint8), (40, 30), (30, 24), 0, 20, 340, 1, 9)
+    two_parts = np.zeros((60, 80), np.uint8)
+    two_parts[5:15, 5:15] = two_parts[45:55, 65:75] = 1
+    dot = np.zeros((60, 80), np.uint8)
+    dot[30, 30] = 1
+    for picture in (crescent, two_parts, dot, labels()[1], np.zeros((60, 80), np.uint8)):
+        filled, count = cardiac_udc.fill_outlines(picture)
+        assert count == 0 and np.array_equal(filled, picture)
+        assert cardiac_udc.open_outlines(filled) == []
+
+
+def test_filled_and_open_outlines_are_in_the_report(tmp_path, monkeypatch):
+    array = np.zeros((4, 60, 80), np.int8)
+    array[1], array[2] = ring(), ring(gap=40)
+    write(tmp_path / "raw", "Site_G_20/patient1-4", frames(), array)
+    report = prepared(tmp_path / "raw", tmp_path, monkeypatch)
+    assert report.notes["Site_G_20/patient1-4"][:2] == [
+        "1 outlines were filled",
+        "1 outlines are not closed, and stay lines",
+    ]
+
+
+def test_labels_stored_as_floating_point(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    write(raw, "Site_G_20/patient1-4", frames(), labels(4).astype(np.float32))
+    write(raw, "Site_G_20/patient2-4", frames(), labels(4) * np.float32(0.4))
+    report = prepared(raw, tmp_path, monkeypatch)
+    (record,) = DatasetCatalog.get("cardiac_udc_val")
+    assert np.array_equal(read_masks(record)[1], labels(4)[1])
+    assert "holds labels [1.6" in report.unusable["Site_G_20/patient2-4"]
+
+
+def test_unlabelled_videos_of_val_and_test_sites_are_kept_apart(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    for site in ("Site_R_73", "Site_G_100", "Site_G_20", "Site_G_29"):
+        write(raw, f"{site}/patient1-4", frames())
+    prepared(raw, tmp_path, monkeypatch)
+    found = [record["site"] for record in DatasetCatalog.get("cardiac_udc_unlabelled")]
+    assert found == ["Site_G_100", "Site_R_73"]
+
+
+def test_what_lies_outside_the_sites_is_told(tmp_path):
+    raw = tmp_path / "cardiacUDC_dataset" / "unpacked"
+    twice = raw / "cardiacUDC_dataset"
+    write(twice, "Site_G_20/patient1-4", frames())
+    write(twice, "label_all_frame/normal-1-4", frames(), labels())
+    write(twice, "patient2-4", frames())
+    write(twice, "Site_G_20/patient3-7", frames())
+    (twice / "cardiacUDC_dataset" / "Site_G_29").mkdir()
+    videos, problems = cardiac_udc.find_videos(raw)
+    assert [video.video_id for video in videos] == ["Site_G_20/patient1-4"]
+    assert problems["label_all_frame"].startswith("2 files left out")
+    assert problems["patient2-4_image.nii.gz"] == "expected inside a folder Site_*"
+    assert "view 1 to 4" in problems["Site_G_20/patient3-7_image.nii.gz"]
+    assert problems["Site_G_29"].startswith("the folder is empty")

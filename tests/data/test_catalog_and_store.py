@@ -1,6 +1,8 @@
 """Catalog, store and preparation: names, atomic folders, reports, and what is not used."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -97,3 +99,56 @@ def test_prepare_keeps_what_is_done_and_redoes_what_changed(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 6, 5), np.uint8))
     changed = prepare(videos, {}, out)
     assert changed.prepared == ["a"] and changed.kept == ["b"]
+
+
+def _fail_as_libraries_do(video):
+    raise {"memory": MemoryError, "key": KeyError, "bracket": OSError}[video.video_id](
+        "[/x] is odd"
+    )
+
+
+def _killed(video):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_any_error_and_a_killed_worker_leave_the_others(tmp_path, capsys):
+    videos = [raw(tmp_path, "killer", load=_killed)]
+    videos += [raw(tmp_path, name, load=_fail_as_libraries_do) for name in ("memory", "key")]
+    videos += [raw(tmp_path, "bracket", load=_fail_as_libraries_do)]
+    videos += [raw(tmp_path, f"good{i}") for i in range(4)]
+    report = prepare(videos, {}, tmp_path / "out", num_workers=2)
+    assert report.prepared + report.kept == [f"good{i}" for i in range(4)]
+    assert report.unusable["memory"] == "memory.npy: MemoryError: [/x] is odd"
+    assert "KeyError" in report.unusable["key"]
+    assert "was killed; it may need more memory" in report.unusable["killer"]
+    print_report(report)  # brackets are no markup
+    assert "[/x] is odd" in capsys.readouterr().out
+    counts = json.loads((tmp_path / "out" / "prepare_report.json").read_text())["counts"]
+    assert counts["unusable"] == 4 and counts["prepared"] + counts["kept"] == 4
+
+
+def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path):
+    one, other = raw(tmp_path, "a"), raw(tmp_path, "b")
+    other.video_id = "a"
+    report = prepare([one, other], {}, tmp_path / "out")
+    assert report.prepared == ["a"]
+    assert report.unusable["b.npy"] == "has the same name as a.npy, which is used: a"
+
+
+def test_a_file_that_broke_since_is_told_with_what_is_left_of_it(tmp_path):
+    out = tmp_path / "out"
+    prepare([raw(tmp_path, "a")], {}, out)
+    np.save(tmp_path / "a.npy", np.zeros((0, 6, 5), np.uint8))
+    report = prepare([raw(tmp_path, "a")], {}, out)
+    assert "there are no frames: (T, H, W) = (0, 6, 5)" in report.unusable["a"]
+    assert f"delete {out / 'a'} to leave the video out" in report.unusable["a"]
+
+
+def test_a_damaged_meta_file_is_named_and_made_again(tmp_path):
+    out = tmp_path / "out"
+    prepare([raw(tmp_path, "a")], {}, out)
+    (out / "a" / "meta.json").write_text("")
+    with pytest.raises(ValueError, match="meta.json is damaged"):
+        read_records(out)
+    assert prepare([raw(tmp_path, "a")], {}, out).prepared == ["a"]
+    assert len(read_records(out)) == 1

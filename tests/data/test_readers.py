@@ -1,11 +1,13 @@
 """lgrseg/data/readers.py: every format, written here or real, and files that are broken."""
 
+import gzip
+
 import cv2
 import nibabel
 import numpy as np
 import pytest
 
-from lgrseg.data.readers import UnreadableFile, is_readable, read_video, to_uint8
+from lgrseg.data.readers import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
 from lgrseg.video import write_mp4
 
 
@@ -111,3 +113,80 @@ def test_real_clips(shared_data, name, shape, spacing, fps):
     assert video.fps is None if fps is None else video.fps == pytest.approx(fps, rel=1e-3)
     found = video.spacing_mm and video.spacing_mm[0]
     assert found is None if spacing is None else found == pytest.approx(spacing, rel=1e-2)
+
+
+def test_headers_that_lie(tmp_path):
+    """Whatever nibabel raises for them, the caller gets one kind of error."""
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 3), np.uint8), np.eye(4)), tmp_path / "a.nii")
+    whole = (tmp_path / "a.nii").read_bytes()
+    for name, at, wrong in (
+        ("type.nii.gz", 70, b"\xff\x7f"),  # an unknown data type
+        ("size.nii.gz", 42, b"\xff\x7f" * 3),  # 32767 in every direction
+        ("axes.nii.gz", 40, b"\xff\x7f"),  # 32767 axes
+    ):
+        header = whole[:at] + wrong + whole[at + len(wrong) :]
+        (tmp_path / name).write_bytes(gzip.compress(header))
+        with pytest.raises(UnreadableFile, match=f"^{name} is cut short or no NIfTI file"):
+            read_nifti(tmp_path / name)
+
+
+def dicom(file, pixels, **facts):
+    """Write (T, H, W) indices or grey values as an uncompressed cine."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = pixels.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.PixelData = pixels.tobytes()
+    for name, value in facts.items():
+        setattr(dataset, name, value)
+    dataset.save_as(file)
+
+
+@pytest.mark.parametrize("shift", [0, 8])
+def test_dicom_palette(tmp_path, shift):
+    """Value 2 of the palette is pure red, in 16-bit entries with the byte high or low."""
+    palette = np.array([0, 100, 255, 50], np.uint16)
+    facts = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour, entries in (("Red", palette), ("Green", palette * 0), ("Blue", palette * 0)):
+        facts[f"{colour}PaletteColorLookupTableDescriptor"] = [4, 0, 16]
+        facts[f"{colour}PaletteColorLookupTableData"] = (entries << shift).tobytes()
+    indices = np.tile(np.array([0, 1, 2, 3], np.uint8), (2, 4, 1))
+    dicom(tmp_path / "a.dcm", indices, **facts)
+    video = read_video(tmp_path / "a.dcm")
+    assert video.frames.shape == (2, 4, 4, 3)
+    assert video.frames[1, 0, :, 0].tolist() == [0, 100, 255, 50]
+    assert not video.frames[..., 1:].any()
+
+
+def test_dicom_frame_time_vector(tmp_path):
+    dicom(tmp_path / "a.dcm", ramp(), FrameTimeVector=[0, 50, 50])
+    assert read_video(tmp_path / "a.dcm").fps == 20
+    dicom(tmp_path / "b.dcm", ramp())
+    assert read_video(tmp_path / "b.dcm").fps is None
+
+
+def test_dicom_spacing_is_of_the_picture_not_of_a_trace(tmp_path):
+    from pydicom.dataset import Dataset
+
+    trace, picture = Dataset(), Dataset()
+    for region, unit, step in ((trace, 4, 0.01), (picture, 3, 0.05)):  # 4 seconds, 3 centimetres
+        region.PhysicalUnitsXDirection, region.PhysicalUnitsYDirection = unit, 3
+        region.PhysicalDeltaX, region.PhysicalDeltaY = step, 0.04
+    dicom(tmp_path / "a.dcm", ramp(), SequenceOfUltrasoundRegions=[trace, picture])
+    assert read_video(tmp_path / "a.dcm").spacing_mm == pytest.approx((0.4, 0.5))
+
+
+def test_hidden_files_are_no_frames(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), ramp()[0])
+    (tmp_path / "._a.png").write_bytes(b"left by macOS")
+    assert len(read_video(tmp_path).frames) == 1
+
+
+def test_what_is_not_finite_becomes_0():
+    assert to_uint8(np.array([np.nan, 0, 7, 255, np.inf])).tolist() == [0, 0, 7, 255, 0]

@@ -25,7 +25,7 @@ import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
-from lgrseg.data.readers import read_nifti
+from lgrseg.data.readers import read_nifti, to_uint8
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -54,6 +54,8 @@ METADATA = Metadata(
 )
 SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 _IMAGE = re.compile(r"(patient\d{4})_(2CH|4CH)_(ED|ES|half_sequence)\.nii\.gz")
+_INFO = re.compile(r"Info_(2CH|4CH)\.cfg")
+_EXPECTED = "expected {}_{{2CH,4CH}}_{{ED,ES,half_sequence}}.nii.gz, and _gt beside an image"
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
@@ -63,23 +65,35 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
         FileNotFoundError: there is no patient folder.
     """
     root = raw / "database_nifti" if (raw / "database_nifti").is_dir() else raw
-    folders = sorted(root.glob("patient[0-9]*")) if root.is_dir() else []
+    folders = sorted(p for p in root.glob("patient[0-9]*") if p.is_dir())
     if not folders:
         raise FileNotFoundError(f"no folder patient0001, ... in {root}. {HOW_TO_GET}")
     videos, problems = [], {}
     for folder in folders:
-        images = {}
-        for file in sorted(folder.glob("*.nii.gz")):
-            match = _IMAGE.fullmatch(file.name)
-            if match and match[1] == folder.name:
-                images[match[2], match[3]] = file
-            elif not _IMAGE.fullmatch(file.name.replace("_gt.nii.gz", ".nii.gz")):
-                problems[f"{folder.name}/{file.name}"] = (
-                    "expected patientXXXX_{2CH,4CH}_{ED,ES,half_sequence}[_gt].nii.gz"
-                )
+        images = _images(folder, problems)
+        if not images:
+            problems[folder.name] = f"holds no image; {_EXPECTED.format(folder.name)}"
         for view in ("2CH", "4CH"):
             videos += _clips_of_view(folder, view, images, problems)
     return videos, problems
+
+
+def _images(folder: Path, problems: dict) -> dict[tuple[str, str], Path]:
+    """(view, phase) -> image; what else lies in a patient's folder goes into `problems`."""
+    images = {}
+    for file in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
+        match = _IMAGE.fullmatch(file.name)
+        if match and match[1] == folder.name:
+            images[match[2], match[3]] = file
+        elif not _INFO.fullmatch(file.name) and not _has_image(file):
+            problems[f"{folder.name}/{file.name}"] = _EXPECTED.format(folder.name)
+    return images
+
+
+def _has_image(file: Path) -> bool:
+    image = file.with_name(file.name.replace("_gt.nii.gz", ".nii.gz"))
+    match = _IMAGE.fullmatch(image.name)
+    return image != file and bool(match) and match[1] == file.parent.name and image.is_file()
 
 
 def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> list[RawVideo]:
@@ -101,20 +115,20 @@ def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> lis
                 patient=folder.name,
                 view=view,
                 load=_load,
-                facts={"sequence": sequence, "images": [str(file) for file in files]},
+                facts={"sequence": sequence},
             )
         )
     return clips
 
 
 def _load(video: RawVideo) -> LoadedVideo:
-    images = [Path(name) for name in video.facts.pop("images")]
+    images = [file for file in video.sources if _IMAGE.fullmatch(file.name)]
     info = _read_info(images[0].with_name(f"Info_{video.view}.cfg"))
     frames, masks, spacing = [], [], None
     for file in images:
         truth = file.with_name(file.name.replace(".nii.gz", "_gt.nii.gz"))
         image, spacing = _read(file)
-        frames += list(image.astype(np.uint8))
+        frames += list(to_uint8(image))
         if truth.is_file():
             labels, _ = _read(truth)
             if labels.shape != image.shape:
@@ -124,15 +138,20 @@ def _load(video: RawVideo) -> LoadedVideo:
         raise UnusableVideo(f"ED and ES differ in size: {[frame.shape for frame in frames]}")
     if masks and len(masks) != len(frames):
         raise UnusableVideo("only one of ED and ES has a mask")
-    ed, es = (int(info[key]) if key in info else None for key in ("ED", "ES"))
-    if len(images) == 1 and ed is not None and es is not None and es < ed:
-        frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED: time runs from ED
+    notes = []
+    if len(images) == 1:
+        if "ED" not in info or "ES" not in info:
+            notes.append(f"no ED and ES in Info_{video.view}.cfg: taken to run from ED to ES")
+        elif int(info["ES"]) < int(info["ED"]):
+            frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED: time runs from ED
+    notes += [f"the mask of frame {i} is empty" for i, mask in enumerate(masks) if not mask.any()]
     rate = info.get("FrameRate")
     return LoadedVideo(
         frames=np.stack(frames),
         masks=dict(enumerate(masks)) if masks else None,
         spacing_mm=spacing,
         fps=float(rate) if rate and len(images) == 1 else None,
+        notes=notes,
         extra={"info": info, "ed_frame": 0, "es_frame": len(frames) - 1},
     )
 
@@ -141,6 +160,8 @@ def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
     """(T, rows, columns): the file has (lateral, depth[, time])."""
     array, spacing = read_nifti(file)
     array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3:
+        raise UnusableVideo(f"{file.name} must have axes (x, y[, t]), but is {array.shape}")
     return array.transpose(2, 1, 0), (float(spacing[1]), float(spacing[0]))
 
 
@@ -182,7 +203,8 @@ def list_clips(split: str, sequence: str, view: str | None) -> list[dict]:
     """
     root = data_root() / "camus"
     records = read_records(root, how_to_get=HOW_TO_GET)
-    splits = json.loads((root / "splits.json").read_text(encoding="utf-8"))
+    lists = root / "splits.json"  # absent where the preparation was interrupted
+    splits = json.loads(lists.read_text(encoding="utf-8")) if lists.is_file() else {}
     if split not in splits:
         raise FileNotFoundError(
             f"the prepared CAMUS in {root} has no list of patients for {split!r}, only for "

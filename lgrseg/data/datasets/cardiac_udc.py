@@ -10,7 +10,8 @@ Raw layout, and what is done with its traps:
     cardiacUDC_dataset/label_all_frame/...                        left out: other class order
 
 * A patient is (site, number): numbers repeat from site to site.
-* Outlines are filled, class by class. * Frames without any label are not annotated.
+* Outlines are filled, class by class (`fill_outlines`); one that stays open is reported.
+* Frames without any label are not annotated.
 * The view is in the name; what the integers mean depends on it (CLASSES_BY_VIEW).
 * A file that does not follow the pattern is reported, and the rest go on.
 """
@@ -20,7 +21,9 @@ import hashlib
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
+from scipy.ndimage import binary_fill_holes
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
@@ -47,13 +50,15 @@ DROPPED, MERGED = {5: "epicardium"}, {6: 1}
 """Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background;
 6, a second part of the left ventricle, joins it. Both are noted in the report."""
 
+MAX_GAP = 6
+"""Pixels: the widest gap of an outline that is still bridged when it is filled."""
+
 SITE_SPLIT = {
     "train": ("Site_G_100", "Site_R_126"),
     "val": ("Site_G_20", "Site_R_52"),
     "test": ("Site_G_29",),
 }
 """The default split: no site is in two parts (about 181, 73 and 29 videos)."""
-UNLABELLED_SITE = "Site_R_73"
 RANDOM_SPLIT_SEED, RANDOM_TRAIN_PERCENT = 0, 80
 """The other split, by patient: see `random_split`."""
 METADATA = Metadata(
@@ -62,7 +67,10 @@ METADATA = Metadata(
     source=HOW_TO_GET,
 )
 _NAME = re.compile(r"patient-?(\d+)-(\d+)_image\.nii\.gz")
-_EXPECTED = "expected patient<n>-<view>_image.nii.gz or patient<n>-<view>_label.nii.gz"
+_EXPECTED = (
+    "expected patient<n>-<view>_image.nii.gz, view 1 to 4, or patient<n>-<view>_label.nii.gz "
+    "beside an image"
+)
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
@@ -71,19 +79,36 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
     Raises:
         FileNotFoundError: there is no site.
     """
-    root = raw / "cardiacUDC_dataset" if (raw / "cardiacUDC_dataset").is_dir() else raw
-    sites = sorted(p for p in root.glob("Site_*") if p.is_dir()) if root.is_dir() else []
+    root = raw
+    while (root / "cardiacUDC_dataset").is_dir():  # some programs unpack it into itself
+        root = root / "cardiacUDC_dataset"
+    sites = sorted(p for p in root.glob("Site_*") if p.is_dir())
     if not sites:
         raise FileNotFoundError(f"no folder Site_* in {root}. {HOW_TO_GET}")
-    videos, problems = [], {}
+    videos, problems = [], _left_out(root)
     for site in sites:
-        for file in sorted(p for p in site.iterdir() if not p.name.startswith(".")):
+        files = sorted(p for p in site.iterdir() if not p.name.startswith("."))
+        if not files:
+            problems[site.name] = f"the folder is empty; {_EXPECTED}"
+        for file in files:
             match = _NAME.fullmatch(file.name)
             if match and match[2] in CLASSES_BY_VIEW:
                 videos.append(_raw_video(file, number=match[1], view=match[2]))
             elif not _belongs_to_an_image(file):
                 problems[f"{site.name}/{file.name}"] = _EXPECTED
     return videos, problems
+
+
+def _left_out(root: Path) -> dict[str, str]:
+    """Files outside the sites, and why they are not used."""
+    problems = {p.name: "expected inside a folder Site_*" for p in sorted(root.glob("*.nii*"))}
+    all_frames = list((root / "label_all_frame").glob("*.nii*"))
+    if all_frames:
+        problems["label_all_frame"] = (
+            f"{len(all_frames)} files left out: their classes are not always in the order of the "
+            "sites' files"
+        )
+    return problems
 
 
 def _belongs_to_an_image(file: Path) -> bool:
@@ -119,12 +144,15 @@ def _load(video: RawVideo) -> LoadedVideo:
     annotated = np.flatnonzero(labels.any(axis=(1, 2)))
     if not len(annotated):
         notes.append("the label file is empty: no frame counts as annotated")
-    masks, filled = {}, 0
+    masks, filled, still_open = {}, 0, 0
     for index in annotated.tolist():
         masks[index], count = fill_outlines(labels[index])
         filled += count
+        still_open += len(open_outlines(masks[index]))
     if filled:
         notes.append(f"{filled} outlines were filled")
+    if still_open:
+        notes.append(f"{still_open} outlines are not closed, and stay lines")
     return LoadedVideo(frames=frames, masks=masks, spacing_mm=spacing, notes=notes)
 
 
@@ -139,14 +167,15 @@ def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
 def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list[str]]:
     classes = CLASSES_BY_VIEW[video.view]
     values = sorted(set(np.unique(labels).tolist()) - {0})
-    unknown = [v for v in values if not 1 <= v <= len(classes) and v not in (*DROPPED, *MERGED)]
+    known = {*range(1, len(classes) + 1), *DROPPED, *MERGED}
+    unknown = [value for value in values if value not in known]
     if unknown:
         raise UnusableVideo(
             f"{video.sources[1].name} holds labels {unknown}; known in view {video.view} are 1 to "
             f"{len(classes)} ({', '.join(classes)}), {sorted((*DROPPED, *MERGED))}"
         )
     notes = []
-    table = np.arange(max(values, default=0) + 1, dtype=np.uint8)
+    table = np.arange(int(max(values, default=0)) + 1, dtype=np.uint8)
     for value, name in DROPPED.items():
         if value in values:
             notes.append(f"label {value} ({name}) dropped: {int((labels == value).sum())} pixels")
@@ -155,14 +184,15 @@ def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list
         if value in values:
             notes.append(f"label {value} joined to {joined}: {int((labels == value).sum())} pixels")
             table[value] = joined
-    return table[labels], notes
+    return table[labels.astype(np.intp)], notes  # whole numbers by now, of whatever type
 
 
 def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
     """Classes that are drawn as a closed line become the area inside it.
 
-    A class is an outline where closing its holes more than doubles it; a filled chamber with a hole
-    or two is left as it is.
+    A class is an outline where filling its holes more than doubles it; a filled chamber with a hole
+    or two is left as it is. Gaps of a line up to MAX_GAP pixels are bridged. Inside one class,
+    pixels of another stay what they are.
 
     Args:
         labels: (H, W) integer.
@@ -170,16 +200,43 @@ def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
     Returns:
         (H, W) uint8, and how many classes were filled.
     """
-    from scipy.ndimage import binary_fill_holes
-
     filled, count = labels.astype(np.uint8), 0
     for value in sorted(set(np.unique(labels).tolist()) - {0}):
-        line = labels == value
-        area = binary_fill_holes(line)
-        if area.sum() > 2 * line.sum():
+        area = _enclosed(labels == value)
+        if area is not None:
             filled[area & (filled == 0)] = value
             count += 1
     return filled, count
+
+
+def _enclosed(line: np.ndarray) -> np.ndarray | None:
+    """A line with what is inside it, (H, W) bool; None where it is no line, or an open one."""
+    area = binary_fill_holes(line)
+    if area.sum() > 2 * line.sum():
+        return area
+    if not _is_line(line):
+        return None
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (MAX_GAP + 1, MAX_GAP + 1))
+    bridged = cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    area = binary_fill_holes(bridged)
+    return area if area.sum() > 2 * line.sum() else None
+
+
+def open_outlines(labels: np.ndarray) -> list[int]:
+    """Classes of (H, W) labels that are lines around nothing: no chamber is so thin."""
+    values = sorted(set(np.unique(labels).tolist()) - {0})
+    return [value for value in values if _is_line(labels == value)]
+
+
+def _is_line(mask: np.ndarray) -> bool:
+    """Whether a mask is thin for its extent, and less than half of its convex hull."""
+    hull = cv2.contourArea(cv2.convexHull(np.argwhere(mask).astype(np.int32)))
+    if hull <= 2 * mask.sum():
+        return False
+    # Padded, for a chamber that the picture's edge cuts is no thinner for it.
+    padded = np.pad(mask.astype(np.uint8), 1, mode="edge")
+    thickness = 2 * cv2.distanceTransform(padded, cv2.DIST_L2, 3).max()
+    return bool(thickness < 0.15 * hull**0.5)
 
 
 def random_split(patient: str) -> str:
@@ -196,8 +253,8 @@ def list_videos(split: str) -> list[dict]:
     """Records of apical four-chamber videos.
 
     Args:
-        split: "train", "val", "test" (by site), "random_train", "random_val" (by patient; labelled
-            sites only), or "unlabelled".
+        split: "train", "val", "test" (by site), "random_train", "random_val" (by patient, labelled
+            videos only), or "unlabelled": no annotated frame, and not of a site of val or test.
 
     Raises:
         FileNotFoundError: CardiacUDC is not prepared.
@@ -205,7 +262,10 @@ def list_videos(split: str) -> list[dict]:
     records = read_records(data_root() / "cardiac_udc", how_to_get=HOW_TO_GET)
     records = [record for record in records if record["view"] == "4"]
     if split == "unlabelled":
-        return [record for record in records if not record["annotated_frames"]]
+        # Frames of val and test would bring their sites into training by the back door.
+        kept_apart = (*SITE_SPLIT["val"], *SITE_SPLIT["test"])
+        silent = [record for record in records if not record["annotated_frames"]]
+        return [record for record in silent if record["site"] not in kept_apart]
     labelled = [record for record in records if record["annotated_frames"]]
     if split.startswith("random_"):
         part = split.removeprefix("random_")
