@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from lgrseg.evaluation.evaluator import show
+from lgrseg.evaluation.evaluator import show, with_interval
 
 
 def main() -> int:
@@ -43,8 +43,7 @@ def markdown(results: dict[str, dict]) -> str:
     head = ["run", *(name.replace("_", " ") for name in classes), "mean [95% CI]", "patients"]
     rows = [head, ["---"] * len(head)]
     for name, result in results.items():
-        low, high = result["dice_ci95"]
-        mean = f"{show(result['mean']['dice'])} [{show(low)}, {show(high)}]"
+        mean = with_interval(result["mean"]["dice"], result["dice_ci95"])
         scores = [show(result["classes"][cls]["dice"]) for cls in classes]
         rows.append([name, *scores, mean, str(result["num_patients"])])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

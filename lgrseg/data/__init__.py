@@ -5,7 +5,13 @@ from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.frame_sampling import DenseSampler, WholeVideoSampler
 from lgrseg.data.loader import build_test_loader, build_train_loader
 from lgrseg.data.mapper import ClipMapper
-from lgrseg.data.transforms import RandomAffine, RandomContrast, RandomGamma, RandomSpeckle
+from lgrseg.data.transforms import (
+    RandomAffine,
+    RandomContrast,
+    RandomElastic,
+    RandomGamma,
+    RandomSpeckle,
+)
 
 __all__ = [
     "ClipMapper",
@@ -14,6 +20,7 @@ __all__ = [
     "MetadataCatalog",
     "RandomAffine",
     "RandomContrast",
+    "RandomElastic",
     "RandomGamma",
     "RandomSpeckle",
     "WholeVideoSampler",

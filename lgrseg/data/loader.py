@@ -5,6 +5,7 @@ augmented by a generator made from (seed, i). So the number of workers changes n
 run goes on where it stopped, and the processes of a distributed run share one stream.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -118,13 +119,49 @@ class TestDataset(Dataset):
 
 
 def build_train_loader(
-    *, dataset: str | list[str], mapper, batch_size: int, num_workers: int = 0, seed: int = 0
+    *,
+    dataset: str | list[str],
+    mapper,
+    batch_size: int,
+    num_workers: int = 0,
+    label_fraction: float = 1.0,
+    seed: int = 0,
 ) -> TrainLoader:
-    """The training stream of one or several registered datasets."""
+    """The training stream of one or several registered datasets.
+
+    Args:
+        dataset: its name, or several.
+        mapper: from a record to a sample.
+        batch_size: clips a process and iteration.
+        num_workers: processes that read ahead; 0 reads in this one.
+        label_fraction: share of each dataset's patients that is used; see `labelled_part`.
+        seed: of the order and of augmentation.
+    """
     names = [dataset] if isinstance(dataset, str) else list(dataset)
-    records = [record for name in names for record in DatasetCatalog.get(name)]
+    records = [
+        record
+        for name in names
+        for record in labelled_part(DatasetCatalog.get(name), label_fraction)
+    ]
     clips = ClipDataset(records=records, mapper=mapper, seed=seed)
     return TrainLoader(dataset=clips, batch_size=batch_size, num_workers=num_workers)
+
+
+def labelled_part(records: list[dict], fraction: float) -> list[dict]:
+    """The videos of a share of the patients, the same in every run, whatever its seed.
+
+    Patients are put in one fixed random order, and the first ceil(fraction x patients) are taken:
+    so 10% lie within 25%, and methods are compared on the same labels.
+
+    Raises:
+        ValueError: `fraction` is not above 0 and at most 1.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"label_fraction is above 0 and at most 1, not {fraction}")
+    patients = np.array(sorted({record["patient"] for record in records}))
+    order = np.random.default_rng(0).permutation(len(patients))
+    kept = set(patients[order[: math.ceil(fraction * len(patients) - 1e-9)]])
+    return [record for record in records if record["patient"] in kept]
 
 
 def build_test_loader(*, dataset: str, mapper, num_workers: int = 0) -> DataLoader:

@@ -52,6 +52,40 @@ def _warp(image: np.ndarray, matrix: np.ndarray, interpolation: int) -> np.ndarr
     return warped.reshape(image.shape)  # OpenCV drops a last axis of one
 
 
+class RandomElastic:
+    """A smooth random warp, one for the whole clip: hearts of other shapes.
+
+    Displacements are drawn on a coarse grid and interpolated bicubically between its points, as in
+    Ronneberger et al., "U-Net", MICCAI 2015, section 3.1.
+    """
+
+    def __init__(self, *, displacement: float = 0.03, grid: int = 4, prob: float = 0.5):
+        """`displacement` is the largest standard deviation, as a part of the side.
+
+        Args:
+            displacement: above 0.1 the warp may fold over.
+            grid: points of the coarse grid along each side, at least 2.
+            prob: of a warp at all.
+        """
+        self.displacement, self.grid, self.prob = displacement, grid, prob
+
+    def __call__(self, frames, masks, rng):
+        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        if rng.random() >= self.prob:
+            return frames, masks
+        height, width = frames.shape[1:3]
+        strength = rng.uniform(0, self.displacement)
+        coarse = rng.standard_normal((self.grid, self.grid, 2)) * strength * (width, height)
+        field = cv2.resize(
+            coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        x = np.arange(width, dtype=np.float32) + field[..., 0]
+        y = np.arange(height, dtype=np.float32)[:, None] + field[..., 1]
+        bent = [cv2.remap(frame, x, y, cv2.INTER_LINEAR).reshape(frame.shape) for frame in frames]
+        bent_masks = [cv2.remap(mask, x, y, cv2.INTER_NEAREST) for mask in masks]
+        return np.stack(bent), np.stack(bent_masks) if bent_masks else masks
+
+
 class RandomGamma:
     """Brightness curve: x becomes x ** g, g between 1 / gamma and gamma (uniform in its log)."""
 

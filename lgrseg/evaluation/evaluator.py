@@ -3,14 +3,17 @@
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
 from lgrseg.engine.distributed import all_gather_object
+from lgrseg.engine.writers import show_bars
 from lgrseg.evaluation import overlap
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
@@ -47,23 +50,46 @@ class SegmentationEvaluator:
     ) -> None:
         """Take one clip in; the truth is read from the store, whole.
 
+        Args:
+            record: of the video.
+            anchor: of the clip in it.
+            clip: what the model saw; it must not be augmented.
+            targets: say which of its frames are scored.
+            prediction: of the model.
+            seconds: that the model took.
+
         Raises:
-            ValueError: truth and prediction differ in size.
+            ValueError: truth and prediction differ in size or in their classes, or the clip was
+                augmented.
         """
+        name = record["video_id"]
+        if len(prediction.mask_logits) != len(self.classes):
+            raise ValueError(
+                f"the model predicts {len(prediction.mask_logits)} classes, {self.dataset} has "
+                f"{len(self.classes)}: {', '.join(self.classes)}; set num_classes in the config"
+            )
+        if clip.geometry is None:
+            raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
         self._seconds += seconds
-        predicted = prediction.label_maps(clip.geometry).cpu().numpy()
+        positions = targets.annotated.nonzero().flatten().tolist()
+        # Only these go up to the original size: in a dense clip one frame of eleven.
+        scored = replace(prediction, mask_logits=prediction.mask_logits[:, positions])
+        predicted = scored.label_maps(clip.geometry).cpu().numpy()
         truth = read_masks(record)
-        for position in targets.annotated.nonzero().flatten().tolist():
+        for position, labels in zip(positions, predicted, strict=True):
             frame = int(clip.frame_indices[position])
-            if truth[frame].shape != predicted[position].shape:
+            if truth[frame].shape != labels.shape:
                 raise ValueError(
-                    f"{record['video_id']}, frame {frame}: the truth is {truth[frame].shape}, the "
-                    f"prediction {predicted[position].shape}; prepare the dataset anew"
+                    f"{name}, frame {frame}: the truth is {truth[frame].shape}, the "
+                    f"prediction {labels.shape}; prepare the dataset anew"
                 )
-            counts = overlap.count_pixels(predicted[position], truth[frame], len(self.classes))
+            try:
+                counts = overlap.count_pixels(labels, truth[frame], len(self.classes))
+            except ValueError as error:
+                raise ValueError(f"{name}, frame {frame}: {error}") from error
             self._rows.append(
                 {
-                    "video_id": record["video_id"],
+                    "video_id": name,
                     "anchor": anchor,
                     "frame": frame,
                     "patient": record["patient"],
@@ -79,8 +105,14 @@ class SegmentationEvaluator:
             ValueError: nothing was processed.
         """
         gathered = all_gather_object((self._rows, self._seconds))
-        rows = [row for part, _ in gathered for row in part]
-        rows.sort(key=lambda row: (row["video_id"], row["anchor"], row["frame"]))
+        # Sorted, so that sums have one order however many processes there are; each frame of a clip
+        # once, even from a loader that pads its last round with clips it gave before.
+        found = {
+            (row["video_id"], row["anchor"], row["frame"]): row
+            for part, _ in gathered
+            for row in part
+        }
+        rows = [found[key] for key in sorted(found)]
         if not rows:
             raise ValueError(f"{self.dataset} has no annotated frame to evaluate")
         seconds = sum(seconds for _, seconds in gathered)
@@ -96,6 +128,7 @@ class SegmentationEvaluator:
             name: overlap.mean(overlap.group_means(s, patients)[1], axis=0)
             for name, s in scores.items()
         }
+        videos, by_video = overlap.group_means(scores["dice"], [row["video_id"] for row in rows])
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
@@ -104,20 +137,26 @@ class SegmentationEvaluator:
             "num_patients": len(names),
             "classes": {
                 cls: {name: values[k] for name, values in means.items()}
+                | {"dice_ci95": self._interval(by_patient[:, [k]])}
                 for k, cls in enumerate(self.classes)
             },
             "mean": {name: overlap.mean(values) for name, values in means.items()},
-            "dice_ci95": overlap.bootstrap_interval(by_patient, seed=self.bootstrap_seed),
+            "dice_ci95": self._interval(by_patient),
             "empty_class_rule": "skip",
             "mean_by_rule": _means_by_rule(scores["dice"], patients),
             "mean_over_clips": _means_by_rule(scores["dice"], clips),
             "sites": self._by_site(rows, scores["dice"]),
-            "patients": {
-                name: dict(zip(self.classes, row, strict=True))
-                for name, row in zip(names, by_patient, strict=True)
-            },
+            "patients": self._by_class(names, by_patient),
+            "videos": self._by_class(videos, by_video),
             "seconds_per_clip": seconds / len(set(clips)),
         }
+
+    def _interval(self, by_patient: np.ndarray) -> tuple[float, float]:
+        return overlap.bootstrap_interval(by_patient, seed=self.bootstrap_seed)
+
+    def _by_class(self, names: list[str], scores: np.ndarray) -> dict[str, dict]:
+        rows = zip(names, scores, strict=True)
+        return {name: dict(zip(self.classes, row, strict=True)) for name, row in rows}
 
     def _by_site(self, rows: list[dict], scores: np.ndarray) -> dict:
         sites = {}
@@ -152,10 +191,14 @@ def inference_on_dataset(model: torch.nn.Module, loader, evaluator: Segmentation
     evaluator.reset()
     try:
         with torch.inference_mode():
-            for samples in loader:
+            # The bar is for those who watch; it goes when the last clip is done.
+            name, hidden = evaluator.dataset, not show_bars()
+            for samples in tqdm(loader, desc=name, unit="clip", leave=False, disable=hidden):
                 for record, anchor, clip, targets in samples:
                     begin = time.perf_counter()
                     (prediction,) = model([clip.to(device)])
+                    if device.type == "cuda":
+                        torch.cuda.synchronize(device)  # else the launch is timed, not the work
                     seconds = time.perf_counter() - begin
                     evaluator.process(record, anchor, clip, targets, prediction, seconds)
         return evaluator.evaluate()
@@ -176,18 +219,26 @@ def print_results(results: dict) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "Dice", "IoU", title=f"{results['dataset']}: {results['protocol']}")
-    for name, scores in results["classes"].items():
-        table.add_row(name, show(scores["dice"]), show(scores["iou"]))
-    table.add_section()
-    low, high = results["dice_ci95"]
-    mean = results["mean"]
-    table.add_row(
-        "mean over patients", f"{show(mean['dice'])} [{show(low)}, {show(high)}]", show(mean["iou"])
+    table = Table(
+        "", "Dice [95% interval]", "IoU", title=f"{results['dataset']}: {results['protocol']}"
     )
-    clips = results["mean_over_clips"]
-    for rule in overlap.RULES:
-        table.add_row(f"mean over clips, absent class: {rule}", show(clips[rule]), "")
+    for name, scores in results["classes"].items():
+        dice = with_interval(scores["dice"], scores["dice_ci95"])
+        table.add_row(name.replace("_", " "), dice, show(scores["iou"]))
+    table.add_section()
+    mean = results["mean"]
+    dice = with_interval(mean["dice"], results["dice_ci95"])
+    table.add_row("mean over patients", dice, show(mean["iou"]))
+    for key, words in (("mean_by_rule", "patients"), ("mean_over_clips", "clips")):
+        table.add_section()
+        for rule in overlap.RULES:
+            if (key, rule) != ("mean_by_rule", "skip"):  # that is the mean above
+                name = f"mean over {words}, absent class: {rule}"
+                table.add_row(name, show(results[key][rule]), "")
+    if len(results["sites"]) > 1:
+        table.add_section()
+        for site, scores in results["sites"].items():
+            table.add_row(f"{site}, {scores['num_patients']} patients", show(scores["dice"]), "")
     console = Console()
     console.print(table)
     console.print(
@@ -201,12 +252,17 @@ def show(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
+def with_interval(score: float | None, interval: list[float | None]) -> str:
+    """A score and the interval around it."""
+    return f"{show(score)} [{show(interval[0])}, {show(interval[1])}]"
+
+
 def plain(value):
-    """NumPy numbers to Python's, NaN to None, through dicts and sequences."""
+    """NumPy numbers to Python's, what is not finite to None, through dicts and sequences."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
-        return None if math.isnan(value) else float(value)
+        return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

@@ -23,7 +23,13 @@ def count_pixels(prediction: np.ndarray, truth: np.ndarray, num_classes: int) ->
 
     Returns:
         (K, 3) int64: intersection, prediction, truth.
+
+    Raises:
+        ValueError: a label above K, which would be counted as another class.
     """
+    highest = max(int(prediction.max(initial=0)), int(truth.max(initial=0)))
+    if highest > num_classes:
+        raise ValueError(f"there is a label {highest}, but only {num_classes} classes")
     size = num_classes + 1
     pairs = prediction.astype(np.intp).ravel() * size + truth.ravel()
     table = np.bincount(pairs, minlength=size * size).reshape(size, size)
@@ -63,9 +69,11 @@ def group_means(scores: np.ndarray, groups: list) -> tuple[list, np.ndarray]:
     Returns:
         The keys in sorted order, and (groups, K).
     """
-    keys = sorted(set(groups))
-    rows = [[i for i, group in enumerate(groups) if group == key] for key in keys]
-    return keys, np.stack([mean(scores[members], axis=0) for members in rows])
+    members: dict = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    keys = sorted(members)
+    return keys, np.stack([mean(scores[members[key]], axis=0) for key in keys])
 
 
 def mean(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -85,6 +93,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95% percentile interval of `mean_over_classes` when patients are drawn anew.
 
+    NaN at both ends where there is no score at all.
+
     Args:
         patient_scores: (P, K), one row a patient.
         num_resamples: draws of P patients with replacement.
@@ -93,5 +103,8 @@ def bootstrap_interval(
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(patient_scores), (num_resamples, len(patient_scores)))
     means = mean(mean(patient_scores[draws], axis=1), axis=1)
-    low, high = np.nanpercentile(means, [2.5, 97.5])
+    means = means[~np.isnan(means)]  # draws of patients who all lack the class
+    if not len(means):
+        return np.nan, np.nan
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.evaluation.evaluator import show
+from lgrseg.evaluation.evaluator import show, with_interval
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.overlap import RULES
 
@@ -121,13 +121,17 @@ def _table(head: list[str], rows: list[list[str]], *, mean_row: int | None = Non
 
 def _class_table(results: dict) -> str:
     rows = [
-        [name.replace("_", " "), show(scores["dice"]), show(scores["iou"])]
+        [
+            name.replace("_", " "),
+            with_interval(scores["dice"], scores["dice_ci95"]),
+            show(scores["iou"]),
+        ]
         for name, scores in results["classes"].items()
     ]
-    low, high = (show(edge) for edge in results["dice_ci95"])
     mean = results["mean"]
-    rows.append(["mean over patients", f"{show(mean['dice'])} [{low}, {high}]", show(mean["iou"])])
-    return _table(["structure", "Dice", "IoU"], rows, mean_row=len(rows) - 1)
+    dice = with_interval(mean["dice"], results["dice_ci95"])
+    rows.append(["mean over patients", dice, show(mean["iou"])])
+    return _table(["structure", "Dice [95% interval]", "IoU"], rows, mean_row=len(rows) - 1)
 
 
 def _rule_table(results: dict) -> str:

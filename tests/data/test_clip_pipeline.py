@@ -1,5 +1,7 @@
 """Frame sampling, transforms, mapper and loader: from a record to a batch."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,12 @@ from lgrseg.data import (
     DenseSampler,
     RandomAffine,
     RandomContrast,
+    RandomElastic,
     RandomGamma,
     RandomSpeckle,
     WholeVideoSampler,
 )
-from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader
+from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader, labelled_part
 from lgrseg.engine import distributed
 
 RNG = np.random.default_rng
@@ -47,6 +50,7 @@ AUGMENTATIONS = [
     RandomAffine(flip=1.0),
     RandomGamma(),
     RandomContrast(),
+    RandomElastic(prob=1.0),
     RandomSpeckle(prob=1.0),
 ]
 
@@ -70,15 +74,18 @@ def test_masks_move_with_the_frames():
     frames = np.zeros((1, 64, 64, 1), np.float32)
     frames[0, 20:40, 24:48] = 1
     masks = (frames[..., 0] > 0).astype(np.uint8)
-    for seed in range(5):
-        changed, moved = RandomAffine(rotation=40, flip=0.5)(frames, masks, RNG(seed))
+    warps = (RandomAffine(rotation=40, flip=0.5), RandomElastic(displacement=0.1, prob=1.0))
+    for warp, seed in itertools.product(warps, range(5)):
+        changed, moved = warp(frames, masks, RNG(seed))
+        assert not np.array_equal(moved, masks)
         bright = changed[0, ..., 0] > 0.5
         assert (bright == (moved[0] == 1)).mean() > 0.99
 
 
 def test_probability_zero_changes_nothing():
     frames, masks = np.ones((1, 4, 4, 1), np.float32), np.zeros((0, 4, 4), np.uint8)
-    for augment in (RandomAffine(prob=0), RandomGamma(prob=0), RandomSpeckle(prob=0)):
+    idle = (RandomAffine, RandomElastic, RandomGamma, RandomSpeckle)
+    for augment in (kind(prob=0) for kind in idle):
         assert augment(frames, masks, RNG(0))[0] is frames
 
 
@@ -190,3 +197,16 @@ def test_a_video_without_annotation_is_named(make_video):
         ClipDataset(records=records, mapper=mapper())
     with pytest.raises(ValueError, match="holds no video"):
         ClipDataset(records=[], mapper=mapper())
+
+
+def test_a_label_fraction_is_of_patients_and_larger_ones_hold_smaller_ones():
+    records = [{"video_id": f"v{i}", "patient": f"p{i // 2}"} for i in range(20)]
+    parts = [labelled_part(records, fraction) for fraction in (0.01, 0.1, 0.25, 0.5, 1.0)]
+    patients = [{record["patient"] for record in part} for part in parts]
+    assert [len(found) for found in patients] == [1, 1, 3, 5, 10]  # rounded up, never none
+    assert all(few <= more for few, more in itertools.pairwise(patients))
+    assert [len(part) for part in parts] == [2, 2, 6, 10, 20]  # all videos of a patient
+    assert parts[-1] == records
+    for wrong in (0, 1.5, -0.1):
+        with pytest.raises(ValueError, match="above 0 and at most 1"):
+            labelled_part(records, wrong)

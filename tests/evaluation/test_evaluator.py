@@ -1,6 +1,7 @@
 """lgrseg/evaluation: evaluator, results, export and report on two small videos."""
 
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -65,13 +66,15 @@ def results(make_video):
 
 
 def test_results_of_a_perfect_model(results):
-    assert results["classes"]["square"] == pytest.approx({"dice": 1, "iou": 1})
+    assert results["classes"]["square"] == {"dice": 1, "iou": 1, "dice_ci95": [1, 1]}
     # The other class is in no truth and no prediction: it has no score, and takes no part.
-    assert results["classes"]["nothing"] == {"dice": None, "iou": None}
+    silent = {"dice": None, "iou": None, "dice_ci95": [None, None]}
+    assert results["classes"]["nothing"] == silent
     assert results["mean"]["dice"] == 1 and results["dice_ci95"] == [1, 1]
     assert results["mean_by_rule"] == {"skip": 1, "one": 1, "zero": 0.5}
     assert (results["num_frames"], results["num_clips"], results["num_patients"]) == (3, 2, 2)
     assert results["sites"]["Site_A"]["dice"] == 1
+    assert results["videos"]["a"] == results["patients"]["p1"] == {"square": 1, "nothing": None}
     json.dumps(results, allow_nan=False)
 
 
@@ -113,15 +116,46 @@ def test_truth_of_another_size(make_video):
         inference_on_dataset(Threshold(), loader([record]), evaluator)
 
 
+def test_a_label_that_is_no_class(make_video):
+    record = make_video("a")
+    masks = read_masks(record)
+    np.savez(
+        f"{record['folder']}/masks.npz",
+        frame_indices=np.array([2]),
+        masks=np.full((1, *masks[2].shape), 7, np.uint8),
+    )
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="")
+    with pytest.raises(ValueError, match="a, frame 2: there is a label 7, but only 2 classes"):
+        inference_on_dataset(Threshold(), loader([record]), evaluator)
+
+
+def test_a_model_of_other_classes_and_an_augmented_clip(make_video):
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="")
+    ((record, anchor, clip, targets),) = loader([make_video("a")])[0]
+    (prediction,) = Threshold()([clip])
+    evaluator.classes = ("square",)
+    with pytest.raises(ValueError, match="predicts 2 classes, squares has 1: square"):
+        evaluator.process(record, anchor, clip, targets, prediction, 0.0)
+    evaluator.classes = METADATA.classes
+    with pytest.raises(ValueError, match="a was augmented"):
+        evaluator.process(record, anchor, replace(clip, geometry=None), targets, prediction, 0.0)
+
+
+def test_a_clip_that_comes_twice_counts_once(make_video):
+    samples = loader([make_video("a"), make_video("b", patient="p2")])
+    evaluator = SegmentationEvaluator(dataset="squares", protocol="")
+    assert inference_on_dataset(Threshold(), [*samples, samples[0]], evaluator)["num_frames"] == 2
+
+
 def test_nothing_to_evaluate():
     with pytest.raises(ValueError, match="squares has no annotated frame"):
         SegmentationEvaluator(dataset="squares", protocol="").evaluate()
 
 
 def test_plain():
-    assert plain({"a": np.float64("nan"), "b": [np.int64(2)], "c": "x"}) == {
+    assert plain({"a": np.float64("nan"), "b": [np.int64(2), float("inf")], "c": "x"}) == {
         "a": None,
-        "b": [2],
+        "b": [2, None],
         "c": "x",
     }
 
