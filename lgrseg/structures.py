@@ -5,7 +5,7 @@ Sizes are (height, width), boxes (top, left, bottom, right) with bottom and righ
 spacing is (row, column) in millimetres per pixel, frame indices count from 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,11 +55,13 @@ class Clip:
     video_id: str
     geometry: Geometry | None = None
     """None when augmentation moved the pixels, so that nothing can be pasted back."""
+    seed: int | None = None
+    """Of all that a model in training draws at random for this clip; None: from torch's state."""
 
     def to(self, device) -> "Clip":
         """The same clip with its frames on `device`."""
         frames = self.frames.to(device, non_blocking=True)
-        return Clip(frames, self.frame_indices, self.video_id, self.geometry)
+        return replace(self, frames=frames)
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Batches of clips. What sample i of a run looks like depends on (seed, i) alone.
 
 The training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
-augmented by a generator made from (seed, i). So the number of workers changes nothing, a resumed
-run goes on where it stopped, and the processes of a distributed run share one stream.
+augmented by a generator made from (seed, i), and its clip carries a seed made from them for what
+the model draws. So the number of workers changes nothing, a resumed run goes on where it stopped,
+and the processes of a distributed run share one stream.
 """
 
 import math
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.engine.distributed import get_rank, get_world_size
 
-_ORDER, _AUGMENT = 0, 1  # the two uses of the seed
+_ORDER, _AUGMENT, _MODEL = 0, 1, 2  # the uses of the seed
 
 
 class ClipDataset(Dataset):
@@ -52,7 +53,10 @@ class ClipDataset(Dataset):
         epoch, position = divmod(index, len(self))
         order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
         record, anchor = self.samples[order[position]]
-        return self.mapper(record, anchor, np.random.default_rng([self.seed, _AUGMENT, index]))
+        rng = np.random.default_rng([self.seed, _AUGMENT, index])
+        clip, targets = self.mapper(record, anchor, rng)
+        clip.seed = int(np.random.default_rng([self.seed, _MODEL, index]).integers(2**63))
+        return clip, targets
 
 
 class TrainLoader:

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -68,6 +69,13 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     if _active():
         dist.all_reduce(tensor)
     return tensor
+
+
+def mean_over_processes(values: Mapping[str, float], device: torch.device) -> dict[str, Tensor]:
+    """The mean of every number over processes, on the device; nothing waits for it."""
+    numbers = torch.tensor(list(values.values()), dtype=torch.float64).to(device)
+    means = all_reduce_sum(numbers) / get_world_size()
+    return dict(zip(values, means.unbind(), strict=True))
 
 
 def pick_device(name: str) -> torch.device:

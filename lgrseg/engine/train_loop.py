@@ -118,16 +118,16 @@ class SimpleTrainer(TrainerBase):
 
     def run_step(self) -> None:
         """One update, from `accumulate` batches of every process."""
-        begin, waited = time.perf_counter(), 0.0
+        begin = time.perf_counter()
         step = StepRecord(self.iteration)
         self.optimizer.zero_grad(set_to_none=True)
-        for number in range(self.accumulate):
-            asked = time.perf_counter()
-            clips, targets = self._next_batch()
-            waited += time.perf_counter() - asked
+        batches = [next(self._batches) for _ in range(self.accumulate)]
+        waited = time.perf_counter() - begin
+        totals = self._totals(batches)
+        for number, (clips, targets) in enumerate(batches):
             seed_everything(self.seed, self._batch_number(number))
             with self._reducing(number == self.accumulate - 1):
-                losses = self._losses(clips, targets)
+                losses = self._losses(clips, targets, totals)
                 (sum(losses.values()) / self.accumulate).backward()
             step.add(losses, clips)
 
@@ -146,13 +146,25 @@ class SimpleTrainer(TrainerBase):
             "data_seconds": waited,
         }
 
-    def _next_batch(self):
-        clips, targets = next(self._batches)
-        return [c.to(self.device) for c in clips], [t.to(self.device) for t in targets]
+    def _totals(self, batches) -> dict[str, Tensor] | None:
+        """What losses are divided by, as a mean over the step's batches in all processes.
 
-    def _losses(self, clips, targets) -> dict[str, Tensor]:
+        Losses and gradients are averaged over batches and processes. With these divisors that
+        average is what one batch of all the clips would give; a model that has no `loss_totals`
+        gets the mean of its batches' means.
+        """
+        if not hasattr(self.model, "loss_totals"):
+            return None
+        found = [self.model.loss_totals(targets) for _, targets in batches]
+        means = {name: sum(part[name] for part in found) / self.accumulate for name in found[0]}
+        return distributed.mean_over_processes(means, self.device)
+
+    def _losses(self, clips, targets, totals) -> dict[str, Tensor]:
+        clips = [clip.to(self.device) for clip in clips]
+        targets = [target.to(self.device) for target in targets]
+        extra = {} if totals is None else {"totals": totals}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            return self.wrapped(clips, targets)
+            return self.wrapped(clips, targets, **extra)
 
     def _batch_number(self, number: int) -> int:
         """The number of a batch of this step among all batches of all processes of the run."""

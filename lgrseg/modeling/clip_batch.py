@@ -1,4 +1,4 @@
-"""From clips to one tensor, and from padded maps back to the input's area."""
+"""From clips to one tensor and its random numbers, and from padded maps to the input's area."""
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,18 @@ def stack_clips(clips: list[Clip]) -> Tensor:
         )
     frames = torch.stack([clip.frames for clip in clips])
     return frames.expand(-1, -1, 3, -1, -1) if frames.shape[2] == 1 else frames
+
+
+def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
+    """A generator for every clip, on its device: what is drawn for a clip is its own.
+
+    So it does not matter which clips share a batch, and in which process.
+    """
+    generators = []
+    for clip in clips:
+        seed = int(torch.randint(2**62, ())) if clip.seed is None else clip.seed
+        generators.append(torch.Generator(clip.frames.device).manual_seed(seed))
+    return generators
 
 
 class ImageNormalizer(nn.Module):

@@ -7,8 +7,9 @@ Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated
 R rows (one for every object on every annotated frame of the batch), P points, K classes.
 """
 
+from collections.abc import Mapping
+
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -56,18 +57,46 @@ class SetCriterion(nn.Module):
         self.num_points = num_points
         self.oversample_ratio = oversample_ratio
         self.importance_ratio = importance_ratio
+        self.no_object_weight = no_object_weight
         class_weights = torch.ones(num_classes + 1)
         class_weights[-1] = no_object_weight
         self.register_buffer("class_weights", class_weights, persistent=False)
 
+    def totals(self, targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
+        """What the losses of a batch are divided by; the targets alone say it.
+
+        Returns:
+            "mask": objects x annotated frames. "class": weights of the queries.
+        """
+        masks = classes = 0.0
+        for target in targets:
+            num_frames = int(target.annotated.sum())
+            matched = min(len(target.labels), num_queries)
+            masks += matched * num_frames
+            if num_frames:
+                classes += matched + (num_queries - matched) * self.no_object_weight
+        return {"mask": masks, "class": classes}
+
     def forward(
-        self, outputs: list[DecoderOutput], targets: list[ClipTargets]
+        self,
+        outputs: list[DecoderOutput],
+        targets: list[ClipTargets],
+        *,
+        totals: Mapping[str, float | Tensor] | None = None,
+        generators: list[torch.Generator | None] | None = None,
     ) -> dict[str, Tensor]:
         """Weighted losses of a batch; their sum is what to minimise.
 
-        Mask losses are means over objects x annotated frames of the whole batch (all processes),
-        the class loss is a mean over queries weighted by class. A clip without an annotated frame
-        says nothing and changes nothing; one that is annotated and empty teaches "no object".
+        Mask losses are means over objects x annotated frames, the class loss is a mean over
+        queries weighted by class. A clip without an annotated frame says nothing and changes
+        nothing; one that is annotated and empty teaches "no object".
+
+        Args:
+            outputs: of every decoder layer.
+            targets: of every clip.
+            totals: what to divide by, where this batch is a part of a larger one; the batch's own
+                `totals` otherwise.
+            generators: of every clip, for its points; torch's own otherwise.
 
         Returns:
             "loss_class", "loss_mask", "loss_dice" of the last output, and the sum of each over
@@ -75,27 +104,34 @@ class SetCriterion(nn.Module):
         """
         class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
         mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
+        totals = totals or self.totals(targets, class_logits.shape[2])
+        generators = generators or [None] * len(targets)
+        class_logits = at_least_float32(class_logits)
         with torch.no_grad():
-            matches = self._match(class_logits.float(), mask_logits.float(), targets)
-        per_output = {"loss_class": self._class_loss(class_logits.float(), matches, targets)}
-        logits, masks = _matched_rows(mask_logits, matches, targets)
-        per_output |= self._mask_losses(logits.float(), masks, mask_logits)
+            matches = self._match(class_logits, at_least_float32(mask_logits), targets, generators)
+        per_output = {"loss_class": self._class_loss(class_logits, matches, targets, totals)}
+        rows = _matched_rows(mask_logits, matches, targets)
+        per_output |= self._mask_losses(rows, mask_logits, totals, generators)
         losses = {name: loss[-1] for name, loss in per_output.items()}
         if len(outputs) > 1:
             losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
         return losses
 
-    def _match(self, class_logits, mask_logits, targets):
+    def _match(self, class_logits, mask_logits, targets, generators):
         num_outputs = len(class_logits)
         costs = []
         for clip, target in enumerate(targets):
             points_per_frame = self._points_per_mask(target.masks)
             frames = target.annotated.nonzero().flatten()
             points = torch.rand(
-                len(frames), points_per_frame, 2, device=mask_logits.device
+                len(frames),
+                points_per_frame,
+                2,
+                device=mask_logits.device,
+                generator=generators[clip],
             )  # A P xy, the same for every query and output
             predicted = rearrange(mask_logits[:, clip][:, :, frames], "l q a h w -> a (l q) h w")
-            truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").float()
+            truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").to(predicted)
             costs.append(
                 matching_cost(
                     class_logits[:, clip],
@@ -112,7 +148,7 @@ class SetCriterion(nn.Module):
     def _points_per_mask(self, masks: Tensor) -> int:
         return min(self.num_points, masks.shape[-2] * masks.shape[-1])
 
-    def _class_loss(self, class_logits, matches, targets) -> Tensor:
+    def _class_loss(self, class_logits, matches, targets, totals) -> Tensor:
         """Cross-entropy of every output, (L,)."""
         wanted = torch.full(class_logits.shape[:3], self.num_classes)  # L B Q, filled on the CPU
         for clip, clip_matches in enumerate(matches):
@@ -123,51 +159,70 @@ class SetCriterion(nn.Module):
         supervised = torch.stack([target.annotated.any() for target in targets])
         weights = self.class_weights[wanted] * supervised[:, None]  # L B Q
         entropy = F.cross_entropy(class_logits.movedim(-1, 1), wanted, reduction="none")
-        total = _mean_over_processes(weights[-1].sum())
-        loss = (weights * entropy).sum(dim=(1, 2)) / total.clamp(min=1e-6)
-        return self.weights["class_weight"] * loss
+        loss = (weights * entropy).sum(dim=(1, 2))
+        return self.weights["class_weight"] * divide(loss, totals["class"])
 
-    def _mask_losses(self, logits: Tensor, masks: Tensor, mask_logits: Tensor) -> dict[str, Tensor]:
-        """BCE and dice of matched rows: logits (L, R, h, w), truth (L, R, H, W) -> (L,) each."""
-        num_outputs, num_rows = logits.shape[:2]
-        total = _mean_over_processes(logits.new_tensor(float(num_rows))).clamp(min=1)
-        if num_rows == 0:
+    def _mask_losses(self, rows, mask_logits, totals, generators) -> dict[str, Tensor]:
+        """BCE and dice of the rows of every clip, (L,) each."""
+        num_outputs = len(mask_logits)
+        if sum(logits.shape[1] for logits, _ in rows) == 0:
             nothing = 0 * mask_logits.sum(dim=(1, 2, 3, 4, 5)).float()  # keeps the graph whole
             return {"loss_mask": nothing, "loss_dice": nothing}
-        logits = rearrange(logits, "l r h w -> (l r) 1 h w")
+        logits = at_least_float32(torch.cat([logits for logits, _ in rows], dim=1))
+        masks = torch.cat([masks for _, masks in rows], dim=1)
         with torch.no_grad():
-            points = self._uncertain_points(logits, self._points_per_mask(masks))
-            truth = point_sample(rearrange(masks, "l r h w -> (l r) 1 h w").float(), points)
+            points = self._uncertain_points(
+                logits,
+                self._points_per_mask(masks),
+                [(own.shape[1], g) for (own, _), g in zip(rows, generators, strict=True)],
+            )
+            truth = point_sample(rearrange(masks, "l r h w -> (l r) 1 h w").to(logits), points)
+        logits = rearrange(logits, "l r h w -> (l r) 1 h w")
         predicted = point_sample(logits, points)[:, 0]  # (L R) P
         truth = truth[:, 0]
         bce = F.binary_cross_entropy_with_logits(predicted, truth, reduction="none").mean(-1)
         probs = predicted.sigmoid()
         dice = 1 - (2 * (probs * truth).sum(-1) + 1) / (probs.sum(-1) + truth.sum(-1) + 1)
 
-        def per_output(rows: Tensor) -> Tensor:
-            return rearrange(rows, "(l r) -> l r", l=num_outputs).sum(-1) / total
+        def per_output(values: Tensor) -> Tensor:
+            sums = rearrange(values, "(l r) -> l r", l=num_outputs).sum(-1)
+            return divide(sums, totals["mask"])
 
         return {
             "loss_mask": self.weights["mask_weight"] * per_output(bce),
             "loss_dice": self.weights["dice_weight"] * per_output(dice),
         }
 
-    def _uncertain_points(self, logits: Tensor, num_points: int) -> Tensor:
-        """Points where the mask is least sure, and some anywhere: (R, 1, h, w) -> (R, P, 2)."""
-        num_rows = len(logits)
+    def _uncertain_points(self, logits: Tensor, num_points: int, draws: list) -> Tensor:
+        """Points where a mask is least sure, and some anywhere.
+
+        Args:
+            logits: (L, R, h, w).
+            num_points: P of every row.
+            draws: for every clip its number of rows and its generator.
+
+        Returns:
+            ((L R), P, 2).
+        """
         num_candidates = int(num_points * self.oversample_ratio)
         num_uncertain = int(num_points * self.importance_ratio)
-        candidates = torch.rand(num_rows, num_candidates, 2, device=logits.device)
-        doubt = -point_sample(logits, candidates)[:, 0].abs()  # R candidates
+        num_drawn = num_candidates + num_points - num_uncertain
+        drawn = [
+            torch.rand(len(logits), r, num_drawn, 2, device=logits.device, generator=generator)
+            for r, generator in draws
+        ]
+        drawn = rearrange(torch.cat(drawn, dim=1), "l r c xy -> (l r) c xy")
+        candidates, anywhere = drawn[:, :num_candidates], drawn[:, num_candidates:]
+        maps = rearrange(logits, "l r h w -> (l r) 1 h w")
+        doubt = -point_sample(maps, candidates)[:, 0].abs()  # (L R) candidates
         kept = doubt.topk(num_uncertain, dim=1, sorted=False).indices
         uncertain = candidates.gather(1, kept[..., None].expand(-1, -1, 2))
-        anywhere = torch.rand(num_rows, num_points - num_uncertain, 2, device=logits.device)
         return torch.cat([uncertain, anywhere], dim=1)
 
 
-def _matched_rows(mask_logits: Tensor, matches, targets) -> tuple[Tensor, Tensor]:
-    """Every matched object on every annotated frame: logits (L, R, h, w), truth (L, R, H, W)."""
-    logits, masks = [], []
+def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, Tensor]]:
+    """Matched objects on annotated frames, by clip: logits (L, R, h, w), truth (L, R, H, W)."""
+    rows = []
     for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
         frames = target.annotated.nonzero().flatten()
         queries = torch.as_tensor([q.tolist() for q, _ in clip_matches], dtype=torch.long)
@@ -176,14 +231,17 @@ def _matched_rows(mask_logits: Tensor, matches, targets) -> tuple[Tensor, Tensor
         output = torch.arange(len(clip_matches), device=device)[:, None]
         chosen = mask_logits[:, clip][output, queries.to(device)][:, :, frames]  # L N A h w
         truth = target.masks[objects.to(device)][:, :, frames]
-        logits.append(rearrange(chosen, "l n a h w -> l (n a) h w"))
-        masks.append(rearrange(truth, "l n a h w -> l (n a) h w"))
-    return torch.cat(logits, dim=1), torch.cat(masks, dim=1)
+        chosen = rearrange(chosen, "l n a h w -> l (n a) h w")
+        rows.append((chosen, rearrange(truth, "l n a h w -> l (n a) h w")))
+    return rows
 
 
-def _mean_over_processes(count: Tensor) -> Tensor:
-    """The mean of a normaliser over processes, so that averaged gradients are those of one."""
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(count)
-        count = count / dist.get_world_size()
-    return count
+def divide(sums: Tensor, total: float | Tensor) -> Tensor:
+    """Sums over a batch by what they are means of; 0 where that is 0, since the sums are too."""
+    total = torch.as_tensor(total, dtype=sums.dtype, device=sums.device)
+    return sums / total.clamp(min=1e-6)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision to float32; float64 stays."""
+    return values.float() if values.dtype.itemsize < 4 else values

@@ -52,6 +52,7 @@ class MaskedDecoder(nn.Module):
         self.num_heads = num_heads
         self.memory_scales = tuple(memory_scales)
         self.attention_threshold = attention_threshold
+        self.num_queries = num_queries
         self.query_features = nn.Embedding(num_queries, dim)
         self.query_positions = nn.Embedding(num_queries, dim)
         self.level_embed = nn.Embedding(len(self.memory_scales), dim)

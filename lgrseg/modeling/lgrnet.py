@@ -4,10 +4,19 @@ Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid 
 Ultrasound Videos", MICCAI 2024; what differs from its public code is in the README, "Design".
 """
 
+from collections.abc import Mapping
+
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.clip_batch import ImageNormalizer, crop_to_input, stack_clips
+from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.modeling.backbones.drop_path import draw_drop_paths
+from lgrseg.modeling.clip_batch import (
+    ImageNormalizer,
+    clip_generators,
+    crop_to_input,
+    stack_clips,
+)
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
@@ -34,19 +43,36 @@ class LGRNet(nn.Module):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.num_classes = decoder.num_classes
 
+    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+        """What the losses of these clips are divided by; sums over batches are a larger batch's."""
+        return self.criterion.totals(targets, self.decoder.num_queries)
+
     def forward(
-        self, clips: list[Clip], targets: list[ClipTargets] | None = None
+        self,
+        clips: list[Clip],
+        targets: list[ClipTargets] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
         """Losses of a batch in training mode, one prediction a clip otherwise.
 
         Height and width are padded to a multiple of 32 with black (bottom and right); what is
         returned covers the unpadded input.
 
+        Args:
+            clips: of one shape.
+            targets: of every clip, in training.
+            totals: what to divide the losses by; by default the mean of `loss_totals(targets)` over
+                processes. A trainer that adds up batches gives the mean over these too, so that
+                the mean of the parts' gradients is the gradient of the whole.
+
         Raises:
             ValueError: clips of one batch differ in shape, or training without targets.
         """
         frames = stack_clips(clips)
         size = frames.shape[-2:]
+        if self.training:
+            generators = clip_generators(clips)
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
         outputs = self._decode(self.normalizer(frames))
         if not self.training:
             return [prediction_of(outputs[-1], clip, size) for clip in range(len(clips))]
@@ -55,7 +81,8 @@ class LGRNet(nn.Module):
         outputs = [
             DecoderOutput(o.class_logits, crop_to_input(o.mask_logits, size)) for o in outputs
         ]
-        return self.criterion(outputs, targets)
+        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        return self.criterion(outputs, targets, totals=totals, generators=generators)
 
     def _decode(self, frames: Tensor) -> list[DecoderOutput]:
         num_clips = len(frames)

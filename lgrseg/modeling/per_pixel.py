@@ -3,12 +3,22 @@
 `PerPixelSegmenter` takes the same clips and targets as LGRNet and treats every frame alone.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.clip_batch import ImageNormalizer, crop_to_input, stack_clips
+from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.modeling.backbones.drop_path import draw_drop_paths
+from lgrseg.modeling.clip_batch import (
+    ImageNormalizer,
+    clip_generators,
+    crop_to_input,
+    stack_clips,
+)
+from lgrseg.modeling.criterion import at_least_float32, divide
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -31,29 +41,44 @@ class PerPixelSegmenter(nn.Module):
         self.num_classes = num_classes
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
+    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+        """What the losses of these clips are divided by: "frames", the annotated ones."""
+        return {"frames": float(sum(int(target.annotated.sum()) for target in targets))}
+
     def forward(
-        self, clips: list[Clip], targets: list[ClipTargets] | None = None
+        self,
+        clips: list[Clip],
+        targets: list[ClipTargets] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
         """Losses of a batch in training mode, one prediction a clip otherwise.
+
+        `totals` is as in LGRNet.forward. Batch normalisation, where the backbone has it, is over
+        the clips that one process sees at a time.
 
         Raises:
             ValueError: clips of one batch differ in shape, or training without targets.
         """
         frames = stack_clips(clips)
         size = frames.shape[-2:]
+        if self.training:
+            draw_drop_paths(self.backbone, clip_generators(clips), frames.shape[1])
         images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
         scores = self.head(self.backbone(images))
         scores = crop_to_input(scores, size, stride=images.shape[-1] // scores.shape[-1])
         if self.training:
             if targets is None:
                 raise ValueError("a model in training mode needs targets; call .eval() to predict")
-            return per_pixel_losses(scores, *_label_maps(targets))
+            totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+            return per_pixel_losses(scores, *_label_maps(targets), totals["frames"])
         scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
         return [_prediction(clip_scores) for clip_scores in scores.float()]
 
 
-def per_pixel_losses(scores: Tensor, labels: Tensor, annotated: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy and soft Dice over the annotated frames.
+def per_pixel_losses(
+    scores: Tensor, labels: Tensor, annotated: Tensor, num_frames: float | Tensor
+) -> dict[str, Tensor]:
+    """Cross-entropy and soft Dice, means over the annotated frames.
 
         dice of class k = (2 sum p_k y_k + 1) / (sum p_k + sum y_k + 1), over frame and pixels
 
@@ -61,18 +86,23 @@ def per_pixel_losses(scores: Tensor, labels: Tensor, annotated: Tensor) -> dict[
         scores: (N, K + 1, h, w) raw; brought to the size of the labels first.
         labels: (N, H, W) int64, 0 background.
         annotated: (N,) bool; other frames say nothing.
+        num_frames: what the sums over annotated frames are divided by.
     """
     scores = F.interpolate(
-        scores[annotated].float(), labels.shape[-2:], mode="bilinear", align_corners=False
+        at_least_float32(scores[annotated]), labels.shape[-2:], mode="bilinear", align_corners=False
     )
     labels = labels[annotated]
     if len(labels) == 0:
         return {"loss_ce": 0 * scores.sum(), "loss_dice": 0 * scores.sum()}
-    truth = F.one_hot(labels, scores.shape[1]).movedim(-1, 1)[:, 1:].float()
+    truth = F.one_hot(labels, scores.shape[1]).movedim(-1, 1)[:, 1:].to(scores)
     probs = scores.softmax(dim=1)[:, 1:]
     overlap = (probs * truth).sum(dim=(-2, -1))
     dice = (2 * overlap + 1) / (probs.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)
-    return {"loss_ce": F.cross_entropy(scores, labels), "loss_dice": (1 - dice).mean()}
+    entropy = F.cross_entropy(scores, labels, reduction="none").mean(dim=(-2, -1))
+    return {
+        "loss_ce": divide(entropy.sum(), num_frames),
+        "loss_dice": divide((1 - dice).mean(dim=1).sum(), num_frames),
+    }
 
 
 def _label_maps(targets: list[ClipTargets]) -> tuple[Tensor, Tensor]:

@@ -122,7 +122,7 @@ def test_uncertain_points_lie_on_the_boundary():
     torch.manual_seed(0)
     criterion = SetCriterion(num_classes=1, importance_ratio=1.0)
     logits = (torch.arange(8.0) - 3.5).expand(1, 1, 8, 8)  # 0 at x = 0.5
-    points = criterion._uncertain_points(logits, 200)
+    points = criterion._uncertain_points(logits, 200, [(1, None)])
     assert points.shape == (1, 200, 2)
     # Within half a pixel of the border a map fades to zero: those points are unsure as well.
     inner = ((points - 0.5).abs() < 0.5 - 1 / 16).all(dim=-1)

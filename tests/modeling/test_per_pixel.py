@@ -32,7 +32,7 @@ def clip(*, num_frames=2, size=(32, 32)):
 def test_losses_by_hand():
     # Two pixels, all scores 0: three classes at 1/3. Truth: class 1 and background.
     scores, labels = torch.zeros(1, 3, 1, 2), torch.tensor([[[1, 0]]])
-    losses = per_pixel_losses(scores, labels, torch.tensor([True]))
+    losses = per_pixel_losses(scores, labels, torch.tensor([True]), 1)
     assert losses["loss_ce"].item() == pytest.approx(math.log(3))
     first = (2 / 3 + 1) / (2 / 3 + 1 + 1)  # class 1: overlap 1/3, sizes 2/3 and 1
     second = 1 / (2 / 3 + 1)  # class 2: nowhere in the truth
@@ -42,9 +42,9 @@ def test_losses_by_hand():
 def test_unannotated_frames_say_nothing():
     scores = torch.zeros(2, 3, 4, 4, requires_grad=True)
     labels = torch.ones(2, 4, 4, dtype=torch.int64)
-    sum(per_pixel_losses(scores, labels, torch.tensor([False, True])).values()).backward()
+    sum(per_pixel_losses(scores, labels, torch.tensor([False, True]), 1).values()).backward()
     assert scores.grad[0].abs().sum() == 0 and scores.grad[1].abs().sum() > 0
-    nothing = per_pixel_losses(scores, labels, torch.tensor([False, False]))
+    nothing = per_pixel_losses(scores, labels, torch.tensor([False, False]), 0)
     assert sum(nothing.values()) == 0
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.backbones.drop_path import drop_path
+from lgrseg.modeling.backbones.drop_path import DropPath
 
 VARIANTS = {
     "caformer_s18": ((3, 3, 9, 3), (64, 128, 320, 512)),
@@ -152,15 +152,12 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, linear=with_attention)
         self.res_scale1 = Scale(dim) if with_attention else nn.Identity()
         self.res_scale2 = Scale(dim) if with_attention else nn.Identity()
-        self.drop_path = drop_path
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (N, S, D) or maps (N, D, H, W) -> the same shape."""
-        x = self.res_scale1(x) + self._drop(self.token_mixer(self.norm1(x)))
-        return self.res_scale2(x) + self._drop(self.mlp(self.norm2(x)))
-
-    def _drop(self, branch: Tensor) -> Tensor:
-        return drop_path(branch, self.drop_path, training=self.training)
+        x = self.res_scale1(x) + self.drop_path1(self.token_mixer(self.norm1(x)))
+        return self.res_scale2(x) + self.drop_path2(self.mlp(self.norm2(x)))
 
 
 class Scale(nn.Module):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.backbones.drop_path import drop_path
+from lgrseg.modeling.backbones.drop_path import DropPath
 
 DIMS = {"b0": (32, 64, 160, 256)} | {f"b{i}": (64, 128, 320, 512) for i in range(1, 6)}
 DEPTHS = {
@@ -105,15 +105,12 @@ class Block(nn.Module):
         self.attn = Attention(dim=dim, num_heads=num_heads, reduction=reduction)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim=dim, hidden_dim=dim * mlp_ratio)
-        self.drop_path = drop_path
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(N, H W, D) -> the same shape."""
-        tokens = tokens + self._drop(self.attn(self.norm1(tokens), height, width))
-        return tokens + self._drop(self.mlp(self.norm2(tokens), height, width))
-
-    def _drop(self, branch: Tensor) -> Tensor:
-        return drop_path(branch, self.drop_path, training=self.training)
+        tokens = tokens + self.drop_path1(self.attn(self.norm1(tokens), height, width))
+        return tokens + self.drop_path2(self.mlp(self.norm2(tokens), height, width))
 
 
 class Attention(nn.Module):

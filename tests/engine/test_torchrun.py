@@ -1,0 +1,81 @@
+"""Processes that torchrun starts, with gloo: one gradient, and one end."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import in_processes
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+SCRIPT = Path(in_processes.__file__)
+
+
+def torchrun(*arguments, timeout=120):
+    """Two processes of in_processes.py; status, output and seconds."""
+    begin = time.perf_counter()
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            str(SCRIPT), *map(str, arguments),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=timeout,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr, time.perf_counter() - begin
+
+
+def largest_difference(one, other):
+    """Over all parameters, relative to the largest entry of the whole gradient."""
+    largest = max(float(value.abs().max()) for value in other.values())
+    return max(float((one[name] - other[name]).abs().max()) for name in other) / largest
+
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_accumulated_batches_are_one_batch(dtype):
+    whole = in_processes.gradient(batch_size=4, dtype=dtype)
+    for batch_size in (2, 1):
+        parts = in_processes.gradient(
+            batch_size=batch_size, accumulate=4 // batch_size, dtype=dtype
+        )
+        assert largest_difference(parts, whole) < TOLERANCE[dtype]
+
+
+def test_two_processes_of_two_clips_are_one_of_four(tmp_path):
+    status, output, _ = torchrun("gradient", tmp_path / "gradient.pt")
+    assert status == 0, output
+    spread = torch.load(tmp_path / "gradient.pt", weights_only=True)
+    for dtype, tolerance in TOLERANCE.items():
+        whole = in_processes.gradient(batch_size=4, dtype=dtype)
+        assert largest_difference(spread[str(dtype)], whole) < tolerance
+
+
+def test_draws_are_of_the_clip_not_of_the_batch(monkeypatch):
+    """The control: with other seeds of the clips the gradient is another."""
+    whole = in_processes.gradient(batch_size=4)
+    usual = in_processes.sample
+
+    def reseeded(number):
+        clip, target = usual(number)
+        clip.seed += 1
+        return clip, target
+
+    monkeypatch.setattr(in_processes, "sample", reseeded)
+    assert largest_difference(in_processes.gradient(batch_size=4), whole) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("how", "shown"), [("end", "SIGKILL"), ("raise", "process 1 fell off the disk")]
+)
+def test_a_process_that_ends_takes_the_other_with_it(tiny_cfg, tmp_path, how, shown):
+    tiny_cfg.train.max_iter = 100_000
+    OmegaConf.save(tiny_cfg, tmp_path / "config.yaml")
+    status, output, seconds = torchrun(how, tmp_path / "config.yaml")
+    assert status != 0 and shown in output
+    assert seconds < 60
