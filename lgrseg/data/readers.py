@@ -40,7 +40,7 @@ class Video:
 def is_readable(path: Path) -> bool:
     """Whether `read_video` knows this kind of file (or folder of images)."""
     if path.is_dir():
-        return bool(_images(path))
+        return bool(image_files(path))
     return path.name.lower().endswith((".nii", ".nii.gz", ".dcm", *MOVIES, *METAIMAGES))
 
 
@@ -212,7 +212,7 @@ def _dicom_rate(dataset) -> float | None:
 def _read_folder(path: Path) -> Video:
     import cv2
 
-    files = _images(path)
+    files = image_files(path)
     if not files:
         raise UnreadableFile(f"{path.name} holds no image ({', '.join(IMAGES)})")
     frames = []
@@ -226,8 +226,8 @@ def _read_folder(path: Path) -> Video:
     return Video(_grey(np.stack(frames)))
 
 
-def _images(folder: Path) -> list[Path]:
-    """In natural order, without hidden files (macOS leaves ._a.png beside a.png)."""
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder in natural order, but hidden ones (macOS leaves ._a.png by a.png)."""
     found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
     return sorted(found, key=_natural)
 

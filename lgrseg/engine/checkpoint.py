@@ -3,7 +3,8 @@
 Every file is written under another name, flushed to the disk and then renamed, so that a name
 always means a whole file. The state holds the trained weights once more: where a run is killed
 between the two files they are of different iterations, and each is still right for its purpose.
-Nothing is unpickled but tensors and plain containers.
+Nothing is unpickled but tensors, plain containers and, since files of others hold them, the states
+of NumPy's and Python's random generators.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -129,6 +131,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}
 
 
+def _types_of_random_states() -> list:
+    """What `numpy.random.get_state()` is made of; Python's state needs numbers and tuples only.
+
+    An array of objects is not among them: its dtype is of another type.
+    """
+    rebuild = np.zeros(0).__reduce__()[0]
+    names = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
+    return [np.ndarray, np.dtype, type(np.dtype(np.uint32)), *((rebuild, name) for name in names)]
+
+
 def read_state(path: str | Path) -> dict[str, Any]:
     """The content of a .pt or .pth file: tensors, numbers, strings and containers of them.
 
@@ -137,17 +149,27 @@ def read_state(path: str | Path) -> dict[str, Any]:
         CheckpointError: cut short, or holding anything else.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_types_of_random_states()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:  # torch raises half a dozen kinds here
         raise CheckpointError(
             f"{path} is cut short, or holds objects beside tensors, which are not loaded because "
-            f"they could run code: {str(error).splitlines()[0] if str(error) else repr(error)}"
+            f"they could run code: {_reason(error)}"
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not weights by name")
     return content
+
+
+def _reason(error: Exception) -> str:
+    # torch's own message is long, and advises to load the objects all the same.
+    if named := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"an object of {named[1]}"
+    if told := re.search(r"WeightsUnpickler error:\s*(.+)", str(error)):
+        return told[1]
+    return str(error).splitlines()[0] if str(error) else repr(error)
 
 
 def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -180,7 +202,7 @@ def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> 
     """Load weights by name.
 
     Args:
-        model: changed in place.
+        model: changed in place. Its `translate(weights)`, where it has one, knows other names.
         path: .safetensors, .pth or .pt.
         strict: every name must fit. Otherwise what fits is taken and the rest is reported, which is
             right for starting a training from another dataset's weights.
@@ -190,6 +212,8 @@ def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> 
         CheckpointError: names or shapes differ, or too few fit for the file to be meant.
     """
     weights, own = read_weights(path), model.state_dict()
+    if hasattr(model, "translate"):
+        weights = model.translate(weights)
     fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
     table = _differences(weights, own)
     if table and strict:

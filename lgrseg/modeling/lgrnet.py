@@ -18,6 +18,7 @@ from lgrseg.modeling.clip_batch import (
     stack_clips,
 )
 from lgrseg.modeling.decoder import DecoderOutput
+from lgrseg.modeling.public_release import from_public, is_public
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -33,8 +34,19 @@ class LGRNet(nn.Module):
         criterion: nn.Module,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+        presence_threshold: float = 0.5,
     ):
-        """`pixel_mean` and `pixel_std` are for frames of 0 to 1, RGB; the default is ImageNet's."""
+        """Put the parts together.
+
+        Args:
+            backbone: images (N, 3, H, W) to maps "res2" to "res5".
+            encoder: maps of clips to maps of one width.
+            decoder: these to classes and masks of queries; with `num_classes`, `num_queries`.
+            criterion: outputs and targets to losses.
+            pixel_mean: of frames of 0 to 1, RGB; the default is ImageNet's.
+            pixel_std: likewise.
+            presence_threshold: a class is in a clip where its surest query is surer than this.
+        """
         super().__init__()
         self.backbone = backbone
         self.encoder = encoder
@@ -42,6 +54,7 @@ class LGRNet(nn.Module):
         self.criterion = criterion
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.num_classes = decoder.num_classes
+        self.presence_threshold = presence_threshold
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of these clips are divided by; sums over batches are a larger batch's."""
@@ -75,7 +88,10 @@ class LGRNet(nn.Module):
             draw_drop_paths(self.backbone, generators, frames.shape[1])
         outputs = self._decode(self.normalizer(frames))
         if not self.training:
-            return [prediction_of(outputs[-1], clip, size) for clip in range(len(clips))]
+            return [
+                prediction_of(outputs[-1], clip, size, self.presence_threshold)
+                for clip in range(len(clips))
+            ]
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         outputs = [
@@ -83,6 +99,10 @@ class LGRNet(nn.Module):
         ]
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
         return self.criterion(outputs, targets, totals=totals, generators=generators)
+
+    def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of LGRNet's public release under this model's names; any others as they are."""
+        return from_public(weights, self.state_dict()) if is_public(weights) else weights
 
     def _decode(self, frames: Tensor) -> list[DecoderOutput]:
         num_clips = len(frames)
@@ -94,11 +114,13 @@ class LGRNet(nn.Module):
         return self.decoder(self.encoder(features))
 
 
-def prediction_of(output: DecoderOutput, clip: int, size: tuple[int, int]) -> ClipPrediction:
+def prediction_of(
+    output: DecoderOutput, clip: int, size: tuple[int, int], presence_threshold: float
+) -> ClipPrediction:
     """For each class, the query that is surest of it, and its mask."""
     probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
     class_probs, query = probs.max(dim=0)
     masks = crop_to_input(output.mask_logits[clip], size)
     return ClipPrediction(
-        mask_logits=masks[query], class_probs=class_probs, present=class_probs > 0.5
+        mask_logits=masks[query], class_probs=class_probs, present=class_probs > presence_threshold
     )

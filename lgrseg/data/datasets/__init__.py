@@ -4,12 +4,14 @@ To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in
 names registered in the catalog.
 """
 
-from lgrseg.data.datasets import camus, cardiac_udc, phantom
+from lgrseg.data.datasets import camus, cardiac_udc, phantom, video_folders
 
 RAW = {
     "camus": camus,
     "cardiac_udc": cardiac_udc,
     "phantom_demo": phantom.PhantomSource("demo"),
     "phantom_study": phantom.PhantomSource("study"),
+    "sun_seg": video_folders.SUN_SEG,
+    "ufuv": video_folders.UFUV,
 }
 """What tools/prepare_dataset.py can prepare."""

@@ -1,0 +1,141 @@
+"""Videos as folders of images with a folder of masks beside them: SUN-SEG, CVC, UFUV.
+
+    RAW/<any>/<part>/Frame/<video>/<frame>.jpg
+    RAW/<any>/<part>/GT/<video>/<frame>.png      not 0 (SUN-SEG: 255) is the one structure
+
+A mask belongs to the image of its name; a frame without one is not annotated. Every part (the
+folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen "test_easy_seen".
+
+Sources: SUN-SEG: Ji et al., "Video Polyp Segmentation: A Deep Learning Perspective", Machine
+Intelligence Research 2022. UFUV: Xu et al., LGRNet, MICCAI 2024.
+"""
+
+import functools
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.readers import image_files, read_video
+from lgrseg.data.store import read_records
+
+
+class VideoFolders:
+    """One dataset of this layout, with one structure."""
+
+    def __init__(self, name: str, *, structure: str, source: str, splits: tuple[str, ...]):
+        """Make its splits known to the catalog as NAME_SPLIT."""
+        self.name = name
+        self.source = source
+        metadata = Metadata(classes=(structure,), colors=((230, 75, 53),), source=self.how_to_get)
+        for split in splits:
+            DatasetCatalog.register(f"{name}_{split}", functools.partial(self.list_videos, split))
+            MetadataCatalog.register(f"{name}_{split}", metadata)
+
+    @property
+    def how_to_get(self) -> str:
+        """Where the data are, and what to do with them."""
+        return (
+            f"Get it from {self.source}, unpack it so that RAW holds folders Frame/<video>/*.jpg "
+            f"and GT/<video>/*.png, and run: python tools/prepare_dataset.py {self.name} --raw RAW "
+            f"--out datasets/{self.name} (or a folder {self.name} below LGRSEG_DATASETS)."
+        )
+
+    def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
+        """All videos of a download, and the folders that do not belong to one.
+
+        Raises:
+            FileNotFoundError: there is no folder Frame.
+        """
+        parts = sorted(path.parent for path in Path(raw).rglob("Frame") if path.is_dir())
+        if not parts:
+            raise FileNotFoundError(f"no folder Frame in {raw}. {self.how_to_get}")
+        videos, problems = [], {}
+        for part in parts:
+            split = split_name(part.relative_to(raw))
+            folders = {path.name: path for path in sorted((part / "Frame").iterdir())}
+            for name, folder in folders.items():
+                if not (folder.is_dir() and image_files(folder)):
+                    problems[f"{split}/Frame/{name}"] = "is no folder of images"
+                    continue
+                truth = part / "GT" / name
+                videos.append(
+                    RawVideo(
+                        video_id=f"{split}/{name}",
+                        sources=[*image_files(folder), *_images_of(truth)],
+                        patient=f"{split}/{name}",
+                        load=_load,
+                        facts={"split": split},
+                    )
+                )
+            for folder in sorted(p for p in (part / "GT").glob("*") if p.name not in folders):
+                problems[f"{split}/GT/{folder.name}"] = "has no folder of this name in Frame"
+        return videos, problems
+
+    def list_videos(self, split: str) -> list[dict]:
+        """Records of one split.
+
+        Raises:
+            FileNotFoundError: the dataset, or this part of it, is not prepared.
+        """
+        root = data_root() / self.name
+        found = [
+            record
+            for record in read_records(root, how_to_get=self.how_to_get)
+            if record["split"] == split
+        ]
+        if not found:
+            raise FileNotFoundError(f"{root} has no video of part {split!r}. {self.how_to_get}")
+        return found
+
+
+def split_name(part: Path) -> str:
+    """TestEasyDataset/Seen -> test_easy_seen; train/ -> train; the root itself -> all."""
+    words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", "/".join(part.parts))
+    kept = [word.lower() for word in words if word.lower() not in ("dataset", "sun", "seg")]
+    return "_".join(kept) or "all"
+
+
+def _images_of(folder: Path) -> list[Path]:
+    return image_files(folder) if folder.is_dir() else []
+
+
+def _load(video: RawVideo) -> LoadedVideo:
+    folder = video.sources[0].parent
+    frames = read_video(folder).frames
+    names = [path.stem for path in video.sources if path.parent == folder]
+    masks = {}
+    for file in (path for path in video.sources if path.parent != folder):
+        if file.stem not in names:
+            raise UnusableVideo(f"GT/{folder.name}/{file.name} has no image of this name in Frame")
+        masks[names.index(file.stem)] = _read_mask(file, frames.shape[1:3])
+    return LoadedVideo(frames=frames, masks=masks or None)
+
+
+def _read_mask(file: Path, size: tuple[int, int]) -> np.ndarray:
+    import cv2
+
+    mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise UnusableVideo(f"GT/{file.parent.name}/{file.name} is no image")
+    if mask.shape != tuple(size):
+        raise UnusableVideo(
+            f"GT/{file.parent.name}/{file.name} is {mask.shape}, its image {tuple(size)}"
+        )
+    return (mask > 127 if mask.max() > 1 else mask > 0).astype(np.uint8)  # 0 and 1, or 0 and 255
+
+
+SUN_SEG = VideoFolders(
+    "sun_seg",
+    structure="polyp",
+    source="http://amed8k.sundatabase.org (on request), masks from https://github.com/GewelsJI/VPS",
+    splits=("train", "test_easy_seen", "test_easy_unseen", "test_hard_seen", "test_hard_unseen"),
+)
+UFUV = VideoFolders(
+    "ufuv",
+    structure="fibroid",
+    source="https://github.com/bio-mlhui/LGRNet",
+    splits=("train", "test"),
+)

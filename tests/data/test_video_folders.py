@@ -1,0 +1,73 @@
+"""lgrseg/data/datasets/video_folders.py: SUN-SEG's and UFUV's own layout."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.data.datasets import RAW
+from lgrseg.data.datasets.video_folders import split_name
+from lgrseg.data.prepare import prepare
+from lgrseg.data.store import open_frames, read_masks
+
+SIZE = (24, 32)
+
+
+def write(part, video, frames, masks):
+    for name in frames:
+        file = part / "Frame" / video / f"{name}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), np.full((*SIZE, 3), 10 * int(name), np.uint8))
+    for name, value in masks.items():
+        file = part / "GT" / video / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        mask = np.zeros(SIZE, np.uint8)
+        mask[2:6, 3:9] = value
+        cv2.imwrite(str(file), mask)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    root = tmp_path / "raw" / "SUN-SEG"
+    write(root / "TrainDataset", "case1_1", ["2", "10", "1"], {"2": 255, "10": 1})
+    write(root / "TestEasyDataset" / "Unseen", "case9", ["1"], {"1": 0})
+    return root.parent
+
+
+def test_prepare_and_list(raw, tmp_path, monkeypatch):
+    write(raw / "SUN-SEG" / "TrainDataset", "odd", ["1"], {"7": 255})
+    (raw / "SUN-SEG" / "TrainDataset" / "GT" / "lonely").mkdir()
+    videos, problems = RAW["sun_seg"].find_videos(raw)
+    assert problems == {"train/GT/lonely": "has no folder of this name in Frame"}
+    report = prepare(videos, problems, tmp_path / "store" / "sun_seg")
+    assert "GT/odd/7.png has no image of this name" in report.unusable["train/odd"]
+    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path / "store"))
+    (record,) = DatasetCatalog.get("sun_seg_train")
+    assert (record["num_frames"], record["annotated_frames"]) == (3, [1, 2])  # 1, 2, 10
+    assert open_frames(record)[:, 0, 0].tolist() == [10, 20, 100]
+    masks = read_masks(record)
+    for frame in (1, 2):  # 255 and 1 both mean the structure
+        assert masks[frame].sum() == 4 * 6 and set(np.unique(masks[frame])) == {0, 1}
+    (empty,) = DatasetCatalog.get("sun_seg_test_easy_unseen")
+    assert read_masks(empty)[0].sum() == 0
+    with pytest.raises(FileNotFoundError, match="no video of part 'test_hard_seen'"):
+        DatasetCatalog.get("sun_seg_test_hard_seen")
+
+
+def test_a_mask_of_another_size(raw, tmp_path):
+    file = raw / "SUN-SEG/TrainDataset/GT/case1_1/2.png"
+    cv2.imwrite(str(file), np.zeros((9, 9), np.uint8))
+    report = prepare(*RAW["sun_seg"].find_videos(raw), tmp_path / "store")
+    assert "(9, 9), its image (24, 32)" in report.unusable["train/case1_1"]
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder Frame.*Get it from"):
+        RAW["ufuv"].find_videos(tmp_path)
+
+
+def test_names_of_parts():
+    names = ("SUN-SEG/TrainDataset", "TestHardDataset/Seen", "test", ".")
+    assert [split_name(Path(name)) for name in names] == ["train", "test_hard_seen", "test", "all"]
