@@ -68,6 +68,12 @@ class Scan:
     """(angle, width, strength): a beam at `angle` keeps 1 - strength of its echo below the skin."""
     slide_mm: float = 0.0
     """How far the probe slides out and back during the recording."""
+    dropout_db: float = 0.0
+    """Lost where the tissue happens to send little back, in patches that stay where they are."""
+    haze: float = 0.0
+    """Strength of reverberations that veil what lies behind, in patches that stay as well."""
+    mirrored: bool = False
+    """The left heart is on the left, as some laboratories display it."""
 
     def drift(self, frame: int) -> float:
         """Millimetres that the probe is off at this frame."""
@@ -76,7 +82,7 @@ class Scan:
     def labels(self, frame: int) -> np.ndarray:
         """(H, W) uint8 in CardiacUDC's values; a chamber mostly out of the fan is not labelled."""
         x, z, inside = self.scanner.points()
-        labels, _, _ = self.heart.look(x, z, frame, drift=self.drift(frame))
+        labels, _, _ = self._look(x, z, frame)
         visible = np.where(inside, labels, 0)
         for value in range(1, 5):
             if (visible == value).sum() < 0.25 * (labels == value).sum():
@@ -86,7 +92,7 @@ class Scan:
     def left_heart_labels(self, frame: int) -> np.ndarray:
         """(H, W) uint8 in CAMUS's values: 1 LV, 2 its myocardium, 3 LA."""
         x, z, inside = self.scanner.points()
-        labels, muscle, _ = self.heart.look(x, z, frame, drift=self.drift(frame))
+        labels, muscle, _ = self._look(x, z, frame)
         left = np.select([labels == 1, muscle, labels == 2], [1, 2, 3], 0)
         return np.where(inside, left, 0).astype(np.uint8)
 
@@ -101,13 +107,14 @@ class Scan:
         weaken = self._weakening(radius, angle)
         to_beams = _pixel_to_beam(scanner)
         still = _speckle(rng, scanner.grain)
+        lost, veil, veil_speckle = self._patches()
         pictures = []
         for frame in range(self.num_frames):
-            _, _, echo = self.heart.look(x, z, frame, drift=self.drift(frame))
+            _, _, echo = self._look(x, z, frame)
             # Tissue keeps most of its speckle from frame to frame; blood does not.
             speckle = np.abs(0.8 * still + 0.6 * _speckle(rng, scanner.grain))
             echo = cv2.GaussianBlur(echo.astype(np.float32), (0, 0), 0.8)
-            amplitude = echo * speckle * weaken
+            amplitude = echo * speckle * weaken * lost + veil * veil_speckle
             amplitude += scanner.noise * np.abs(_speckle(rng, scanner.grain))
             level = 20 * np.log10(amplitude + 1e-6) + scanner.gain_db
             level = np.clip(1 + (level - 6) / scanner.range_db, 0, 1).astype(np.float32)
@@ -117,6 +124,17 @@ class Scan:
         if self.black_first:
             pictures[0] = np.zeros_like(pictures[0])
         return np.stack(pictures)
+
+    def _look(self, x: np.ndarray, z: np.ndarray, frame: int):
+        side = -1 if self.mirrored else 1
+        return self.heart.look(side * x, z, frame, drift=self.drift(frame))
+
+    def _patches(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What drop-out leaves of every echo, how strong the haze is, and the haze's speckle."""
+        rng = np.random.default_rng([self.seed, 2])
+        lost = 10 ** (-self.dropout_db / 20 * np.maximum(_clouds(rng), 0))
+        veil = self.haze * 10 ** (0.5 * _clouds(rng))
+        return lost, veil, np.abs(_speckle(rng, self.scanner.grain))
 
     def _weakening(self, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
         decibel = -self.scanner.attenuation_db * radius / self.scanner.depth_mm
@@ -133,6 +151,12 @@ def _speckle(rng: np.random.Generator, grain: tuple[float, float]) -> np.ndarray
     parts = [cv2.GaussianBlur(part, (0, 0), grain[1], sigmaY=grain[0]) for part in parts]
     field_ = parts[0] + 1j * parts[1]
     return field_ / np.sqrt((np.abs(field_) ** 2).mean())
+
+
+def _clouds(rng: np.random.Generator) -> np.ndarray:
+    """Smooth random numbers of mean 0 and deviation 1; (NUM_SAMPLES, NUM_BEAMS)."""
+    field_ = cv2.GaussianBlur(rng.standard_normal((NUM_SAMPLES, NUM_BEAMS)), (0, 0), 9, sigmaY=14)
+    return (field_ - field_.mean()) / field_.std()
 
 
 def _pixel_to_beam(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,12 @@ class Preset:
     noise: float
     shadow: float
     """Strength of the strongest shadows, 0 to 1."""
+    dropout_db: float = 0.0
+    """Median of the drop-out of a recording; see Scan."""
+    haze: float = 0.0
+    """Likewise."""
+    mirrored: float = 0.0
+    """Part of the recordings that are displayed the other way round."""
 
 
 PRESETS = {
@@ -59,8 +65,11 @@ PRESETS = {
         variation=2.2,
         gain_db=(-6, 2, -9, 4, 0),
         range_db=(34, 62, 38, 56, 48),
-        noise=0.09,
+        noise=0.05,
         shadow=0.97,
+        dropout_db=22.0,
+        haze=0.12,
+        mirrored=0.35,
     ),
 }
 NUM_ANNOTATED = 6
@@ -124,7 +133,16 @@ def _scan(settings: Preset, site: int, rng: np.random.Generator, *, seed: int) -
         (float(rng.uniform(-angle, angle)), float(rng.uniform(0.05, 0.14)), settings.shadow)
         for _ in range(rng.integers(0, 3))
     ]
-    return Scan(heart, scanner, settings.num_frames, seed, shadows=shadows)
+    return Scan(
+        heart,
+        scanner,
+        settings.num_frames,
+        seed,
+        shadows=shadows,
+        dropout_db=settings.dropout_db * float(rng.uniform(0.6, 1.4)),
+        haze=settings.haze * float(rng.uniform(0.5, 1.5)),
+        mirrored=bool(rng.random() < settings.mirrored),
+    )
 
 
 def annotated_frames(scan: Scan) -> list[int]:
