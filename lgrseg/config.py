@@ -18,6 +18,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import os
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,6 +27,23 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 TARGET, PARTIAL = "_target_", "_partial_"
+TRUSTED = (
+    "lgrseg.data",
+    "lgrseg.engine.solver",
+    "lgrseg.evaluation",
+    "lgrseg.modeling",
+    "torch.nn",
+    "torch.optim",
+)
+"""Packages whose classes and functions a YAML config may name. A YAML file comes with somebody's
+weights and looks like data, so it must not be able to call anything else. A Python config is a
+program, which one does not run unread."""
+TRUST_MORE = "LGRSEG_TRUSTED"
+"""Environment variable: further packages, parted by commas."""
+
+
+class UntrustedTargetError(ValueError):
+    """A YAML config wants to call what it may not."""
 
 
 def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]:  # noqa: N802
@@ -81,13 +99,14 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
     Raises:
         FileNotFoundError: no such file.
         KeyError: a key that neither the config has nor what it configures takes.
-        ValueError: an override that is not `key=value`, or a file of another kind.
+        ValueError: an override that is not `key=value`, a file of another kind or that is no YAML.
+        UntrustedTargetError: a YAML config names what is not in a package of `TRUSTED`.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no config file {path}; the project's own are in configs/")
     if path.suffix in (".yaml", ".yml"):
-        cfg = OmegaConf.load(path)
+        cfg = _load_yaml(path)
     elif path.suffix == ".py":
         names = vars(_run_config_file(path.resolve()))
         cfg = OmegaConf.create({k: v for k, v in names.items() if isinstance(v, DictConfig)})
@@ -98,6 +117,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
         if not equals:
             raise ValueError(f"an override looks like key=value, not {override!r}")
         _set(cfg, key, OmegaConf.from_dotlist([f"value={text}"]).value)
+    if path.suffix != ".py":
+        _check_targets(OmegaConf.to_container(cfg), "", path)
     return cfg
 
 
@@ -131,6 +152,49 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     """The tail of an error message: '; did you mean ...?', or nothing when nothing is near."""
     close = difflib.get_close_matches(word, [str(option) for option in options], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _load_yaml(path: Path) -> DictConfig:
+    try:
+        cfg = OmegaConf.load(path)
+    except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
+        raise ValueError(f"{path} is no YAML config: {error}") from error
+    if not isinstance(cfg, DictConfig):
+        raise ValueError(f"{path} holds a list, not the parts of a config by name")
+    return cfg
+
+
+def _check_targets(node: Any, key: str, path: Path) -> None:
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            _check_targets(item, f"{key}.{number}", path)
+    elif isinstance(node, dict):
+        if TARGET in node:
+            _check_target(node[TARGET], key.removeprefix("."), path)
+        for name, item in node.items():
+            _check_targets(item, f"{key}.{name}", path)
+
+
+def _check_target(target: Any, key: str, path: Path) -> None:
+    more = os.environ.get(TRUST_MORE, "").split(",")
+    trusted = (*TRUSTED, *(package.strip() for package in more if package.strip()))
+
+    def is_trusted(name: str) -> bool:
+        return any(name == package or name.startswith(f"{package}.") for package in trusted)
+
+    reason = "is not in"
+    if isinstance(target, str) and is_trusted(target):
+        # A module's attributes lead anywhere (lgrseg.data.loader.np.load): what counts is where
+        # the thing found was defined.
+        home = getattr(locate(target), "__module__", None)
+        if isinstance(home, str) and is_trusted(home):
+            return
+        reason = f"is of {home}, not of"
+    raise UntrustedTargetError(
+        f"{path}: {key}.{TARGET} names {target!r}, which {reason} the packages that a YAML config "
+        f"may call: {', '.join(trusted)}. If you know the file and trust it, add the package: "
+        f"{TRUST_MORE}=package"
+    )
 
 
 def _run_config_file(path: Path) -> types.ModuleType:

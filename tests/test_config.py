@@ -6,7 +6,14 @@ from collections import OrderedDict
 import pytest
 from omegaconf import OmegaConf
 
-from lgrseg.config import L, instantiate, load_config, locate, save_config
+from lgrseg.config import (
+    L,
+    UntrustedTargetError,
+    instantiate,
+    load_config,
+    locate,
+    save_config,
+)
 
 
 class Box:
@@ -141,3 +148,42 @@ def test_missing_files_and_parts(configs, tmp_path):
         load_config(configs / "a.py", ["train.steps"])
     with pytest.raises(ImportError, match="did you mean 'Geometry'"):
         locate("lgrseg.structures.Geometrie")
+
+
+def yaml(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    return tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.exec",
+        "subprocess.run",
+        "torch.hub.load",
+        "torch.nn.modules.module.torch.load",  # through the names that a trusted module imports
+        "lgrseg.data.loader.np.load",
+        "lgrseg.config.builtins.exec",
+        "lgrseg.engine.run_folder.clear_run",
+        "lgrseg.data_of_somebody_else.Thing",
+    ],
+)
+def test_a_yaml_config_cannot_call_anything(tmp_path, target):
+    file = yaml(tmp_path, f"model:\n  parts:\n  - _target_: {target}\n    command: touch bomb\n")
+    with pytest.raises(UntrustedTargetError, match=rf"model.parts.0._target_ names '{target}'"):
+        load_config(file)
+
+
+def test_a_package_of_ones_own_can_be_trusted(tmp_path, monkeypatch):
+    file = yaml(tmp_path, "model:\n  _target_: fractions.Fraction\n  numerator: 3\n")
+    with pytest.raises(UntrustedTargetError, match="LGRSEG_TRUSTED=package"):
+        load_config(file)
+    monkeypatch.setenv("LGRSEG_TRUSTED", "somebody, fractions")
+    assert instantiate(load_config(file).model) == 3
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "!!python/object:os.system {}", "\0"])
+def test_what_is_no_yaml_config_is_told(tmp_path, text):
+    with pytest.raises(ValueError, match="config.yaml (is no YAML config|holds a list)"):
+        load_config(yaml(tmp_path, text))

@@ -12,6 +12,8 @@ A **record** is the content of meta.json, with "folder" added: what the catalog 
 import json
 import shutil
 import uuid
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -97,15 +99,47 @@ def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
     return sorted((read_record(file.parent) for file in files), key=lambda r: r["video_id"])
 
 
+class DamagedVideoError(ValueError):
+    """A prepared video whose files are gone, cut short or changed."""
+
+    @classmethod
+    def of(cls, file: Path, error: Exception) -> "DamagedVideoError":
+        """With the remedy."""
+        state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
+        return cls(f"{file} {state}: delete {file.parent} and run tools/prepare_dataset.py again")
+
+
 def open_frames(record: dict) -> np.ndarray:
-    """The cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8."""
-    return np.load(Path(record["folder"], "frames.npy"), mmap_mode="r", allow_pickle=False)
+    """The cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8.
+
+    Raises:
+        DamagedVideoError: the file is gone or cut short, or has other frames than the record says.
+    """
+    file = Path(record["folder"], "frames.npy")
+    try:
+        frames = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedVideoError.of(file, error) from error
+    if len(frames) != record["num_frames"]:
+        error = f"{len(frames)} frames, where meta.json says {record['num_frames']}"
+        raise DamagedVideoError.of(file, ValueError(error))
+    return frames
 
 
 def read_masks(record: dict) -> dict[int, np.ndarray]:
-    """Frame index -> (H0, W0) uint8 at the original size; empty where nothing is annotated."""
-    file = Path(record["folder"], "masks.npz")
-    if not file.is_file():
+    """Frame index -> (H0, W0) uint8 at the original size; empty where nothing is annotated.
+
+    Raises:
+        DamagedVideoError: the file is gone or cut short, or lacks a frame that the record names.
+    """
+    if not record["annotated_frames"]:
         return {}
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(zip(arrays["frame_indices"].tolist(), arrays["masks"], strict=True))
+    file = Path(record["folder"], "masks.npz")
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            masks = dict(zip(arrays["frame_indices"].tolist(), arrays["masks"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedVideoError.of(file, error) from error
+    if missing := set(record["annotated_frames"]) - set(masks):
+        raise DamagedVideoError.of(file, ValueError(f"no mask of frames {sorted(missing)}"))
+    return masks

@@ -121,7 +121,7 @@ class SimpleTrainer(TrainerBase):
         begin = time.perf_counter()
         step = StepRecord(self.iteration)
         self.optimizer.zero_grad(set_to_none=True)
-        batches = [next(self._batches) for _ in range(self.accumulate)]
+        batches = self._next_batches()
         waited = time.perf_counter() - begin
         totals = self._totals(batches)
         for number, (clips, targets) in enumerate(batches):
@@ -145,6 +145,9 @@ class SimpleTrainer(TrainerBase):
             "step_seconds": time.perf_counter() - begin,
             "data_seconds": waited,
         }
+
+    def _next_batches(self) -> list:
+        return [next(self._batches) for _ in range(self.accumulate)]
 
     def _totals(self, batches) -> dict[str, Tensor] | None:
         """What losses are divided by, as a mean over the step's batches in all processes.

@@ -37,7 +37,7 @@ from lgrseg.engine.hooks import (
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer, seed_everything
-from lgrseg.engine.workers import batches_of
+from lgrseg.engine.workers import batches_of, deaf_to_children
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 
 logger = logging.getLogger("lgrseg")
@@ -155,6 +155,15 @@ class DefaultTrainer(SimpleTrainer):
         super().run_step()
         self.train_seconds += self.metrics["step_seconds"]
 
+    def _next_batches(self) -> list:
+        try:
+            return super()._next_batches()
+        except Exception as error:
+            # The weights are whole, and --resume asks for these batches again.
+            self.save("last")
+            error.add_note(f"saved after iteration {self.iteration}; --resume goes on from there")
+            raise
+
     # -- saving and going on ------------------------------------------------------------------
 
     @property
@@ -173,7 +182,8 @@ class DefaultTrainer(SimpleTrainer):
         if not distributed.is_main_process():
             return
         weights = self.average.weights if self.average else self.model.state_dict()
-        save_checkpoint(self.checkpoints, name, weights, self.state_dict())
+        with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
+            save_checkpoint(self.checkpoints, name, weights, self.state_dict())
 
     def state_dict(self) -> dict:
         """All that a run needs to go on, besides its config."""

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ _PATIENCE = 5.0
 
 
 class WorkerEndedError(RuntimeError):
-    """A loader's worker process was killed or crashed."""
+    """A loader's worker process was killed, crashed or ran out of memory."""
 
 
 @contextlib.contextmanager
@@ -23,6 +24,8 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
 
     Clusters and terminals signal all processes of a run. A worker that ends by it raises an error
     in this process, in the middle of anything, and nothing could be saved.
+
+    An error in a worker is raised here as if it had happened here, without torch's account of it.
 
     Raises:
         WorkerEndedError: a worker ended anyhow; as an error of the block, which may be any then.
@@ -33,21 +36,42 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
     workers = set(multiprocessing.active_children()) - before
     try:
         yield batches
-    except (EOFError, OSError, RuntimeError) as error:
+    except Exception as error:
+        if raised := _raised_by_worker(error):
+            raise _with_notes(raised, error) from error
+        if not isinstance(error, (EOFError, OSError, RuntimeError)):
+            raise
         # A worker's death shows as a reset connection, a missing socket, or torch's own error.
-        with _deaf_to_children():
+        with deaf_to_children():
             statuses = _statuses_of_ended(workers)
         if not statuses:
             raise
-        raise WorkerEndedError(
+        ended = WorkerEndedError(
             f"{len(statuses)} of {len(workers)} worker processes of the data loader ended, with "
             f"exit status {statuses[0]} (-9 is mostly want of memory: take fewer num_workers or a "
-            "smaller batch). The last checkpoint is whole; --resume goes on from it"
-        ) from error
+            "smaller batch)"
+        )
+        raise _with_notes(ended, error) from error
     finally:
         if workers:
-            with _deaf_to_children():
+            with deaf_to_children():
                 _end(batches, workers)
+
+
+def _with_notes(error: Exception, earlier: Exception) -> Exception:
+    for note in getattr(earlier, "__notes__", ()):
+        error.add_note(note)
+    return error
+
+
+def _raised_by_worker(error: Exception) -> Exception | None:
+    """The error that a worker raised, which torch hands over with a traceback for a message."""
+    if "in DataLoader worker process" not in str(error):
+        return None
+    name, message = re.findall(r"^[\w.]*?(\w+): (.*)$", str(error), re.MULTILINE)[-1]
+    if name == type(error).__name__:
+        return type(error)(message)
+    return WorkerEndedError(f"{name}: {message}")  # of a kind that torch could not make again
 
 
 def _statuses_of_ended(workers: set[BaseProcess]) -> list[int]:
@@ -71,7 +95,7 @@ def _end(batches: Iterator, workers: set[BaseProcess]) -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_children() -> Iterator[None]:
+def deaf_to_children() -> Iterator[None]:
     """Inside, a child's end raises nothing: torch's handler of SIGCHLD does, at any line."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not hasattr(signal, "SIGCHLD"):

@@ -76,10 +76,11 @@ def save_for_ever(folder):
         save(folder, iteration, size=20_000)
 
 
-def test_killed_while_writing(tmp_path):
+@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_while_writing(tmp_path, times):
     save(tmp_path, 0)
     context, wait = multiprocessing.get_context("fork"), random.Random(0)
-    for _ in range(10):
+    for _ in range(times):
         process = context.Process(target=save_for_ever, args=(tmp_path,))
         process.start()
         time.sleep(wait.uniform(0.01, 0.08))

@@ -2,11 +2,15 @@
 
 import multiprocessing
 import os
+import re
 import signal
+import subprocess
 
+import numpy as np
 import pytest
 import torch
 
+from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import StopRequested
@@ -66,6 +70,18 @@ def cfg(tiny_cfg):
     return tiny_cfg
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_killed_and_resumed_is_bit_identical(cfg, tmp_path, num_workers):
     cfg.dataloader.train.num_workers = num_workers
@@ -99,6 +115,8 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):
 
 def test_a_worker_that_is_killed_ends_the_run_and_nothing_hangs(cfg, tmp_path):
     # As the kernel does when memory is short.
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "killed")
     cfg.dataloader.train.num_workers = 2
 
     def kill_one():
@@ -107,8 +125,57 @@ def test_a_worker_that_is_killed_ends_the_run_and_nothing_hangs(cfg, tmp_path):
     with pytest.raises(WorkerEndedError, match="1 of 2 worker processes.*exit status -9"):
         run(cfg, hook=At(3, kill_one))
     assert not multiprocessing.active_children()
-    assert read_state(tmp_path / "run/checkpoints/last.state.pt")["iteration"] == 2
-    assert run(cfg, resume=True).iteration == 6
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_video_that_vanishes_stops_the_run_which_goes_on_once_it_is_back(
+    cfg, tmp_path, num_workers
+):
+    cfg.train.eval_period = 0  # which would read the video, too
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "vanished")
+    cfg.dataloader.train.num_workers = num_workers
+    video = tmp_path / "data/tiny/patient0003_4CH/frames.npy"
+    away = tmp_path / "away.npy"
+    with pytest.raises(DamagedVideoError, match="patient0003_4CH/frames.npy is gone.*again") as e:
+        run(cfg, hook=At(1, lambda: video.rename(away)))
+    assert re.match(r"saved after iteration \d; --resume goes on from there", e.value.__notes__[0])
+    assert not multiprocessing.active_children()
+    away.rename(video)
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+def test_a_worker_out_of_memory_says_so(cfg):
+    cfg.dataloader.train.num_workers = 1
+    cfg.dataloader.train.mapper.augmentations.append({"_target_": f"{__name__}.Greedy"})
+    with pytest.raises(WorkerEndedError, match="^_ArrayMemoryError: Unable to allocate") as e:
+        run(cfg)
+    assert e.value.__notes__ == ["saved after iteration 0; --resume goes on from there"]
+    assert not multiprocessing.active_children()
+
+
+class Greedy:
+    """An augmentation that wants more memory than there is."""
+
+    def __call__(self, frames, masks, rng):
+        return np.empty((10**6, 10**6, 10**6)), masks
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_earlier_checkpoint(cfg, tmp_path, small_disk):
+    whole = run(cfg)
+    cfg.train.output_dir = str(small_disk / "run")
+    filler = small_disk / "filler"
+
+    def fill():
+        with pytest.raises(OSError, match="No space left"):
+            filler.write_bytes(bytes(10**7))
+
+    with pytest.raises((CheckpointError, OSError), match="(?i)disk|space"):
+        run(cfg, hook=At(3, fill))
+    assert read_state(small_disk / "run/checkpoints/last.state.pt")["iteration"] == 2
+    filler.unlink()
+    assert_same_end(whole, run(cfg, resume=True))
 
 
 def test_the_number_of_workers_changes_nothing(cfg, tmp_path):
