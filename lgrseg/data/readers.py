@@ -9,11 +9,15 @@
 | folder of .png, .jpg | files in natural order | nothing |
 """
 
+import gzip
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+logger = logging.getLogger("lgrseg")
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
@@ -82,14 +86,25 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     Raises:
         UnreadableFile: the file is cut short or is no NIfTI file.
     """
-    import nibabel
-
     try:
-        image = nibabel.load(path)
+        image = _open_nifti(path)
         return np.asarray(image.dataobj), image.header.get_zooms()
     except Exception as error:  # EOFError, zlib.error, HeaderDataError, MemoryError of a wild size
         why = str(error) or type(error).__name__
         raise UnreadableFile(f"{path.name} is cut short or no NIfTI file ({why})") from error
+
+
+def _open_nifti(path: Path):
+    import nibabel
+
+    if path.suffix != ".gz":
+        return nibabel.load(path)
+    # nibabel stops before the end, where gzip's checksum is: damage would go unnoticed.
+    with gzip.open(path) as file:
+        content = file.read()
+    header_size = {int.from_bytes(content[:4], order) for order in ("little", "big")}
+    kind = nibabel.Nifti2Image if 540 in header_size else nibabel.Nifti1Image
+    return kind.from_bytes(content)
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
@@ -143,10 +158,22 @@ def _read_movie(path: Path) -> Video:
         if not container.streams.video:
             raise UnreadableFile(f"{path.name} holds no picture, only sound or text")
         stream = container.streams.video[0]
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-        rate = stream.average_rate
+        frames, num_corrupt = [], 0
+        for frame in container.decode(stream):
+            num_corrupt += frame.is_corrupt
+            frames.append(frame.to_ndarray(format="rgb24"))
+        rate, announced = stream.average_rate, stream.frames
     if not frames:
         raise UnreadableFile(f"{path.name} holds no frame")
+    if len(frames) < announced or num_corrupt:
+        logger.warning(
+            "%s is damaged: %d of the %d frames that it announces could be decoded, %d of them "
+            "with errors",
+            path.name,
+            len(frames),
+            announced,
+            num_corrupt,
+        )
     return Video(_grey(np.stack(frames)), fps=float(rate) if rate else None)
 
 

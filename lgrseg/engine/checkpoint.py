@@ -10,6 +10,7 @@ of NumPy's and Python's random generators.
 import logging
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,15 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}
 
 
+def _check_sums(path: str | Path) -> None:
+    """Refuse a file whose content does not fit its checksums, which torch does not look at."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as parts:
+        if damaged := parts.testzip():
+            raise zipfile.BadZipFile(f"{damaged} in it does not fit its checksum")
+
+
 def _types_of_random_states() -> list:
     """What `numpy.random.get_state()` is made of; Python's state needs numbers and tuples only.
 
@@ -149,6 +159,7 @@ def read_state(path: str | Path) -> dict[str, Any]:
         CheckpointError: cut short, or holding anything else.
     """
     try:
+        _check_sums(path)
         with torch.serialization.safe_globals(_types_of_random_states()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """lgrseg/data/readers.py: every format, written here or real, and files that are broken."""
 
 import gzip
+import re
 
 import cv2
 import nibabel
@@ -42,6 +43,40 @@ def test_mp4(tmp_path):
     video = read_video(tmp_path / "a.mp4")
     assert video.frames.shape[:3] == (3, 20, 30) and video.fps == 25
     assert np.abs(video.frames.reshape(3, 20, 30, -1)[..., 0].astype(int) - ramp()).mean() < 4
+
+
+def test_a_movie_that_is_cut_short_says_how_much_is_left(tmp_path, caplog):
+    import av
+
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25, width=48, height=32, pix_fmt="yuvj420p")
+        for picture in np.random.default_rng(0).integers(0, 255, (6, 32, 48, 3), dtype=np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    whole = (tmp_path / "a.avi").read_bytes()
+    assert len(read_video(tmp_path / "a.avi").frames) == 6 and not caplog.text
+    fifth = [match.start() for match in re.finditer(b"00dc", whole)][4]
+    (tmp_path / "a.avi").write_bytes(whole[:fifth])
+    assert (
+        len(read_video(tmp_path / "a.avi").frames) == 3
+    )  # the container drops the one before a cut
+    assert "a.avi is damaged: 3 of the 6 frames" in caplog.text
+
+
+def test_a_flipped_bit_in_a_packed_nifti_is_noticed(tmp_path):
+    file = tmp_path / "a.nii.gz"
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UnreadableFile, match="cut short or no NIfTI file"):
+        read_nifti(file)
+
+
+def test_nifti_2(tmp_path):
+    nibabel.save(nibabel.Nifti2Image(ramp().transpose(2, 1, 0), np.eye(4)), tmp_path / "a.nii.gz")
+    assert np.array_equal(read_video(tmp_path / "a.nii.gz").frames, ramp())
 
 
 def test_dicom(tmp_path):

@@ -136,6 +136,16 @@ def test_a_pickle_bomb_does_not_go_off(tmp_path, monkeypatch):
     assert not (tmp_path / "bomb").exists()
 
 
+def test_a_flipped_bit_is_noticed(tmp_path):
+    save(tmp_path, 1)
+    file = tmp_path / "last.state.pt"
+    content = bytearray(file.read_bytes())
+    content[content.index(torch.ones(1000).numpy().tobytes()) + 2000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="does not fit its checksum"):
+        read_state(file)
+
+
 def test_cut_short_or_missing(tmp_path):
     save(tmp_path, 1)
     file = tmp_path / "last.safetensors"
