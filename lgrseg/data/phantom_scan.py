@@ -72,8 +72,6 @@ class Scan:
     """Lost where the tissue happens to send little back, in patches that stay where they are."""
     haze: float = 0.0
     """Strength of reverberations that veil what lies behind, in patches that stay as well."""
-    mirrored: bool = False
-    """The left heart is on the left, as some laboratories display it."""
 
     def drift(self, frame: int) -> float:
         """Millimetres that the probe is off at this frame."""
@@ -82,7 +80,7 @@ class Scan:
     def labels(self, frame: int) -> np.ndarray:
         """(H, W) uint8 in CardiacUDC's values; a chamber mostly out of the fan is not labelled."""
         x, z, inside = self.scanner.points()
-        labels, _, _ = self._look(x, z, frame)
+        labels, _, _ = self.heart.look(x, z, frame, drift=self.drift(frame))
         visible = np.where(inside, labels, 0)
         for value in range(1, 5):
             if (visible == value).sum() < 0.25 * (labels == value).sum():
@@ -92,7 +90,7 @@ class Scan:
     def left_heart_labels(self, frame: int) -> np.ndarray:
         """(H, W) uint8 in CAMUS's values: 1 LV, 2 its myocardium, 3 LA."""
         x, z, inside = self.scanner.points()
-        labels, muscle, _ = self._look(x, z, frame)
+        labels, muscle, _ = self.heart.look(x, z, frame, drift=self.drift(frame))
         left = np.select([labels == 1, muscle, labels == 2], [1, 2, 3], 0)
         return np.where(inside, left, 0).astype(np.uint8)
 
@@ -110,7 +108,7 @@ class Scan:
         lost, veil, veil_speckle = self._patches()
         pictures = []
         for frame in range(self.num_frames):
-            _, _, echo = self._look(x, z, frame)
+            _, _, echo = self.heart.look(x, z, frame, drift=self.drift(frame))
             # Tissue keeps most of its speckle from frame to frame; blood does not.
             speckle = np.abs(0.8 * still + 0.6 * _speckle(rng, scanner.grain))
             echo = cv2.GaussianBlur(echo.astype(np.float32), (0, 0), 0.8)
@@ -124,10 +122,6 @@ class Scan:
         if self.black_first:
             pictures[0] = np.zeros_like(pictures[0])
         return np.stack(pictures)
-
-    def _look(self, x: np.ndarray, z: np.ndarray, frame: int):
-        side = -1 if self.mirrored else 1
-        return self.heart.look(side * x, z, frame, drift=self.drift(frame))
 
     def _patches(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What drop-out leaves of every echo, how strong the haze is, and the haze's speckle."""

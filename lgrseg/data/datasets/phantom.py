@@ -45,8 +45,6 @@ class Preset:
     """Median of the drop-out of a recording; see Scan."""
     haze: float = 0.0
     """Likewise."""
-    mirrored: float = 0.0
-    """Part of the recordings that are displayed the other way round."""
 
 
 PRESETS = {
@@ -67,9 +65,8 @@ PRESETS = {
         range_db=(34, 62, 38, 56, 48),
         noise=0.05,
         shadow=0.97,
-        dropout_db=22.0,
-        haze=0.12,
-        mirrored=0.35,
+        dropout_db=16.0,
+        haze=0.08,
     ),
 }
 NUM_ANNOTATED = 6
@@ -141,7 +138,6 @@ def _scan(settings: Preset, site: int, rng: np.random.Generator, *, seed: int) -
         shadows=shadows,
         dropout_db=settings.dropout_db * float(rng.uniform(0.6, 1.4)),
         haze=settings.haze * float(rng.uniform(0.5, 1.5)),
-        mirrored=bool(rng.random() < settings.mirrored),
     )
 
 
