@@ -1,0 +1,42 @@
+"""Distances between borders: HD95 and ASSD of a 600 x 800 frame with four classes."""
+
+import numpy as np
+
+from lgrseg.benchmarks.timing import in_turns, print_table
+from lgrseg.data.datasets.phantom import scans
+from lgrseg.evaluation.surface import border_distances
+
+SIZE = (600, 800)
+
+
+def run(*, repeats: int) -> dict[str, float]:
+    """Measure and print.
+
+    Raises:
+        ModuleNotFoundError: medpy is not installed.
+    """
+    from medpy.metric import binary
+
+    truth, prediction = frames()
+
+    def ours():
+        found = [border_distances(prediction == k, truth == k) for k in range(1, 5)]
+        return [(one.hd95(pooled=True), one.assd()) for one in found]
+
+    def medpy():
+        pairs = [(prediction == k, truth == k) for k in range(1, 5)]
+        return [(binary.hd95(*pair), binary.assd(*pair)) for pair in pairs]
+
+    assert np.allclose(ours(), medpy())
+    seconds = in_turns({"lgrseg": ours, "medpy": medpy}, repeats=repeats)
+    print_table(f"HD95 and ASSD, {SIZE[0]} x {SIZE[1]}, 4 classes", seconds, baseline="medpy")
+    return seconds
+
+
+def frames() -> tuple[np.ndarray, np.ndarray]:
+    """Two label maps of a phantom, four frames apart, at the size of CardiacUDC."""
+    import cv2
+
+    scan = next(iter(scans("demo").values()))
+    maps = [scan.labels(frame) for frame in (0, 4)]
+    return tuple(cv2.resize(m, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for m in maps)

@@ -1,0 +1,164 @@
+"""lgrseg/evaluation/clinical.py and long_axis.py: solids of known volume, phantoms, real masks."""
+
+import numpy as np
+import pytest
+
+from lgrseg.data.datasets import phantom
+from lgrseg.data.readers import read_nifti
+from lgrseg.evaluation.clinical import (
+    biplane_volume,
+    ejection_fraction,
+    find_beats,
+    measure_chamber,
+)
+
+LENGTH, RADIUS = 45.0, 22.0  # half axes in mm
+
+
+def truncated_ellipsoid(angle, *, cut=0.6, spacing=(0.4, 0.4), size=400, radius=RADIUS):
+    """A cut through its long axis, turned; the base is at `cut` of the half axis."""
+    rows, columns = np.mgrid[:size, :size]
+    x, y = (rows - size / 2) * spacing[0], (columns - size / 2) * spacing[1]
+    v = np.cos(angle) * x + np.sin(angle) * y
+    u = -np.sin(angle) * x + np.cos(angle) * y
+    return ((v / LENGTH) ** 2 + (u / radius) ** 2 < 1) & (v < cut * LENGTH)
+
+
+def true_volume(cut=0.6, radius=RADIUS):
+    """Millilitres: the integral of pi r^2 (1 - (v / a)^2) from the apex to the base."""
+
+    def up_to(v):
+        return np.pi * radius**2 * (v - v**3 / (3 * LENGTH**2))
+
+    return (up_to(cut * LENGTH) - up_to(-LENGTH)) / 1000
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("angle", np.linspace(0, 2 * np.pi, 7)[:-1] + 0.1)
+def test_a_truncated_ellipsoid_at_any_rotation(cut, angle):
+    chamber = measure_chamber(truncated_ellipsoid(angle, cut=cut), (0.4, 0.4))
+    assert chamber.volume_ml == pytest.approx(true_volume(cut), rel=0.03)
+    assert chamber.axis.length == pytest.approx((1 + cut) * LENGTH, rel=0.02)
+    assert chamber.problems == () and not chamber.axis.from_neighbour
+
+
+def test_pixels_that_are_not_square():
+    chamber = measure_chamber(truncated_ellipsoid(0.7, spacing=(0.3, 0.6)), (0.3, 0.6))
+    assert chamber.volume_ml == pytest.approx(true_volume(), rel=0.03)
+
+
+def test_two_views():
+    # Radii of 22 and 15 mm at right angles: an ellipsoid with three axes.
+    one = measure_chamber(truncated_ellipsoid(0.2), (0.4, 0.4))
+    other = measure_chamber(truncated_ellipsoid(1.4, radius=15.0), (0.4, 0.4))
+    wanted = true_volume() * 15 / 22
+    assert biplane_volume(one, other) == pytest.approx(wanted, rel=0.03)
+    assert biplane_volume(one, one) == pytest.approx(one.volume_ml)
+
+
+def test_the_border_with_the_next_chamber_is_the_base():
+    whole = truncated_ellipsoid(0.5, cut=1.0)  # closed: the shape alone has no base
+    rows, columns = np.mgrid[:400, :400]
+    along = (np.cos(0.5) * (rows - 200) + np.sin(0.5) * (columns - 200)) * 0.4
+    ventricle, atrium = whole & (along < 20), whole & (along > 23)  # 3 mm of valve between them
+    chamber = measure_chamber(ventricle, (0.4, 0.4), neighbour=atrium)
+    assert chamber.axis.from_neighbour
+    assert chamber.axis.length == pytest.approx(LENGTH + 20, abs=1.5)
+    behind = measure_chamber(atrium, (0.4, 0.4), neighbour=ventricle)
+    assert behind.axis.length == pytest.approx(LENGTH - 23, abs=1.5)
+
+
+def test_a_chamber_far_away_is_no_neighbour():
+    mask = truncated_ellipsoid(0.5)
+    far = np.zeros_like(mask)
+    far[:3, :3] = True
+    assert not measure_chamber(mask, (0.4, 0.4), neighbour=far).axis.from_neighbour
+
+
+def test_degenerate_shapes_are_named():
+    assert measure_chamber(np.zeros((9, 9), bool), (1, 1)) is None
+    dot = np.zeros((9, 9), bool)
+    dot[4, 4] = True
+    assert "only 1 pixels" in measure_chamber(dot, (1, 1)).problems
+    torn = truncated_ellipsoid(0.5)
+    torn[5:60, 5:60] = True
+    assert any(
+        "in other parts" in problem for problem in measure_chamber(torn, (0.4,) * 2).problems
+    )
+    bar = np.zeros((40, 90), bool)
+    bar[30:, 5:85] = True
+    problems = measure_chamber(bar, (1, 1), neighbour=np.roll(bar, -10, axis=0) & ~bar).problems
+    assert "cut off by the edge of the picture" in problems
+
+
+def test_ejection_fraction():
+    assert ejection_fraction(120, 48) == pytest.approx(0.6)
+    assert np.isnan(ejection_fraction(0, 0))
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.8, 2.5, 4.0])
+def test_the_phantoms_ejection_fraction_at_any_rotation(tilt):
+    from dataclasses import replace
+
+    rows, columns = np.mgrid[:220, :220].astype(float)
+    for scan in list(phantom.scans("demo").values())[:4]:
+        heart = replace(scan.heart, tilt=tilt, apex_depth=110.0, shift=0.0)
+        volumes, areas = [], []
+        for frame in range(heart.cycle + 1):
+            labels, _, _ = heart.look(columns - 110, rows, frame)
+            chamber = measure_chamber(labels == 1, (1, 1), neighbour=labels == 2)
+            volumes.append(chamber.volume_ml)
+            areas.append(chamber.area_mm2)
+        ((diastole, systole),) = find_beats(areas)
+        assert abs(diastole % heart.cycle) <= 1
+        assert systole == pytest.approx(0.38 * heart.cycle, abs=1.5)
+        found = ejection_fraction(volumes[diastole], volumes[systole])
+        assert found == pytest.approx(heart.ejection_fraction(), abs=0.02)
+
+
+def curve(num_frames, period, *, phase=0.0, noise=0.0):
+    t = np.arange(num_frames) + phase
+    rng = np.random.default_rng(0)
+    return 1000 + 300 * np.cos(2 * np.pi * t / period) + noise * rng.standard_normal(num_frames)
+
+
+def test_every_beat_is_found():
+    assert find_beats(curve(61, 20)) == [(0, 10), (20, 30), (40, 50)]
+    beats = find_beats(curve(61, 20, noise=40))
+    assert len(beats) == 3
+    for (diastole, systole), start in zip(beats, (0, 20, 40), strict=True):
+        assert abs(diastole - start) <= 2 and abs(systole - start - 10) <= 2
+
+
+def test_short_and_partly_seen_curves():
+    assert find_beats([500.0, 300.0]) == [(0, 1)]  # CAMUS: end-diastole and end-systole
+    assert find_beats([]) == find_beats([np.nan] * 9) == []
+    gaps = curve(61, 20)
+    gaps[[3, 17, 44]] = np.nan
+    assert find_beats(gaps) == [(0, 10), (20, 30), (40, 50)]
+    assert len(find_beats(np.full(30, 7.0))) == 1
+
+
+def test_real_masks(shared):
+    folder = shared / "data" / "camus" / "database_nifti"
+    if not folder.is_dir():
+        pytest.skip("no CAMUS beside the project")
+    fractions = []
+    for patient in sorted(folder.iterdir())[:30]:
+        volumes = []
+        for phase in ("ED", "ES"):
+            file = patient / f"{patient.name}_4CH_{phase}_gt.nii.gz"
+            if not file.is_file():
+                break
+            labels, zooms = read_nifti(file)
+            labels = np.squeeze(labels).T
+            chamber = measure_chamber(
+                labels == 1, (float(zooms[1]), float(zooms[0])), neighbour=labels == 3
+            )
+            assert chamber.axis.from_neighbour and 20 < chamber.axis.length < 130
+            assert chamber.axis.apex[0] < chamber.axis.base[0]  # the apex is above
+            volumes.append(chamber.volume_ml)
+        if len(volumes) == 2:
+            fractions.append(ejection_fraction(*volumes))
+    assert len(fractions) >= 25 and 0.4 < np.median(fractions) < 0.65
+    assert min(fractions) > 0 and max(fractions) < 0.9
