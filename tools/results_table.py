@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from lgrseg.evaluation.evaluator import show, with_interval
+from lgrseg.evaluation.tables import show, with_interval
 
 
 def main() -> int:

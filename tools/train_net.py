@@ -85,8 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def report(trainer: DefaultTrainer) -> None:
     """Show the table, write videos and the page."""
-    from lgrseg.evaluation.evaluator import print_results
     from lgrseg.evaluation.report import report_run
+    from lgrseg.evaluation.tables import print_results
 
     for results in trainer.results.values():
         print_results(results)

@@ -1,4 +1,4 @@
-"""Dice and IoU, and how they become one number.
+"""Dice, IoU, sensitivity, precision, and how they become one number.
 
 Letters: F annotated frames, K classes, P patients.
 """
@@ -46,6 +46,18 @@ def iou(counts: np.ndarray) -> np.ndarray:
     """|A n B| / |A u B| of counts (..., 3); NaN where the class is in neither."""
     both, prediction, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
     return _ratio(both, prediction + truth - both)
+
+
+def sensitivity(counts: np.ndarray) -> np.ndarray:
+    """|A n B| / |B|, the part of the truth that is found; NaN where the truth lacks the class."""
+    both, _, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
+    return _ratio(both, truth)
+
+
+def precision(counts: np.ndarray) -> np.ndarray:
+    """|A n B| / |A|, the part of the prediction that is true; NaN where nothing is predicted."""
+    both, prediction, _ = np.moveaxis(counts.astype(np.float64), -1, 0)
+    return _ratio(both, prediction)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

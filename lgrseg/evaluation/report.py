@@ -10,9 +10,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.evaluation.evaluator import show, with_interval
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.overlap import RULES
+from lgrseg.evaluation.tables import show, with_interval
 
 logger = logging.getLogger("lgrseg")
 

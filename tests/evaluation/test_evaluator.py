@@ -13,9 +13,10 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
-from lgrseg.evaluation.evaluator import plain, print_results, write_results
+from lgrseg.evaluation.evaluator import plain, write_results
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.report import write_report
+from lgrseg.evaluation.tables import print_results
 from lgrseg.structures import ClipPrediction
 
 METADATA = Metadata(classes=("square", "nothing"), colors=((255, 0, 0), (0, 255, 0)))
@@ -66,9 +67,11 @@ def results(make_video):
 
 
 def test_results_of_a_perfect_model(results):
-    assert results["classes"]["square"] == {"dice": 1, "iou": 1, "dice_ci95": [1, 1]}
+    perfect = dict.fromkeys(("dice", "iou", "sensitivity", "precision", "nsd"), 1)
+    perfect |= dict.fromkeys(("hd", "hd95", "assd", "mad", "missed"), 0)
+    assert results["classes"]["square"] == perfect | {"dice_ci95": [1, 1]}
     # The other class is in no truth and no prediction: it has no score, and takes no part.
-    silent = {"dice": None, "iou": None, "dice_ci95": [None, None]}
+    silent = dict.fromkeys(perfect) | {"missed": 0, "dice_ci95": [None, None]}
     assert results["classes"]["nothing"] == silent
     assert results["mean"]["dice"] == 1 and results["dice_ci95"] == [1, 1]
     assert results["mean_by_rule"] == {"skip": 1, "one": 1, "zero": 0.5}

@@ -152,7 +152,12 @@ def _load(video: RawVideo) -> LoadedVideo:
         spacing_mm=spacing,
         fps=float(rate) if rate and len(images) == 1 else None,
         notes=notes,
-        extra={"info": info, "ed_frame": 0, "es_frame": len(frames) - 1},
+        extra={
+            "info": info,
+            "reference_ejection_fraction": _number(info.get("EF")),
+            "ed_frame": 0,
+            "es_frame": len(frames) - 1,
+        },
     )
 
 
@@ -170,6 +175,14 @@ def _checked(labels: np.ndarray, name: str) -> np.ndarray:
     if unknown:
         raise UnusableVideo(f"{name} holds labels {unknown}; CAMUS has 0 to {max(Label)}")
     return labels.astype(np.uint8)
+
+
+def _number(text: str | None) -> float | None:
+    """Of a line of Info_*.cfg; the ejection fraction is in per cent."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _read_info(file: Path) -> dict[str, str]:

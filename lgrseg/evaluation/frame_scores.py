@@ -1,0 +1,91 @@
+"""What is measured on one annotated frame: the rows that summary.py makes results of."""
+
+import numpy as np
+
+from lgrseg.evaluation import overlap, structure, surface
+from lgrseg.evaluation.clinical import measure_chamber
+
+BEHIND = {"left_ventricle": "left_atrium", "left_atrium": "left_ventricle"}
+"""The chamber behind a chamber's valve."""
+
+
+def score_frame(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    record: dict,
+    frame: int,
+    classes: tuple[str, ...],
+    *,
+    tolerance: float,
+) -> dict:
+    """Everything about one frame, as plain as it can travel between processes.
+
+    Args:
+        prediction: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
+        truth: (H, W) likewise.
+        record: of the video.
+        frame: which one of it.
+        classes: names.
+        tolerance: of the surface Dice, in mm (in pixels where the record has no spacing).
+
+    Raises:
+        ValueError: sizes differ, or a label is no class.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(
+            f"the truth is {truth.shape}, the prediction {prediction.shape}; prepare the dataset "
+            "anew"
+        )
+    spacing = record["spacing_mm"]
+    row = {
+        "video_id": record["video_id"],
+        "frame": frame,
+        "patient": record["patient"],
+        "site": record["site"],
+        "quality": record.get("info", {}).get("ImageQuality"),
+        "counts": overlap.count_pixels(prediction, truth, len(classes)).tolist(),
+        "distances": surface.measure(
+            prediction, truth, len(classes), spacing=spacing, tolerance=tolerance
+        ),
+        "unit": "mm" if spacing else "px",
+        "phase": None,
+        "reference_ejection_fraction": record.get("reference_ejection_fraction"),
+    }
+    if len(classes) == 1:
+        row["s_measure"] = structure.s_measure(prediction > 0, truth > 0)
+        row["mae"] = structure.mean_absolute_error(prediction > 0, truth > 0)
+    for phase in ("ed", "es"):
+        if record.get(f"{phase}_frame") == frame and "left_ventricle" in classes:
+            row["phase"] = phase
+            row["hearts"] = {
+                "prediction": measure_heart(prediction, classes, spacing),
+                "truth": measure_heart(truth, classes, spacing),
+            }
+    return row
+
+
+def measure_heart(
+    labels: np.ndarray, classes: tuple[str, ...], spacing_mm: tuple[float, float] | None
+) -> dict[str, dict]:
+    """Area, length and volume of the left chambers on a frame.
+
+    Args:
+        labels: (H, W) uint8, 0 background, k + 1 for class k.
+        classes: names.
+        spacing_mm: of rows and of columns; without one, pixels take the place of millimetres.
+
+    Returns:
+        Chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN where it is not there.
+    """
+    found = {}
+    masks = {name: labels == k + 1 for k, name in enumerate(classes) if name in BEHIND}
+    for name, mask in masks.items():
+        chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=masks.get(BEHIND[name]))
+        nan = float("nan")
+        found[name] = {
+            "area_mm2": nan if chamber is None else chamber.area_mm2,
+            "length_mm": nan if chamber is None else chamber.axis.length,
+            "volume_ml": nan if chamber is None else chamber.volume_ml,
+            "problems": ["not there"] if chamber is None else list(chamber.problems),
+        }
+    return found

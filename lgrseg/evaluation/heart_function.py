@@ -1,0 +1,103 @@
+"""Volumes and ejection fraction of every video whose end-diastole and end-systole were scored.
+
+Truth is what the same method gives on the true masks. A dataset's own reference (of another view,
+another method, another reader) is kept beside it, where there is one.
+"""
+
+import numpy as np
+
+from lgrseg.evaluation.agreement import agreement
+from lgrseg.evaluation.clinical import ejection_fraction
+
+QUANTITIES = {
+    "ejection_fraction": "%",
+    "area_change": "%",
+    "edv": "ml",
+    "esv": "ml",
+    "stroke_volume": "ml",
+    "left_atrial_volume": "ml",
+}
+"""What is compared, and its unit. The area change is fractional; the left atrium is measured at
+end-systole, when it is largest."""
+
+
+def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
+    """Cases and agreement.
+
+    Args:
+        rows: of `score_frame`.
+        seed: of the bootstrap.
+
+    Returns:
+        "cases" (a dict a video, the largest error of the ejection fraction first) and
+        "agreement" (quantity -> what `agreement` returns, with "unit"); None where no video shows
+        both phases. Quantities in ml are left out where no video has a spacing.
+    """
+    cases = _cases(rows)
+    if not cases:
+        return None
+    patients = [case["patient"] for case in cases]
+    compared = {}
+    for name, unit in QUANTITIES.items():
+        measured, truth = (
+            np.array([case[source][name] for case in cases]) for source in ("prediction", "truth")
+        )
+        if np.isfinite(truth).any():
+            compared[name] = agreement(measured, truth, patients, seed=seed) | {"unit": unit}
+    references = np.array([case["reference_ejection_fraction"] for case in cases], float)
+    if np.isfinite(references).any():
+        measured = np.array([case["prediction"]["ejection_fraction"] for case in cases])
+        compared["ejection_fraction_against_reference"] = agreement(
+            measured, references, patients, seed=seed
+        ) | {"unit": "%"}
+    return {"cases": sorted(cases, key=_error, reverse=True), "agreement": compared}
+
+
+def _error(case: dict) -> float:
+    error = abs(case["prediction"]["ejection_fraction"] - case["truth"]["ejection_fraction"])
+    return error if np.isfinite(error) else np.inf
+
+
+def _cases(rows: list[dict]) -> list[dict]:
+    phases: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        if row["phase"]:
+            phases.setdefault(row["video_id"], {})[row["phase"]] = row
+    cases = []
+    for name, found in phases.items():
+        if set(found) != {"ed", "es"}:
+            continue
+        diastole, systole = found["ed"], found["es"]
+        has_spacing = diastole["unit"] == "mm"
+        case = {
+            "video_id": name,
+            "patient": diastole["patient"],
+            "site": diastole["site"],
+            "quality": diastole["quality"],
+            "reference_ejection_fraction": diastole["reference_ejection_fraction"],
+        }
+        for source in ("prediction", "truth"):
+            case[source] = _quantities(
+                diastole["hearts"][source], systole["hearts"][source], has_spacing
+            )
+        cases.append(case)
+    return cases
+
+
+def _quantities(diastole: dict, systole: dict, has_spacing: bool) -> dict:
+    before, after = diastole["left_ventricle"], systole["left_ventricle"]
+    edv, esv = before["volume_ml"], after["volume_ml"]
+    atrium = systole.get("left_atrium", {}).get("volume_ml", float("nan"))
+    millilitres = {
+        "edv": edv, "esv": esv, "stroke_volume": edv - esv, "left_atrial_volume": atrium
+    }  # fmt: skip
+    if not has_spacing:
+        millilitres = dict.fromkeys(millilitres, float("nan"))
+    problems = [f"ED: {problem}" for problem in before["problems"]]
+    problems += [f"ES: {problem}" for problem in after["problems"]]
+    return {
+        "ejection_fraction": 100 * ejection_fraction(edv, esv),
+        "area_change": 100 * ejection_fraction(before["area_mm2"], after["area_mm2"]),
+        **millilitres,
+        "problems": problems,
+    }

@@ -1,0 +1,118 @@
+"""From the rows of all frames to results.json: means over patients, sites, clips; agreement.
+
+Letters: F annotated frames, K classes, P patients.
+"""
+
+import numpy as np
+
+from lgrseg.evaluation import overlap, surface
+from lgrseg.evaluation.heart_function import heart_function
+
+FROM_COUNTS = {
+    "dice": overlap.dice,
+    "iou": overlap.iou,
+    "sensitivity": overlap.sensitivity,
+    "precision": overlap.precision,
+}
+
+
+def summarise(
+    rows: list[dict], classes: tuple[str, ...], *, tolerance: float, seed: int = 0
+) -> dict:
+    """What results.json holds, but for the names of dataset and protocol and the time.
+
+    Args:
+        rows: of `score_frame`, with "anchor" added; in a fixed order.
+        classes: K names.
+        tolerance: that the surface Dice was measured with.
+        seed: of the bootstrap.
+    """
+    scores, unit, missed = _scores(rows)
+    patients = [row["patient"] for row in rows]
+    clips = [(row["video_id"], row["anchor"]) for row in rows]
+    names, by_patient = overlap.group_means(scores["dice"], patients)
+    means = {
+        name: overlap.mean(overlap.group_means(values, patients)[1], axis=0)
+        for name, values in scores.items()
+    }
+
+    def interval(values: np.ndarray) -> tuple[float, float]:
+        return overlap.bootstrap_interval(values, seed=seed)
+
+    videos, by_video = overlap.group_means(scores["dice"], [row["video_id"] for row in rows])
+    results = {
+        "num_clips": len(set(clips)),
+        "num_frames": len(rows),
+        "num_patients": len(names),
+        "classes": {
+            cls: {name: values[k] for name, values in means.items()}
+            | {"missed": int(missed[:, k].sum()), "dice_ci95": interval(by_patient[:, [k]])}
+            for k, cls in enumerate(classes)
+        },
+        "mean": {name: overlap.mean(values) for name, values in means.items()},
+        "dice_ci95": interval(by_patient),
+        "distance_unit": unit,
+        "nsd_tolerance": tolerance,
+        "empty_class_rule": "skip",
+        "mean_by_rule": _means_by_rule(scores["dice"], patients),
+        "mean_over_clips": _means_by_rule(scores["dice"], clips),
+        "sites": _by_group(rows, scores["dice"], classes, "site"),
+        "qualities": _by_group(rows, scores["dice"], classes, "quality"),
+        "patients": _named(names, by_patient, classes),
+        "videos": _named(videos, by_video, classes),
+        "heart": heart_function(rows, seed=seed),
+    }
+    for name in ("s_measure", "mae"):
+        if name in rows[0]:
+            values = np.array([[row[name]] for row in rows])
+            results["mean"][name] = overlap.mean(overlap.group_means(values, patients)[1])
+    return results
+
+
+def _scores(rows: list[dict]) -> tuple[dict[str, np.ndarray], str, np.ndarray]:
+    """Every score as (F, K), the unit of distances, and where a border was missed (F, K).
+
+    Where some videos have a spacing and others do not, those without have no distance.
+    """
+    counts = np.array([row["counts"] for row in rows])
+    scores = {name: of(counts) for name, of in FROM_COUNTS.items()}
+    distances = np.array([row["distances"] for row in rows])  # F K measures
+    units = [row["unit"] for row in rows]
+    unit = "mm" if "mm" in units else "px"
+    distances[[own != unit for own in units]] = np.nan
+    missed = np.isinf(distances[..., 0])
+    distances[np.isinf(distances)] = np.nan
+    scores |= {name: distances[..., i] for i, name in enumerate(surface.NAMES)}
+    return scores, unit, missed
+
+
+def _means_by_rule(scores: np.ndarray, groups: list) -> dict[str, float]:
+    return {
+        rule: overlap.mean_over_classes(
+            overlap.group_means(overlap.apply_rule(scores, rule), groups)[1]
+        )
+        for rule in overlap.RULES
+    }
+
+
+def _named(names: list[str], scores: np.ndarray, classes: tuple[str, ...]) -> dict[str, dict]:
+    return {
+        name: dict(zip(classes, row, strict=True)) for name, row in zip(names, scores, strict=True)
+    }
+
+
+def _by_group(rows: list[dict], scores: np.ndarray, classes: tuple[str, ...], key: str) -> dict:
+    """Dice of the frames of every site, or of every image quality; none where it is not known."""
+    groups = {}
+    for group in sorted({row[key] for row in rows if row[key] is not None}):
+        chosen = [i for i, row in enumerate(rows) if row[key] == group]
+        names, by_patient = overlap.group_means(
+            scores[chosen], [rows[i]["patient"] for i in chosen]
+        )
+        values = overlap.mean(by_patient, axis=0)
+        groups[group] = {
+            "num_patients": len(names),
+            "dice": overlap.mean(values),
+            "classes": dict(zip(classes, values, strict=True)),
+        }
+    return groups

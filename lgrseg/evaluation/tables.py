@@ -1,0 +1,77 @@
+"""Results as a table on the console."""
+
+from lgrseg.evaluation import overlap
+
+
+def print_results(results: dict) -> None:
+    """The results as a table on the console."""
+    from rich.console import Console
+    from rich.table import Table
+
+    unit = results["distance_unit"]
+    table = Table(
+        "",
+        "Dice [95% interval]",
+        "IoU",
+        f"HD95 {unit}",
+        f"ASSD {unit}",
+        title=f"{results['dataset']}: {results['protocol']}",
+    )
+    for name, scores in results["classes"].items():
+        dice = with_interval(scores["dice"], scores["dice_ci95"])
+        table.add_row(name.replace("_", " "), dice, *_rest(scores))
+    table.add_section()
+    mean = results["mean"]
+    dice = with_interval(mean["dice"], results["dice_ci95"])
+    table.add_row("mean over patients", dice, *_rest(mean))
+    for key, words in (("mean_by_rule", "patients"), ("mean_over_clips", "clips")):
+        table.add_section()
+        for rule in overlap.RULES:
+            if (key, rule) != ("mean_by_rule", "skip"):  # that is the mean above
+                name = f"mean over {words}, absent class: {rule}"
+                table.add_row(name, show(results[key][rule]))
+    if len(results["sites"]) > 1:
+        table.add_section()
+        for site, scores in results["sites"].items():
+            table.add_row(f"{site}, {scores['num_patients']} patients", show(scores["dice"]))
+    console = Console()
+    console.print(table)
+    if results["heart"]:
+        console.print(_heart_table(results["heart"]["agreement"]))
+    console.print(
+        f"{results['num_frames']} frames of {results['num_clips']} clips, "
+        f"{results['num_patients']} patients, {results['seconds_per_clip']:.3f} s a clip"
+    )
+
+
+def _rest(scores: dict) -> list[str]:
+    return [show(scores["iou"]), show(scores["hd95"], 2), show(scores["assd"], 2)]
+
+
+def _heart_table(compared: dict):
+    from rich.table import Table
+
+    table = Table(
+        "", "n", "bias", "limits of agreement", "mean error", "correlation", title="Heart"
+    )
+    for name, found in compared.items():
+        low, high = found["limits"]
+        table.add_row(
+            f"{name.replace('_', ' ')}, {found['unit']}",
+            str(found["num"]),
+            show(found["bias"], 1),
+            f"{show(low, 1)} to {show(high, 1)}",
+            show(found["mae"], 1),
+            show(found["correlation"], 3),
+        )
+    return table
+
+
+def show(score: float | None, digits: int = 4) -> str:
+    """A score, or a dash where there is none."""
+    return "-" if score is None else f"{score:.{digits}f}"
+
+
+def with_interval(score: float | None, interval: list[float | None]) -> str:
+    """A score and the interval around it."""
+    return f"{show(score)} [{show(interval[0])}, {show(interval[1])}]"
