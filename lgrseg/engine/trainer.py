@@ -297,7 +297,8 @@ class DefaultTrainer(SimpleTrainer):
             EvaluationInterruptedError: a signal did.
         """
         # Evaluation reads the data package, whose loader reads this one: not while that is loading.
-        from lgrseg.evaluation.evaluator import inference_on_dataset, write_results
+        from lgrseg.evaluation.evaluator import inference_on_dataset
+        from lgrseg.evaluation.results import write_results
 
         self.results = {}
         with self.evaluated_weights():

@@ -121,11 +121,10 @@ def find_beats(areas: np.ndarray) -> list[tuple[int, int]]:
     if period is not None:
         smooth = _smooth(filled, max(1, round(period / 6)))
         stand_out = (smooth.max() - smooth.min()) / 3
-        options = {"prominence": stand_out, "distance": max(1, period / 2)}
         # A beat may begin or end with the recording: mirrored ends let extremes be there.
         mirrored = np.pad(smooth, len(smooth) - 1, mode="reflect")
-        maxima = _inner(signal.find_peaks(mirrored, **options)[0], len(smooth))
-        minima = _inner(signal.find_peaks(-mirrored, **options)[0], len(smooth))
+        maxima = _inner(signal.find_peaks(mirrored, prominence=stand_out)[0], len(smooth))
+        minima = _inner(signal.find_peaks(-mirrored, prominence=stand_out)[0], len(smooth))
         beats = []
         for number, start in enumerate(maxima):
             stop = maxima[number + 1] if number + 1 < len(maxima) else len(smooth)

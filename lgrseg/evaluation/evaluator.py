@@ -1,12 +1,8 @@
 """Scores of a model on a dataset, at the original resolution of its videos."""
 
-import json
-import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -15,6 +11,7 @@ from lgrseg.data.store import read_masks
 from lgrseg.engine.distributed import all_gather_object
 from lgrseg.engine.writers import show_bars
 from lgrseg.evaluation.frame_scores import score_frame
+from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.summary import summarise
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
@@ -141,22 +138,3 @@ def inference_on_dataset(model: torch.nn.Module, loader, evaluator: Segmentation
         return evaluator.evaluate()
     finally:
         model.train(was_training)
-
-
-def write_results(results: dict, folder: Path) -> Path:
-    """Write results.json; what is not a number becomes null."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "results.json"
-    file.write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
-    return file
-
-
-def plain(value):
-    """NumPy numbers to Python's, what is not finite to None, through dicts and sequences."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,5 +1,6 @@
 """Predictions as files: side-by-side videos, and masks as NIfTI with the input's geometry."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.mapper import geometry_of
 from lgrseg.data.store import open_frames, read_masks
+from lgrseg.evaluation.results import plain
+from lgrseg.evaluation.video_measures import measure_video
 from lgrseg.inference import predict_frames
 from lgrseg.video import side_by_side, write_mp4, write_png
 
@@ -14,9 +17,10 @@ from lgrseg.video import side_by_side, write_mp4, write_png
 def export_record(
     model, record: dict, folder: Path, *, metadata: Metadata, input_size, num_frames: int
 ) -> Path:
-    """Predict a prepared video: `NAME.mp4`, `NAME_masks.nii.gz` and a still `NAME.png` in `folder`.
+    """Predict a prepared video, and write it to `folder`.
 
-    The still is of an annotated frame where there is one. What lies outside the fan was not kept by
+    NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds. The
+    still is of an annotated frame where there is one. What lies outside the fan was not kept by
     the preparation and is black.
 
     Returns:
@@ -49,7 +53,10 @@ def export_record(
     fps = record["fps"] or 20
     path = folder / f"{name}.mp4"
     write_mp4(path, pictures(), fps=fps if len(frames) > 5 else 1)
-    write_masks(folder / f"{name}_masks.nii.gz", np.stack(masks), spacing_mm=record["spacing_mm"])
+    masks = np.stack(masks)
+    write_masks(folder / f"{name}_masks.nii.gz", masks, spacing_mm=record["spacing_mm"])
+    measures = plain(measure_video(masks, metadata.classes, record["spacing_mm"]))
+    (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
 
 

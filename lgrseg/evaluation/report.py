@@ -1,8 +1,7 @@
-"""report.html of a run: table, training curve and videos on one page that works from the disk."""
+"""report.html of a run: tables, plots and videos on one page that needs no other file."""
 
 import base64
 import html
-import io
 import json
 import logging
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
+from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.overlap import RULES
 from lgrseg.evaluation.tables import show, with_interval
@@ -18,15 +18,19 @@ logger = logging.getLogger("lgrseg")
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 p.dim, figcaption { color: var(--dim); margin: .2rem 0 }
-table { border-collapse: collapse } th, td { padding: .3rem .9rem; text-align: right }
+table { border-collapse: collapse } th, td { padding: .3rem .7rem; text-align: right }
+td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left } tr { border-bottom: 1px solid var(--line) }
 tr.mean { font-weight: 600 } img, video { max-width: 100%; border-radius: 6px }
 figure { margin: 1rem 0 }
 .tables { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start }
 """
+LARGEST_INSIDE = 12 * 2**20
+"""Bytes of a video that is put into the page; a larger one is linked."""
+SHOWN_CASES = 10
 
 
 def report_run(model, cfg: DictConfig) -> None:
@@ -34,15 +38,16 @@ def report_run(model, cfg: DictConfig) -> None:
     run = Path(cfg.train.output_dir)
     for name, loader in cfg.dataloader.test.items():
         folder = run / "eval" / name
-        mapper = loader.mapper
-        for record in _spread(DatasetCatalog.get(name), cfg.train.export_videos):
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
+        for video_id in chosen_videos(results, cfg.train.export_videos):
             path = export_record(
                 model,
-                record,
+                records[video_id],
                 folder / "videos",
                 metadata=MetadataCatalog.get(name),
-                input_size=mapper.input_size,
-                num_frames=window_length(mapper),
+                input_size=loader.mapper.input_size,
+                num_frames=window_length(loader.mapper),
             )
             logger.info("wrote %s", path)
         logger.info("wrote %s", write_report(run, name))
@@ -53,10 +58,18 @@ def window_length(mapper: DictConfig) -> int:
     return mapper.frame_sampler.get("num_frames") or 11
 
 
-def _spread(records: list[dict], count: int) -> list[dict]:
-    """`count` records, evenly over the list."""
-    count = min(count, len(records))
-    return [records[i * len(records) // count] for i in range(count)]
+def chosen_videos(results: dict, count: int) -> list[str]:
+    """`count` videos from the worst to the best Dice, evenly: of three the middle is the median."""
+    ranked = sorted(results["videos"], key=lambda name: _mean(results["videos"][name]))
+    count = min(count, len(ranked))
+    if count < 2:
+        return ranked[:count]
+    return [ranked[round(i * (len(ranked) - 1) / (count - 1))] for i in range(count)]
+
+
+def _mean(scores: dict) -> float:
+    known = [score for score in scores.values() if score is not None]
+    return sum(known) / len(known) if known else 0.0
 
 
 def write_report(run: Path, dataset: str) -> Path:
@@ -68,25 +81,27 @@ def write_report(run: Path, dataset: str) -> Path:
     folder = run / "eval" / dataset
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     lines = read_metrics(run)
-    videos = sorted(folder.glob("videos/*.mp4"))
     parts = [
         f"<h1>{html.escape(dataset)}</h1>",
         f"<p class=dim>{html.escape(results['protocol'])}. "
         f"{results['num_frames']} annotated frames, {results['num_clips']} clips, "
         f"{results['num_patients']} patients; {results['seconds_per_clip']:.3f} s a clip. "
         f"{_progress(lines)}</p>",
-        "<div class=tables>",
         _class_table(results),
+        _distributions(results),
+        "<div class=tables>",
         _rule_table(results),
-        _site_table(results),
+        _group_table(results["sites"], "site"),
+        _group_table(results["qualities"], "image quality"),
         "</div>",
-        _curve(lines, dataset),
-        *([f"<h2>Videos</h2>{''.join(_video(path) for path in videos)}"] if videos else []),
+        *(_heart(results["heart"]) if results["heart"] else ()),
+        *_videos(folder, results),
+        *(("<h2>Training</h2>", _image(plots.training_curves(lines), "losses")) if lines else ()),
     ]
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(dataset)}</title>"
-        f"<meta name=viewport content='width=device-width'><style>{STYLE}</style>"
-        f"<body>{''.join(parts)}</body></html>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
+        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     )
     file = folder / "report.html"
     file.write_text(page, encoding="utf-8")
@@ -119,19 +134,43 @@ def _table(head: list[str], rows: list[list[str]], *, mean_row: int | None = Non
     return f"<table><tr>{cells(head, 'th')}</tr>{body}</table>"
 
 
+def _image(address: str, words: str) -> str:
+    return f"<img alt='{html.escape(words, quote=True)}' src='{address}'>"
+
+
 def _class_table(results: dict) -> str:
+    unit = results["distance_unit"]
+    head = ["structure", "Dice [95% interval]", "IoU", "sensitivity", "precision"]
+    head += [f"HD {unit}", f"HD95 {unit}", f"ASSD {unit}", f"MAD {unit}"]
+    head += [f"surface Dice at {results['nsd_tolerance']:g} {unit}", "missed"]
+    everything = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
+    mean = results["mean"] | {"dice_ci95": results["dice_ci95"]}
     rows = [
         [
-            name.replace("_", " "),
+            name,
             with_interval(scores["dice"], scores["dice_ci95"]),
-            show(scores["iou"]),
+            *(show(scores[key]) for key in ("iou", "sensitivity", "precision")),
+            *(show(scores[key], 2) for key in ("hd", "hd95", "assd", "mad")),
+            show(scores["nsd"]),
+            str(scores.get("missed", "")),
         ]
-        for name, scores in results["classes"].items()
+        for name, scores in (everything | {"mean over patients": mean}).items()
     ]
-    mean = results["mean"]
-    dice = with_interval(mean["dice"], results["dice_ci95"])
-    rows.append(["mean over patients", dice, show(mean["iou"])])
-    return _table(["structure", "Dice [95% interval]", "IoU"], rows, mean_row=len(rows) - 1)
+    note = (
+        "<p class=dim>Distances are means over frames on which both masks have the structure; "
+        "“missed” counts those on which one of them lacks it.</p>"
+    )
+    return _table(head, rows, mean_row=len(rows) - 1) + note
+
+
+def _distributions(results: dict) -> str:
+    sites: dict[str, list[str]] = {}
+    for name in results["patients"]:
+        site = name.rsplit("/", 1)[0]
+        if site in results["sites"]:
+            sites.setdefault(site, []).append(name)
+    picture = plots.dice_distributions(results["patients"], sites)
+    return _image(picture, "distribution of Dice")
 
 
 def _rule_table(results: dict) -> str:
@@ -142,47 +181,79 @@ def _rule_table(results: dict) -> str:
     return _table(["absent class counts as", "Dice over patients", "over clips"], rows)
 
 
-def _site_table(results: dict) -> str:
-    if not results["sites"]:
-        return ""
+def _group_table(groups: dict, word: str) -> str:
     rows = [
-        [site, str(scores["num_patients"]), show(scores["dice"])]
-        for site, scores in results["sites"].items()
+        [name, str(scores["num_patients"]), show(scores["dice"])] for name, scores in groups.items()
     ]
-    return _table(["site", "patients", "Dice"], rows)
+    return _table([word, "patients", "Dice"], rows) if rows else ""
 
 
-def _video(path: Path) -> str:
-    source = html.escape(f"videos/{path.name}", quote=True)
-    return (
-        f"<figure><video controls loop muted preload=metadata src='{source}'></video>"
-        f"<figcaption>{html.escape(path.stem)}</figcaption></figure>"
-    )
+def _heart(heart: dict) -> list[str]:
+    compared = heart["agreement"]
+    head = ["", "n", "missing", "bias [95% interval]", "limits of agreement"]
+    head += ["mean abs. error [95% interval]", "correlation [95% interval]"]
+    rows = [
+        [
+            f"{name.replace('_', ' ')}, {found['unit']}",
+            str(found["num"]),
+            str(found["missing"]),
+            with_interval(found["bias"], found["bias_ci95"], 1),
+            " to ".join(show(limit, 1) for limit in found["limits"]),
+            with_interval(found["mae"], found["mae_ci95"], 1),
+            with_interval(found["correlation"], found["correlation_ci95"], 3),
+        ]
+        for name, found in compared.items()
+    ]
+    parts = ["<h2>Heart function, against the same method on the true masks</h2>"]
+    parts.append(_table(head, rows))
+    for quantity in ("ejection_fraction", "edv"):
+        if quantity in compared:
+            found = compared[quantity]
+            picture = plots.agreement_plots(heart["cases"], found, quantity, found["unit"])
+            parts.append(_image(picture, f"agreement of the {quantity}"))
+    parts.append("<h2>Worst ejection fractions</h2>")
+    rows = [
+        [
+            case["video_id"],
+            show(case["prediction"]["ejection_fraction"], 1),
+            show(case["truth"]["ejection_fraction"], 1),
+            "; ".join(case["prediction"]["problems"]) or "-",
+        ]
+        for case in heart["cases"][:SHOWN_CASES]
+    ]
+    parts.append(_table(["video", "prediction, %", "truth, %", "doubtful because"], rows))
+    return parts
 
 
-def _curve(lines: list[dict], dataset: str) -> str:
-    if not lines:
-        return ""
-    import matplotlib
+def _videos(folder: Path, results: dict) -> list[str]:
+    files = {path.stem: path for path in sorted(folder.glob("videos/*.mp4"))}
+    ranked = sorted(results["videos"], key=lambda name: _mean(results["videos"][name]))
+    shown = [name for name in ranked if name.replace("/", "_") in files]
+    parts = ["<h2>Videos, the worst first</h2>"] if shown else []
+    for name in shown:
+        path = files[name.replace("/", "_")]
+        caption = f"{name}: Dice {_mean(results['videos'][name]):.3f}"
+        measures = path.with_suffix(".json")
+        picture = ""
+        if measures.is_file():
+            found = json.loads(measures.read_text(encoding="utf-8"))
+            caption += _beats(found)
+            if len(next(iter(found["areas"].values()))) >= 5:
+                picture = _image(plots.area_curves(found, name), "areas over time")
+        parts.append(
+            f"<figure><video controls loop muted preload=metadata src='{_address(path)}'></video>"
+            f"<figcaption>{html.escape(caption)}</figcaption>{picture}</figure>"
+        )
+    return parts
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
-    for name in sorted({n for line in lines for n in line if n.startswith("loss")}):
-        points = [(line["iteration"], line[name]) for line in lines if name in line]
-        left.plot(*zip(*points, strict=True), label=name)
-    left.set(xlabel="iteration", title="training loss", yscale="log")
-    left.legend(fontsize=8)
-    for name in sorted({n for line in lines for n in line if n.endswith("/mean_dice")}):
-        points = [(line["iteration"], line[name]) for line in lines if line.get(name) is not None]
-        right.plot(*zip(*points, strict=True), marker="o", label=name.split("/")[1])
-    right.set(xlabel="iteration", title="mean Dice", ylim=(0, 1))
-    right.legend(fontsize=8, loc="lower right")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    plt.close(figure)
-    data = base64.b64encode(picture.getvalue()).decode()
-    return f"<h2>Training</h2><img alt='losses and Dice' src='data:image/png;base64,{data}'>"
+def _beats(measures: dict) -> str:
+    fractions = [beat["ejection_fraction"] for beat in measures.get("beats") or ()]
+    known = [f"{fraction:.0f}%" for fraction in fractions if fraction is not None]
+    return f"; ejection fraction {', '.join(known)}" if known else ""
+
+
+def _address(path: Path) -> str:
+    if path.stat().st_size > LARGEST_INSIDE:
+        return html.escape(f"videos/{path.name}", quote=True)
+    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"

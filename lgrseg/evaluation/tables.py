@@ -72,6 +72,7 @@ def show(score: float | None, digits: int = 4) -> str:
     return "-" if score is None else f"{score:.{digits}f}"
 
 
-def with_interval(score: float | None, interval: list[float | None]) -> str:
+def with_interval(score: float | None, interval: list[float | None], digits: int = 4) -> str:
     """A score and the interval around it."""
-    return f"{show(score)} [{show(interval[0])}, {show(interval[1])}]"
+    low, high = (show(end, digits) for end in interval)
+    return f"{show(score, digits)} [{low}, {high}]"

@@ -130,6 +130,11 @@ def test_every_beat_is_found():
         assert abs(diastole - start) <= 2 and abs(systole - start - 10) <= 2
 
 
+def test_the_last_beat_counts_although_the_recording_ends_in_it():
+    (_, first), (second, last) = find_beats(curve(36, 21))
+    assert second == 21 and abs(first - 10.5) < 1 and abs(last - 31.5) < 1
+
+
 def test_short_and_partly_seen_curves():
     assert find_beats([500.0, 300.0]) == [(0, 1)]  # CAMUS: end-diastole and end-systole
     assert find_beats([]) == find_beats([np.nan] * 9) == []

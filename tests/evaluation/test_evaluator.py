@@ -13,9 +13,9 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
-from lgrseg.evaluation.evaluator import plain, write_results
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.report import write_report
+from lgrseg.evaluation.results import plain, write_results
 from lgrseg.evaluation.tables import print_results
 from lgrseg.structures import ClipPrediction
 
@@ -171,8 +171,9 @@ def test_table(results, capsys):
 
 def test_export_and_report(results, make_video, tmp_path):
     folder = tmp_path / "run" / "eval" / "squares"
-    write_results(results, folder)
     record = make_video("Site_A/<b>", annotated=(2,))
+    results["videos"]["Site_A/<b>"] = {"square": 1.0, "nothing": None}
+    write_results(results, folder)
     video = export_record(
         Threshold(),
         record,
@@ -193,6 +194,6 @@ def test_export_and_report(results, make_video, tmp_path):
     text = "\n".join(json.dumps(line) for line in lines)
     (tmp_path / "run" / "metrics.jsonl").write_text(text)
     page = write_report(tmp_path / "run", "squares").read_text()
-    assert "Site_A_&lt;b&gt;" in page and "<b>" not in page  # names are escaped
-    assert "src='videos/Site_A_&lt;b&gt;.mp4'" in page and "data:image/png;base64" in page
+    assert "Site_A/&lt;b&gt;: Dice 1.000" in page and "<b>" not in page  # names are escaped
+    assert "data:video/mp4;base64" in page and "data:image/png;base64" in page
     assert "1.0000" in page and "http" not in page.replace("http-equiv", "")

@@ -1,0 +1,26 @@
+"""results.json: written so that every program can read it."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+
+def write_results(results: dict, folder: Path) -> Path:
+    """Write results.json; what is not a number becomes null."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "results.json"
+    file.write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
+    return file
+
+
+def plain(value):
+    """NumPy numbers to Python's, what is not finite to None, through dicts and sequences."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
