@@ -4,14 +4,23 @@ To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in
 names registered in the catalog.
 """
 
-from lgrseg.data.datasets import camus, cardiac_udc, phantom, video_folders
+from lgrseg.data.datasets import (
+    camus,
+    cardiac_udc,
+    echonet_dynamic,
+    phantom,
+    stills,
+    video_folders,
+)
 
 RAW = {
     "camus": camus,
     "cardiac_udc": cardiac_udc,
+    "echonet_dynamic": echonet_dynamic,
     "phantom_demo": phantom.PhantomSource("demo"),
     "phantom_study": phantom.PhantomSource("study"),
     "sun_seg": video_folders.SUN_SEG,
     "ufuv": video_folders.UFUV,
+    **{dataset.name: dataset for dataset in stills.DATASETS},
 }
 """What tools/prepare_dataset.py can prepare."""
