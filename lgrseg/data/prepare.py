@@ -194,7 +194,7 @@ def _attempt(video: RawVideo, out: Path) -> _Outcome:
 
 def prepare_video(video: RawVideo, out: Path) -> tuple[bool, list[str]]:
     """Prepare one video: (whether it was written, notes)."""
-    sources = [{"name": path.name, "sha256": _hash(path)} for path in video.sources]
+    sources = [{"name": path.name, "sha256": file_hash(path)} for path in video.sources]
     before = _prepared_before(out / video.video_id)
     if before.get("version") == VERSION and before["sources"] == sources:
         return False, before["notes"]
@@ -262,7 +262,8 @@ def _names(video: RawVideo) -> str:
     return ", ".join(path.name for path in video.sources)
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
