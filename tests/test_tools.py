@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data.datasets import phantom
 from lgrseg.video import write_mp4
 
@@ -94,7 +94,9 @@ def test_tables_and_curves(tmp_path):
         results = {
             "dataset": "d",
             "classes": {"left_ventricle": {"dice": dice, "iou": None}},
-            "mean": {"dice": dice},
+            "mean": {"dice": dice, "iou": None, "hd95": 4.25},
+            "distance_unit": "mm",
+            "heart": {"agreement": {"ejection_fraction": {"mae": 5.8}}} if dice > 0.85 else None,
             "dice_ci95": [dice - 0.1, None],
             "num_patients": 3,
         }
@@ -102,8 +104,21 @@ def test_tables_and_curves(tmp_path):
         line = {"iteration": 5, "train_seconds": 60, "eval/d/mean_dice": dice}
         (run_folder / "metrics.jsonl").write_text(json.dumps(line))
     files = [tmp_path / name / "eval" / "d" / "results.json" for name in ("one", "two")]
-    shown = run("results_table", *files).stdout
-    assert "| one | 0.9000 | 0.9000 [0.8000, -] | 3 |" in shown and "| two | 0.8000" in shown
+    save_config(load_config(PHANTOM), tmp_path / "one" / "config.yaml")
+    (tmp_path / "one" / "log.txt").touch()
+    output = tmp_path / "tables" / "results"
+    shown = run("results_table", files[0], tmp_path / "two", "--output", output).stdout
+    assert shown.strip() == output.with_suffix(".md").read_text()
+    head, _, one, two = (line.strip("| ").split(" | ") for line in shown.splitlines()[2:])
+    one, two = dict(zip(head, one, strict=True)), dict(zip(head, two, strict=True))
+    assert one["Dice [95% CI]"] == "0.9000 [0.8000, -]" and one["HD95 (mm)"] == "4.25"
+    assert (one["EF error (%)"], two["EF error (%)"], two["mIoU"]) == ("5.8", "-", "-")
+    assert one["log"].endswith("one/log.txt") and one["checkpoint"] == two["log"] == "-"
+    assert one["parameters (M)"] == two["parameters (M)"] == "-"  # "d" is not in the config
+    assert output.with_suffix(".csv").read_text().startswith("dataset,run,GFLOPs a clip")
+    assert r"Dice [95\% CI]" in output.with_suffix(".tex").read_text()
+    result = run("results_table", tmp_path, "--dataset", "d")
+    assert result.returncode == 1 and "none of these runs was evaluated on d" in result.stderr
     picture = tmp_path / "curves.png"
     runs = [tmp_path / "one", f"second={tmp_path / 'two'}"]
     assert run("plot_curves", *runs, "--dataset", "d", "--output", picture).returncode == 0

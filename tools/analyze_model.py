@@ -9,11 +9,9 @@ import sys
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from lgrseg.config import instantiate, load_config
-from lgrseg.structures import Clip
+from lgrseg.modeling.complexity import count
 
 
 def main() -> int:
@@ -36,28 +34,6 @@ def main() -> int:
     parts = count(model, torch.zeros(arguments.num_frames, 1, *size))
     Console().print(table(parts, arguments.num_frames, size))
     return 0
-
-
-def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
-    """Parameters and GFLOPs (a multiplication with its addition is one) of each part, and in all.
-
-    Args:
-        model: takes a list of clips.
-        frames: (T, C, H, W) of the clip to count on.
-    """
-    clip = Clip(frames, torch.arange(len(frames)), "example")
-    counter = FlopCounterMode(display=False)
-    # The plain form of attention is made of products, which are counted.
-    with sdpa_kernel(SDPBackend.MATH), counter:
-        model([clip])
-    flops = {name: sum(ops.values()) / 2e9 for name, ops in counter.get_flop_counts().items()}
-    parts = {}
-    for name, part in model.named_children():
-        parameters = sum(p.numel() for p in part.parameters())
-        if parameters:
-            parts[name] = (parameters, flops.get(f"{type(model).__name__}.{name}", 0.0))
-    everything = sum(p.numel() for p in model.parameters())
-    return parts | {"all": (everything, flops["Global"])}
 
 
 def table(parts: dict[str, tuple[int, float]], num_frames: int, size: list[int]) -> Table:

@@ -1,14 +1,19 @@
-"""The results of several runs as one Markdown table.
+"""The results of several runs as one table a dataset, on the console and as files.
 
-python tools/results_table.py output/demo/eval/phantom_demo_test/results.json
+    python tools/results_table.py output/demo
+    python tools/results_table.py output/* --dataset camus_4ch_val --output output/results
+
+--output writes NAME.md, NAME.csv and NAME.tex. Every number is read from what the runs wrote; what
+was not measured is a dash. Runs may also be named by one of their results.json.
 """
 
 import argparse
-import json
+import csv
+import io
 import sys
 from pathlib import Path
 
-from lgrseg.evaluation.tables import show, with_interval
+from lgrseg.evaluation.run_table import rows_of_run
 
 
 def main() -> int:
@@ -16,37 +21,75 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="+", type=Path, help="results.json files, one dataset")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, or results.json files")
+    parser.add_argument("--dataset", help="this one only")
+    parser.add_argument("--output", type=Path, help="where to write, without .md")
     arguments = parser.parse_args()
-    missing = [str(file) for file in arguments.files if not file.is_file()]
-    if missing:
-        print(f"error: no file {', '.join(missing)}", file=sys.stderr)
-        return 1
-    read = [json.loads(file.read_text(encoding="utf-8")) for file in arguments.files]
     # eval/<dataset>/results.json lies in the run's folder.
-    print(
-        markdown(dict(zip([file.parents[2].name for file in arguments.files], read, strict=True)))
-    )
+    folders = [run.parents[2] if run.name == "results.json" else run for run in arguments.runs]
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if missing:
+        print(f"error: no folder {', '.join(missing)}", file=sys.stderr)
+        return 1
+    rows = [row for folder in dict.fromkeys(folders) for row in rows_of_run(folder)]
+    datasets = sorted({row["dataset"] for row in rows})
+    if arguments.dataset:
+        datasets = [name for name in datasets if name == arguments.dataset]
+    if not datasets:
+        wanted = f" on {arguments.dataset}" if arguments.dataset else ""
+        print(f"error: none of these runs was evaluated{wanted}", file=sys.stderr)
+        return 1
+    tables = {name: _cells([row for row in rows if row["dataset"] == name]) for name in datasets}
+    written = {".md": markdown, ".csv": comma_separated, ".tex": latex}
+    print(markdown(tables))
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        for suffix, form in written.items():
+            file = arguments.output.with_name(arguments.output.name + suffix)
+            file.write_text(form(tables), encoding="utf-8")
     return 0
 
 
-def markdown(results: dict[str, dict]) -> str:
-    """One row a run: Dice of every structure, mean with its 95% interval, patients.
+def _cells(rows: list[dict]) -> list[list[str]]:
+    head = list(dict.fromkeys(key for row in rows for key in row if key != "dataset"))
+    return [head, *([row.get(key, "-") for key in head] for row in rows)]
 
-    Raises:
-        ValueError: the results are of different datasets.
-    """
-    datasets = sorted({result["dataset"] for result in results.values()})
-    if len(datasets) > 1:
-        raise ValueError(f"one table is of one dataset, not of {', '.join(datasets)}")
-    classes = list(next(iter(results.values()))["classes"])
-    head = ["run", *(name.replace("_", " ") for name in classes), "mean [95% CI]", "patients"]
-    rows = [head, ["---"] * len(head)]
-    for name, result in results.items():
-        mean = with_interval(result["mean"]["dice"], result["dice_ci95"])
-        scores = [show(result["classes"][cls]["dice"]) for cls in classes]
-        rows.append([name, *scores, mean, str(result["num_patients"])])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+def markdown(tables: dict[str, list[list[str]]]) -> str:
+    """A heading and a table for every dataset."""
+    parts = []
+    for name, (head, *rows) in tables.items():
+        lines = [head, ["---"] * len(head), *rows]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        parts.append(f"**{name}**\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def comma_separated(tables: dict[str, list[list[str]]]) -> str:
+    """One line a run and dataset; each dataset's head goes before its lines."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for name, (head, *rows) in tables.items():
+        writer.writerow(["dataset", *head])
+        writer.writerows([name, *row] for row in rows)
+    return text.getvalue()
+
+
+def latex(tables: dict[str, list[list[str]]]) -> str:
+    """A tabular a dataset, with the rules of booktabs."""
+    parts = []
+    for name, (head, *rows) in tables.items():
+        lines = [f"% {name}", rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\toprule"]
+        lines += [_latex_row(head), r"\midrule", *map(_latex_row, rows)]
+        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+    return "\n".join(parts)
+
+
+_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"})
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
 
 if __name__ == "__main__":

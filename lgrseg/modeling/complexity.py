@@ -1,0 +1,29 @@
+"""Parameters and floating-point operations of a model."""
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from lgrseg.structures import Clip
+
+
+def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
+    """Parameters and GFLOPs (a multiplication with its addition is one) of each part, and in all.
+
+    Args:
+        model: takes a list of clips.
+        frames: (T, C, H, W) of the clip to count on.
+    """
+    clip = Clip(frames, torch.arange(len(frames)), "example")
+    counter = FlopCounterMode(display=False)
+    # The plain form of attention is made of products, which are counted.
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        model([clip])
+    flops = {name: sum(ops.values()) / 2e9 for name, ops in counter.get_flop_counts().items()}
+    parts = {}
+    for name, part in model.named_children():
+        parameters = sum(p.numel() for p in part.parameters())
+        if parameters:
+            parts[name] = (parameters, flops.get(f"{type(model).__name__}.{name}", 0.0))
+    everything = sum(p.numel() for p in model.parameters())
+    return parts | {"all": (everything, flops["Global"])}
