@@ -9,6 +9,7 @@ such clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its a
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from lgrseg.config import instantiate, load_config
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.fan_crop import find_fan
+from lgrseg.data.lazy_frames import crop_frames
 from lgrseg.data.readers import IMAGES, Video, is_readable, read_video
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
@@ -87,21 +89,28 @@ def find_clips(path: Path) -> dict[str, Path]:
 def predict_clip(model: torch.nn.Module, cfg, path: Path, stem: Path, *, crop: bool) -> None:
     """Write STEM_masks.nii.gz and STEM.mp4 for one clip."""
     video = read_video(path)
+    for note in video.notes:
+        print(f"{path.name}: {note}", file=sys.stderr)
     dataset, loader = next(iter(cfg.dataloader.test.items()))
     metadata = MetadataCatalog.get(dataset)
     geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
-    top, left, bottom, right = geometry.crop_box
     predicted = predict_frames(
         model,
-        video.frames[:, top:bottom, left:right],
+        crop_frames(video.frames, geometry.crop_box),
         geometry,
         num_frames=window_length(loader.mapper),
         video_id=stem.name,
     )
-    masks = np.zeros(video.frames.shape[:3], np.uint8)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=stem.parent) as file:
+        # On the disk, since the masks of a long clip are too large for memory.
+        masks = np.memmap(file, np.uint8, "w+", shape=video.frames.shape[:3])
+        _write(stem, video, masks, predicted, metadata, path.name)
 
+
+def _write(stem: Path, video: Video, masks, predicted, metadata, name: str) -> None:
     def pictures():
-        for index, labels in tqdm(predicted, desc=path.name, total=len(masks), unit="frame"):
+        for index, labels in tqdm(predicted, desc=name, total=len(masks), unit="frame"):
             masks[index] = labels
             yield beside_input(
                 video.frames[index],

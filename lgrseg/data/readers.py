@@ -10,15 +10,16 @@
 """
 
 import gzip
-import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-logger = logging.getLogger("lgrseg")
+from lgrseg.data.lazy_frames import LazyFrames, MovieFrames, lazy_images
 
+WHOLE_BYTES = 2**30
+"""A movie or folder that is larger as RGB is read frame by frame, when frames are asked for."""
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 METAIMAGES = (".mhd", ".mha")
@@ -32,13 +33,16 @@ class UnreadableFile(ValueError):
 class Video:
     """A clip as its file holds it."""
 
-    frames: np.ndarray
-    """(T, H, W) uint8, or (T, H, W, 3) RGB where the file has colour."""
+    frames: np.ndarray | LazyFrames
+    """(T, H, W) uint8, or (T, H, W, 3) RGB where the file has colour; lazy where they would take
+    more than WHOLE_BYTES."""
     spacing_mm: tuple[float, float] | None = None
     """(row, column); None where the file does not say."""
     fps: float | None = None
     affine: np.ndarray | None = None
     """(4, 4) of a NIfTI file, so that masks can be written with the same one."""
+    notes: list[str] = field(default_factory=list)
+    """What a user should know: no spacing, colour Doppler, an uneven rate, damage."""
 
 
 def is_readable(path: Path) -> bool:
@@ -53,9 +57,17 @@ def read_video(path: str | Path) -> Video:
 
     Raises:
         FileNotFoundError: nothing there.
-        UnreadableFile: an unknown kind of file, or one that is broken.
+        UnreadableFile: an unknown kind of file, one that is broken, or one without frames.
     """
-    path = Path(path)
+    video = _read(Path(path))
+    if 0 in video.frames.shape:
+        raise UnreadableFile(f"{Path(path).name} holds no frame: {video.frames.shape}")
+    if _looks_like_doppler(video.frames):
+        video.notes.append("looks like colour Doppler; models here are for grey (B-mode) pictures")
+    return video
+
+
+def _read(path: Path) -> Video:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     name = path.name.lower()
@@ -158,23 +170,54 @@ def _read_movie(path: Path) -> Video:
         if not container.streams.video:
             raise UnreadableFile(f"{path.name} holds no picture, only sound or text")
         stream = container.streams.video[0]
-        frames, num_corrupt = [], 0
-        for frame in container.decode(stream):
+        times = [packet.pts for packet in container.demux(stream) if packet.size]
+        size, rate, announced = (stream.height, stream.width), stream.average_rate, stream.frames
+        step = float(stream.time_base or 0)
+    if not times:
+        raise UnreadableFile(f"{path.name} holds no frame")
+    notes = _uneven(times, step)
+    read_whole = len(times) * size[0] * size[1] * 3 <= WHOLE_BYTES
+    frames, damage = (_decode_all if read_whole else _decode_lazily)(path, len(times), announced)
+    return Video(frames, fps=float(rate) if rate else None, notes=notes + damage)
+
+
+def _decode_all(path: Path, num_packets: int, announced: int) -> tuple[np.ndarray, list[str]]:
+    import av
+
+    frames, num_corrupt = [], 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
             num_corrupt += frame.is_corrupt
             frames.append(frame.to_ndarray(format="rgb24"))
-        rate, announced = stream.average_rate, stream.frames
     if not frames:
         raise UnreadableFile(f"{path.name} holds no frame")
+    notes = []
     if len(frames) < announced or num_corrupt:
-        logger.warning(
-            "%s is damaged: %d of the %d frames that it announces could be decoded, %d of them "
-            "with errors",
-            path.name,
-            len(frames),
-            announced,
-            num_corrupt,
+        notes.append(
+            f"damaged: {len(frames)} of the {announced} frames that it announces could be decoded, "
+            f"{num_corrupt} of them with errors"
         )
-    return Video(_grey(np.stack(frames)), fps=float(rate) if rate else None)
+    return _grey(np.stack(frames)), notes
+
+
+def _decode_lazily(path: Path, num_packets: int, announced: int) -> tuple[LazyFrames, list[str]]:
+    reader = MovieFrames(path, pixel_format="rgb24")
+    first = _grey(np.stack([reader(index) for index in range(min(num_packets, 24))]))
+    pixel_format = "gray" if first.ndim == 3 else "rgb24"
+    frames = MovieFrames(path, pixel_format=pixel_format)
+    return LazyFrames(frames, (num_packets, *first.shape[1:])), []
+
+
+def _uneven(times: list[int | None], step: float) -> list[str]:
+    """A note where the time between frames varies; the tail of a stream is left out."""
+    known = np.sort([time for time in times if time is not None])
+    gaps = np.diff(known)[:-1] * step * 1000
+    if len(gaps) and gaps.max() > 1.5 * max(gaps.min(), 1e-9) + 1:
+        return [
+            f"the frame rate varies: {gaps.min():.0f} to {gaps.max():.0f} ms between frames, which "
+            "are taken one after the other"
+        ]
+    return []
 
 
 def _read_dicom(path: Path) -> Video:
@@ -189,7 +232,11 @@ def _read_dicom(path: Path) -> Video:
         frames = frames[None]
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         frames = frames.max() - frames
-    return Video(_grey(to_uint8(frames)), _dicom_spacing(dataset), _dicom_rate(dataset))
+    spacing = _dicom_spacing(dataset)
+    notes = [] if spacing else ["the file gives no spacing: sizes are in pixels"]
+    if len(steps := _dicom_steps(dataset)) and steps.max() > 1.5 * max(steps.min(), 1e-9):
+        notes.append(f"the frame rate varies: {steps.min():.0f} to {steps.max():.0f} ms")
+    return Video(_grey(to_uint8(frames)), spacing, _dicom_rate(dataset), notes=notes)
 
 
 def _dicom_pixels(dataset, path: Path) -> np.ndarray:
@@ -226,10 +273,14 @@ def _dicom_spacing(dataset) -> tuple[float, float] | None:
     return None
 
 
+def _dicom_steps(dataset) -> np.ndarray:
+    return np.atleast_1d(np.asarray(dataset.get("FrameTimeVector") or [], float))[1:]
+
+
 def _dicom_rate(dataset) -> float | None:
     if dataset.get("FrameTime"):
         return 1000 / float(dataset.FrameTime)
-    steps = np.atleast_1d(np.asarray(dataset.get("FrameTimeVector") or [], float))[1:]
+    steps = _dicom_steps(dataset)
     if len(steps) and np.median(steps) > 0:  # milliseconds since the frame before; the first is 0
         return 1000 / float(np.median(steps))
     rate = dataset.get("CineRate") or dataset.get("RecommendedDisplayFrameRate")
@@ -237,20 +288,25 @@ def _dicom_rate(dataset) -> float | None:
 
 
 def _read_folder(path: Path) -> Video:
-    import cv2
-
     files = image_files(path)
     if not files:
         raise UnreadableFile(f"{path.name} holds no image ({', '.join(IMAGES)})")
-    frames = []
-    for file in files:
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UnreadableFile(f"{path.name}/{file.name} is no image")
-        frames.append(image[..., ::-1])
+    first = _read_image(files[0])
+    if len(files) * first.size > WHOLE_BYTES:
+        return Video(lazy_images(files, _read_image))
+    frames = [_read_image(file) for file in files]
     if len({frame.shape for frame in frames}) > 1:
         raise UnreadableFile(f"the images of {path.name} differ in size")
     return Video(_grey(np.stack(frames)))
+
+
+def _read_image(file: Path) -> np.ndarray:
+    import cv2
+
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UnreadableFile(f"{file.parent.name}/{file.name} is no image")
+    return image[..., ::-1]
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -261,6 +317,14 @@ def image_files(folder: Path) -> list[Path]:
 
 def _natural(path: Path) -> list:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
+
+
+def _looks_like_doppler(frames) -> bool:
+    """Whether more than half a per cent of some frame is strongly coloured."""
+    if frames.ndim != 4:
+        return False
+    picked = np.unique(np.linspace(0, min(len(frames), 300) - 1, 6).astype(int))
+    return any((np.ptp(frames[index].astype(int), axis=-1) > 70).mean() > 0.005 for index in picked)
 
 
 def _grey(frames: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ def _load(video: RawVideo) -> LoadedVideo:
     (file,) = video.sources
     read = read_video(file)
     frames = read.frames[..., 0] if read.frames.ndim == 4 else read.frames
-    masks, notes, areas = {}, [], {}
+    masks, notes, areas = {}, list(read.notes), {}
     for frame, points in video.facts.pop("outlines").items():
         if frame >= len(frames):
             raise UnusableVideo(

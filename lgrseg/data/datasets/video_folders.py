@@ -104,7 +104,7 @@ def _images_of(folder: Path) -> list[Path]:
 
 def _load(video: RawVideo) -> LoadedVideo:
     folder = video.sources[0].parent
-    frames = read_video(folder).frames
+    frames = np.asarray(read_video(folder).frames)
     names = [path.stem for path in video.sources if path.parent == folder]
     masks = {}
     for file in (path for path in video.sources if path.parent != folder):
