@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.fan_crop import find_fan
 from lgrseg.data.mapper import geometry_of
 from lgrseg.data.store import open_frames, read_masks
 from lgrseg.evaluation.results import plain
@@ -55,7 +56,10 @@ def export_record(
     write_mp4(path, pictures(), fps=fps if len(frames) > 5 else 1)
     masks = np.stack(masks)
     write_masks(folder / f"{name}_masks.nii.gz", masks, spacing_mm=record["spacing_mm"])
-    measures = plain(measure_video(masks, metadata.classes, record["spacing_mm"]))
+    fan = find_fan(frames)
+    shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
+    measures = plain(measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown))
+    measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
 

@@ -250,7 +250,13 @@ def _videos(folder: Path, results: dict) -> list[str]:
 def _beats(measures: dict) -> str:
     fractions = [beat["ejection_fraction"] for beat in measures.get("beats") or ()]
     known = [f"{fraction:.0f}%" for fraction in fractions if fraction is not None]
-    return f"; ejection fraction {', '.join(known)}" if known else ""
+    if not known:
+        return ""
+    reference = measures.get("reference_ejection_fraction")
+    against = "" if reference is None else f" (reference {reference:.0f}%)"
+    doubts = [problem for beat in measures["beats"] for problem in beat["problems"]]
+    doubtful = f"; doubtful: {', '.join(dict.fromkeys(doubts))}" if doubts else ""
+    return f"; ejection fraction {', '.join(known)}{against}{doubtful}"
 
 
 def _address(path: Path) -> str:

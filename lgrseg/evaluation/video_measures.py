@@ -1,14 +1,23 @@
 """What the predicted masks of a whole video tell: areas over time, beats, volumes, steadiness."""
 
+import cv2
 import numpy as np
 
 from lgrseg.evaluation.clinical import ejection_fraction, find_beats
 from lgrseg.evaluation.frame_scores import measure_heart
 from lgrseg.evaluation.steadiness import steadiness
+from lgrseg.evaluation.surface import border
+
+CUT_OFF = 0.1
+"""A chamber with more of its border than this at the edge of the fan counts as cut off."""
 
 
 def measure_video(
-    masks: np.ndarray, classes: tuple[str, ...], spacing_mm: tuple[float, float] | None
+    masks: np.ndarray,
+    classes: tuple[str, ...],
+    spacing_mm: tuple[float, float] | None,
+    *,
+    fan: np.ndarray | None = None,
 ) -> dict:
     """Measure one video.
 
@@ -16,11 +25,13 @@ def measure_video(
         masks: (T, H, W) uint8, 0 background, k + 1 for class k.
         classes: names.
         spacing_mm: of rows and of columns.
+        fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
 
     Returns:
         "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
         every class; and, with a left ventricle, "beats": for each its frames "ed" and "es", "edv"
-        and "esv" (ml; None without spacing) and "ejection_fraction" (%).
+        and "esv" (ml; None without spacing), "ejection_fraction" (%) and "problems", for which it
+        is doubtful.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     found = {
@@ -36,19 +47,34 @@ def measure_video(
     if "left_ventricle" in classes:
         areas = np.array(found["areas"]["left_ventricle"])
         beats = find_beats(np.where(areas > 0, areas, np.nan))
-        found["beats"] = [_beat(masks, classes, spacing_mm, *beat) for beat in beats]
+        found["beats"] = [_beat(masks, classes, spacing_mm, fan, *beat) for beat in beats]
     return found
 
 
-def _beat(masks, classes, spacing_mm, ed: int, es: int) -> dict:
-    before, after = (
-        measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]["volume_ml"]
-        for frame in (ed, es)
-    )
+def _beat(masks, classes, spacing_mm, fan, ed: int, es: int) -> dict:
+    label = classes.index("left_ventricle") + 1
+    problems, volumes = [], []
+    for phase, frame in (("ED", ed), ("ES", es)):
+        found = measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]
+        volumes.append(found["volume_ml"])
+        told = list(found["problems"])
+        if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
+            told.append("cut off by the edge of the fan")
+        problems += [f"{phase}: {problem}" for problem in told]
+    before, after = volumes
     return {
         "ed": ed,
         "es": es,
         "edv": before if spacing_mm else None,
         "esv": after if spacing_mm else None,
         "ejection_fraction": 100 * ejection_fraction(before, after),
+        "problems": problems,
     }
+
+
+def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
+    """The part of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
+    rows, columns = border(mask).astype(int).T
+    outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
+    near = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    return float(near[rows, columns].mean()) if len(rows) else 0.0

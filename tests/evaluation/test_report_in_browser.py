@@ -102,7 +102,13 @@ def test_everything_is_on_the_page(report):
         assert f"<h2>{heading}" in page
     # Distribution, two quantities, two area curves, training.
     assert page.count("data:image/png;base64") == 6 and page.count("data:video/mp4;base64") == 2
-    for words in ("HD95 mm", "image quality", "Site_1", "ejection fraction against reference"):
+    for words in (
+        "(reference 40%)",
+        "HD95 mm",
+        "image quality",
+        "Site_1",
+        "ejection fraction against reference",
+    ):
         assert words in page
     assert not re.search(r"(?:src|href)=['\"](?!data:)", page)  # nothing is loaded from elsewhere
 

@@ -248,8 +248,15 @@ class PhantomSource:
             write_raw(self.preset, raw)
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-        """As CardiacUDC."""
-        return cardiac_udc.find_videos(raw)
+        """As CardiacUDC; the true ejection fraction (%) goes with every video."""
+        videos, problems = cardiac_udc.find_videos(raw)
+        file = raw / "truth.json"
+        truth = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        for video in videos:
+            if video.video_id in truth:
+                fraction = 100 * truth[video.video_id]["ejection_fraction"]
+                video.facts["reference_ejection_fraction"] = fraction
+        return videos, problems
 
 
 def list_videos(preset: str, split: str) -> list[dict]:
