@@ -34,7 +34,8 @@ setup(
         "matplotlib",
     ],
     extras_require={
-        "test": ["pytest", "ruff"],
+        # The last three are what our distances are compared with.
+        "test": ["pytest", "ruff", "medpy", "monai", "surface-distance"],
         "timm": ["timm"],
         "peft": ["peft"],
         "jpeg": ["pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"],
