@@ -32,6 +32,7 @@ setup(
         "rich",
         "tqdm",
         "matplotlib",
+        "pillow",
     ],
     extras_require={
         # The last three are what our distances are compared with.

@@ -63,6 +63,26 @@ def test_a_mask_of_another_size(raw, tmp_path):
     assert "(9, 9), its image (24, 32)" in report.unusable["train/case1_1"]
 
 
+def test_palettes_of_youtube_vos(tmp_path, monkeypatch):
+    from PIL import Image
+
+    part = tmp_path / "raw" / "train"
+    write(part, "0a1b", ["00000", "00005"], {})
+    (part / "Frame").rename(part / "JPEGImages")
+    indices = np.zeros(SIZE, np.uint8)
+    indices[2:6, 3:9], indices[10:12, 3:9] = 1, 2
+    image = Image.fromarray(indices, mode="P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])  # dark colours: grey values below 127
+    (part / "Annotations" / "0a1b").mkdir(parents=True)
+    image.save(part / "Annotations" / "0a1b" / "00005.png")
+    report = prepare(*RAW["youtube_vos"].find_videos(tmp_path / "raw"), tmp_path / "s/youtube_vos")
+    assert not report.unusable
+    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path / "s"))
+    (record,) = DatasetCatalog.get("youtube_vos_train")
+    assert record["annotated_frames"] == [1]
+    assert np.array_equal(read_masks(record)[1], (indices > 0).astype(np.uint8))
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder Frame.*Get it from"):
         RAW["ufuv"].find_videos(tmp_path)

@@ -21,6 +21,7 @@ RAW = {
     "phantom_study": phantom.PhantomSource("study"),
     "sun_seg": video_folders.SUN_SEG,
     "ufuv": video_folders.UFUV,
+    "youtube_vos": video_folders.YOUTUBE_VOS,
     **{dataset.name: dataset for dataset in stills.DATASETS},
 }
 """What tools/prepare_dataset.py can prepare."""

@@ -1,7 +1,9 @@
-"""Videos as folders of images with a folder of masks beside them: SUN-SEG, CVC, UFUV.
+"""Videos as folders of images with a folder of masks beside them: SUN-SEG, CVC, UFUV, YouTube-VOS.
 
-    RAW/<any>/<part>/Frame/<video>/<frame>.jpg
-    RAW/<any>/<part>/GT/<video>/<frame>.png      not 0 (SUN-SEG: 255) is the one structure
+    RAW/<any>/<part>/Frame/<video>/<frame>.jpg        or JPEGImages/, as YouTube-VOS has them
+    RAW/<any>/<part>/GT/<video>/<frame>.png           or Annotations/, with a palette
+
+In a mask, what is not 0 (SUN-SEG: 255; with a palette: an object's number) is the one structure.
 
 A mask belongs to the image of its name; a frame without one is not annotated. Every part (the
 folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen "test_easy_seen".
@@ -25,9 +27,18 @@ from lgrseg.data.store import read_records
 class VideoFolders:
     """One dataset of this layout, with one structure."""
 
-    def __init__(self, name: str, *, structure: str, source: str, splits: tuple[str, ...]):
+    def __init__(
+        self,
+        name: str,
+        *,
+        structure: str,
+        source: str,
+        splits: tuple[str, ...],
+        images: str = "Frame",
+        masks: str = "GT",
+    ):
         """Make its splits known to the catalog as NAME_SPLIT."""
-        self.name = name
+        self.name, self.images, self.masks = name, images, masks
         self.source = source
         metadata = Metadata(classes=(structure,), colors=((230, 75, 53),), source=self.how_to_get)
         for split in splits:
@@ -38,9 +49,10 @@ class VideoFolders:
     def how_to_get(self) -> str:
         """Where the data are, and what to do with them."""
         return (
-            f"Get it from {self.source}, unpack it so that RAW holds folders Frame/<video>/*.jpg "
-            f"and GT/<video>/*.png, and run: python tools/prepare_dataset.py {self.name} --raw RAW "
-            f"--out datasets/{self.name} (or a folder {self.name} below LGRSEG_DATASETS)."
+            f"Get it from {self.source}, unpack it so that RAW holds folders {self.images}/<video>/"
+            f"*.jpg and {self.masks}/<video>/*.png, and run: python "
+            f"tools/prepare_dataset.py {self.name} --raw RAW --out datasets/{self.name} (or a "
+            f"folder {self.name} below LGRSEG_DATASETS)."
         )
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
@@ -49,18 +61,18 @@ class VideoFolders:
         Raises:
             FileNotFoundError: there is no folder Frame.
         """
-        parts = sorted(path.parent for path in Path(raw).rglob("Frame") if path.is_dir())
+        parts = sorted(path.parent for path in Path(raw).rglob(self.images) if path.is_dir())
         if not parts:
-            raise FileNotFoundError(f"no folder Frame in {raw}. {self.how_to_get}")
+            raise FileNotFoundError(f"no folder {self.images} in {raw}. {self.how_to_get}")
         videos, problems = [], {}
         for part in parts:
             split = split_name(part.relative_to(raw))
-            folders = {path.name: path for path in sorted((part / "Frame").iterdir())}
+            folders = {path.name: path for path in sorted((part / self.images).iterdir())}
             for name, folder in folders.items():
                 if not (folder.is_dir() and image_files(folder)):
-                    problems[f"{split}/Frame/{name}"] = "is no folder of images"
+                    problems[f"{split}/{self.images}/{name}"] = "is no folder of images"
                     continue
-                truth = part / "GT" / name
+                truth = part / self.masks / name
                 videos.append(
                     RawVideo(
                         video_id=f"{split}/{name}",
@@ -70,8 +82,10 @@ class VideoFolders:
                         facts={"split": split},
                     )
                 )
-            for folder in sorted(p for p in (part / "GT").glob("*") if p.name not in folders):
-                problems[f"{split}/GT/{folder.name}"] = "has no folder of this name in Frame"
+            for folder in sorted(p for p in (part / self.masks).glob("*") if p.name not in folders):
+                problems[f"{split}/{self.masks}/{folder.name}"] = (
+                    f"has no folder of this name in {self.images}"
+                )
         return videos, problems
 
     def list_videos(self, split: str) -> list[dict]:
@@ -109,22 +123,28 @@ def _load(video: RawVideo) -> LoadedVideo:
     masks = {}
     for file in (path for path in video.sources if path.parent != folder):
         if file.stem not in names:
-            raise UnusableVideo(f"GT/{folder.name}/{file.name} has no image of this name in Frame")
+            raise UnusableVideo(f"{_short(file)} has no image of this name")
         masks[names.index(file.stem)] = _read_mask(file, frames.shape[1:3])
     return LoadedVideo(frames=frames, masks=masks or None)
 
 
 def _read_mask(file: Path, size: tuple[int, int]) -> np.ndarray:
-    import cv2
+    from PIL import Image, UnidentifiedImageError
 
-    mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise UnusableVideo(f"GT/{file.parent.name}/{file.name} is no image")
+    try:
+        with Image.open(file) as image:
+            in_colours = image.mode == "P"  # then the numbers are objects, not grey values
+            mask = np.asarray(image if in_colours else image.convert("L"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise UnusableVideo(f"{_short(file)} is no image") from error
     if mask.shape != tuple(size):
-        raise UnusableVideo(
-            f"GT/{file.parent.name}/{file.name} is {mask.shape}, its image {tuple(size)}"
-        )
-    return (mask > 127 if mask.max() > 1 else mask > 0).astype(np.uint8)  # 0 and 1, or 0 and 255
+        raise UnusableVideo(f"{_short(file)} is {mask.shape}, its image {tuple(size)}")
+    least = 127 if mask.max() > 1 and not in_colours else 0  # 0 and 255, or 0 and 1
+    return (mask > least).astype(np.uint8)
+
+
+def _short(file: Path) -> str:
+    return "/".join(file.parts[-3:])
 
 
 SUN_SEG = VideoFolders(
@@ -138,4 +158,12 @@ UFUV = VideoFolders(
     structure="fibroid",
     source="https://github.com/bio-mlhui/LGRNet",
     splits=("train", "test"),
+)
+YOUTUBE_VOS = VideoFolders(
+    "youtube_vos",
+    structure="object",
+    source="https://youtube-vos.org",
+    splits=("train", "valid", "test"),
+    images="JPEGImages",
+    masks="Annotations",
 )
