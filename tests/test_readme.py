@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import run_script
 
 from lgrseg.data.datasets import phantom
 from lgrseg.video import write_mp4
@@ -50,14 +51,16 @@ def place(tmp_path_factory):
 
 
 def run(folder, command):
-    words = shlex.split(command)
-    python = {"python": [sys.executable]}
-    python["torchrun"] = [sys.executable, "-m", "torch.distributed.run"]
+    program, *words = shlex.split(command)
     environment = {k: v for k, v in os.environ.items() if k != "LGRSEG_DATASETS"}
+    environment["OMP_NUM_THREADS"] = "1"
+    if program == "python":
+        return run_script(folder / words[0], words[1:], cwd=folder, environment=environment)
+    assert program == "torchrun"
     return subprocess.run(
-        [*python[words[0]], *words[1:]],
+        [sys.executable, "-m", "torch.distributed.run", *words],
         cwd=folder,
-        env=environment | {"OMP_NUM_THREADS": "1"},
+        env=environment,
         capture_output=True,
         text=True,
     )

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from forked import run_script
 from safetensors.torch import save_file
 
 from lgrseg.config import instantiate, load_config, save_config
@@ -21,9 +20,8 @@ PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
 
 
 def run(tool, *arguments):
-    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return run_script(ROOT / "tools" / f"{tool}.py", arguments, environment=environment)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import run_script
 
 from lgrseg.data.datasets import phantom
 from lgrseg.data.prepare import prepare
@@ -33,8 +32,8 @@ def two_videos(tmp_path_factory):
 
 def run(root, *arguments, check=True):
     environment = os.environ | {"LGRSEG_DATASETS": str(root), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), *map(str, arguments)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
+    tool = ROOT / "tools" / "train_net.py"
+    result = run_script(tool, arguments, cwd=root, environment=environment)
     assert not check or result.returncode == 0, result.stderr
     return result
 
