@@ -134,3 +134,17 @@ def test_prepare_dataset(tmp_path):
     assert "12 were up to date" in again.stdout
     empty = run("prepare_dataset", "cardiac_udc", "--raw", tmp_path / "none", "--out", out)
     assert empty.returncode == 1 and "kaggle" in empty.stderr and "Traceback" not in empty.stderr
+
+
+def test_check_only_uses_the_lists_of_camus(tmp_path):
+    raw = tmp_path / "raw"
+    phantom.write_raw_camus(raw, num_patients=3)
+    with (raw / "database_split" / "subgroup_testing.txt").open("a") as file:
+        file.write("patient0001\n")
+    out = tmp_path / "out"
+    result = run("prepare_dataset", "camus", "--raw", raw, "--out", out, "--check-only")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((out / "check_report.json").read_text())
+    assert found["videos"] == 12 and found["splits"] == {"test": 4, "train and test": 4, "val": 4}
+    assert "patient patient0001 is in train and test" in found["leaks"]
+    assert not list(out.glob("patient*"))  # nothing is prepared

@@ -38,6 +38,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if arguments.check_only:
+        if hasattr(dataset, "splits_of"):
+            name_splits(videos, dataset.splits_of(arguments.raw))
         found = check(videos, problems, classes_of(arguments.name), num_workers=arguments.workers)
         write_check(found, arguments.out / "check_report.json")
         print_check(found)
@@ -54,6 +56,12 @@ def main() -> int:
         print(f"error: nothing in {arguments.raw} could be used", file=sys.stderr)
         return 1
     return 0
+
+
+def name_splits(videos: list, splits: dict[str, list[str]]) -> None:
+    """Let every video say which lists name its patient: "train", or "train and test"."""
+    for video in videos:
+        video.facts["split"] = " and ".join(splits.get(video.patient, ["in no list"]))
 
 
 def classes_of(name: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _leaks(videos: list[RawVideo], hashes: dict[str, list[RawVideo]]) -> list[st
     told = [
         f"patient {patient} is in {', '.join(sorted(map(str, splits)))}"
         for patient, splits in sorted(by_patient.items())
-        if len(splits) > 1
+        if len(splits) > 1 or " and " in str(splits)
     ]
     for same in hashes.values():
         where = {(video.patient, video.facts.get("split")) for video in same}

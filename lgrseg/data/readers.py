@@ -242,10 +242,18 @@ def _read_dicom(path: Path) -> Video:
 def _dicom_pixels(dataset, path: Path) -> np.ndarray:
     try:
         return dataset.pixel_array  # pydicom 3 turns YBR into RGB by itself
-    except RuntimeError:  # no decoder for this compression; SimpleITK brings others (GDCM)
+    except RuntimeError as error:  # no decoder for this compression; SimpleITK brings others
         import SimpleITK
 
-        pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+        try:
+            pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+        except RuntimeError:
+            syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)
+            raise UnreadableFile(
+                f"{path.name} is compressed as {getattr(syntax, 'name', syntax)}, which nothing "
+                "here decodes, or it is damaged; pip install 'lgrseg[jpeg]' adds pylibjpeg (its "
+                f"libjpeg part is GPL): {str(error).splitlines()[0]}"
+            ) from error
         frames = int(dataset.get("NumberOfFrames", 1))
         return pixels if frames > 1 else pixels[0]
 

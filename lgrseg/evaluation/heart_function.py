@@ -30,8 +30,9 @@ def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
 
     Returns:
         "cases" (a dict a video, the largest error of the ejection fraction first) and
-        "agreement" (quantity -> what `agreement` returns, with "unit"); None where no video shows
-        both phases. Quantities in ml are left out where no video has a spacing.
+        "agreement" (quantity -> what `agreement` returns, with "unit"), and "by_site" and
+        "by_quality", the same of the ejection fraction alone; None where no video shows both
+        phases. Quantities in ml are left out where no video has a spacing.
     """
     cases = _cases(rows)
     if not cases:
@@ -50,7 +51,26 @@ def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
         compared["ejection_fraction_against_reference"] = agreement(
             measured, references, patients, seed=seed
         ) | {"unit": "%"}
-    return {"cases": sorted(cases, key=_error, reverse=True), "agreement": compared}
+    return {
+        "cases": sorted(cases, key=_error, reverse=True),
+        "agreement": compared,
+        "by_site": _by_group(cases, "site", seed),
+        "by_quality": _by_group(cases, "quality", seed),
+    }
+
+
+def _by_group(cases: list[dict], key: str, seed: int) -> dict[str, dict]:
+    """Agreement of the ejection fraction in every site, or image quality, that is known."""
+    found = {}
+    for group in sorted({case[key] for case in cases if case[key] is not None}):
+        chosen = [case for case in cases if case[key] == group]
+        measured, truth = (
+            np.array([case[source]["ejection_fraction"] for case in chosen])
+            for source in ("prediction", "truth")
+        )
+        patients = [case["patient"] for case in chosen]
+        found[group] = agreement(measured, truth, patients, seed=seed) | {"unit": "%"}
+    return found
 
 
 def _error(case: dict) -> float:

@@ -190,11 +190,15 @@ def _group_table(groups: dict, word: str) -> str:
 
 def _heart(heart: dict) -> list[str]:
     compared = heart["agreement"]
+    shown = {name.replace("_", " "): found for name, found in compared.items()}
+    for groups in (heart["by_site"], heart["by_quality"]):
+        if len(groups) > 1:
+            shown |= {f"ejection fraction, {name}": found for name, found in groups.items()}
     head = ["", "n", "missing", "bias [95% interval]", "limits of agreement"]
     head += ["mean abs. error [95% interval]", "correlation [95% interval]"]
     rows = [
         [
-            f"{name.replace('_', ' ')}, {found['unit']}",
+            f"{name}, {found['unit']}",
             str(found["num"]),
             str(found["missing"]),
             with_interval(found["bias"], found["bias_ci95"], 1),
@@ -202,7 +206,7 @@ def _heart(heart: dict) -> list[str]:
             with_interval(found["mae"], found["mae_ci95"], 1),
             with_interval(found["correlation"], found["correlation_ci95"], 3),
         ]
-        for name, found in compared.items()
+        for name, found in shown.items()
     ]
     parts = ["<h2>Heart function, against the same method on the true masks</h2>"]
     parts.append(_table(head, rows))

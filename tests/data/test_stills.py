@@ -138,3 +138,15 @@ def test_nothing_there(tmp_path):
     for name in ("image_folders", "brain_tumor_coco", "brain_tumor_yolo"):
         with pytest.raises(FileNotFoundError, match="no folder train, val, test with images"):
             RAW[name].find_videos(tmp_path)
+
+
+def test_class_folders(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    for name in ("benign/a", "malignant/a", "strange/b"):
+        picture(raw / "training_set" / f"{name}.png")
+    report = prepared("class_folders", raw, tmp_path, monkeypatch)
+    assert "is none of the classes benign" in report.unusable["training_set/strange"]
+    records = DatasetCatalog.get("class_folders_train")
+    labels = {record["video_id"]: record["label"] for record in records}
+    assert labels == {"train/benign/a": 0, "train/malignant/a": 1}
+    assert records[0]["annotated_frames"] == [] and open_frames(records[0]).shape == (1, 40, 60)

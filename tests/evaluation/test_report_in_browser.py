@@ -104,6 +104,7 @@ def test_everything_is_on_the_page(report):
     assert page.count("data:image/png;base64") == 6 and page.count("data:video/mp4;base64") == 2
     for words in (
         "(reference 40%)",
+        "ejection fraction, Site_0",
         "HD95 mm",
         "image quality",
         "Site_1",

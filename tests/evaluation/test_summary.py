@@ -80,6 +80,7 @@ def test_heart_function_by_hand():
     assert case["quality"] == "Good"
     error = found["agreement"]["ejection_fraction"]
     assert error["bias"] == pytest.approx(-12.5, abs=1) and error["unit"] == "%"
+    assert found["by_quality"]["Good"]["bias"] == error["bias"] and found["by_site"] == {}
     against = found["agreement"]["ejection_fraction_against_reference"]
     assert against["bias"] == pytest.approx(-15, abs=1.5)
 

@@ -204,6 +204,16 @@ def finish(raw: Path, out: Path) -> None:
     (out / "splits.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
+def splits_of(raw: Path) -> dict[str, list[str]]:
+    """Patient -> the parts of the official split whose lists name it."""
+    raw = raw.parent if raw.name == "database_nifti" else raw
+    found: dict[str, list[str]] = {}
+    for split, name in SPLITS.items():
+        for patient in _patients(raw / "database_split" / f"subgroup_{name}.txt") or ():
+            found.setdefault(patient, []).append(split)
+    return found
+
+
 def _patients(file: Path) -> list[str] | None:
     return file.read_text().split() if file.is_file() else None
 

@@ -3,6 +3,8 @@
     folders  {training_set,val_set,test_set}/{image,mask}/<name>.png   ("trainning_set", too)
     COCO     {train,valid,test}/_annotations.coco.json beside the images; polygons or RLE
     YOLO     {train,val,test}/images/<name>.jpg and labels/<name>.txt: class x1 y1 x2 y2 ..., 0 to 1
+    classes  {training_set,val_set,test_set}/<class>/<name>.png: a label ("label" in the record),
+             no mask
 
 A reader is a function of the folder of one split; `StillImages` makes a dataset of one.
 """
@@ -58,7 +60,9 @@ class StillImages:
         for split, names in FOLDERS.items():
             for folder in (Path(raw) / name for name in names if (Path(raw) / name).is_dir()):
                 for image, facts in self.find(folder, self.classes, problems):
-                    name = f"{split}/{image.stem}"
+                    # Images of two classes may share a name.
+                    inner = f"{image.parent.name}/" if facts["kind"] == "label" else ""
+                    name = f"{split}/{inner}{image.stem}"
                     videos.append(
                         RawVideo(
                             video_id=name, sources=[image, *facts.pop("files", [])], patient=name,
@@ -94,6 +98,16 @@ def in_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
             problems[f"{folder.name}/image/{image.name}"] = "has no mask of the same name"
     for mask in masks.values():
         problems[f"{folder.name}/mask/{mask.name}"] = "has no image of the same name"
+
+
+def in_class_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
+    """A folder a class; the name of the folder is the label of its images."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if place.name not in classes:
+            problems[f"{folder.name}/{place.name}"] = f"is none of the classes {', '.join(classes)}"
+            continue
+        for image in _images(place):
+            yield image, {"kind": "label", "label": classes.index(place.name)}
 
 
 def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
@@ -156,6 +170,8 @@ def _load(video: RawVideo) -> LoadedVideo:
     frame = image[..., ::-1]
     if (frame == frame[..., :1]).all():
         frame = frame[..., 0]
+    if video.facts["kind"] == "label":
+        return LoadedVideo(frames=np.ascontiguousarray(frame)[None], masks=None)
     draw = {"mask": _read_mask, "coco": _draw_coco, "yolo": _draw_yolo}[video.facts["kind"]]
     mask = draw(video, frame.shape[:2])
     video.facts.pop("shapes", None)  # drawn now: not for meta.json
@@ -218,5 +234,11 @@ DATASETS = [
         classes=("object",),
         find=in_folders,
         source="Put image/ and mask/ into RAW/training_set, RAW/val_set and RAW/test_set.",
+    ),
+    StillImages(
+        "class_folders",
+        classes=("benign", "malignant", "normal"),
+        find=in_class_folders,
+        source="Put a folder a class into RAW/training_set, RAW/val_set and RAW/test_set.",
     ),
 ]
