@@ -22,6 +22,14 @@ WHOLE_BYTES = 2**30
 """A movie or folder that is larger as RGB is read frame by frame, when frames are asked for."""
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
+DICOM_META = (
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "PhotometricInterpretation",
+    "HeartRate",
+    "TransducerType",
+)
 METAIMAGES = (".mhd", ".mha")
 
 
@@ -41,6 +49,8 @@ class Video:
     fps: float | None = None
     affine: np.ndarray | None = None
     """(4, 4) of a NIfTI file, so that masks can be written with the same one."""
+    meta: dict[str, str] = field(default_factory=dict)
+    """What else the file says of itself: machine and coding, nothing that names a person."""
     notes: list[str] = field(default_factory=list)
     """What a user should know: no spacing, colour Doppler, an uneven rate, damage."""
 
@@ -172,13 +182,14 @@ def _read_movie(path: Path) -> Video:
         stream = container.streams.video[0]
         times = [packet.pts for packet in container.demux(stream) if packet.size]
         size, rate, announced = (stream.height, stream.width), stream.average_rate, stream.frames
-        step = float(stream.time_base or 0)
+        step, codec = float(stream.time_base or 0), stream.codec_context.name
     if not times:
         raise UnreadableFile(f"{path.name} holds no frame")
     notes = _uneven(times, step)
     read_whole = len(times) * size[0] * size[1] * 3 <= WHOLE_BYTES
     frames, damage = (_decode_all if read_whole else _decode_lazily)(path, len(times), announced)
-    return Video(frames, fps=float(rate) if rate else None, notes=notes + damage)
+    rate = float(rate) if rate else None
+    return Video(frames, fps=rate, meta={"codec": codec}, notes=notes + damage)
 
 
 def _decode_all(path: Path, num_packets: int, announced: int) -> tuple[np.ndarray, list[str]]:
@@ -236,7 +247,8 @@ def _read_dicom(path: Path) -> Video:
     notes = [] if spacing else ["the file gives no spacing: sizes are in pixels"]
     if len(steps := _dicom_steps(dataset)) and steps.max() > 1.5 * max(steps.min(), 1e-9):
         notes.append(f"the frame rate varies: {steps.min():.0f} to {steps.max():.0f} ms")
-    return Video(_grey(to_uint8(frames)), spacing, _dicom_rate(dataset), notes=notes)
+    meta = {name: str(dataset.get(name)) for name in DICOM_META if dataset.get(name) is not None}
+    return Video(_grey(to_uint8(frames)), spacing, _dicom_rate(dataset), meta=meta, notes=notes)
 
 
 def _dicom_pixels(dataset, path: Path) -> np.ndarray:
