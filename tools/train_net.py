@@ -35,7 +35,9 @@ def main() -> int:
         if distributed.is_main_process():
             print(f"{stop}, and saved; go on with\n    {resume_command()}", file=sys.stderr)
         return 128 + stop.number
-    except (FileNotFoundError, FloatingPointError, KeyError, ValueError, WorkerEndedError) as error:
+    except (
+        FloatingPointError, KeyError, MemoryError, OSError, ValueError, WorkerEndedError
+    ) as error:  # fmt: skip
         if distributed.get_world_size() > 1 or os.environ.get("LGRSEG_TRACEBACK"):
             raise  # torchrun ends the other processes, and shows whose error it was
         message = error.args[0] if isinstance(error, KeyError) and error.args else error

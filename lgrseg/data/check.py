@@ -2,16 +2,15 @@
 
 import json
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo, file_hash
-from lgrseg.data.readers import UnreadableFile
+from lgrseg.data.parallel import KILLED, in_parallel
+from lgrseg.data.prepare import LoadedVideo, RawVideo, file_hash, reason_of
 
 TINY = 0.02
 """A part of a structure below this share of its area is named."""
@@ -44,8 +43,9 @@ def check(
     found = {"videos": 0, "annotated_frames": 0, "classes": dict.fromkeys(classes, 0)}
     suspicious, unusable, hashes = {}, dict(problems), {}
     bar = tqdm(total=len(videos), desc="checking", unit="video")
-    for video, facts in _in_parallel(videos, classes, num_workers):
+    for video, facts in in_parallel(partial(_examine, classes=classes), videos, num_workers):
         bar.update()
+        facts = facts or KILLED
         if isinstance(facts, str):
             unusable[video.video_id] = facts
             continue
@@ -83,17 +83,6 @@ def _leaks(videos: list[RawVideo], hashes: dict[str, list[RawVideo]]) -> list[st
     return sorted(told)
 
 
-def _in_parallel(videos, classes, num_workers):
-    """Every video, with its facts or the reason why there are none."""
-    with ProcessPoolExecutor(max(1, num_workers)) as pool:
-        futures = {pool.submit(_examine, video, classes): video for video in videos}
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                yield futures[future], "a process was killed; it may need more memory than there is"
-
-
 def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
     try:
         loaded = video.load(video)
@@ -110,8 +99,7 @@ def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
             "hash": file_hash(video.sources[0]),
         }
     except Exception as error:
-        expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
-        return str(error) if expected else f"{type(error).__name__}: {error}"
+        return reason_of(error)
 
 
 def _suspicious(video: RawVideo, loaded: LoadedVideo, classes: tuple[str, ...]) -> list[str]:

@@ -1,10 +1,13 @@
 """The frames of a clip too long for memory, read when they are asked for."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+logger = logging.getLogger("lgrseg")
 
 KEPT = 64
 """Frames that are remembered: more than a window of prediction goes back."""
@@ -84,6 +87,12 @@ class MovieFrames:
         while self._next <= index:
             frame = next(self._decoder, None)
             if frame is None:
+                logger.warning(
+                    "%s ends after %d frames, before frame %d: the last one takes its place",
+                    self.path.name,
+                    self._next,
+                    index,
+                )
                 break
             self._last = frame
             self._next += 1

@@ -6,14 +6,14 @@ here. A file that cannot be used is in the report with the reason, and the other
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.parallel import KILLED, in_parallel
 from lgrseg.data.readers import UnreadableFile
 from lgrseg.data.store import read_record, write_video
 
@@ -99,7 +99,8 @@ def prepare(
     videos = _without_repeats(videos, report)
     bar = tqdm(total=len(videos), desc=f"preparing {out.name}", unit="video")
     with bar:
-        for video, (fresh, notes, reason) in _outcomes(videos, out, max(1, num_workers)):
+        for video, outcome in in_parallel(partial(_attempt, out=out), videos, num_workers):
+            fresh, notes, reason = outcome or (False, [], KILLED)
             if reason is not None:
                 report.unusable[video.video_id] = f"{_names(video)}: {reason}"
             else:
@@ -130,49 +131,6 @@ _Outcome = tuple[bool, list[str], str | None]
 """Whether it was written, notes, and why it cannot be used (None: it can)."""
 
 
-def _outcomes(
-    videos: list[RawVideo], out: Path, num_workers: int
-) -> Iterator[tuple[RawVideo, _Outcome]]:
-    """What came of every video, as they are done.
-
-    A process that is killed (for memory, most often) takes the whole pool with it. Nobody can tell
-    whose fault it was, so what was lost is tried again, each alone.
-    """
-    lost = []
-    for video, future in _in_parallel(videos, out, num_workers):
-        if isinstance(future.exception(), BrokenProcessPool):
-            lost.append(video)
-        else:
-            yield video, future.result()
-    for video in lost:
-        for _, future in _in_parallel([video], out, 1):
-            killed = isinstance(future.exception(), BrokenProcessPool)
-            why = "the process that read it was killed; it may need more memory than there is"
-            yield video, ((False, [], why) if killed else future.result())
-
-
-def _in_parallel(
-    videos: list[RawVideo], out: Path, num_workers: int
-) -> Iterator[tuple[RawVideo, Future]]:
-    pool = ProcessPoolExecutor(num_workers)
-    try:
-        futures = {_submit(pool, video, out): video for video in videos}
-        for future in as_completed(futures):
-            yield futures[future], future
-    finally:
-        # On an interruption only the videos at hand are waited for, not all that are in the queue.
-        pool.shutdown(cancel_futures=True)
-
-
-def _submit(pool: ProcessPoolExecutor, video: RawVideo, out: Path) -> Future:
-    try:
-        return pool.submit(_attempt, video, out)
-    except BrokenProcessPool as error:  # broken by an earlier video
-        failed = Future()
-        failed.set_exception(error)
-        return failed
-
-
 def _attempt(video: RawVideo, out: Path) -> _Outcome:
     """Prepare one video in a worker.
 
@@ -182,14 +140,19 @@ def _attempt(video: RawVideo, out: Path) -> _Outcome:
     try:
         return *prepare_video(video, out), None
     except Exception as error:
-        expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
     if (out / video.video_id / "meta.json").is_file():
         reason += (
             f"; the form prepared earlier from other files is still there: delete "
             f"{out / video.video_id} to leave the video out"
         )
     return False, [], reason
+
+
+def reason_of(error: Exception) -> str:
+    """An error as a sentence; the kind goes before it where it was not made for users."""
+    expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
+    return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
 def prepare_video(video: RawVideo, out: Path) -> tuple[bool, list[str]]:

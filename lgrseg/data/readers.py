@@ -186,13 +186,16 @@ def _read_movie(path: Path) -> Video:
     if not times:
         raise UnreadableFile(f"{path.name} holds no frame")
     notes = _uneven(times, step)
-    read_whole = len(times) * size[0] * size[1] * 3 <= WHOLE_BYTES
-    frames, damage = (_decode_all if read_whole else _decode_lazily)(path, len(times), announced)
+    if len(times) * size[0] * size[1] * 3 <= WHOLE_BYTES:
+        frames, damage = _decode_all(path, announced)
+        notes += damage
+    else:
+        frames = _decode_lazily(path, len(times))
     rate = float(rate) if rate else None
-    return Video(frames, fps=rate, meta={"codec": codec}, notes=notes + damage)
+    return Video(frames, fps=rate, meta={"codec": codec}, notes=notes)
 
 
-def _decode_all(path: Path, num_packets: int, announced: int) -> tuple[np.ndarray, list[str]]:
+def _decode_all(path: Path, announced: int) -> tuple[np.ndarray, list[str]]:
     import av
 
     frames, num_corrupt = [], 0
@@ -211,12 +214,12 @@ def _decode_all(path: Path, num_packets: int, announced: int) -> tuple[np.ndarra
     return _grey(np.stack(frames)), notes
 
 
-def _decode_lazily(path: Path, num_packets: int, announced: int) -> tuple[LazyFrames, list[str]]:
+def _decode_lazily(path: Path, num_packets: int) -> LazyFrames:
     reader = MovieFrames(path, pixel_format="rgb24")
     first = _grey(np.stack([reader(index) for index in range(min(num_packets, 24))]))
     pixel_format = "gray" if first.ndim == 3 else "rgb24"
     frames = MovieFrames(path, pixel_format=pixel_format)
-    return LazyFrames(frames, (num_packets, *first.shape[1:])), []
+    return LazyFrames(frames, (num_packets, *first.shape[1:]))
 
 
 def _uneven(times: list[int | None], step: float) -> list[str]:

@@ -73,7 +73,7 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
 
 def mean_over_processes(values: Mapping[str, float], device: torch.device) -> dict[str, Tensor]:
     """The mean of every number over processes, on the device; nothing waits for it."""
-    numbers = torch.tensor(list(values.values()), dtype=torch.float64).to(device)
+    numbers = torch.tensor(list(values.values()), dtype=torch.float64).to(device, non_blocking=True)
     means = all_reduce_sum(numbers) / get_world_size()
     return dict(zip(values, means.unbind(), strict=True))
 

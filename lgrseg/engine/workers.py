@@ -68,7 +68,10 @@ def _raised_by_worker(error: Exception) -> Exception | None:
     """The error that a worker raised, which torch hands over with a traceback for a message."""
     if "in DataLoader worker process" not in str(error):
         return None
-    name, message = re.findall(r"^[\w.]*?(\w+): (.*)$", str(error), re.MULTILINE)[-1]
+    told = re.findall(r"^[\w.]*?(\w+): (.*)$", str(error), re.MULTILINE)
+    if not told:
+        return None
+    name, message = told[-1]
     if name == type(error).__name__:
         return type(error)(message)
     return WorkerEndedError(f"{name}: {message}")  # of a kind that torch could not make again

@@ -164,11 +164,7 @@ def _class_table(results: dict) -> str:
 
 
 def _distributions(results: dict) -> str:
-    sites: dict[str, list[str]] = {}
-    for name in results["patients"]:
-        site = name.rsplit("/", 1)[0]
-        if site in results["sites"]:
-            sites.setdefault(site, []).append(name)
+    sites = {name: scores["patients"] for name, scores in results["sites"].items()}
     picture = plots.dice_distributions(results["patients"], sites)
     return _image(picture, "distribution of Dice")
 

@@ -112,6 +112,7 @@ def _by_group(rows: list[dict], scores: np.ndarray, classes: tuple[str, ...], ke
         values = overlap.mean(by_patient, axis=0)
         groups[group] = {
             "num_patients": len(names),
+            "patients": names,
             "dice": overlap.mean(values),
             "classes": dict(zip(classes, values, strict=True)),
         }

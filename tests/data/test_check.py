@@ -1,6 +1,8 @@
 """lgrseg/data/check.py: what is there, what is odd, who is in two splits."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -87,3 +89,18 @@ def test_a_phantom_in_cardiac_udcs_layout(tmp_path):
     assert found["annotated_frames"] == 3 and found["sites"] == {"Site_P_1": 2}
     assert "patient9-4_image.nii.gz is cut short" in found["unusable"]["Site_P_1/patient9-4"]
     assert "filled" in str(found["suspicious"][other])
+
+
+def _die(video):
+    if video.video_id == "b":
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does when memory is short
+    return _load(video)
+
+
+def test_a_video_that_kills_its_process_takes_no_other_with_it(tmp_path):
+    videos = [raw_video(tmp_path, name, {0: box()}) for name in "abcd"]
+    for video in videos:
+        video.load = _die
+    found = check(videos, {}, CLASSES, num_workers=2)
+    assert found["videos"] == 3
+    assert list(found["unusable"]) == ["b"] and "was killed" in found["unusable"]["b"]

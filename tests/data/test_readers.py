@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from lgrseg.data.lazy_frames import LazyFrames, crop_frames
+from lgrseg.data.lazy_frames import LazyFrames, MovieFrames, crop_frames
 from lgrseg.data.readers import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
 from lgrseg.video import write_mp4
 
@@ -307,3 +307,10 @@ def test_no_frame_at_all(tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((8, 9, 0), np.uint8), np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(UnreadableFile, match="a.nii"):
         read_video(tmp_path / "a.nii")
+
+
+def test_a_long_movie_that_ends_early_says_so(tmp_path, caplog):
+    movie(tmp_path / "a.avi", grey_pictures(5))
+    frames = LazyFrames(MovieFrames(tmp_path / "a.avi", pixel_format="gray"), (9, 32, 48))
+    assert np.array_equal(frames[8], frames[4])
+    assert "a.avi ends after 5 frames, before frame 8" in caplog.text

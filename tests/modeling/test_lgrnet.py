@@ -2,34 +2,16 @@
 
 import pytest
 import torch
+from in_processes import small_lgrnet
 
 from lgrseg.modeling.backbones import MetaFormer
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.decoder import MaskedDecoder
-from lgrseg.modeling.encoder import LGREncoder
-from lgrseg.modeling.lgrnet import LGRNet
 from lgrseg.structures import Clip, ClipTargets
 
 
 @pytest.fixture
 def model():
-    dims = (8, 8, 16, 32)
-    return LGRNet(
-        backbone=MetaFormer(depths=(1, 1, 1, 1), dims=dims, drop_path_rate=0.0),
-        encoder=LGREncoder(
-            in_channels=dict(zip(("res2", "res3", "res4", "res5"), dims, strict=True)),
-            dim=16,
-            num_layers=1,
-            num_heads=2,
-            num_frame_queries=3,
-            num_scans=1,
-            pixel_ffn_dim=16,
-            query_ffn_dim=16,
-            norm_groups=4,
-        ),
-        decoder=MaskedDecoder(num_classes=2, dim=16, num_queries=4, num_heads=2, ffn_dim=16),
-        criterion=SetCriterion(num_classes=2, num_points=256),
-    )
+    backbone = MetaFormer(depths=(1, 1, 1, 1), dims=(8, 8, 16, 32), drop_path_rate=0.0)
+    return small_lgrnet(backbone, num_classes=2, num_queries=4)
 
 
 def clip(*, num_frames=2, size=(64, 64), channels=1):

@@ -62,8 +62,13 @@ def test_every_parameter_is_used_once(weights, model, tmp_path):
 
 
 def test_names_of_processes_in_parallel(weights, model, tmp_path):
-    torch.save({"model": {f"module.{k}": v for k, v in weights.items()}}, tmp_path / "ckpt.pth.tar")
+    prefixed = {f"module.{name}": value + 1000 for name, value in weights.items()}
+    torch.save({"model": prefixed}, tmp_path / "ckpt.pth.tar")
     load_weights(model, tmp_path / "ckpt.pth.tar")
+    for name, value in model.state_dict().items():
+        assert value.min() >= 1000, name  # every one was replaced
+    name = "decoder.query_class.bias"
+    assert (model.state_dict()[own_name(name)] == weights[name] + 1000).all()
 
 
 def test_one_parameter_less_is_told(weights, model, tmp_path):

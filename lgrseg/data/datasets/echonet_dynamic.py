@@ -23,10 +23,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.readers import read_video
-from lgrseg.data.store import read_records
+from lgrseg.data.splits import records_of
 
 HOW_TO_GET = (
     "Get EchoNet-Dynamic (free after registration) from https://echonet.github.io/dynamic, unpack "
@@ -158,8 +158,8 @@ def list_videos(split: str) -> list[dict]:
     Raises:
         FileNotFoundError: the dataset is not prepared.
     """
-    records = read_records(data_root() / "echonet_dynamic", how_to_get=HOW_TO_GET)
-    return [r for r in records if r["split"] == split and r["annotated_frames"]]
+    records = records_of("echonet_dynamic", split, how_to_get=HOW_TO_GET)
+    return [record for record in records if record["annotated_frames"]]
 
 
 for _split in SPLITS:

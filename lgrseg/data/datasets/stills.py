@@ -9,7 +9,6 @@
 A reader is a function of the folder of one split; `StillImages` makes a dataset of one.
 """
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.catalog import Metadata
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.readers import image_files
-from lgrseg.data.store import read_records
+from lgrseg.data.splits import register_splits
 
 COLORS = ((230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 127), (132, 145, 180))
 FOLDERS = {
@@ -38,9 +37,7 @@ class StillImages:
         """`find(folder, classes)` yields RawVideos without names, and fills a dict of problems."""
         self.name, self.classes, self.find, self.source = name, classes, find, source
         metadata = Metadata(classes, COLORS[: len(classes)], source=source)
-        for split in FOLDERS:
-            DatasetCatalog.register(f"{name}_{split}", functools.partial(self.list_images, split))
-            MetadataCatalog.register(f"{name}_{split}", metadata)
+        register_splits(name, FOLDERS, metadata, how_to_get=self.how_to_get)
 
     @property
     def how_to_get(self) -> str:
@@ -73,15 +70,6 @@ class StillImages:
             wanted = ", ".join(names[0] for names in FOLDERS.values())
             raise FileNotFoundError(f"no folder {wanted} with images in {raw}. {self.how_to_get}")
         return videos, problems
-
-    def list_images(self, split: str) -> list[dict]:
-        """Records of one split.
-
-        Raises:
-            FileNotFoundError: the dataset is not prepared.
-        """
-        records = read_records(data_root() / self.name, how_to_get=self.how_to_get)
-        return [record for record in records if record["split"] == split]
 
 
 Found = Iterator[tuple[Path, dict]]

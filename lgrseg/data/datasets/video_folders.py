@@ -12,16 +12,15 @@ Sources: SUN-SEG: Ji et al., "Video Polyp Segmentation: A Deep Learning Perspect
 Intelligence Research 2022. UFUV: Xu et al., LGRNet, MICCAI 2024.
 """
 
-import functools
 import re
 from pathlib import Path
 
 import numpy as np
 
-from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.catalog import Metadata
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.readers import image_files, read_video
-from lgrseg.data.store import read_records
+from lgrseg.data.splits import register_splits
 
 
 class VideoFolders:
@@ -41,9 +40,7 @@ class VideoFolders:
         self.name, self.images, self.masks = name, images, masks
         self.source = source
         metadata = Metadata(classes=(structure,), colors=((230, 75, 53),), source=self.how_to_get)
-        for split in splits:
-            DatasetCatalog.register(f"{name}_{split}", functools.partial(self.list_videos, split))
-            MetadataCatalog.register(f"{name}_{split}", metadata)
+        register_splits(name, splits, metadata, how_to_get=self.how_to_get)
 
     @property
     def how_to_get(self) -> str:
@@ -87,22 +84,6 @@ class VideoFolders:
                     f"has no folder of this name in {self.images}"
                 )
         return videos, problems
-
-    def list_videos(self, split: str) -> list[dict]:
-        """Records of one split.
-
-        Raises:
-            FileNotFoundError: the dataset, or this part of it, is not prepared.
-        """
-        root = data_root() / self.name
-        found = [
-            record
-            for record in read_records(root, how_to_get=self.how_to_get)
-            if record["split"] == split
-        ]
-        if not found:
-            raise FileNotFoundError(f"{root} has no video of part {split!r}. {self.how_to_get}")
-        return found
 
 
 def split_name(part: Path) -> str:

@@ -1,0 +1,28 @@
+"""Datasets whose records name their part themselves, as "split"."""
+
+import functools
+
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.store import read_records
+
+
+def register_splits(name: str, splits, metadata: Metadata, *, how_to_get: str) -> None:
+    """Make NAME_SPLIT known to the catalog for every split; nothing is read."""
+    for split in splits:
+        lister = functools.partial(records_of, name, split, how_to_get=how_to_get)
+        DatasetCatalog.register(f"{name}_{split}", lister)
+        MetadataCatalog.register(f"{name}_{split}", metadata)
+
+
+def records_of(name: str, split: str, *, how_to_get: str) -> list[dict]:
+    """Records of one split of a prepared dataset.
+
+    Raises:
+        FileNotFoundError: the dataset, or this part of it, is not prepared.
+    """
+    root = data_root() / name
+    records = read_records(root, how_to_get=how_to_get)
+    found = [record for record in records if record["split"] == split]
+    if not found:
+        raise FileNotFoundError(f"{root} has no video of part {split!r}. {how_to_get}")
+    return found
