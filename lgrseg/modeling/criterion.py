@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.modeling.matcher import assign, matching_cost
-from lgrseg.ops import point_sample
+from lgrseg.ops import point_sample, uncertain_points
 from lgrseg.structures import ClipTargets
 
 
@@ -213,10 +213,7 @@ class SetCriterion(nn.Module):
         ]
         drawn = rearrange(torch.cat(drawn, dim=1), "l r c xy -> (l r) c xy")
         candidates, anywhere = drawn[:, :num_candidates], drawn[:, num_candidates:]
-        maps = rearrange(logits, "l r h w -> (l r) 1 h w")
-        doubt = -point_sample(maps, candidates)[:, 0].abs()  # (L R) candidates
-        kept = doubt.topk(num_uncertain, dim=1, sorted=False).indices
-        uncertain = candidates.gather(1, kept[..., None].expand(-1, -1, 2))
+        uncertain = uncertain_points(logits.flatten(0, 1), candidates, num_uncertain)
         return torch.cat([uncertain, anywhere], dim=1)
 
 

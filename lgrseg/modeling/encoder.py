@@ -24,7 +24,7 @@ from lgrseg.modeling.temporal import (
     FeedForward,
     QueryScan,
 )
-from lgrseg.ops import ms_deform_attn, reference_points
+from lgrseg.ops import ms_deform_attn_softmax, reference_points
 
 SCALES = ("res5", "res4", "res3")
 """Coarse first: the order of tokens, level embeddings and the decoder's memories."""
@@ -281,9 +281,8 @@ class DeformableAttention(nn.Module):
     ) -> Tensor:
         """Tokens (N, S, D) at `positions` (S, D), centred on `points` (S, 2) -> (N, S, D)."""
         query = tokens + positions
-        # Softmax across a long last axis, not along a short one: a third of the time on a CPU.
-        logits = rearrange(self.weights(query), "n s (m x) -> n m x s", m=self.num_heads)
-        weights = rearrange(logits.softmax(dim=2), "n m (l p) s -> n s m l p", l=self.num_levels)
+        axes = {"m": self.num_heads, "l": self.num_levels, "p": self.num_points}
+        scores = rearrange(self.weights(query), "n s (m l p) -> n s m l p", **axes)
         value = rearrange(self.value(tokens), "n s (m c) -> n s m c", m=self.num_heads)
         # Offsets are in pixels of their level. Points and sizes are repeated for every sample, so
         # that the long last axis is added as one: a third of the time of adding pairs.
@@ -291,9 +290,6 @@ class DeformableAttention(nn.Module):
         pixel = (1 / size).expand(self.num_heads, -1, self.num_points, -1).flatten()
         samples = pixel.numel() // 2
         locations = points.repeat(1, samples) + self.offsets(query) * pixel.to(points.device)
-        axes = {"m": self.num_heads, "l": self.num_levels, "p": self.num_points}
         locations = rearrange(locations, "n s (m l p xy) -> n s m l p xy", **axes)
-        # Under autocast values are narrower than places, which need their precision.
-        value, weights = value.to(locations), weights.to(locations)
-        seen = ms_deform_attn(value, shapes, locations, weights)
+        seen = ms_deform_attn_softmax(value, shapes, locations, scores)
         return self.norm(tokens + self.output(seen))

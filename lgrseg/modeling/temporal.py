@@ -56,7 +56,7 @@ class CyclicNeighborhoodPropagation(nn.Module):
         for *maps, (height, _) in parts:
             maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height) for m in maps]
             seen = self._attend(*maps)
-            heard.append(rearrange(seen, "(b t) m h w c -> b t (h w) (m c)", b=len(tokens)))
+            heard.append(rearrange(seen, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
         return self.norm(tokens + self.project(torch.cat(heard, dim=2)))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -67,13 +67,13 @@ class CyclicNeighborhoodPropagation(nn.Module):
             query, key, value = (F.pad(x, missing) for x in (query, key, value))
         seen = neighborhood_attention(
             *(
-                rearrange(x, "n h w (m c) -> n m h w c", m=self.num_heads)
+                rearrange(x, "n h w (m c) -> n h w m c", m=self.num_heads)
                 for x in (query, key, value)
             ),
             kernel_size=self.kernel_size,
             dilation=self.dilation,
         )
-        return seen[:, :, :height, :width]
+        return seen[:, :height, :width]
 
 
 class CrossAttention(nn.Module):
@@ -158,17 +158,20 @@ class HilbertScan(nn.Module):
         x = rearrange(F.silu(x), "b d t q -> b (t q) d")
         # Laid out along the queries even where there are more frames, as the public curve is.
         order = hilbert_order(num_frames, num_queries).to(grid.device)
-        forward = x[:, order]
-        u = torch.stack([forward, forward.flip(1)], dim=1)  # B 2 L D
+        u = x[:, order]
         split = [self.step_rank, self.state_dim, self.state_dim]
-        step, gate_in, gate_out = einsum(u, self.x_proj, "b k l d, k r d -> b k l r").split(
-            split, -1
-        )
+        step, gate_in, gate_out = einsum(u, self.x_proj, "b l d, k r d -> b k l r").split(split, -1)
         step = einsum(step, self.step_proj, "b k l r, k d r -> b k l d")
         y = selective_scan(
-            u, step, -self.A_log.exp(), gate_in, gate_out, self.D, delta_bias=self.step_bias
-        )
-        y = y[:, 0] + y[:, 1].flip(1)
+            u,
+            step,
+            -self.A_log.exp(),
+            gate_in,
+            gate_out,
+            self.D,
+            delta_bias=self.step_bias,
+            reverse=(False, True),
+        ).sum(dim=1)
         y = y[:, order.argsort()]
         y = rearrange(y, "b (t q) d -> b t q d", q=num_queries)
         return self.out_proj(self.out_norm(y) * F.silu(gate))

@@ -1,6 +1,9 @@
-"""Multi-scale deformable attention, in plain torch.
+"""Multi-scale deformable attention.
 
 Source: Zhu et al., "Deformable DETR", ICLR 2021, section 4.1, equation 3.
+
+Letters: B clips, S values of all levels, Q queries, M heads, C channels of a head, L levels,
+P points.
 """
 
 import torch
@@ -8,9 +11,16 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from lgrseg.ops.dispatch import KernelOp
+
 
 def ms_deform_attn(
-    value: Tensor, shapes: list[tuple[int, int]], locations: Tensor, weights: Tensor
+    value: Tensor,
+    shapes: list[tuple[int, int]],
+    locations: Tensor,
+    weights: Tensor,
+    *,
+    kernels: str | None = None,
 ) -> Tensor:
     """Every query averages what it finds at P points of each of L feature levels.
 
@@ -19,29 +29,74 @@ def ms_deform_attn(
     Args:
         value: (B, S, M, C) features per head, levels flattened and joined; S = sum of H * W.
         shapes: (H, W) of each level.
-        locations: (B, Q, M, L, P, 2) as (x, y), 0 to 1 across their level, edge to edge.
+        locations: (B, Q, M, L, P, 2) as (x, y), 0 to 1 across their level, edge to edge. They may
+            be wider than the values: float32 beside bfloat16, whose 8 bits do not hold a place.
         weights: (B, Q, M, L, P), usually summing to one over L and P.
+        kernels: which version computes (see `lgrseg.ops.dispatch`).
 
     Returns:
-        (B, Q, M * C). Points outside a level read zero.
+        (B, Q, M * C), of the values' type. Points outside a level read zero.
 
     Raises:
         ValueError: the levels do not add up to the number of values.
     """
+    return _OP(value, _flat(value, shapes), locations, weights, False, kernels=kernels)
+
+
+def ms_deform_attn_softmax(
+    value: Tensor,
+    shapes: list[tuple[int, int]],
+    locations: Tensor,
+    scores: Tensor,
+    *,
+    kernels: str | None = None,
+) -> Tensor:
+    """`ms_deform_attn` with the softmax over L and P of `scores` for its weights, in one kernel."""
+    return _OP(value, _flat(value, shapes), locations, scores, True, kernels=kernels)
+
+
+def _flat(value: Tensor, shapes: list[tuple[int, int]]) -> list[int]:
     sizes = [height * width for height, width in shapes]
     if sum(sizes) != value.shape[1]:
         raise ValueError(f"levels {shapes} hold {sum(sizes)} values, but {value.shape[1]} came")
-    num_clips = len(value)
-    # Points before queries: sums over P then run along Q, a fifth faster than with P innermost.
-    grid = rearrange(locations, "b q m l p xy -> l (b m) p q xy") * 2 - 1  # grid_sample: -1 to 1
-    weights = rearrange(weights, "b q m l p -> l (b m) 1 p q")
+    return [side for shape in shapes for side in shape]
+
+
+def _reference(
+    value: Tensor, shapes: list[int], locations: Tensor, weights: Tensor, softmax: bool
+) -> Tensor:
+    num_heads, kind = value.shape[2], value.dtype
+    wide = torch.promote_types(kind, locations.dtype)
+    value, weights = value.to(wide), weights.to(wide)
+    # Points before queries: sums over P then run along Q, a fifth faster than with P innermost;
+    # so does the softmax, in a third of the time.
+    grid = rearrange(locations.to(wide), "b q m l p xy -> l (b m) p q xy") * 2 - 1  # -1 to 1
+    weights = rearrange(weights, "b q m l p -> (b m) (l p) q")
+    if softmax:
+        weights = weights.softmax(dim=1)
+    weights = rearrange(weights, "bm (l p) q -> l bm 1 p q", l=len(grid))
+    sides = list(zip(shapes[::2], shapes[1::2], strict=True))
+    levels = value.split([height * width for height, width in sides], dim=1)
     out = 0
-    levels = value.split(sizes, dim=1)
-    for level, (height, _), points, weight in zip(levels, shapes, grid, weights, strict=True):
+    for level, (height, _), points, weight in zip(levels, sides, grid, weights, strict=True):
         image = rearrange(level, "b (h w) m c -> (b m) c h w", h=height)
         sampled = F.grid_sample(image, points, align_corners=False)  # (B M) C P Q
         out = out + (sampled * weight).sum(dim=2)
-    return rearrange(out, "(b m) c q -> b q (m c)", b=num_clips)
+    return rearrange(out, "(b m) c q -> b q (m c)", m=num_heads).to(kind)
+
+
+def _fake(value, shapes, locations, weights, softmax) -> tuple[Tensor, Tensor]:
+    clips, _, heads, width = value.shape
+    return value.new_empty(clips, locations.shape[1], heads * width), value.new_empty(0)
+
+
+_OP = KernelOp(
+    "ms_deform_attn",
+    "Tensor value, int[] shapes, Tensor locations, Tensor weights, bool softmax",
+    reference=_reference,
+    kernel="lgrseg.ops.ms_deform_attn_kernel",
+    fake=_fake,
+)
 
 
 def reference_points(shapes: list[tuple[int, int]], device: torch.device) -> Tensor:

@@ -1,0 +1,235 @@
+"""Neighbourhood attention as Triton kernels, forward and backward; keys are read where they lie.
+
+A program answers for a block of rows; a row is one head of one pixel, C wide. The softmax is built
+up while the window is walked through, so no scores are written. Backward, one kernel gathers for
+every query from the keys of its window, another for every key from the queries that see it: nothing
+is added from several places, and results are the same in every run.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+ELEMENTS = 1024
+"""Rows x channels of a program."""
+
+
+def forward(
+    query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
+) -> tuple[Tensor, Tensor]:
+    """The result (N, H, W, M, C), and of every row the logarithm of its softmax's sum."""
+    query, key, value = (_readable(x) for x in (query, key, value))
+    out = query.new_empty(query.shape)
+    logsum = query.new_empty(query.shape[:-1], dtype=torch.float32)
+    if out.numel():
+        grid, sizes = _sizes(query, kernel_size, dilation)
+        _forward[grid](
+            query, key, value, out, logsum, *_steps(query), *_steps(key), *_steps(value), **sizes
+        )
+    return out, logsum
+
+
+def backward(
+    grad: Tensor,
+    out: Tensor,
+    logsum: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    kernel_size: int,
+    dilation: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of query, key and value."""
+    query, key, value = (_readable(x) for x in (query, key, value))
+    to_query, to_key, to_value = (query.new_empty(query.shape) for _ in range(3))
+    if out.numel():
+        grid, sizes = _sizes(query, kernel_size, dilation)
+        steps = *_steps(query), *_steps(key), *_steps(value)
+        # What the scores of a row have in common: the sum of probability x gradient.
+        common = (grad.float() * out.float()).sum(-1)
+        _backward_queries[grid](grad, query, key, value, logsum, common, to_query, *steps, **sizes)
+        _backward_keys[grid](
+            grad, query, key, value, logsum, common, to_key, to_value, *steps, **sizes
+        )
+    return to_query, to_key, to_value
+
+
+def _readable(x: Tensor) -> Tensor:
+    """Heads and channels of a pixel side by side; pixels and maps may lie anywhere."""
+    return x if x.stride(-1) == 1 and x.stride(-2) == x.shape[-1] else x.contiguous()
+
+
+def _steps(x: Tensor) -> tuple[int, int, int]:
+    return x.stride(0), x.stride(1), x.stride(2)
+
+
+def _sizes(query: Tensor, kernel_size: int, dilation: int):
+    maps, height, width, heads, width_of_head = query.shape
+    channels = triton.next_power_of_2(width_of_head)
+    rows = max(ELEMENTS // channels, 16)
+    grid = (triton.cdiv(height * width * heads, rows), maps)
+    return grid, {
+        "H": height, "W": width, "M": heads, "C": width_of_head, "K": kernel_size,
+        "DILATION": dilation, "ROWS": rows, "CHANNELS": channels, "num_warps": 4,
+    }  # fmt: skip
+
+
+@triton.jit
+def _window(place, side, K: tl.constexpr, DILATION: tl.constexpr):
+    """The first pixel that a query at `place` of an axis sees, and how many, DILATION apart."""
+    residue = place % DILATION
+    members = (side - residue + DILATION - 1) // DILATION
+    first = tl.minimum(place // DILATION - K // 2, members - K)
+    first = tl.maximum(first, 0)
+    return first * DILATION + residue, tl.minimum(members, K)
+
+
+@triton.jit
+def _seen_from(place, side, K: tl.constexpr, DILATION: tl.constexpr):
+    """The first query that sees a key at `place` of an axis, and how many, DILATION apart.
+
+    Windows are shifted inward at the ends, so that those pixels are seen from further away.
+    """
+    residue = place % DILATION
+    members = (side - residue + DILATION - 1) // DILATION
+    own = place // DILATION
+    first = tl.where(own < K, 0, own - K // 2)
+    last = tl.where(own >= members - K, members - 1, own + K // 2)
+    return first * DILATION + residue, last - first + 1
+
+
+@triton.jit
+def _rows(H, W, M: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
+    """Line, column and head of this program's rows, and which of its elements exist."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    exists = row < H * W * M
+    pixel = row // M
+    inside = exists[:, None] & (tl.arange(0, CHANNELS) < C)[None, :]
+    return row, pixel // W, pixel % W, row % M, inside
+
+
+@triton.jit
+def _read(
+    base, map_step, line_step, pixel_step, line, column, head, mask,
+    C: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Rows (ROWS, CHANNELS) of a map, float32."""
+    at = tl.program_id(1).to(tl.int64) * map_step + line * line_step + column * pixel_step
+    at = (at + head * C)[:, None] + tl.arange(0, CHANNELS)[None, :]
+    return tl.load(base + at, mask=mask, other=0).to(tl.float32)
+
+
+@triton.jit
+def _forward(
+    query, key, value, out, logsum,
+    query_map, query_line, query_pixel, key_map, key_line, key_pixel,
+    value_map, value_line, value_pixel,
+    H, W, M: tl.constexpr, C: tl.constexpr, K: tl.constexpr, DILATION: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    row, line, column, head, inside = _rows(H, W, M, C, ROWS, CHANNELS)
+    asked = _read(
+        query, query_map, query_line, query_pixel, line, column, head, inside, C, CHANNELS
+    )
+    asked *= 1.0 / tl.sqrt(C * 1.0)
+    first_line, lines = _window(line, H, K, DILATION)
+    first_column, columns = _window(column, W, K, DILATION)
+    largest = tl.full((ROWS,), float("-inf"), tl.float32)
+    total = tl.zeros((ROWS,), tl.float32)
+    sums = tl.zeros((ROWS, CHANNELS), tl.float32)
+    for tap in range(K * K):
+        there = (tap // K < lines) & (tap % K < columns)
+        y = first_line + (tap // K) * DILATION
+        x = first_column + (tap % K) * DILATION
+        mask = inside & there[:, None]
+        keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
+        values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
+        score = tl.where(there, tl.sum(asked * keys, axis=1), float("-inf"))
+        # The first pixel of a window always exists, so that the largest score is finite.
+        above = tl.maximum(largest, score)
+        faded = tl.exp(largest - above)
+        share = tl.exp(score - above)
+        total = total * faded + share
+        sums = sums * faded[:, None] + share[:, None] * values
+        largest = above
+    at = tl.program_id(1).to(tl.int64) * (H * W * M) + row
+    target = out + at[:, None] * C + tl.arange(0, CHANNELS)[None, :]
+    tl.store(target, (sums / total[:, None]).to(out.dtype.element_ty), mask=inside)
+    tl.store(logsum + at, largest + tl.log(total), mask=row < H * W * M)
+
+
+@triton.jit
+def _backward_queries(
+    grad, query, key, value, logsum, common, to_query,
+    query_map, query_line, query_pixel, key_map, key_line, key_pixel,
+    value_map, value_line, value_pixel,
+    H, W, M: tl.constexpr, C: tl.constexpr, K: tl.constexpr, DILATION: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    row, line, column, head, inside = _rows(H, W, M, C, ROWS, CHANNELS)
+    scale = 1.0 / tl.sqrt(C * 1.0)
+    asked = _read(
+        query, query_map, query_line, query_pixel, line, column, head, inside, C, CHANNELS
+    )
+    at = tl.program_id(1).to(tl.int64) * (H * W * M) + row
+    own = at[:, None] * C + tl.arange(0, CHANNELS)[None, :]
+    coming = tl.load(grad + own, mask=inside, other=0).to(tl.float32)
+    log_total = tl.load(logsum + at, mask=row < H * W * M, other=0)
+    shared = tl.load(common + at, mask=row < H * W * M, other=0)
+    first_line, lines = _window(line, H, K, DILATION)
+    first_column, columns = _window(column, W, K, DILATION)
+    sums = tl.zeros((ROWS, CHANNELS), tl.float32)
+    for tap in range(K * K):
+        there = (tap // K < lines) & (tap % K < columns)
+        y = first_line + (tap // K) * DILATION
+        x = first_column + (tap % K) * DILATION
+        mask = inside & there[:, None]
+        keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
+        values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
+        share = tl.exp(tl.sum(asked * keys, axis=1) * scale - log_total)
+        to_score = tl.where(there, share * (tl.sum(coming * values, axis=1) - shared), 0.0)
+        sums += (to_score * scale)[:, None] * keys
+    tl.store(to_query + own, sums.to(to_query.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _backward_keys(
+    grad, query, key, value, logsum, common, to_key, to_value,
+    query_map, query_line, query_pixel, key_map, key_line, key_pixel,
+    value_map, value_line, value_pixel,
+    H, W, M: tl.constexpr, C: tl.constexpr, K: tl.constexpr, DILATION: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    row, line, column, head, inside = _rows(H, W, M, C, ROWS, CHANNELS)
+    scale = 1.0 / tl.sqrt(C * 1.0)
+    keys = _read(key, key_map, key_line, key_pixel, line, column, head, inside, C, CHANNELS)
+    values = _read(
+        value, value_map, value_line, value_pixel, line, column, head, inside, C, CHANNELS
+    )
+    channel = tl.arange(0, CHANNELS)[None, :]
+    begin = tl.program_id(1).to(tl.int64) * (H * W * M)
+    first_line, lines = _seen_from(line, H, K, DILATION)
+    first_column, columns = _seen_from(column, W, K, DILATION)
+    key_sums = tl.zeros((ROWS, CHANNELS), tl.float32)
+    value_sums = tl.zeros((ROWS, CHANNELS), tl.float32)
+    REACH: tl.constexpr = 2 * K - 1  # on an axis that is just as long, all see all
+    for tap in range(REACH * REACH):
+        there = (tap // REACH < lines) & (tap % REACH < columns)
+        y = first_line + (tap // REACH) * DILATION
+        x = first_column + (tap % REACH) * DILATION
+        mask = inside & there[:, None]
+        asked = _read(query, query_map, query_line, query_pixel, y, x, head, mask, C, CHANNELS)
+        at = begin + (y * W + x) * M + head
+        coming = tl.load(grad + at[:, None] * C + channel, mask=mask, other=0).to(tl.float32)
+        real = there & (row < H * W * M)
+        log_total = tl.load(logsum + at, mask=real, other=0)
+        shared = tl.load(common + at, mask=real, other=0)
+        share = tl.exp(tl.sum(asked * keys, axis=1) * scale - log_total)
+        share = tl.where(real, share, 0.0)
+        value_sums += share[:, None] * coming
+        to_score = share * (tl.sum(coming * values, axis=1) - shared) * scale
+        key_sums += to_score[:, None] * asked
+    own = (begin + row)[:, None] * C + channel
+    tl.store(to_key + own, key_sums.to(to_key.dtype.element_ty), mask=inside)
+    tl.store(to_value + own, value_sums.to(to_value.dtype.element_ty), mask=inside)

@@ -1,0 +1,239 @@
+"""The selective scan as Triton kernels, forward and backward; all directions in one launch.
+
+A program walks along one sequence for a few channels, a chunk of times after the other; inside a
+chunk the recurrence is a parallel scan of pairs (decay, drive). The forward pass keeps the state at
+the start of every chunk, from which the backward pass computes the others again. Sums over channels
+and sequences are written in parts and added by torch, so that results are the same in every run.
+
+Letters: B sequences, K scans over each, L length, D channels, N state width.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from lgrseg.ops.selective_scan import CHUNK
+
+ELEMENTS = 4096
+"""Times x channels x states in the registers of a program."""
+
+
+def forward(u, delta, A, B, C, D, delta_bias, reverse: list[bool]) -> tuple[Tensor, Tensor]:
+    """The result (B, K, L, D) and the states (B, K, chunks, D, N) before every chunk."""
+    given = [x.contiguous() for x in (u, delta, A, B, C, D, delta_bias)]
+    sizes = _Sizes(delta, A, reverse)
+    y = torch.empty_like(given[1], dtype=u.dtype)
+    starts = u.new_empty(sizes.starts, dtype=torch.float32)
+    if y.numel():
+        _forward[sizes.grid](*given, sizes.turned, y, starts, *sizes.numbers, **sizes.constants)
+    return y, starts
+
+
+def backward(
+    grad: Tensor, _y: Tensor, starts: Tensor, u, delta, A, B, C, D, delta_bias, reverse: list[bool]
+) -> tuple[Tensor, ...]:
+    """Gradients of the seven tensors."""
+    given = [x.contiguous() for x in (u, delta, A, B, C, D, delta_bias)]
+    if not grad.numel():
+        return tuple(torch.zeros_like(x) for x in given)
+    sizes = _Sizes(delta, A, reverse)
+    blocks, clips = sizes.grid[0], len(u)
+    parts = {
+        "u": given[1].shape, "delta": given[1].shape, "A": (clips, *A.shape),
+        "B": (blocks, *B.shape), "C": (blocks, *C.shape),
+        "D": (clips, *D.shape), "delta_bias": (clips, *D.shape),
+    }  # fmt: skip
+    parts = {name: u.new_empty(shape, dtype=torch.float32) for name, shape in parts.items()}
+    _backward[sizes.grid](
+        grad, *given, sizes.turned, starts, *parts.values(), *sizes.numbers, **sizes.constants
+    )
+    parts["u"] = parts["u"].sum(1)
+    for name in ("A", "B", "C", "D", "delta_bias"):
+        parts[name] = parts[name].sum(0)
+    return tuple(part.to(x.dtype) for part, x in zip(parts.values(), given, strict=True))
+
+
+class _Sizes:
+    def __init__(self, delta: Tensor, A: Tensor, reverse: list[bool]):
+        clips, scans, length, channels = delta.shape
+        state = A.shape[-1]
+        columns = triton.next_power_of_2(state)
+        wide = max(1, ELEMENTS // (CHUNK * columns))
+        self.grid = (triton.cdiv(channels, wide), clips * scans)
+        self.starts = (clips, scans, triton.cdiv(length, CHUNK), channels, state)
+        # One bit a scan: no tensor that would have to travel to the device.
+        self.turned = sum(1 << k for k, turned in enumerate(reverse) if turned)
+        self.numbers = (length, scans)
+        self.constants = {
+            "D": channels, "N": state, "TIMES": CHUNK, "CHANNELS": wide, "STATES": columns,
+            "num_warps": 4,
+        }  # fmt: skip
+
+
+@triton.jit
+def _then(decay, state, next_decay, next_state):
+    """Two steps of the recurrence as one."""
+    return decay * next_decay, state * next_decay + next_state
+
+
+@triton.jit
+def _then_apart(decay, past, drive, next_decay, next_past, next_drive):
+    """The same with the state as a sum of what came before the last step and what it added."""
+    return decay * next_decay, next_past + (past + drive) * next_decay, next_drive
+
+
+@triton.jit
+def _softplus(x):
+    """log(1 + exp(x)) to the last bits: where exp is tiny, 1 + exp alone would lose them."""
+    small = tl.exp(-tl.abs(x))
+    above = 1.0 + small
+    log1p = tl.log(above) + (small - (above - 1.0)) / above
+    return tl.maximum(x, 0.0) + log1p
+
+
+@triton.jit
+def _exp(x):
+    """exp(x), where it is near 1 to the last bit: there errors of the GPU's exp would add up."""
+    near = x / 40320.0 + 1.0 / 5040.0
+    near = near * x + 1.0 / 720.0
+    near = near * x + 1.0 / 120.0
+    near = near * x + 1.0 / 24.0
+    near = near * x + 1.0 / 6.0
+    near = near * x + 0.5
+    near = near * x * x + x
+    return tl.where(tl.abs(x) < 0.5, 1.0 + near, tl.exp(x))
+
+
+@triton.jit
+def _place(time, length, turned, scan):
+    """Where the scan's time lies in the sequence."""
+    return tl.where(((turned >> scan) & 1) == 1, length - 1 - time, time)
+
+
+@triton.jit
+def _steps(delta, bias, channel, row, exists, D: tl.constexpr):
+    """Raw and positive step sizes (times, channels); 0, nothing happens, where there is no time."""
+    raw = tl.load(delta + row[:, None] * D + channel[None, :], mask=exists, other=0)
+    raw = raw.to(tl.float32) + bias[None, :]
+    return raw, tl.where(exists, _softplus(raw), 0.0)
+
+
+@triton.jit
+def _forward(
+    u, delta, rates, gate_in, gate_out, skip, delta_bias, turned, y, starts, length, scans,
+    D: tl.constexpr, N: tl.constexpr,
+    TIMES: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr,
+):  # fmt: skip
+    sequence = tl.program_id(1).to(tl.int64)
+    clip, scan = sequence // scans, sequence % scans
+    channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
+    column = tl.arange(0, STATES)
+    own, real = channel < D, column < N
+    table = (scan * D + channel)[:, None] * N + column[None, :]
+    A = tl.load(rates + table, mask=own[:, None] & real[None, :], other=0).to(tl.float32)
+    bias = tl.load(delta_bias + scan * D + channel, mask=own, other=0).to(tl.float32)
+    direct = tl.load(skip + scan * D + channel, mask=own, other=0).to(tl.float32)
+    state = tl.zeros((CHANNELS, STATES), tl.float32)
+    time = tl.arange(0, TIMES)
+    chunks = tl.cdiv(length, TIMES)
+    for chunk in range(chunks):
+        kept = (sequence * chunks + chunk) * (D * N) + channel[:, None] * N + column[None, :]
+        tl.store(starts + kept, state, mask=own[:, None] & real[None, :])
+        now = chunk * TIMES + time
+        place = _place(now, length, turned, scan)
+        exists = (now < length)[:, None] & own[None, :]
+        gated = (now < length)[:, None] & real[None, :]
+        row = sequence * length + place
+        _, step = _steps(delta, bias, channel, row, exists, D)
+        at = (clip * length + place)[:, None] * D + channel[None, :]
+        given = tl.load(u + at, mask=exists, other=0).to(tl.float32)
+        gate = row[:, None] * N + column[None, :]
+        entry = tl.load(gate_in + gate, mask=gated, other=0).to(tl.float32)
+        leave = tl.load(gate_out + gate, mask=gated, other=0).to(tl.float32)
+        decay = _exp(step[:, :, None] * A[None, :, :])
+        drive = (step * given)[:, :, None] * entry[:, None, :]
+        decays, states = tl.associative_scan((decay, drive), 0, _then)
+        states += decays * state[None, :, :]
+        result = tl.sum(states * leave[:, None, :], axis=2) + direct[None, :] * given
+        target = row[:, None] * D + channel[None, :]
+        tl.store(y + target, result.to(y.dtype.element_ty), mask=exists)
+        state = tl.sum(tl.where((time == TIMES - 1)[:, None, None], states, 0.0), axis=0)
+
+
+@triton.jit
+def _backward(
+    grad, u, delta, rates, gate_in, gate_out, skip, delta_bias, turned, starts,
+    to_u, to_delta, to_A, to_B, to_C, to_D, to_bias, length, scans,
+    D: tl.constexpr, N: tl.constexpr,
+    TIMES: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr,
+):  # fmt: skip
+    sequence = tl.program_id(1).to(tl.int64)
+    clip, scan = sequence // scans, sequence % scans
+    channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
+    column = tl.arange(0, STATES)
+    own, real = channel < D, column < N
+    both = own[:, None] & real[None, :]
+    table = (scan * D + channel)[:, None] * N + column[None, :]
+    A = tl.load(rates + table, mask=both, other=0).to(tl.float32)
+    bias = tl.load(delta_bias + scan * D + channel, mask=own, other=0).to(tl.float32)
+    direct = tl.load(skip + scan * D + channel, mask=own, other=0).to(tl.float32)
+    # Sums over time, and what the loss says to the state after the chunk.
+    sum_A = tl.zeros((CHANNELS, STATES), tl.float32)
+    later = tl.zeros((CHANNELS, STATES), tl.float32)
+    sum_D = tl.zeros((CHANNELS,), tl.float32)
+    sum_bias = tl.zeros((CHANNELS,), tl.float32)
+    time = tl.arange(0, TIMES)
+    chunks = tl.cdiv(length, TIMES)
+    part = tl.program_id(0).to(tl.int64) * tl.num_programs(1) * length
+    for back in range(chunks):
+        chunk = chunks - 1 - back
+        now = chunk * TIMES + time
+        place = _place(now, length, turned, scan)
+        exists = (now < length)[:, None] & own[None, :]
+        gated = (now < length)[:, None] & real[None, :]
+        row = sequence * length + place
+        raw, step = _steps(delta, bias, channel, row, exists, D)
+        at = (clip * length + place)[:, None] * D + channel[None, :]
+        given = tl.load(u + at, mask=exists, other=0).to(tl.float32)
+        gate = row[:, None] * N + column[None, :]
+        entry = tl.load(gate_in + gate, mask=gated, other=0).to(tl.float32)
+        leave = tl.load(gate_out + gate, mask=gated, other=0).to(tl.float32)
+        target = row[:, None] * D + channel[None, :]
+        coming = tl.load(grad + target, mask=exists, other=0).to(tl.float32)
+
+        kept = (sequence * chunks + chunk) * (D * N) + channel[:, None] * N + column[None, :]
+        start = tl.load(starts + kept, mask=both, other=0)
+        decay = _exp(step[:, :, None] * A[None, :, :])
+        drive = (step * given)[:, :, None] * entry[:, None, :]
+        decays, past, drive = tl.associative_scan(
+            (decay, tl.zeros_like(drive), drive), 0, _then_apart
+        )
+        past += decays * start[None, :, :]
+
+        # The same recurrence backwards, with the decay of the time after.
+        after = now + 1
+        there = (after < length)[:, None] & own[None, :]
+        next_row = sequence * length + _place(after, length, turned, scan)
+        _, next_step = _steps(delta, bias, channel, next_row, there, D)
+        next_decay = _exp(next_step[:, :, None] * A[None, :, :])
+        said = coming[:, :, None] * leave[:, None, :]
+        decays, said = tl.associative_scan((next_decay, said), 0, _then, reverse=True)
+        said += decays * later[None, :, :]
+
+        part_gate = (part + row)[:, None] * N + column[None, :]
+        tl.store(to_C + part_gate, tl.sum(coming[:, :, None] * (past + drive), axis=1), mask=gated)
+        tl.store(to_B + part_gate, tl.sum((step * given)[:, :, None] * said, axis=1), mask=gated)
+        to_input = tl.sum(said * entry[:, None, :], axis=2)
+        tl.store(to_u + target, to_input * step + direct[None, :] * coming, mask=exists)
+        exponent = said * past  # gradient of step x A
+        to_step = to_input * given + tl.sum(exponent * A[None, :, :], axis=2)
+        to_raw = tl.where(exists, to_step * tl.sigmoid(raw), 0.0)
+        tl.store(to_delta + target, to_raw, mask=exists)
+        sum_A += tl.sum(exponent * step[:, :, None], axis=0)
+        sum_D += tl.sum(coming * given, axis=0)
+        sum_bias += tl.sum(to_raw, axis=0)
+        later = tl.sum(tl.where((time == 0)[:, None, None], said, 0.0), axis=0)
+    tl.store(to_A + clip * scans * D * N + table, sum_A, mask=both)
+    tl.store(to_D + sequence * D + channel, sum_D, mask=own)
+    tl.store(to_bias + sequence * D + channel, sum_bias, mask=own)
