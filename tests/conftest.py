@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+# Tiny tensors gain nothing from more threads, and a fork does not survive their pool (forked.py).
+torch.set_num_threads(1)
+
 if not torch.cuda.is_available():
     # Triton's kernels then run step by step on the CPU; read when triton is imported.
     os.environ.setdefault("TRITON_INTERPRET", "1")
@@ -14,7 +17,7 @@ if not torch.cuda.is_available():
 
 @pytest.fixture(autouse=True)
 def _repeatable():
-    """Every test starts from one seed; tiny tensors gain nothing from more threads."""
+    """Every test starts from one seed, and on one thread."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
 
