@@ -74,19 +74,23 @@ class ClipTargets:
     """
 
     annotated: Tensor
-    """(T,) bool: which frames carry a mask and are supervised."""
+    """(T,) bool: which frames carry a mask and are supervised. Always on the CPU."""
     labels: Tensor
-    """(N,) int64: structure of each object, an index into the dataset's `classes`."""
+    """(N,) int64: structure of each object, an index into the dataset's `classes`. On the CPU."""
     masks: Tensor
     """(N, T, H, W) bool; all false on frames that are not annotated."""
 
+    @property
+    def annotated_frames(self) -> list[int]:
+        """The numbers of the annotated frames."""
+        return [t for t, annotated in enumerate(self.annotated.tolist()) if annotated]
+
     def to(self, device) -> "ClipTargets":
-        """The same targets on `device`."""
-        return ClipTargets(
-            self.annotated.to(device, non_blocking=True),
-            self.labels.to(device, non_blocking=True),
-            self.masks.to(device, non_blocking=True),
-        )
+        """The same targets with their masks on `device`.
+
+        The rest is read by Python at every step, which would have to wait for a GPU.
+        """
+        return replace(self, masks=self.masks.to(device, non_blocking=True))
 
 
 @dataclass

@@ -13,6 +13,8 @@ train = OmegaConf.create(
         "device": "auto",  # auto (cuda where there is one), cpu, cuda
         "num_threads": 0,  # of torch on the CPU; 0: its own choice
         "amp": False,  # autocast to bfloat16
+        "recompute_activations": False,  # less memory, a slower step, the same numbers
+        "compile": False,  # backbone and encoder with torch.compile; minutes at the start
         "accumulate": 1,  # batches a process adds up for one iteration
         "clip_norm": 0.01,  # L2 norm of the whole gradient; null: no clipping
         "ema_decay": 0.0,  # of the averaged weights that are evaluated and saved; 0: none

@@ -23,6 +23,11 @@ class TrainSettings:
     """Of torch on the CPU; 0 leaves torch's own choice."""
     amp: bool = False
     """Autocast to bfloat16."""
+    recompute_activations: bool = False
+    """Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory,
+    a slower step, the same numbers."""
+    compile: bool = False
+    """Compile backbone and encoder with torch.compile: minutes at the start."""
     accumulate: int = 1
     """Batches a process adds up for one update."""
     clip_norm: float | None = None

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from lgrseg.config import instantiate, save_config
-from lgrseg.engine import distributed
+from lgrseg.engine import distributed, speed
 from lgrseg.engine.checkpoint import (
     CheckpointError,
     load_weights,
@@ -61,7 +61,13 @@ class DefaultTrainer(SimpleTrainer):
         if settings.num_threads:
             torch.set_num_threads(settings.num_threads)
         seed_everything(settings.seed)
-        model = self.build_model(cfg).to(device)
+        model = speed.channels_last(self.build_model(cfg).to(device))
+        if device.type == "cpu":
+            speed.hold_on_to_memory()
+        if settings.recompute_activations:
+            speed.recompute_activations(model)
+        if settings.compile:
+            speed.compile_parts(model)
         super().__init__(
             model=model,
             optimizer=self.build_optimizer(cfg, model),

@@ -38,6 +38,13 @@ def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
     return generators
 
 
+def to_device(numbers: Tensor, device: torch.device) -> Tensor:
+    """A few numbers from the CPU; on CUDA through pinned memory, so that neither side waits."""
+    if device.type == "cuda":
+        numbers = numbers.pin_memory()
+    return numbers.to(device, non_blocking=True)
+
+
 class ImageNormalizer(nn.Module):
     """Frames of 0 to 1 to zero mean and unit deviation, padded to the backbone's stride.
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.modeling.matcher import assign, matching_cost
 from lgrseg.ops import point_sample, uncertain_points
@@ -70,7 +71,7 @@ class SetCriterion(nn.Module):
         """
         masks = classes = 0.0
         for target in targets:
-            num_frames = int(target.annotated.sum())
+            num_frames = len(target.annotated_frames)
             matched = min(len(target.labels), num_queries)
             masks += matched * num_frames
             if num_frames:
@@ -118,17 +119,13 @@ class SetCriterion(nn.Module):
         return losses
 
     def _match(self, class_logits, mask_logits, targets, generators):
-        num_outputs = len(class_logits)
+        num_outputs, device = len(class_logits), mask_logits.device
         costs = []
         for clip, target in enumerate(targets):
             points_per_frame = self._points_per_mask(target.masks)
-            frames = target.annotated.nonzero().flatten()
+            frames = to_device(torch.tensor(target.annotated_frames, dtype=torch.long), device)
             points = torch.rand(
-                len(frames),
-                points_per_frame,
-                2,
-                device=mask_logits.device,
-                generator=generators[clip],
+                len(frames), points_per_frame, 2, device=device, generator=generators[clip]
             )  # A P xy, the same for every query and output
             predicted = rearrange(mask_logits[:, clip][:, :, frames], "l q a h w -> a (l q) h w")
             truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").to(predicted)
@@ -138,7 +135,7 @@ class SetCriterion(nn.Module):
                     rearrange(
                         point_sample(predicted, points), "a (l q) p -> l q (a p)", l=num_outputs
                     ),
-                    target.labels,
+                    to_device(target.labels, device),
                     rearrange(point_sample(truth, points), "a n p -> n (a p)"),
                     **self.weights,
                 )
@@ -152,11 +149,12 @@ class SetCriterion(nn.Module):
         """Cross-entropy of every output, (L,)."""
         wanted = torch.full(class_logits.shape[:3], self.num_classes)  # L B Q, filled on the CPU
         for clip, clip_matches in enumerate(matches):
-            labels = targets[clip].labels.cpu()
+            labels = targets[clip].labels
             for output, (queries, objects) in enumerate(clip_matches):
                 wanted[output, clip, torch.from_numpy(queries)] = labels[torch.from_numpy(objects)]
-        wanted = wanted.to(class_logits.device)
+        wanted = to_device(wanted, class_logits.device)
         supervised = torch.stack([target.annotated.any() for target in targets])
+        supervised = to_device(supervised, class_logits.device)
         weights = self.class_weights[wanted] * supervised[:, None]  # L B Q
         entropy = F.cross_entropy(class_logits.movedim(-1, 1), wanted, reduction="none")
         loss = (weights * entropy).sum(dim=(1, 2))
@@ -221,13 +219,16 @@ def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, T
     """Matched objects on annotated frames, by clip: logits (L, R, h, w), truth (L, R, H, W)."""
     rows = []
     for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
-        frames = target.annotated.nonzero().flatten()
-        queries = torch.as_tensor([q.tolist() for q, _ in clip_matches], dtype=torch.long)
-        objects = torch.as_tensor([n.tolist() for _, n in clip_matches], dtype=torch.long)
         device = mask_logits.device
+        queries = [q.tolist() for q, _ in clip_matches]
+        objects = [n.tolist() for _, n in clip_matches]
+        queries, objects, frames = (
+            to_device(torch.tensor(numbers, dtype=torch.long), device)
+            for numbers in (queries, objects, target.annotated_frames)
+        )
         output = torch.arange(len(clip_matches), device=device)[:, None]
-        chosen = mask_logits[:, clip][output, queries.to(device)][:, :, frames]  # L N A h w
-        truth = target.masks[objects.to(device)][:, :, frames]
+        chosen = mask_logits[:, clip][output, queries][:, :, frames]  # L N A h w
+        truth = target.masks[objects][:, :, frames]
         chosen = rearrange(chosen, "l n a h w -> l (n a) h w")
         rows.append((chosen, rearrange(truth, "l n a h w -> l (n a) h w")))
     return rows

@@ -95,7 +95,7 @@ class MaskedDecoder(nn.Module):
     def _memory(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
         _, num_frames, dim, height, width = feature.shape
         memory = rearrange(feature, "b t d h w -> b (t h w) d") + self.level_embed.weight[level]
-        position = sine_position_3d(num_frames, height, width, dim).to(feature)
+        position = sine_position_3d(num_frames, height, width, dim, feature.device).to(feature)
         return memory, rearrange(position, "t d h w -> 1 (t h w) d")
 
     def _predict(self, queries: Tensor, mask_features: Tensor) -> DecoderOutput:

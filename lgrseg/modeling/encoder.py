@@ -11,12 +11,14 @@ Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queri
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.position_encoding import sine_position_2d
 from lgrseg.modeling.temporal import (
     CrossAttention,
@@ -24,10 +26,37 @@ from lgrseg.modeling.temporal import (
     FeedForward,
     QueryScan,
 )
-from lgrseg.ops import ms_deform_attn_softmax, reference_points
+from lgrseg.ops import hilbert_order, ms_deform_attn_softmax, reference_points
 
 SCALES = ("res5", "res4", "res3")
 """Coarse first: the order of tokens, level embeddings and the decoder's memories."""
+
+
+class Layout(NamedTuple):
+    """Where the tokens of a clip lie, the same for all layers."""
+
+    shapes: list[tuple[int, int]]
+    """(H, W) of each scale."""
+    points: Tensor
+    """(S, 2): the centre of every pixel as (x, y), 0 to 1."""
+    pixels: Tensor
+    """(L, 2): width and height of a pixel of every scale, of which the map is 1."""
+    order: Tensor
+    """(T Q,): the frame queries along the Hilbert curve."""
+
+
+def layout_of(
+    shapes: list[tuple[int, int]], num_frames: int, num_queries: int, *, device: torch.device
+) -> Layout:
+    """The layout of clips of T frames with Q frame queries each."""
+    pixels = torch.tensor([[1 / width, 1 / height] for height, width in shapes])
+    return Layout(
+        shapes=shapes,
+        points=reference_points(shapes, device),
+        pixels=to_device(pixels, device),
+        # Laid out along the queries even where there are more frames, as the public curve is.
+        order=hilbert_order(num_frames, num_queries, device),
+    )
 
 
 class LGREncoder(nn.Module):
@@ -130,12 +159,12 @@ class LGREncoder(nn.Module):
         shapes = [tuple(m.shape[-2:]) for m in maps]
         tokens = torch.cat([rearrange(m, "b t d h w -> b t (h w) d") for m in maps], dim=2)
         positions = self._positions(shapes).to(tokens)  # S D
-        points = reference_points(shapes, tokens.device)
+        layout = layout_of(
+            shapes, num_frames, self.query_features.num_embeddings, device=tokens.device
+        )
         queries = self.query_features.weight.expand(num_clips, num_frames, -1, -1)
         for layer in self.layers:
-            tokens, queries = layer(
-                tokens, positions, queries, self.query_positions.weight, shapes, points
-            )
+            tokens, queries = layer(tokens, positions, queries, self.query_positions.weight, layout)
         sizes = [height * width for height, width in shapes]
         encoded = {
             name: rearrange(part, "b t (h w) d -> b t d h w", h=shape[0])
@@ -176,6 +205,8 @@ class LGREncoder(nn.Module):
 class EncoderLayer(nn.Module):
     """Local, gather, scan, write back, deformable attention, FFN; in this order."""
 
+    recomputable = True
+
     def __init__(
         self,
         *,
@@ -208,19 +239,21 @@ class EncoderLayer(nn.Module):
         self.deform = DeformableAttention(dim=dim, num_heads=num_heads, num_points=num_points)
         self.ffn = FeedForward(dim=dim, hidden_dim=pixel_ffn_dim)
 
-    def forward(self, tokens, positions, queries, query_positions, shapes, points):
+    def forward(self, tokens, positions, queries, query_positions, layout):
         """Pixels (B, T, S, D) at `positions` (S, D) and frame queries (B, T, Q, D) -> both."""
         num_clips = len(tokens)
-        tokens = self.local(tokens, shapes)
+        tokens = self.local(tokens, layout.shapes)
         tokens, queries = (rearrange(x, "b t n d -> (b t) n d") for x in (tokens, queries))
-        blocked = outside_object(queries, tokens, shapes) if self.mask_frame_queries else None
+        blocked = (
+            outside_object(queries, tokens, layout.shapes) if self.mask_frame_queries else None
+        )
         queries = self.gather(queries, query_positions, tokens, positions, blocked)
         queries = self.scan(
-            rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions
+            rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions, layout.order
         )
         flat = rearrange(queries, "b t q d -> (b t) q d")
         tokens = self.write_back(tokens, positions, flat, query_positions)
-        tokens = self.ffn(self.deform(tokens, positions, shapes, points))
+        tokens = self.ffn(self.deform(tokens, positions, layout))
         return rearrange(tokens, "(b t) s d -> b t s d", b=num_clips), queries
 
 
@@ -276,20 +309,16 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(
-        self, tokens: Tensor, positions: Tensor, shapes: list[tuple[int, int]], points: Tensor
-    ) -> Tensor:
-        """Tokens (N, S, D) at `positions` (S, D), centred on `points` (S, 2) -> (N, S, D)."""
+    def forward(self, tokens: Tensor, positions: Tensor, layout: Layout) -> Tensor:
+        """Tokens (N, S, D) at `positions` (S, D) -> (N, S, D)."""
         query = tokens + positions
         axes = {"m": self.num_heads, "l": self.num_levels, "p": self.num_points}
         scores = rearrange(self.weights(query), "n s (m l p) -> n s m l p", **axes)
         value = rearrange(self.value(tokens), "n s (m c) -> n s m c", m=self.num_heads)
         # Offsets are in pixels of their level. Points and sizes are repeated for every sample, so
         # that the long last axis is added as one: a third of the time of adding pairs.
-        size = torch.tensor([[w, h] for h, w in shapes], dtype=points.dtype)[:, None]  # L 1 xy
-        pixel = (1 / size).expand(self.num_heads, -1, self.num_points, -1).flatten()
-        samples = pixel.numel() // 2
-        locations = points.repeat(1, samples) + self.offsets(query) * pixel.to(points.device)
+        pixel = layout.pixels[:, None].expand(self.num_heads, -1, self.num_points, -1).flatten()
+        locations = layout.points.repeat(1, pixel.numel() // 2) + self.offsets(query) * pixel
         locations = rearrange(locations, "n s (m l p xy) -> n s m l p xy", **axes)
-        seen = ms_deform_attn_softmax(value, shapes, locations, scores)
+        seen = ms_deform_attn_softmax(value, layout.shapes, locations, scores)
         return self.norm(tokens + self.output(seen))

@@ -17,6 +17,7 @@ from lgrseg.modeling.clip_batch import (
     clip_generators,
     crop_to_input,
     stack_clips,
+    to_device,
 )
 from lgrseg.modeling.criterion import at_least_float32, divide
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -43,7 +44,7 @@ class PerPixelSegmenter(nn.Module):
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of these clips are divided by: "frames", the annotated ones."""
-        return {"frames": float(sum(int(target.annotated.sum()) for target in targets))}
+        return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
 
     def forward(
         self,
@@ -76,7 +77,7 @@ class PerPixelSegmenter(nn.Module):
 
 
 def per_pixel_losses(
-    scores: Tensor, labels: Tensor, annotated: Tensor, num_frames: float | Tensor
+    scores: Tensor, labels: Tensor, frames: Tensor, num_frames: float | Tensor
 ) -> dict[str, Tensor]:
     """Cross-entropy and soft Dice, means over the annotated frames.
 
@@ -85,16 +86,17 @@ def per_pixel_losses(
     Args:
         scores: (N, K + 1, h, w) raw; brought to the size of the labels first.
         labels: (N, H, W) int64, 0 background.
-        annotated: (N,) bool; other frames say nothing.
+        frames: (A,) int64, the annotated ones of the N; others say nothing.
         num_frames: what the sums over annotated frames are divided by.
     """
     scores = F.interpolate(
-        at_least_float32(scores[annotated]), labels.shape[-2:], mode="bilinear", align_corners=False
+        at_least_float32(scores[frames]), labels.shape[-2:], mode="bilinear", align_corners=False
     )
-    labels = labels[annotated]
+    labels = labels[frames]
     if len(labels) == 0:
         return {"loss_ce": 0 * scores.sum(), "loss_dice": 0 * scores.sum()}
-    truth = F.one_hot(labels, scores.shape[1]).movedim(-1, 1)[:, 1:].to(scores)
+    classes = torch.arange(1, scores.shape[1], device=labels.device)[:, None, None]
+    truth = (labels[:, None] == classes).to(scores)
     probs = scores.softmax(dim=1)[:, 1:]
     overlap = (probs * truth).sum(dim=(-2, -1))
     dice = (2 * overlap + 1) / (probs.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)
@@ -108,10 +110,13 @@ def per_pixel_losses(
 def _label_maps(targets: list[ClipTargets]) -> tuple[Tensor, Tensor]:
     maps = []
     for target in targets:
-        values = (target.labels + 1)[:, None, None, None] * target.masks
+        numbers = to_device(target.labels + 1, target.masks.device)
+        values = numbers[:, None, None, None] * target.masks
         empty = target.masks.new_zeros(target.masks.shape[1:], dtype=torch.int64)
         maps.append(values.amax(dim=0) if len(values) else empty)
-    return torch.cat(maps), torch.cat([target.annotated for target in targets])
+    annotated = torch.cat([target.annotated for target in targets]).tolist()
+    frames = torch.tensor([n for n, known in enumerate(annotated) if known], dtype=torch.long)
+    return torch.cat(maps), to_device(frames, maps[0].device)
 
 
 def _prediction(scores: Tensor) -> ClipPrediction:

@@ -18,7 +18,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from lgrseg.modeling.position_encoding import sine_position_1d
-from lgrseg.ops import hilbert_order, neighborhood_attention, selective_scan
+from lgrseg.ops import neighborhood_attention, selective_scan
 
 
 class CyclicNeighborhoodPropagation(nn.Module):
@@ -53,8 +53,8 @@ class CyclicNeighborhoodPropagation(nn.Module):
         key, value = self.key_value(tokens).roll(1, dims=1).chunk(2, dim=-1)
         heard = []
         parts = zip(*(x.split(sizes, dim=2) for x in (query, key, value)), shapes, strict=True)
-        for *maps, (height, _) in parts:
-            maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height) for m in maps]
+        for *maps, (height, width) in parts:
+            maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height, w=width) for m in maps]
             seen = self._attend(*maps)
             heard.append(rearrange(seen, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
         return self.norm(tokens + self.project(torch.cat(heard, dim=2)))
@@ -150,14 +150,12 @@ class HilbertScan(nn.Module):
         self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus undone
         self.A_log.copy_(torch.arange(1, self.state_dim + 1).log().expand_as(self.A_log))
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """(B, T, Q, D) -> the same shape."""
-        num_frames, num_queries = grid.shape[1:3]
+    def forward(self, grid: Tensor, order: Tensor) -> Tensor:
+        """(B, T, Q, D), in the order (T Q,) of its cells -> the same shape."""
+        num_queries = grid.shape[2]
         x, gate = self.in_proj(grid).chunk(2, dim=-1)
         x = self.conv(rearrange(x, "b t q d -> b d t q"))
         x = rearrange(F.silu(x), "b d t q -> b (t q) d")
-        # Laid out along the queries even where there are more frames, as the public curve is.
-        order = hilbert_order(num_frames, num_queries).to(grid.device)
         u = x[:, order]
         split = [self.step_rank, self.state_dim, self.state_dim]
         step, gate_in, gate_out = einsum(u, self.x_proj, "b l d, k r d -> b k l r").split(split, -1)
@@ -188,13 +186,13 @@ class QueryScan(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_layers))
         self.ffn = FeedForward(dim=dim, hidden_dim=ffn_dim)
 
-    def forward(self, queries: Tensor, positions: Tensor) -> Tensor:
-        """Queries (B, T, Q, D) with positions (Q, D) -> (B, T, Q, D)."""
+    def forward(self, queries: Tensor, positions: Tensor, order: Tensor) -> Tensor:
+        """Queries (B, T, Q, D) with positions (Q, D), scanned in `order` (T Q,) -> the same."""
         num_frames, dim = queries.shape[1], queries.shape[-1]
         time = sine_position_1d(num_frames, dim, queries.device).to(queries)
         place = positions + time[:, None]  # T Q D
         for scan, norm in zip(self.scans, self.norms, strict=True):
-            queries = norm(queries + scan(queries + place))
+            queries = norm(queries + scan(queries + place, order))
         return self.ffn(queries)
 
 

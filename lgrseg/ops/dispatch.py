@@ -117,15 +117,20 @@ class KernelOp:
         """Compute; `kernels` as in `chosen`, asked of the first argument."""
         choice = chosen(given[0], kernels)
         if choice != "triton" and not torch.compiler.is_compiling():
-            return self._in_torch[choice](*given)
+            return self._compute(choice, given)
         return self.op(*given, choice)[0]
 
     def _forward(self, *given) -> tuple[Tensor, Tensor]:
         *given, kernels = given
         if kernels == "triton":
             return self._module().forward(*given)
-        result = self._in_torch[kernels](*given).contiguous()
+        result = self._compute(kernels, given).contiguous()
         return result, result.new_empty(0)
+
+    def _compute(self, choice: str, given) -> Tensor:
+        # Operations say themselves in which type they compute; autocast knows less of them.
+        with torch.autocast(given[0].device.type, enabled=False):
+            return self._in_torch[choice](*given)
 
     def _backward(self, grad: Tensor, result: Tensor, kept: Tensor, *given) -> list[Tensor]:
         return list(self._module().backward(grad, result, kept, *given))
@@ -136,16 +141,15 @@ class KernelOp:
         if kernels == "triton":
             found = self.backward_op(grad.contiguous(), result, kept, *given)
         else:
-            found = self._gradients(self._in_torch[kernels], grad, given)
+            found = self._gradients(kernels, grad, given)
         places = [number for number, g in enumerate(ctx.given) if g is None]
         gradients = dict(zip(places, found, strict=True))
         return tuple(gradients.get(number) for number in range(len(ctx.given)))
 
-    @staticmethod
-    def _gradients(function: Callable, grad: Tensor, given: list) -> tuple[Tensor, ...]:
+    def _gradients(self, choice: str, grad: Tensor, given: list) -> tuple[Tensor, ...]:
         with torch.enable_grad():
             again = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in given]
-            result = function(*again)
+            result = self._compute(choice, again)
         return torch.autograd.grad(result, _tensors(again), grad, materialize_grads=True)
 
     def _module(self):

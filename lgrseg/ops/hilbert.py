@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 
-@functools.lru_cache(maxsize=64)
-def hilbert_order(height: int, width: int) -> Tensor:
+def hilbert_order(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
     """The cells of a (height, width) grid in the order of the curve.
 
     It starts in cell (0, 0) and ends in row 0, last column. Each step goes to a neighbour where the
@@ -26,9 +25,14 @@ def hilbert_order(height: int, width: int) -> Tensor:
     """
     if height < 1 or width < 1:
         raise ValueError(f"a curve needs a grid of at least 1 x 1, not {height} x {width}")
+    return _kept_order(height, width, torch.device(device))
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_order(height: int, width: int, device: torch.device) -> Tensor:
     cells = list(_walk((0, 0), (width, 0), (0, height)))
     with torch.inference_mode(False):  # kept: a first call in inference mode must not spoil it
-        return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64)
+        return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64, device=device)
 
 
 def _walk(start, along, across):

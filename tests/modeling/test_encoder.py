@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from lgrseg.modeling.encoder import DeformableAttention, LGREncoder, outside_object
+from lgrseg.modeling.encoder import DeformableAttention, LGREncoder, layout_of, outside_object
 from lgrseg.modeling.temporal import CyclicNeighborhoodPropagation
-from lgrseg.ops import reference_points
 
 CHANNELS = {"res2": 4, "res3": 6, "res4": 8, "res5": 10}
 
@@ -98,8 +97,8 @@ def test_deformable_attention_at_rest_by_hand():
         deform.value.weight.fill_(1)
         deform.output.weight.fill_(1)
     tokens = torch.tensor([10.0, 20.0, 40.0]).reshape(1, 3, 1)
-    points = reference_points([(1, 3)], tokens.device)
-    heard = deform(tokens, torch.zeros(3, 1), [(1, 3)], points) - tokens
+    layout = layout_of([(1, 3)], 1, 1, device=tokens.device)
+    heard = deform(tokens, torch.zeros(3, 1), layout) - tokens
     assert heard.flatten().tolist() == pytest.approx([20, 40, 0], abs=1e-4)
 
 

@@ -98,7 +98,7 @@ def test_the_scan_agrees_with_loops(size):
     scan = HilbertScan(dim=8, state_dim=3).double()
     grids = torch.randn(2, *size, 8, dtype=torch.float64)
     expected = torch.stack([scan_by_loops(scan, grid) for grid in grids])
-    assert torch.allclose(scan(grids), expected, atol=1e-10)
+    assert torch.allclose(scan(grids, hilbert_order(*size)), expected, atol=1e-10)
 
 
 def test_the_scan_keeps_its_own_initialisation():
@@ -113,18 +113,22 @@ def test_the_order_of_the_scan_matters():
     """At the public code's initialisation it does not (1e-3 of a standard deviation)."""
     scan = HilbertScan(dim=32).eval()
     grid = torch.randn(1, 4, 5, 32)
-    swapped = grid[:, [1, 0, 2, 3]]
-    difference = (scan(grid)[:, 3] - scan(swapped)[:, 3]).abs().max()
-    assert difference > 1e-3 * scan(grid).std()
+    swapped, order = grid[:, [1, 0, 2, 3]], hilbert_order(4, 5)
+    seen, otherwise = scan(grid, order), scan(swapped, order)
+    assert (seen[:, 3] - otherwise[:, 3]).abs().max() > 1e-3 * seen.std()
 
 
 def test_a_query_hears_of_all_frames_through_the_scan():
     scan = QueryScan(dim=16, num_layers=1, ffn_dim=16)
-    queries, positions = torch.randn(1, 4, 3, 16), torch.randn(3, 16)
+    queries, positions, order = torch.randn(1, 4, 3, 16), torch.randn(3, 16), hilbert_order(4, 3)
     for source in (0, 3):
         changed = queries.clone()
         changed[:, source] += torch.randn(3, 16)
-        moved = (scan(queries, positions) - scan(changed, positions)).abs().amax(dim=(0, 2, 3))
+        moved = (
+            (scan(queries, positions, order) - scan(changed, positions, order))
+            .abs()
+            .amax(dim=(0, 2, 3))
+        )
         assert (moved > 0).all()
 
 
@@ -132,5 +136,6 @@ def test_positions_are_not_carried_in_the_residual():
     """They enter the scan, and nothing else: a scan that is silent leaves them out."""
     scan = QueryScan(dim=16, num_layers=1, ffn_dim=16)
     torch.nn.init.zeros_(scan.scans[0].out_proj.weight)
-    queries = torch.randn(1, 2, 3, 16)
-    assert torch.equal(scan(queries, torch.zeros(3, 16)), scan(queries, torch.randn(3, 16)))
+    queries, order = torch.randn(1, 2, 3, 16), hilbert_order(2, 3)
+    silent, placed = (scan(queries, place(3, 16), order) for place in (torch.zeros, torch.randn))
+    assert torch.equal(silent, placed)

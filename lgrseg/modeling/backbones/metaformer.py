@@ -144,6 +144,8 @@ class Stage(nn.Module):
 class Block(nn.Module):
     """Token mixer and MLP, each normed before; attention blocks scale the residual path."""
 
+    recomputable = True
+
     def __init__(self, *, dim: int, drop_path: float, with_attention: bool):
         super().__init__()
         self.norm1 = ChannelNorm(dim)

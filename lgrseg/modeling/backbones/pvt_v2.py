@@ -74,7 +74,7 @@ class PVTv2(nn.Module):
             for block in getattr(self, f"block{i}"):
                 tokens = block(tokens, height, width)
             tokens = getattr(self, f"norm{i}")(tokens)
-            images = rearrange(tokens, "n (h w) c -> n c h w", h=height)
+            images = rearrange(tokens, "n (h w) c -> n c h w", h=height, w=width)
             features[f"res{i + 1}"] = images
         return features
 
@@ -96,6 +96,8 @@ class PatchEmbed(nn.Module):
 
 class Block(nn.Module):
     """Attention and MLP, each normed before and dropped frame by frame (stochastic depth)."""
+
+    recomputable = True
 
     def __init__(
         self, *, dim: int, num_heads: int, mlp_ratio: int, reduction: int, drop_path: float
@@ -131,7 +133,7 @@ class Attention(nn.Module):
         """(N, H W, D) -> the same shape."""
         memory = tokens
         if self.reduction > 1:
-            maps = rearrange(tokens, "n (h w) c -> n c h w", h=height)
+            maps = rearrange(tokens, "n (h w) c -> n c h w", h=height, w=width)
             memory = self.norm(rearrange(self.sr(maps), "n c h w -> n (h w) c"))
         query = rearrange(self.q(tokens), "n s (m c) -> n m s c", m=self.num_heads)
         key, value = rearrange(
@@ -164,7 +166,7 @@ class DepthwiseConv(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(N, H W, D) -> the same shape."""
-        maps = rearrange(tokens, "n (h w) c -> n c h w", h=height)
+        maps = rearrange(tokens, "n (h w) c -> n c h w", h=height, w=width)
         return rearrange(self.dwconv(maps), "n c h w -> n (h w) c")
 
 
