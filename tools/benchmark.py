@@ -1,20 +1,23 @@
 """How fast the parts are, beside what they replace; both measured in one run, in turns.
 
-    python tools/benchmark.py metrics
-    python tools/benchmark.py data
-    python tools/benchmark.py exactness
+    python tools/benchmark.py ops                     deformable attention, scan, neighbours, points
+    python tools/benchmark.py model                   prediction of whole models
+    python tools/benchmark.py train                   training steps and their memory
+    python tools/benchmark.py data                    reading clips
+    python tools/benchmark.py metrics                 distances between borders
+    python tools/benchmark.py exactness               what draws of its own for every clip cost
+    python tools/benchmark.py all --json figures.json
 
-Every figure is a median; the machine is named above the table.
+On a GPU, `ops` first compares every kernel with its reference. A figure is a median, with the
+quartiles beside it; the machine is named above the tables. Peers are measured where they are
+installed.
 """
 
 import argparse
-import os
-import platform
 import sys
+from pathlib import Path
 
-from lgrseg.benchmarks import data, exactness, metrics
-
-BENCHMARKS = {"metrics": metrics.run, "data": data.run, "exactness": exactness.run}
+ALL = ("ops", "model", "train", "data", "metrics")
 
 
 def main() -> int:
@@ -22,29 +25,51 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("name", choices=[*ALL, "exactness", "all"])
     parser.add_argument("--repeats", type=int, default=7, help="measurements of each (default 7)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     arguments = parser.parse_args()
-    print(machine())
+    if arguments.repeats < 1:
+        parser.error(f"--repeats is 1 or more, not {arguments.repeats}")
+
+    from lgrseg.benchmarks import machine
+    from lgrseg.benchmarks.timing import write_json
+    from lgrseg.engine.distributed import pick_device
+
     try:
-        BENCHMARKS[arguments.name](repeats=arguments.repeats)
-    except ModuleNotFoundError as error:
-        print(f"error: {error.name} is compared with and not installed", file=sys.stderr)
-        return 1
-    return 0
+        device = pick_device(arguments.device).type
+    except ValueError as error:
+        parser.error(str(error).replace("train.device=", "--device "))
+    described = machine.describe()
+    print(", ".join(f"{name} {value}" for name, value in described.items()))
+    comparisons, checks = [], []
+    for name in ALL if arguments.name == "all" else [arguments.name]:
+        try:
+            comparisons += _run(name, checks, repeats=arguments.repeats, device=device)
+        except ModuleNotFoundError as error:
+            if arguments.name != "all":
+                print(f"error: {error.name} is compared with and not installed", file=sys.stderr)
+                return 1
+            print(f"{name}: not measured, {error.name} is not installed")
+        if arguments.json:
+            write_json(arguments.json, described, comparisons, checks)  # after each: none is lost
+    return 0 if all(check["holds"] for check in checks) else 1
 
 
-def machine() -> str:
-    """The processor and the threads that torch may use."""
-    import torch
+def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
+    if name in ("ops", "model", "train"):
+        from lgrseg.benchmarks import ops, whole
 
-    name = platform.processor() or platform.machine()
-    if os.path.isfile("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        name = names[0] if names else name
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{name}, {torch.get_num_threads()} threads{gpu}; torch {torch.__version__}"
+        if name == "ops":
+            checks += ops.check_kernels(device)
+            return ops.run(repeats=repeats, device=device)
+        run = whole.run_forward if name == "model" else whole.run_train
+        return run(repeats=repeats, device=device)
+    from lgrseg.benchmarks import data, exactness, metrics
+
+    run = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]
+    return [run(repeats=repeats)]
 
 
 if __name__ == "__main__":

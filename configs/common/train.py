@@ -13,6 +13,7 @@ train = OmegaConf.create(
         "device": "auto",  # auto (cuda where there is one), cpu, cuda
         "num_threads": 0,  # of torch on the CPU; 0: its own choice
         "amp": False,  # autocast to bfloat16
+        "deterministic": False,  # the same bits in every run on a GPU too, slower
         "recompute_activations": False,  # less memory, a slower step, the same numbers
         "compile": False,  # backbone and encoder with torch.compile; minutes at the start
         "accumulate": 1,  # batches a process adds up for one iteration

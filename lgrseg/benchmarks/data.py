@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.benchmarks.timing import in_turns, print_table
+from lgrseg.benchmarks.timing import Comparison, in_turns
 from lgrseg.data import (
     ClipMapper,
     DenseSampler,
@@ -21,7 +21,7 @@ SIZE, NUM_FRAMES, CLIP = (600, 800), 60, 7
 MIDDLE = NUM_FRAMES // 2
 
 
-def run(*, repeats: int) -> dict[str, float]:
+def run(*, repeats: int) -> Comparison:
     """Read a clip of 7 frames out of a video of 60, 800 x 600, in one process; measure and print.
 
     Raises:
@@ -46,15 +46,14 @@ def run(*, repeats: int) -> dict[str, float]:
 
         assert np.array_equal(store(), packed()) and pil().shape == store().shape
         candidates = {"prepared store": store, "JPEG through PIL": pil, ".nii.gz": packed}
-        seconds = in_turns(candidates, repeats=repeats)
-        print_table("A clip of 7 frames, 800 x 600", seconds, baseline="JPEG through PIL")
-        whole = _whole_mapper(record)
-        mapped = in_turns({"mapper": whole}, repeats=repeats)["mapper"]
-    print(
-        f"A worker gives {1 / mapped:.1f} clips a second, resized to 336 px and augmented. A model "
-        f"that trains on N clips a second needs N / {1 / mapped:.1f} workers."
+        candidates["store, resized to 336 px, augmented"] = _whole_mapper(record)
+        timings = in_turns(candidates, repeats=repeats)
+    rate = 1 / timings["store, resized to 336 px, augmented"].seconds
+    note = (
+        f"A worker gives {rate:.1f} clips a second, resized and augmented. A model that trains on "
+        f"N clips a second needs N / {rate:.1f} workers."
     )
-    return seconds | {"mapper": mapped}
+    return Comparison("A clip of 7 frames, 800 x 600", timings, "JPEG through PIL", note).show()
 
 
 def _whole_mapper(record: dict):

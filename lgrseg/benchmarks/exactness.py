@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lgrseg.benchmarks.timing import in_turns, print_table
+from lgrseg.benchmarks.timing import Comparison, in_turns
 from lgrseg.config import instantiate, load_config
 from lgrseg.engine.train_loop import seed_everything
 from lgrseg.modeling.clip_batch import stack_clips
@@ -17,7 +17,7 @@ from lgrseg.structures import Clip, ClipTargets
 CONFIG = Path(__file__).parents[2] / "configs" / "lgrnet" / "camus.py"
 
 
-def run(*, repeats: int) -> dict[str, float]:
+def run(*, repeats: int) -> Comparison:
     """Forward and backward of BASIC on two CAMUS clips; measure and print."""
     torch.manual_seed(0)
     model = instantiate(load_config(CONFIG).model)
@@ -32,9 +32,8 @@ def run(*, repeats: int) -> dict[str, float]:
         outputs = model._decode(model.normalizer(stack_clips(list(clips))))
         sum(model.criterion(outputs, list(targets)).values()).backward()
 
-    seconds = in_turns({"exact": exact, "loose": _without_draws(model, loose)}, repeats=repeats)
-    print_table("Forward and backward, 2 clips of 2 x 256 x 256", seconds, baseline="loose")
-    return seconds
+    timings = in_turns({"exact": exact, "loose": _without_draws(model, loose)}, repeats=repeats)
+    return Comparison("Forward and backward, 2 clips of 2 x 256 x 256", timings, "loose").show()
 
 
 def _without_draws(model: torch.nn.Module, step):

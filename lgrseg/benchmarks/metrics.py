@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from lgrseg.benchmarks.timing import in_turns, print_table
+from lgrseg.benchmarks.timing import Comparison, in_turns
 from lgrseg.data.datasets.phantom import scans
 from lgrseg.evaluation.surface import border_distances
 
 SIZE = (600, 800)
 
 
-def run(*, repeats: int) -> dict[str, float]:
+def run(*, repeats: int) -> Comparison:
     """Measure and print.
 
     Raises:
@@ -28,9 +28,8 @@ def run(*, repeats: int) -> dict[str, float]:
         return [(binary.hd95(*pair), binary.assd(*pair)) for pair in pairs]
 
     assert np.allclose(ours(), medpy())
-    seconds = in_turns({"lgrseg": ours, "medpy": medpy}, repeats=repeats)
-    print_table(f"HD95 and ASSD, {SIZE[0]} x {SIZE[1]}, 4 classes", seconds, baseline="medpy")
-    return seconds
+    timings = in_turns({"lgrseg": ours, "medpy": medpy}, repeats=repeats)
+    return Comparison(f"HD95 and ASSD, {SIZE[0]} x {SIZE[1]}, 4 classes", timings, "medpy").show()
 
 
 def frames() -> tuple[np.ndarray, np.ndarray]:

@@ -1,31 +1,138 @@
-"""Alternating measurements and their table."""
+"""Alternating measurements, their table, and the same as JSON."""
 
+import json
+import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+LEAST_SECONDS = 0.01
+"""A measurement lasts at least this long: shorter candidates are called several times in it."""
 
 
-def in_turns(candidates: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
-    """Median seconds of every candidate, run one after the other so that load hits all alike.
+@dataclass
+class Timing:
+    """What one call of a candidate takes."""
 
-    Each runs once before, unmeasured.
+    seconds: float
+    """Median."""
+    first_quartile: float
+    third_quartile: float
+    peak_mib: int | None = None
+    """Most memory held: by torch on the GPU during the calls, or of a process of its own (RSS)."""
+    limit_seconds: float | None = None
+    """No version runs faster: bytes moved once over bandwidth, or FLOPs over peak rate."""
+
+
+def in_turns(
+    candidates: dict[str, Callable[[], object]], *, repeats: int, device: str = "cpu"
+) -> dict[str, Timing]:
+    """Time every candidate, one after the other so that load hits all alike.
+
+    Each runs three times before, unmeasured (the first call may compile). On CUDA the device is
+    waited for before and after a measurement, so launching is part of what is measured.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(repeats + 1):
+    calls = {name: _calls(candidate, device) for name, candidate in candidates.items()}
+    found: dict[str, list[float]] = {name: [] for name in candidates}
+    peaks: dict[str, int | None] = dict.fromkeys(candidates)
+    for _ in range(repeats):
         for name, candidate in candidates.items():
-            begin = time.perf_counter()
-            candidate()
-            if number:
-                seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(found) for name, found in seconds.items()}
+            _reset_peak(device)
+            seconds = _measure(candidate, calls[name], device)
+            found[name].append(seconds)
+            peaks[name] = _peak(device)
+    return {name: _timing(seconds, peaks[name]) for name, seconds in found.items()}
 
 
-def print_table(title: str, seconds: dict[str, float], *, baseline: str) -> None:
-    """Milliseconds of each, and how many times as fast as the baseline."""
-    from rich.console import Console
-    from rich.table import Table
+def _calls(candidate: Callable[[], object], device: str) -> int:
+    candidate()
+    candidate()
+    return max(1, math.ceil(LEAST_SECONDS / max(_measure(candidate, 1, device), 1e-7)))
 
-    table = Table("", "ms", f"times as fast as {baseline}", title=title)
-    for name, found in seconds.items():
-        table.add_row(name, f"{1000 * found:.2f}", f"{seconds[baseline] / found:.2f}")
-    Console().print(table)
+
+def _measure(candidate: Callable[[], object], calls: int, device: str) -> float:
+    _wait(device)
+    begin = time.perf_counter()
+    for _ in range(calls):
+        candidate()
+    _wait(device)
+    return (time.perf_counter() - begin) / calls
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _reset_peak(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak(device: str) -> int | None:
+    return round(torch.cuda.max_memory_allocated() / 2**20) if device == "cuda" else None
+
+
+def _timing(seconds: list[float], peak: int | None) -> Timing:
+    if len(seconds) < 2:
+        return Timing(seconds[0], seconds[0], seconds[0], peak)
+    low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return Timing(statistics.median(seconds), low, high, peak)
+
+
+@dataclass
+class Comparison:
+    """Candidates that do the same thing."""
+
+    title: str
+    timings: dict[str, Timing]
+    baseline: str
+    """The candidate that the others are compared with."""
+    note: str = ""
+
+    def times_as_fast(self, name: str) -> float:
+        """Of the baseline's seconds, over this candidate's."""
+        return self.timings[self.baseline].seconds / self.timings[name].seconds
+
+    def show(self) -> "Comparison":
+        """Print the table."""
+        from rich.console import Console
+        from rich.table import Table
+
+        columns = ["", "ms", "quartiles", f"times as fast as {self.baseline}"]
+        with_peak = any(t.peak_mib is not None for t in self.timings.values())
+        with_limit = any(t.limit_seconds is not None for t in self.timings.values())
+        columns += ["peak MiB"] * with_peak + ["of the limit"] * with_limit
+        table = Table(*columns, title=self.title, caption=self.note or None)
+        for name, t in self.timings.items():
+            row = [
+                name,
+                f"{1000 * t.seconds:.3g}",
+                f"{1000 * t.first_quartile:.3g} to {1000 * t.third_quartile:.3g}",
+                f"{self.times_as_fast(name):.2f}",
+            ]
+            row += [str(t.peak_mib or "")] * with_peak
+            row += [f"{t.limit_seconds / t.seconds:.1%}" if t.limit_seconds else ""] * with_limit
+            table.add_row(*row)
+        Console(width=150).print(table)
+        return self
+
+    def as_dict(self) -> dict:
+        """For JSON; seconds, MiB."""
+        rows = {
+            name: asdict(timing) | {"times_as_fast": self.times_as_fast(name)}
+            for name, timing in self.timings.items()
+        }
+        return {"title": self.title, "baseline": self.baseline, "note": self.note, "rows": rows}
+
+
+def write_json(path: Path, machine: dict, comparisons: list[Comparison], checks: list) -> None:
+    """All that was measured, with the machine it was measured on."""
+    tables = [comparison.as_dict() for comparison in comparisons]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine, "checks": checks, "comparisons": tables}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

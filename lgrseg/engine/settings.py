@@ -23,6 +23,8 @@ class TrainSettings:
     """Of torch on the CPU; 0 leaves torch's own choice."""
     amp: bool = False
     """Autocast to bfloat16."""
+    deterministic: bool = False
+    """The same bits in every run on a GPU too, at some cost; on a CPU they are anyway."""
     recompute_activations: bool = False
     """Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory,
     a slower step, the same numbers."""

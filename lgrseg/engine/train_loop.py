@@ -6,6 +6,7 @@ needs no random state, and 1 process that accumulates 2 batches draws what 2 pro
 """
 
 import contextlib
+import os
 import random
 import time
 
@@ -186,6 +187,12 @@ class SimpleTrainer(TrainerBase):
             for name in step.losses[0]
         }
         return means | {"loss": sum(means.values())}
+
+
+def use_deterministic_algorithms() -> None:
+    """Add up gradients in an order of their own; torch warns of operations that cannot."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def seed_everything(*numbers: int) -> None:

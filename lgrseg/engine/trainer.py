@@ -36,7 +36,11 @@ from lgrseg.engine.hooks import (
 )
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.settings import TrainSettings
-from lgrseg.engine.train_loop import SimpleTrainer, seed_everything
+from lgrseg.engine.train_loop import (
+    SimpleTrainer,
+    seed_everything,
+    use_deterministic_algorithms,
+)
 from lgrseg.engine.workers import batches_of, deaf_to_children
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 
@@ -61,6 +65,8 @@ class DefaultTrainer(SimpleTrainer):
         if settings.num_threads:
             torch.set_num_threads(settings.num_threads)
         seed_everything(settings.seed)
+        if settings.deterministic:
+            use_deterministic_algorithms()
         model = speed.channels_last(self.build_model(cfg).to(device))
         if device.type == "cpu":
             speed.hold_on_to_memory()

@@ -154,3 +154,29 @@ print(held, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     if held != "True":
         pytest.skip("this C library has no mallopt")
     assert faults["held"] < faults["plain"] / 10
+
+
+def test_the_deterministic_setting_reaches_the_kernels(monkeypatch, tmp_path):
+    from lgrseg.engine.trainer import DefaultTrainer
+
+    cfg = load_config("configs/lgrnet/camus.py", [*SMALL, "train.deterministic=true"])
+    cfg.train.output_dir = str(tmp_path)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    try:
+        DefaultTrainer(cfg)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_settings_of_speed_reach_the_model(tmp_path):
+    from lgrseg.engine.trainer import DefaultTrainer
+
+    words = ["train.recompute_activations=true", "train.compile=true"]
+    cfg = load_config("configs/lgrnet/camus.py", [*SMALL, *words])
+    cfg.train.output_dir = str(tmp_path)
+    model = DefaultTrainer(cfg).model
+    assert model.encoder._compiled_call_impl is not None
+    assert model.encoder.layers[0].forward.func is torch.utils.checkpoint.checkpoint
+    weight = model.backbone.patch_embed1.proj.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)

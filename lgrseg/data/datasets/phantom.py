@@ -13,7 +13,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
@@ -233,6 +232,8 @@ def _save(path: Path, frames: np.ndarray, spacing: float) -> None:
     """(T, H, W) as (x, y, t); one frame as (x, y)."""
     array = frames.transpose(2, 1, 0)
     array = array[..., 0] if len(frames) == 1 else array
+    import nibabel
+
     nibabel.save(nibabel.Nifti1Image(array, np.diag([spacing, spacing, 1, 1])), path)
 
 
