@@ -5,6 +5,8 @@ with a backward pass of its own. On CUDA the kernel runs where Triton is install
 reference; `LGRSEG_KERNELS=reference|triton|auto`, or the argument `kernels`, forces either.
 """
 
+import functools
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -41,7 +43,7 @@ def chosen(tensor: Tensor, kernels: str | None = None) -> str:
 
 
 def _obstacle(tensor: Tensor) -> str | None:
-    if importlib.util.find_spec("triton") is None:
+    if not triton_installed():
         return "Triton is not installed: pip install triton (Linux)"
     if tensor.dtype not in KERNEL_TYPES:
         names = ", ".join(str(kind).removeprefix("torch.") for kind in KERNEL_TYPES)
@@ -52,6 +54,12 @@ def _obstacle(tensor: Tensor) -> str | None:
             "TRITON_INTERPRET=1 before the first kernel, which is slow and for tests"
         )
     return None
+
+
+@functools.cache
+def triton_installed() -> bool:
+    """Whether Triton is there; it is imported with the first kernel."""
+    return importlib.util.find_spec("triton") is not None
 
 
 def interpreting() -> bool:
@@ -109,7 +117,7 @@ class KernelOp:
 
         self.op.register_fake(fake_forward)
         self.backward_op.register_fake(
-            lambda grad, result, kept, *given: [torch.empty_like(t) for t in _tensors(given)]
+            lambda grad, result, kept, *given: [t.new_empty(t.shape) for t in _tensors(given)]
         )
         self.op.register_autograd(self._differentiate, setup_context=_remember)
 

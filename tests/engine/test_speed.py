@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -180,3 +181,21 @@ def test_settings_of_speed_reach_the_model(tmp_path):
     assert model.encoder.layers[0].forward.func is torch.utils.checkpoint.checkpoint
     weight = model.backbone.patch_embed1.proj.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.gpu
+def test_a_step_waits_for_the_gpu_once():
+    """With the matching's costs; the guard reads what it decided a step later, from an event."""
+    model = small_model().cuda()
+    clips, targets = batch()
+    given = [clip.to("cuda") for clip in clips], [target.to("cuda") for target in targets]
+    sum(model(*given).values()).backward()  # what is kept from call to call is made
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sum(model(*given).values()).backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [w for w in caught if "synchronizing" in str(w.message)]
+    assert len(waits) == 1, [str(w.message) for w in waits]

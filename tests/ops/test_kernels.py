@@ -73,12 +73,12 @@ def test_fixed_point_sums_do_not_depend_on_their_order(triton):
     assert sums == {1.0}
 
 
-@pytest.mark.parametrize("kernels", ["reference", "auto"])
+@pytest.mark.parametrize("kernels", ["reference", "auto", "triton"])
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_the_operation_as_torch_sees_it(name, kernels):
-    """Schema, fake tensors and gradients, checked by torch; in the versions without Triton."""
+def test_the_operation_as_torch_sees_it(triton, name, kernels):
+    """Schema, fake tensors and gradients, checked by torch."""
     case = BY_NAME[name]
-    given = {k: t.requires_grad_() for k, t in case.tensors().items()}
+    given = {k: t.requires_grad_() for k, t in case.tensors(DEVICE).items()}
     recorded = []
     operation = _operation_of(case)
 
@@ -156,16 +156,27 @@ def test_the_variable_and_the_argument_choose(monkeypatch):
         chosen(some)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", BY_NAME)
+def test_cuda_gives_what_the_cpu_gives(name):
+    """The users' standing complaint about the public kernels."""
+    case = BY_NAME[name]
+    tensors = case.tensors()
+    here = case.run(tensors, "auto", torch.float32)
+    there = case.run({k: t.cuda() for k, t in tensors.items()}, "auto", torch.float32)
+    for key, right in here.items():
+        assert torch.allclose(there[key].cpu(), right, atol=1e-4, rtol=1e-4), key
+
+
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 def test_a_forced_kernel_that_is_not_there_says_why(monkeypatch):
     monkeypatch.setenv("TRITON_INTERPRET", "0")
-    found = {"triton": True}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: found.get(name))
+    monkeypatch.setattr("lgrseg.ops.dispatch.triton_installed", lambda: True)
     with pytest.raises(RuntimeError, match="the tensors are on cpu: move them to cuda"):
         chosen(torch.zeros(1), "triton")
     with pytest.raises(RuntimeError, match="compute in float32, bfloat16, float16, not in torch.f"):
         chosen(torch.zeros(1, dtype=torch.float64), "triton")
-    found.clear()
+    monkeypatch.setattr("lgrseg.ops.dispatch.triton_installed", lambda: False)
     with pytest.raises(RuntimeError, match="pip install triton"):
         chosen(torch.zeros(1), "triton")
 
