@@ -67,7 +67,7 @@ def _reference(
         query, key, value = query.to(wide), key.to(wide), value.to(wide)
     # While torch.compile traces, tensors are of another kind, and nothing is kept.
     plan = _kept_plan if type(query) in (Tensor, nn.Parameter) else _plan
-    rows, columns, seen = plan(height, width, kernel_size, dilation, query.device)
+    pixels, seen = plan(height, width, kernel_size, dilation, query.device)
     below, right = -height % TILE, -width % TILE
     tiles = rearrange(
         F.pad(query, (0, 0, 0, 0, 0, right, 0, below)),
@@ -76,10 +76,10 @@ def _reference(
         j=TILE,
     )
     out = F.scaled_dot_product_attention(
-        tiles, _regions(key, rows, columns), _regions(value, rows, columns), attn_mask=seen
+        tiles, _regions(key, pixels), _regions(value, pixels), attn_mask=seen
     )
     out = rearrange(
-        out, "(n m) (a b) (i j) c -> n (a i) (b j) m c", m=num_heads, a=len(rows), i=TILE
+        out, "(n m) (a b) (i j) c -> n (a i) (b j) m c", m=num_heads, b=-(-width // TILE), i=TILE
     )
     return out[:, :height, :width].to(kind)
 
@@ -112,7 +112,7 @@ def window_mask(length: int, kernel_size: int, dilation: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _kept_plan(*arguments) -> tuple[Tensor, Tensor, Tensor]:
+def _kept_plan(*arguments) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # else a first call in inference mode would spoil training
         return _plan(*arguments)
 
@@ -121,15 +121,17 @@ def _plan(height: int, width: int, kernel_size: int, dilation: int, device: torc
     """Where the tiles of a map find their keys.
 
     Returns:
-        rows (A, R) and columns (B, S), the keys of the regions of tile (a, b); and which keys of
-        its region each query sees, (1, A B, TILE TILE, R S) bool.
+        The pixels y W + x of every tile's region, (A B, R S), and which of them each query of the
+        tile sees, (1, A B, TILE TILE, R S) bool.
     """
     rows, row_seen = _tiles(height, kernel_size, dilation)
     columns, column_seen = _tiles(width, kernel_size, dilation)
     row_seen = rearrange(row_seen, "a i r -> a 1 i 1 r 1")
     column_seen = rearrange(column_seen, "b j s -> 1 b 1 j 1 s")
     seen = rearrange(row_seen & column_seen, "a b i j r s -> 1 (a b) (i j) (r s)")
-    return tuple(torch.tensor(array, device=device) for array in (rows, columns, seen))
+    pixels = rows[:, None, :, None] * width + columns[None, :, None, :]
+    pixels = rearrange(pixels, "a b r s -> (a b) (r s)")
+    return torch.tensor(pixels, device=device), torch.tensor(seen, device=device)
 
 
 def _tiles(length: int, kernel_size: int, dilation: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,9 +152,12 @@ def _tiles(length: int, kernel_size: int, dilation: int) -> tuple[np.ndarray, np
     return keys, seen
 
 
-def _regions(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _regions(maps: Tensor, pixels: Tensor) -> Tensor:
     """The regions of all tiles: (N, H, W, M, C) -> (N M, A B, R S, C)."""
-    regions = maps.index_select(1, rows.flatten()).index_select(2, columns.flatten())
-    return rearrange(
-        regions, "n (a r) (b s) m c -> (n m) (a b) (r s) c", a=len(rows), b=len(columns)
-    )
+    num_maps, height, width, num_heads, _ = maps.shape
+    first = torch.arange(num_maps, device=maps.device) * (height * width)
+    # Whole rows of one table: the only gather that is fast in both directions on a CPU.
+    table = rearrange(maps, "n h w m c -> (n h w) (m c)")
+    regions = table.index_select(0, (first[:, None, None] + pixels).flatten())
+    axes = {"n": num_maps, "t": pixels.shape[0], "k": pixels.shape[1], "m": num_heads}
+    return rearrange(regions, "(n t k) (m c) -> (n m) t k c", **axes)

@@ -51,8 +51,8 @@ class _ChunkedScan(torch.autograd.Function):
             # What the loss says to every state: through its output, and through the next state.
             said = grad[times, :, :, None] * scan.C[times, :, None, :]
             said[-1] += later
-            for t in range(len(said) - 2, -1, -1):
-                torch.addcmul(said[t], decay[t + 1], said[t + 1], out=said[t])
+            for now, after, fade in _from_the_end(said, decay):
+                torch.addcmul(now, fade, after, out=now)
             later = decay[0] * said[0]
             step, u_now = scan.step[times], scan.u[times]
             found["C"][times] = (grad[times, :, None] @ states[1:])[:, :, 0]
@@ -71,6 +71,12 @@ class _ChunkedScan(torch.autograd.Function):
         gradients = (grad_u, to_delta, by_scan["A"], to_B, to_C, by_scan["D"], by_scan["bias"])
         kinds = (t.dtype for t in (u, delta, A, B, C, D, delta_bias))
         return *(g.to(kind) for g, kind in zip(gradients, kinds, strict=True)), None
+
+
+def _from_the_end(said: Tensor, decay: Tensor):
+    """Every time, the one after it and the decay between them, the last pair first."""
+    rows = said.unbind(0)
+    return list(zip(rows, rows[1:], decay.unbind(0)[1:], strict=False))[::-1]
 
 
 class _Scan:
@@ -98,9 +104,11 @@ class _Scan:
         decay = (step[..., None] * self.A).exp_()
         states = torch.empty((len(decay) + 1, *start.shape), dtype=start.dtype)
         states[0] = start
-        drive = torch.mul((step * self.u[times])[..., None], self.B[times, :, None], out=states[1:])
-        for t, (decay_t, drive_t) in enumerate(zip(decay, drive, strict=True)):
-            torch.addcmul(drive_t, decay_t, states[t], out=drive_t)
+        torch.mul((step * self.u[times])[..., None], self.B[times, :, None], out=states[1:])
+        # Views are made at once: by their index they would take as long as the sums.
+        rows = states.unbind(0)
+        for before, now, fade in zip(rows, rows[1:], decay.unbind(0), strict=False):
+            torch.addcmul(now, fade, before, out=now)  # the drive is there already
         return decay, states
 
     def to_time(self, x: Tensor) -> Tensor:
