@@ -102,10 +102,10 @@ def sampling(name, maps, channels, size, points) -> Case:
 
 SMALL = [(5, 7), (3, 4), (2, 2)]
 CASES = [
-    deformable("deformable attention", ms_deform_attn, 30, 8, 8, SMALL, 4),
+    deformable("deformable attention", ms_deform_attn, 20, 8, 8, SMALL, 4, clips=1),
     deformable("deformable attention, width 20", ms_deform_attn, 9, 2, 20, [(5, 7)], 3),
     deformable("deformable attention, width 64, one query", ms_deform_attn, 1, 1, 64, SMALL, 1),
-    deformable("deformable attention, softmax", ms_deform_attn_softmax, 30, 8, 8, SMALL, 4),
+    deformable("deformable attention, softmax", ms_deform_attn_softmax, 9, 8, 8, SMALL, 4),
     deformable("deformable attention, softmax, odd", ms_deform_attn_softmax, 7, 3, 32, SMALL, 3),
     deformable("deformable attention, no clip", ms_deform_attn, 3, 2, 8, SMALL, 2, clips=0),
     scan("scan, both ways", 1, (False, True), 70, 4, 8),

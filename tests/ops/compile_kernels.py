@@ -1,6 +1,6 @@
 """Compile every kernel for a GPU that is not there, and print the names.
 
-python tests/ops/compile_kernels.py 90
+python tests/ops/compile_kernels.py 90 float32 bfloat16
 """
 
 import importlib
@@ -13,7 +13,6 @@ from triton.runtime.jit import JITFunction
 
 from lgrseg.benchmarks.kernel_check import CASES
 
-KINDS = (torch.float32, torch.bfloat16)
 NAMES = ("deformable attention, softmax", "scan, both ways", "neighbourhood", "point sampling")
 
 
@@ -51,7 +50,7 @@ def main() -> None:
     compile_only(built)
     for case in (case for case in CASES if case.name in NAMES):
         module = importlib.import_module(case.function.__module__ + "_kernel")
-        for kind in KINDS:
+        for kind in (getattr(torch, name) for name in sys.argv[2:]):
             given = [
                 tensor if name in case.places else tensor.to(kind)
                 for name, tensor in case.tensors().items()
