@@ -23,6 +23,7 @@ from lgrseg.data.lazy_frames import crop_frames
 from lgrseg.data.readers import IMAGES, Video, is_readable, read_video
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
+from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
 from lgrseg.evaluation.report import window_length
 from lgrseg.inference import predict_frames
@@ -45,7 +46,10 @@ def main() -> int:
     try:
         cfg = load_config(arguments.config_file, arguments.overrides)
         clips = find_clips(arguments.input)
-        model = instantiate(cfg.model).to(pick_device(cfg.train.device)).eval()
+        device = pick_device(cfg.train.device)
+        if device.type == "cpu":
+            hold_on_to_memory()
+        model = channels_last(instantiate(cfg.model).to(device)).eval()
         load_weights(model, arguments.weights)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lgrseg.ops import ms_deform_attn, reference_points
+from lgrseg.ops import ms_deform_attn, ms_deform_attn_softmax, reference_points
 
 SHAPES = [(3, 4), (2, 1)]
 
@@ -60,11 +60,19 @@ def test_agrees_with_transformers():
     assert torch.allclose(ms_deform_attn(value, SHAPES, locations, weights), theirs, atol=1e-6)
 
 
-def test_gradients():
+@pytest.mark.parametrize("function", [ms_deform_attn, ms_deform_attn_softmax])
+def test_gradients(function):
     given = [tensor.requires_grad_() for tensor in example(queries=2, points=1)]
     assert torch.autograd.gradcheck(
-        lambda value, locations, weights: ms_deform_attn(value, SHAPES, locations, weights), given
+        lambda value, locations, weights: function(value, SHAPES, locations, weights), given
     )
+
+
+def test_the_softmax_is_over_levels_and_points():
+    value, locations, scores = example()
+    weights = scores.flatten(-2).softmax(dim=-1).reshape(scores.shape)
+    expected = ms_deform_attn(value, SHAPES, locations, weights)
+    assert torch.allclose(ms_deform_attn_softmax(value, SHAPES, locations, scores), expected)
 
 
 def test_levels_that_do_not_add_up():
