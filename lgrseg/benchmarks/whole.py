@@ -13,13 +13,7 @@ MASK2FORMER = "Mask2Former, Swin-T"
 def run_forward(*, repeats: int, device: str) -> list[Comparison]:
     """Prediction: BASIC beside Mask2Former at 256 px, and at the sizes of LGRNet."""
     args = {"device": device}
-    beside_peer = {
-        "BASIC": functools.partial(basic, 6, 256, **args),
-        "BASIC, bf16": functools.partial(basic, 6, 256, amp=True, **args),
-        MASK2FORMER: functools.partial(mask2former, 6, 256, **args),
-        f"{MASK2FORMER}, bf16": functools.partial(mask2former, 6, 256, amp=True, **args),
-    }
-    found = [_compare("Prediction, 6 frames of 256 px", beside_peer, MASK2FORMER, 6, repeats, args)]
+    found = [_beside_peer("Prediction", repeats, args)]
     for frames, size in ((6, 352), (11, 384)):
         own = {
             "BASIC": functools.partial(basic, frames, size, **args),
@@ -33,13 +27,7 @@ def run_forward(*, repeats: int, device: str) -> list[Comparison]:
 def run_train(*, repeats: int, device: str) -> list[Comparison]:
     """Training steps: BASIC beside Mask2Former at 256 px, and at the sizes of LGRNet."""
     args = {"device": device, "train": True}
-    beside_peer = {
-        "BASIC": functools.partial(basic, 6, 256, **args),
-        "BASIC, bf16": functools.partial(basic, 6, 256, amp=True, **args),
-        MASK2FORMER: functools.partial(mask2former, 6, 256, **args),
-        f"{MASK2FORMER}, bf16": functools.partial(mask2former, 6, 256, amp=True, **args),
-    }
-    found = [_compare("Training, 6 frames of 256 px", beside_peer, MASK2FORMER, 6, repeats, args)]
+    found = [_beside_peer("Training", repeats, args)]
     own = {
         "BASIC": functools.partial(basic, 6, 352, **args),
         "BASIC, recomputed": functools.partial(basic, 6, 352, recompute=True, **args),
@@ -60,6 +48,14 @@ def run_train(*, repeats: int, device: str) -> list[Comparison]:
         title = "Training, 8 clips of 7 frames of 336 px"
         found.append(_compare(title, many, "BASIC", 56, repeats, args))
     return found
+
+
+def _beside_peer(what: str, repeats: int, args: dict) -> Comparison:
+    builders = {}
+    for amp, suffix in ((False, ""), (True, ", bf16")):
+        builders[f"BASIC{suffix}"] = functools.partial(basic, 6, 256, amp=amp, **args)
+        builders[MASK2FORMER + suffix] = functools.partial(mask2former, 6, 256, amp=amp, **args)
+    return _compare(f"{what}, 6 frames of 256 px", builders, MASK2FORMER, 6, repeats, args)
 
 
 def _compare(

@@ -99,6 +99,21 @@ def _rows(Q, M: tl.constexpr, L: tl.constexpr, P: tl.constexpr, ROWS: tl.constex
 
 
 @triton.jit
+def _level(levels, level):
+    """Height, width and first value of a level."""
+    entry = levels + level * 3
+    return tl.load(entry), tl.load(entry + 1), tl.load(entry + 2)
+
+
+@triton.jit
+def _place(locations, sample, exists, width, height):
+    """Where the samples lie, in pixels of their level whose centres are whole numbers."""
+    x = tl.load(locations + sample * 2, mask=exists, other=0).to(tl.float32)
+    y = tl.load(locations + sample * 2 + 1, mask=exists, other=0).to(tl.float32)
+    return x * width - 0.5, y * height - 0.5
+
+
+@triton.jit
 def _softmax_parts(weights, first, exists, SAMPLES: tl.constexpr, COUNT: tl.constexpr):
     """Of each row's scores, the largest and the sum of exponentials."""
     sample = tl.arange(0, SAMPLES)
@@ -123,17 +138,11 @@ def _forward(
     head = row % M
     sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     for level in range(L):
-        height = tl.load(levels + level * 3)
-        width = tl.load(levels + level * 3 + 1)
-        begin = tl.load(levels + level * 3 + 2)
+        height, width, begin = _level(levels, level)
         image = value + (clip * S + begin) * (M * C) + head * C
         for point in tl.static_range(P):
             sample = first + level * P + point
-            x = tl.load(locations + sample * 2, mask=exists, other=0).to(tl.float32) * width - 0.5
-            y = (
-                tl.load(locations + sample * 2 + 1, mask=exists, other=0).to(tl.float32) * height
-                - 0.5
-            )
+            x, y = _place(locations, sample, exists, width, height)
             weight = tl.load(weights + sample, mask=exists, other=0).to(tl.float32)
             if SOFTMAX:
                 weight = tl.exp(weight - largest) / total
@@ -173,17 +182,11 @@ def _backward(
     smallest = tl.load(unit)
     head = row % M
     for level in range(L):
-        height = tl.load(levels + level * 3)
-        width = tl.load(levels + level * 3 + 1)
-        begin = tl.load(levels + level * 3 + 2)
+        height, width, begin = _level(levels, level)
         image = (clip * S + begin) * (M * C) + head * C
         for point in tl.static_range(P):
             sample = first + level * P + point
-            x = tl.load(locations + sample * 2, mask=exists, other=0).to(tl.float32) * width - 0.5
-            y = (
-                tl.load(locations + sample * 2 + 1, mask=exists, other=0).to(tl.float32) * height
-                - 0.5
-            )
+            x, y = _place(locations, sample, exists, width, height)
             weight = tl.load(weights + sample, mask=exists, other=0).to(tl.float32)
             if SOFTMAX:
                 weight = tl.exp(weight - largest) / total

@@ -48,13 +48,20 @@ def _numbers(maps: Tensor, points: Tensor) -> tuple[int, ...]:
 
 
 @triton.jit
-def _forward(maps, points, out, C, H, W, P, POINTS: tl.constexpr):
+def _places(points, H, W, P, POINTS: tl.constexpr):
+    """The map, the points of this program, where they are written and where they lie, in pixels."""
     point = tl.program_id(0) * POINTS + tl.arange(0, POINTS)
     number = tl.program_id(1).to(tl.int64)
     exists = point < P
     place = (number * P + point) * 2
     x = tl.load(points + place, mask=exists, other=0).to(tl.float32) * W - 0.5
     y = tl.load(points + place + 1, mask=exists, other=0).to(tl.float32) * H - 0.5
+    return number, point, place, exists, x, y
+
+
+@triton.jit
+def _forward(maps, points, out, C, H, W, P, POINTS: tl.constexpr):
+    number, point, place, exists, x, y = _places(points, H, W, P, POINTS)
     channel = number * 0
     while channel < C:
         image = maps + (number * C + channel) * H * W
@@ -76,12 +83,7 @@ def _backward(
     grad, maps, points, to_maps, unit, to_points, C, H, W, P,
     FIXED: tl.constexpr, POINTS: tl.constexpr,
 ):  # fmt: skip
-    point = tl.program_id(0) * POINTS + tl.arange(0, POINTS)
-    number = tl.program_id(1).to(tl.int64)
-    exists = point < P
-    place = (number * P + point) * 2
-    x = tl.load(points + place, mask=exists, other=0).to(tl.float32) * W - 0.5
-    y = tl.load(points + place + 1, mask=exists, other=0).to(tl.float32) * H - 0.5
+    number, point, place, exists, x, y = _places(points, H, W, P, POINTS)
     smallest = tl.load(unit)
     to_x = tl.zeros((POINTS,), tl.float32)
     to_y = tl.zeros((POINTS,), tl.float32)

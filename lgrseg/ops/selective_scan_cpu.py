@@ -102,7 +102,7 @@ class _Scan:
         """Decays (T, R, D, N) of a chunk and its states (T + 1, R, D, N), the first is `start`."""
         step = self.step[times]
         decay = (step[..., None] * self.A).exp_()
-        states = torch.empty((len(decay) + 1, *start.shape), dtype=start.dtype)
+        states = start.new_empty(len(decay) + 1, *start.shape)
         states[0] = start
         torch.mul((step * self.u[times])[..., None], self.B[times, :, None], out=states[1:])
         # Views are made at once: by their index they would take as long as the sums.

@@ -120,37 +120,67 @@ def _steps(delta, bias, channel, row, exists, D: tl.constexpr):
 
 
 @triton.jit
+def _part(scans, D: tl.constexpr, N: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr):
+    """The scan and the channels of this program, and where tables (scans, D, N) hold them."""
+    sequence = tl.program_id(1).to(tl.int64)
+    scan = sequence % scans
+    channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
+    column = tl.arange(0, STATES)
+    own = channel < D
+    both = own[:, None] & (column < N)[None, :]
+    table = (scan * D + channel)[:, None] * N + column[None, :]
+    return sequence, sequence // scans, scan, channel, column, own, both, table
+
+
+@triton.jit
+def _parameters(rates, delta_bias, skip, table, scan, channel, own, both, D: tl.constexpr):
+    """A, the bias of the steps and the weight of the direct path."""
+    A = tl.load(rates + table, mask=both, other=0).to(tl.float32)
+    bias = tl.load(delta_bias + scan * D + channel, mask=own, other=0).to(tl.float32)
+    direct = tl.load(skip + scan * D + channel, mask=own, other=0).to(tl.float32)
+    return A, bias, direct
+
+
+@triton.jit
+def _inputs(u, delta, bias, now, length, row, input_row, channel, own, D: tl.constexpr):
+    """What exists of (times, channels), the steps, raw and positive, and the input."""
+    exists = (now < length)[:, None] & own[None, :]
+    raw, step = _steps(delta, bias, channel, row, exists, D)
+    at = input_row[:, None] * D + channel[None, :]
+    return exists, raw, step, tl.load(u + at, mask=exists, other=0).to(tl.float32)
+
+
+@triton.jit
+def _gates(gate_in, gate_out, now, length, row, column, N: tl.constexpr):
+    """What exists of (times, states), and the gates there."""
+    exists = (now < length)[:, None] & (column < N)[None, :]
+    at = row[:, None] * N + column[None, :]
+    entry = tl.load(gate_in + at, mask=exists, other=0).to(tl.float32)
+    leave = tl.load(gate_out + at, mask=exists, other=0).to(tl.float32)
+    return exists, entry, leave
+
+
+@triton.jit
 def _forward(
     u, delta, rates, gate_in, gate_out, skip, delta_bias, turned, y, starts, length, scans,
     D: tl.constexpr, N: tl.constexpr,
     TIMES: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr,
 ):  # fmt: skip
-    sequence = tl.program_id(1).to(tl.int64)
-    clip, scan = sequence // scans, sequence % scans
-    channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
-    column = tl.arange(0, STATES)
-    own, real = channel < D, column < N
-    table = (scan * D + channel)[:, None] * N + column[None, :]
-    A = tl.load(rates + table, mask=own[:, None] & real[None, :], other=0).to(tl.float32)
-    bias = tl.load(delta_bias + scan * D + channel, mask=own, other=0).to(tl.float32)
-    direct = tl.load(skip + scan * D + channel, mask=own, other=0).to(tl.float32)
+    sequence, clip, scan, channel, column, own, both, table = _part(scans, D, N, CHANNELS, STATES)
+    A, bias, direct = _parameters(rates, delta_bias, skip, table, scan, channel, own, both, D)
     state = tl.zeros((CHANNELS, STATES), tl.float32)
     time = tl.arange(0, TIMES)
     chunks = tl.cdiv(length, TIMES)
     for chunk in range(chunks):
         kept = (sequence * chunks + chunk) * (D * N) + channel[:, None] * N + column[None, :]
-        tl.store(starts + kept, state, mask=own[:, None] & real[None, :])
+        tl.store(starts + kept, state, mask=both)
         now = chunk * TIMES + time
         place = _place(now, length, turned, scan)
-        exists = (now < length)[:, None] & own[None, :]
-        gated = (now < length)[:, None] & real[None, :]
         row = sequence * length + place
-        _, step = _steps(delta, bias, channel, row, exists, D)
-        at = (clip * length + place)[:, None] * D + channel[None, :]
-        given = tl.load(u + at, mask=exists, other=0).to(tl.float32)
-        gate = row[:, None] * N + column[None, :]
-        entry = tl.load(gate_in + gate, mask=gated, other=0).to(tl.float32)
-        leave = tl.load(gate_out + gate, mask=gated, other=0).to(tl.float32)
+        exists, _, step, given = _inputs(
+            u, delta, bias, now, length, row, clip * length + place, channel, own, D
+        )
+        gated, entry, leave = _gates(gate_in, gate_out, now, length, row, column, N)
         decay = _exp(step[:, :, None] * A[None, :, :])
         drive = (step * given)[:, :, None] * entry[:, None, :]
         decays, states = tl.associative_scan((decay, drive), 0, _then)
@@ -168,16 +198,8 @@ def _backward(
     D: tl.constexpr, N: tl.constexpr,
     TIMES: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr,
 ):  # fmt: skip
-    sequence = tl.program_id(1).to(tl.int64)
-    clip, scan = sequence // scans, sequence % scans
-    channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
-    column = tl.arange(0, STATES)
-    own, real = channel < D, column < N
-    both = own[:, None] & real[None, :]
-    table = (scan * D + channel)[:, None] * N + column[None, :]
-    A = tl.load(rates + table, mask=both, other=0).to(tl.float32)
-    bias = tl.load(delta_bias + scan * D + channel, mask=own, other=0).to(tl.float32)
-    direct = tl.load(skip + scan * D + channel, mask=own, other=0).to(tl.float32)
+    sequence, clip, scan, channel, column, own, both, table = _part(scans, D, N, CHANNELS, STATES)
+    A, bias, direct = _parameters(rates, delta_bias, skip, table, scan, channel, own, both, D)
     # Sums over time, and what the loss says to the state after the chunk.
     sum_A = tl.zeros((CHANNELS, STATES), tl.float32)
     later = tl.zeros((CHANNELS, STATES), tl.float32)
@@ -190,15 +212,11 @@ def _backward(
         chunk = chunks - 1 - back
         now = chunk * TIMES + time
         place = _place(now, length, turned, scan)
-        exists = (now < length)[:, None] & own[None, :]
-        gated = (now < length)[:, None] & real[None, :]
         row = sequence * length + place
-        raw, step = _steps(delta, bias, channel, row, exists, D)
-        at = (clip * length + place)[:, None] * D + channel[None, :]
-        given = tl.load(u + at, mask=exists, other=0).to(tl.float32)
-        gate = row[:, None] * N + column[None, :]
-        entry = tl.load(gate_in + gate, mask=gated, other=0).to(tl.float32)
-        leave = tl.load(gate_out + gate, mask=gated, other=0).to(tl.float32)
+        exists, raw, step, given = _inputs(
+            u, delta, bias, now, length, row, clip * length + place, channel, own, D
+        )
+        gated, entry, leave = _gates(gate_in, gate_out, now, length, row, column, N)
         target = row[:, None] * D + channel[None, :]
         coming = tl.load(grad + target, mask=exists, other=0).to(tl.float32)
 
