@@ -5,12 +5,12 @@ import importlib.metadata
 import multiprocessing
 import os
 import platform
-import resource
 from collections.abc import Callable
 
 import torch
 
 from lgrseg.benchmarks.timing import in_turns
+from lgrseg.engine.writers import peak_memory_mib
 
 
 def describe() -> dict[str, str | int]:
@@ -84,14 +84,4 @@ def _run(sender, function, arguments, repeats: int) -> None:
     call = function(*arguments)
     for _ in range(repeats):
         call()
-    sender.send(_own_peak_mib())
-
-
-def _own_peak_mib() -> int:
-    # Not ru_maxrss where it can be helped: a process inherits what its parent held.
-    if os.path.isfile("/proc/self/status"):
-        with open("/proc/self/status", encoding="utf-8") as lines:
-            kib = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-        if kib:
-            return round(kib[0] / 2**10)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+    sender.send(peak_memory_mib(torch.device("cpu")))

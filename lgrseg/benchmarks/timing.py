@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from lgrseg.engine.writers import peak_memory_mib
+
 LEAST_SECONDS = 0.01
 """A measurement lasts at least this long: shorter candidates are called several times in it."""
 
@@ -74,7 +76,7 @@ def _reset_peak(device: str) -> None:
 
 
 def _peak(device: str) -> int | None:
-    return round(torch.cuda.max_memory_allocated() / 2**20) if device == "cuda" else None
+    return peak_memory_mib(torch.device(device)) if device == "cuda" else None
 
 
 def _timing(seconds: list[float], peak: int | None) -> Timing:

@@ -17,7 +17,7 @@ def hold_on_to_memory() -> bool:
     """Let this process keep the memory that it frees, for the next tensor.
 
     glibc gives large blocks back to the system at once and gets them anew, page by page, zeroed:
-    a fifth to a quarter of a training step on a CPU. Held, the peak is about a tenth higher.
+    a fifth of a training step on a CPU. Held, the peak is about a tenth higher.
 
     Returns:
         Whether the C library can do it (glibc, so Linux).

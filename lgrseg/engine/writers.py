@@ -180,6 +180,11 @@ def peak_memory_mib(device: torch.device) -> int:
     """The most memory held so far: by torch on the GPU, or by this process."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if os.path.isfile("/proc/self/status"):  # ru_maxrss would be a parent's, where that is more
+        with open("/proc/self/status", encoding="utf-8") as lines:
+            kib = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+        if kib:
+            return round(kib[0] / 2**10)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB; on macOS bytes
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 

@@ -5,6 +5,8 @@ Adding from many places at once depends, in floating point, on who comes first. 
 so small that nothing is lost against float32, and sums are the same in any order.
 """
 
+from collections.abc import Callable
+
 import torch
 import triton
 import triton.language as tl
@@ -31,9 +33,9 @@ def corner(pixel, offset: tl.constexpr, size):
 
 @triton.jit
 def add(pointers, values, unit, mask, FIXED: tl.constexpr):
-    """Add values to memory that others add to; in fixed point, as multiples of `unit`."""
+    """Add values to memory that others add to; in fixed point, as multiples of the unit there."""
     if FIXED:
-        whole = tl.floor(values.to(tl.float64) / unit + 0.5).to(tl.int64)
+        whole = tl.floor(values.to(tl.float64) / tl.load(unit) + 0.5).to(tl.int64)
         tl.atomic_add(pointers, whole, mask=mask, sem="relaxed")
     else:
         tl.atomic_add(pointers, values, mask=mask, sem="relaxed")
@@ -42,13 +44,18 @@ def add(pointers, values, unit, mask, FIXED: tl.constexpr):
 class Accumulator:
     """A gradient that many programs add to: float32, or whole numbers in deterministic mode."""
 
-    def __init__(self, like: Tensor, largest_sum: Tensor):
-        """`like` has the gradient's shape and type; no sum is above `largest_sum`, a scalar."""
+    def __init__(self, like: Tensor, largest_sum: Callable[[], Tensor]):
+        """`like` has the gradient's shape and type; no sum is above `largest_sum()`, a scalar.
+
+        It is asked for in deterministic mode only, since to find it is to read all gradients.
+        """
         self.fixed = torch.are_deterministic_algorithms_enabled()
         self.like = like
         kind = torch.int64 if self.fixed else torch.float32
         self.sums = torch.zeros(like.shape, dtype=kind, device=like.device)
-        self.unit = (largest_sum.double() * 2.0**-FIXED_POINT_BITS).clamp(min=1e-300)
+        self.unit = self.sums  # never read
+        if self.fixed:
+            self.unit = (largest_sum().double() * 2.0**-FIXED_POINT_BITS).clamp(min=1e-300)
 
     def value(self) -> Tensor:
         """The gradient."""

@@ -49,10 +49,12 @@ def backward(
     grad_locations, grad_weights = torch.empty_like(locations), torch.empty_like(weights)
     if not out.numel():
         return torch.zeros_like(value), grad_locations, grad_weights
-    largest = grad.abs().max().float() * sizes.queries * sizes.num_points
-    if not softmax:
-        largest = largest * weights.abs().max().float()
-    grad_value = Accumulator(value, largest)
+
+    def largest_sum() -> Tensor:
+        largest = grad.abs().max().float() * sizes.queries * sizes.num_points
+        return largest if softmax else largest * weights.abs().max().float()
+
+    grad_value = Accumulator(value, largest_sum)
     levels = level_table(tuple(shapes), value.device)
     _backward[sizes.grid](
         grad, out, value, levels, locations, weights,
@@ -179,7 +181,6 @@ def _backward(
         # What every score's gradient has in common: the sum over samples of weight x gradient.
         result = tl.load(out + own, mask=inside, other=0).to(tl.float32)
         common = tl.sum(coming * result, axis=1)
-    smallest = tl.load(unit)
     head = row % M
     for level in range(L):
         height, width, begin = _level(levels, level)
@@ -206,7 +207,7 @@ def _backward(
                     to_x += line_weight * column_slope * match
                     to_y += line_slope * column_weight * match
                     share = (weight * line_weight * column_weight)[:, None] * coming
-                    add(grad_value + place, share, smallest, there, FIXED)
+                    add(grad_value + place, share, unit, there, FIXED)
             kind = grad_locations.dtype.element_ty
             tl.store(grad_locations + sample * 2, (weight * to_x * width).to(kind), mask=exists)
             tl.store(

@@ -121,6 +121,13 @@ def _read(
 
 
 @triton.jit
+def _tap(tap, first_line, lines, first_column, columns, SIDE: tl.constexpr, DILATION: tl.constexpr):
+    """Of a window of SIDE x SIDE, whether a pixel exists, its line and its column."""
+    there = (tap // SIDE < lines) & (tap % SIDE < columns)
+    return there, first_line + (tap // SIDE) * DILATION, first_column + (tap % SIDE) * DILATION
+
+
+@triton.jit
 def _forward(
     query, key, value, out, logsum,
     query_map, query_line, query_pixel, key_map, key_line, key_pixel,
@@ -139,9 +146,7 @@ def _forward(
     total = tl.zeros((ROWS,), tl.float32)
     sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     for tap in range(K * K):
-        there = (tap // K < lines) & (tap % K < columns)
-        y = first_line + (tap // K) * DILATION
-        x = first_column + (tap % K) * DILATION
+        there, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
         mask = inside & there[:, None]
         keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
         values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
@@ -181,9 +186,7 @@ def _backward_queries(
     first_column, columns = _window(column, W, K, DILATION)
     sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     for tap in range(K * K):
-        there = (tap // K < lines) & (tap % K < columns)
-        y = first_line + (tap // K) * DILATION
-        x = first_column + (tap % K) * DILATION
+        there, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
         mask = inside & there[:, None]
         keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
         values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
@@ -215,9 +218,7 @@ def _backward_keys(
     value_sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     REACH: tl.constexpr = 2 * K - 1  # on an axis that is just as long, all see all
     for tap in range(REACH * REACH):
-        there = (tap // REACH < lines) & (tap % REACH < columns)
-        y = first_line + (tap // REACH) * DILATION
-        x = first_column + (tap % REACH) * DILATION
+        there, y, x = _tap(tap, first_line, lines, first_column, columns, REACH, DILATION)
         mask = inside & there[:, None]
         asked = _read(query, query_map, query_line, query_pixel, y, x, head, mask, C, CHANNELS)
         at = begin + (y * W + x) * M + head

@@ -31,7 +31,7 @@ def backward(
     to_points = torch.zeros_like(points)
     if not grad.numel():
         return torch.zeros_like(maps), to_points
-    to_maps = Accumulator(maps, grad.abs().max().float() * points.shape[1])
+    to_maps = Accumulator(maps, lambda: grad.abs().max().float() * points.shape[1])
     _backward[_grid(points)](
         grad, maps, points, to_maps.sums, to_maps.unit, to_points, *_numbers(maps, points),
         FIXED=to_maps.fixed, POINTS=POINTS,
@@ -84,7 +84,6 @@ def _backward(
     FIXED: tl.constexpr, POINTS: tl.constexpr,
 ):  # fmt: skip
     number, point, place, exists, x, y = _places(points, H, W, P, POINTS)
-    smallest = tl.load(unit)
     to_x = tl.zeros((POINTS,), tl.float32)
     to_y = tl.zeros((POINTS,), tl.float32)
     channel = number * 0
@@ -101,7 +100,7 @@ def _backward(
                 seen = tl.load(maps + pixel, mask=mask, other=0).to(tl.float32) * coming
                 to_x += line_weight * column_slope * seen
                 to_y += line_slope * column_weight * seen
-                add(to_maps + pixel, line_weight * column_weight * coming, smallest, mask, FIXED)
+                add(to_maps + pixel, line_weight * column_weight * coming, unit, mask, FIXED)
         channel += 1
     kind = to_points.dtype.element_ty
     tl.store(to_points + place, (to_x * W).to(kind), mask=exists)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lgrseg.ops.dispatch import KernelOp
-from lgrseg.ops.selective_scan_cpu import chunked_scan
+from lgrseg.ops.selective_scan_cpu import chunked_scan, turn
 
 CHUNK = 64
 """Times between the states that the kernel keeps for its backward pass."""
@@ -68,7 +68,7 @@ def _reference(u, delta, A, B, C, D, delta_bias, reverse: list[bool]) -> Tensor:
     wide = torch.promote_types(u.dtype, A.dtype)
     u_wide = u.to(wide)[:, None].expand(-1, len(reverse), -1, -1)  # B K L D
     step = F.softplus(delta.to(wide) + delta_bias[:, None])
-    inputs, step, gate_in, gate_out = (_turn(x.to(wide), reverse) for x in (u_wide, step, B, C))
+    inputs, step, gate_in, gate_out = (turn(x.to(wide), reverse) for x in (u_wide, step, B, C))
     decay = torch.exp(step[..., None] * A[:, None])  # B K L D N
     drive = (step * inputs)[..., None] * gate_in[..., None, :]
     state, states = torch.zeros_like(decay[:, :, 0]) if decay.numel() else 0, []
@@ -77,15 +77,7 @@ def _reference(u, delta, A, B, C, D, delta_bias, reverse: list[bool]) -> Tensor:
         state = decay_t * state + drive_t
         states.append(state)
     y = torch.einsum("bkldn,bkln->bkld", torch.stack(states, dim=2), gate_out)
-    return (_turn(y, reverse) + D[:, None] * u_wide).to(u.dtype)
-
-
-def _turn(x: Tensor, reverse: list[bool]) -> Tensor:
-    """(B, K, L, ...) with the order of the reversed scans turned round."""
-    if not any(reverse):
-        return x
-    parts = zip(x.unbind(1), reverse, strict=True)
-    return torch.stack([part.flip(1) if turned else part for part, turned in parts], dim=1)
+    return (turn(y, reverse) + D[:, None] * u_wide).to(u.dtype)
 
 
 def _fake(u, delta, A, B, C, D, delta_bias, reverse) -> tuple[Tensor, Tensor]:

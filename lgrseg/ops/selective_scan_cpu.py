@@ -9,6 +9,8 @@ Letters: R sequences x scans, T times of a chunk, L length, D channels, N state 
 first, so that a step is one contiguous piece.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -113,20 +115,21 @@ class _Scan:
 
     def to_time(self, x: Tensor) -> Tensor:
         """(B, K, L, X) -> (L, R, X), reversed scans turned round."""
-        turned = _turn(x.to(self.wide), self.reverse)
+        turned = turn(x.to(self.wide), self.reverse)
         return turned.permute(2, 0, 1, 3).flatten(1, 2).contiguous()
 
     def to_sequence(self, x: Tensor) -> Tensor:
         """(L, R, X) -> (B, K, L, X)."""
         x = x.unflatten(1, (self.num_sequences, self.num_scans)).permute(1, 2, 0, 3)
-        return _turn(x, self.reverse)
+        return turn(x, self.reverse)
 
     def over_sequences(self, x: Tensor) -> Tensor:
         """(R, ...) -> (K, ...), summed over sequences."""
         return x.unflatten(0, (self.num_sequences, self.num_scans)).sum(0)
 
 
-def _turn(x: Tensor, reverse) -> Tensor:
+def turn(x: Tensor, reverse: Sequence[bool]) -> Tensor:
+    """(B, K, L, ...) with the order of the reversed scans turned round."""
     if not any(reverse):
         return x
     parts = zip(x.unbind(1), reverse, strict=True)

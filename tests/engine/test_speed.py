@@ -107,9 +107,11 @@ def test_compiled_parts_take_clips_of_any_length():
 class NoWaiting(TorchDispatchMode):
     """Refuses what would make Python wait for a GPU: reading a number, counting what is true."""
 
+    seen = 0
     READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.seen += 1
         name = function.overloadpacket.__name__
         assert name not in self.READS, f"{name} in the middle of a step"
         if name in ("index", "index_put", "index_put_"):
@@ -122,9 +124,10 @@ class NoWaiting(TorchDispatchMode):
 def test_a_step_reads_nothing_back_besides_the_matching(config):
     model, given = small_model(config), batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    with NoWaiting():
+    with NoWaiting() as watch:  # asserts at every operation
         sum(model(*given).values()).backward()
         optimizer.step()
+    assert watch.seen > 500  # forward, loss and backward went past it
 
 
 def test_the_watch_sees_what_would_wait():
