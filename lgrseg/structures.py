@@ -94,6 +94,32 @@ class ClipTargets:
 
 
 @dataclass
+class UnlabelledViews:
+    """One unlabelled video, seen several times: what a teacher sees and what its student sees."""
+
+    teacher: list[Clip]
+    """Of one shape."""
+    student: list[Clip]
+    """Of one shape."""
+
+    @property
+    def video_id(self) -> str:
+        """Of the video."""
+        return self.teacher[0].video_id
+
+    @property
+    def frame_indices(self) -> Tensor:
+        """(T,) int64: of the teacher's first view."""
+        return self.teacher[0].frame_indices
+
+    def to(self, device) -> "UnlabelledViews":
+        """The same views with their frames on `device`."""
+        return UnlabelledViews(
+            [clip.to(device) for clip in self.teacher], [clip.to(device) for clip in self.student]
+        )
+
+
+@dataclass
 class ClipPrediction:
     """What a model says of one clip."""
 

@@ -2,8 +2,13 @@
 
 import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.data.frame_sampling import DenseSampler, WholeVideoSampler
-from lgrseg.data.loader import build_test_loader, build_train_loader
+from lgrseg.data.frame_sampling import (
+    DenseSampler,
+    HybridSampler,
+    MixedSampler,
+    WholeVideoSampler,
+)
+from lgrseg.data.loader import Unlabelled, build_test_loader, build_train_loader
 from lgrseg.data.mapper import ClipMapper
 from lgrseg.data.transforms import (
     RandomAffine,
@@ -12,17 +17,23 @@ from lgrseg.data.transforms import (
     RandomGamma,
     RandomSpeckle,
 )
+from lgrseg.data.views import LocalGlobalMapper, WeakStrongMapper
 
 __all__ = [
     "ClipMapper",
     "DatasetCatalog",
     "DenseSampler",
+    "HybridSampler",
+    "LocalGlobalMapper",
     "MetadataCatalog",
+    "MixedSampler",
     "RandomAffine",
     "RandomContrast",
     "RandomElastic",
     "RandomGamma",
     "RandomSpeckle",
+    "Unlabelled",
+    "WeakStrongMapper",
     "WholeVideoSampler",
     "build_test_loader",
     "build_train_loader",

@@ -1,21 +1,24 @@
 """Batches of clips. What sample i of a run looks like depends on (seed, i) alone.
 
-The training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
+A training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
 augmented by a generator made from (seed, i), and its clip carries a seed made from them for what
 the model draws. So the number of workers changes nothing, a resumed run goes on where it stopped,
-and the processes of a distributed run share one stream.
+and the processes of a distributed run share one stream. Unlabelled videos are a second stream.
 """
 
-import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.data.label_protocol import LabelProtocol, divide_labels
 from lgrseg.engine.distributed import get_rank, get_world_size
+from lgrseg.structures import UnlabelledViews
 
-_ORDER, _AUGMENT, _MODEL = 0, 1, 2  # the uses of the seed
+# The uses of the seed: of labelled clips, and of unlabelled videos.
+_ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
 
 
 class ClipDataset(Dataset):
@@ -50,51 +53,134 @@ class ClipDataset(Dataset):
         return len(self.samples)
 
     def __getitem__(self, index: int):
-        epoch, position = divmod(index, len(self))
-        order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
-        record, anchor = self.samples[order[position]]
+        record, anchor = self.samples[_element(len(self), index, self.seed, _ORDER)]
         rng = np.random.default_rng([self.seed, _AUGMENT, index])
-        clip, targets = self.mapper(record, anchor, rng)
+        clip, targets = self.mapper(record, anchor, rng, seen=index)
         clip.seed = int(np.random.default_rng([self.seed, _MODEL, index]).integers(2**63))
         return clip, targets
 
 
-class TrainLoader:
-    """Endless batches (list of clips, list of targets), from any iteration on."""
+class UnlabelledDataset(Dataset):
+    """Every video once an epoch, around a frame drawn anew; gives UnlabelledViews."""
 
-    def __init__(self, *, dataset: ClipDataset, batch_size: int, num_workers: int = 0):
-        """`batch_size` clips a process and iteration."""
-        self.dataset = dataset
-        self.batch_size = batch_size
+    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+        """`mapper` is one of views.py.
+
+        Raises:
+            ValueError: there is no video.
+        """
+        if not records:
+            raise ValueError(
+                "there are no unlabelled videos: name a dataset in "
+                "dataloader.train.unlabelled.datasets, or train with a supervised config"
+            )
+        self.records, self.mapper, self.seed = records, mapper, seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int):
+        record = self.records[_element(len(self), index, self.seed, _UNLABELLED_ORDER)]
+        rng = np.random.default_rng([self.seed, _UNLABELLED, index])
+        return self.mapper(record, int(rng.integers(record["num_frames"])), rng, seen=index)
+
+
+def _element(length: int, index: int, seed: int, use: int) -> int:
+    """Which element comes at this position of the infinite stream."""
+    epoch, position = divmod(index, length)
+    return np.random.default_rng([seed, use, epoch]).permutation(length)[position]
+
+
+class TrainLoader:
+    """Endless batches of a process, from any iteration on.
+
+    A batch is (list of clips, list of targets), and with unlabelled videos (list of clips, list of
+    targets, list of UnlabelledViews).
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: ClipDataset | None,
+        batch_size: int,
+        num_workers: int = 0,
+        unlabelled: UnlabelledDataset | None = None,
+        unlabelled_batch_size: int = 0,
+        protocol: LabelProtocol | None = None,
+    ):
+        """`batch_size` clips and `unlabelled_batch_size` videos a process and iteration.
+
+        Args:
+            dataset: labelled clips; None for training without any label.
+            batch_size: of it.
+            num_workers: processes that read ahead; 0 reads in this one.
+            unlabelled: videos to be seen without labels.
+            unlabelled_batch_size: of it.
+            protocol: which videos are which, for the run's labels.json.
+
+        Raises:
+            ValueError: a batch would be empty, or a number does not fit what there is.
+        """
+        self._streams = [dataset, unlabelled]
+        self._sizes = [batch_size, unlabelled_batch_size]
+        for stream, size in zip(self._streams, self._sizes, strict=True):
+            if (stream is None) != (size == 0) or size < 0:
+                raise ValueError(
+                    f"batch_size={batch_size}, unlabelled.batch_size={unlabelled_batch_size}: each "
+                    "is 1 or more for what is trained on, and 0 for what is left out"
+                )
+        if dataset is None and unlabelled is None:
+            raise ValueError("batch_size=0 trains without labels, which needs unlabelled videos")
         self.num_workers = num_workers
+        self.protocol = protocol
         self.start_iteration = 0
+
+    @property
+    def dataset(self) -> Dataset:
+        """The clips that an epoch is counted in: the labelled ones, where there are any."""
+        return self._streams[0] or self._streams[1]
 
     @property
     def iterations_per_epoch(self) -> float:
         """Iterations after which every clip was seen once, over all processes."""
-        return len(self.dataset) / (self.batch_size * get_world_size())
+        return len(self.dataset) / ((self._sizes[0] or self._sizes[1]) * get_world_size())
 
     def set_start(self, iteration: int) -> None:
         """The next pass begins with the batch of this iteration."""
         self.start_iteration = iteration
 
-    def batches(self) -> Iterator[list[int]]:
-        """Stream positions of this process's batches."""
+    def batches(self) -> Iterator[list[tuple[int, int]]]:
+        """(stream, position in it) of this process's samples; stream 1 is the unlabelled one."""
         rank, world, iteration = get_rank(), get_world_size(), self.start_iteration
         while True:
-            first = (iteration * world + rank) * self.batch_size
-            yield list(range(first, first + self.batch_size))
+            shard = iteration * world + rank
+            yield [
+                (stream, shard * size + number)
+                for stream, size in enumerate(self._sizes)
+                for number in range(size)
+            ]
             iteration += 1
 
     def __iter__(self):
         return iter(
             DataLoader(
-                self.dataset,
+                _Joined(self._streams),
                 batch_sampler=_Batches(self),
                 num_workers=self.num_workers,
-                collate_fn=_as_lists,
+                collate_fn=_as_lists if self._streams[1] is None else _as_lists_and_views,
             )
         )
+
+
+class _Joined(Dataset):
+    """Several streams as one dataset, indexed by (stream, position)."""
+
+    def __init__(self, streams: list[Dataset | None]):
+        self.streams = streams
+
+    def __getitem__(self, key: tuple[int, int]):
+        stream, position = key
+        return self.streams[stream][position]
 
 
 class _Batches:
@@ -122,6 +208,20 @@ class TestDataset(Dataset):
         return record, anchor, *self.mapper(record, anchor, np.random.default_rng(0))
 
 
+@dataclass
+class Unlabelled:
+    """Which videos are seen without labels, and how; for `build_train_loader`."""
+
+    mapper: object
+    """One of views.py: from a record to its views."""
+    batch_size: int
+    """Videos a process and iteration."""
+    datasets: list[str] | tuple[str, ...] = ()
+    """Names of datasets that nobody annotated, beside the videos of the training set itself."""
+    num_videos: int | None = None
+    """M: at most so many (see `divide_labels`); None for all."""
+
+
 def build_train_loader(
     *,
     dataset: str | list[str],
@@ -129,6 +229,9 @@ def build_train_loader(
     batch_size: int,
     num_workers: int = 0,
     label_fraction: float = 1.0,
+    num_labelled: int | None = None,
+    label_seed: int = 0,
+    unlabelled: Unlabelled | None = None,
     seed: int = 0,
 ) -> TrainLoader:
     """The training stream of one or several registered datasets.
@@ -136,36 +239,41 @@ def build_train_loader(
     Args:
         dataset: its name, or several.
         mapper: from a record to a sample.
-        batch_size: clips a process and iteration.
+        batch_size: labelled clips a process and iteration; 0 trains without labels.
         num_workers: processes that read ahead; 0 reads in this one.
-        label_fraction: share of each dataset's patients that is used; see `labelled_part`.
-        seed: of the order and of augmentation.
+        label_fraction: share of the patients whose labels are used; see `divide_labels`.
+        num_labelled: N: at most so many labelled videos.
+        label_seed: of the patients' order; `seed` has no say, so that runs share their labels.
+        unlabelled: videos to be seen without labels beside; None for none.
+        seed: of the order of clips and of augmentation.
     """
     names = [dataset] if isinstance(dataset, str) else list(dataset)
-    records = [
-        record
-        for name in names
-        for record in labelled_part(DatasetCatalog.get(name), label_fraction)
-    ]
-    clips = ClipDataset(records=records, mapper=mapper, seed=seed)
-    return TrainLoader(dataset=clips, batch_size=batch_size, num_workers=num_workers)
+    more = _records(unlabelled.datasets if unlabelled else ())
+    protocol = divide_labels(
+        _records(names),
+        more,
+        fraction=label_fraction,
+        num_labelled=num_labelled,
+        num_unlabelled=unlabelled.num_videos if unlabelled else None,
+        seed=label_seed,
+    )
+    clips = views = None
+    if batch_size:
+        clips = ClipDataset(records=protocol.labelled, mapper=mapper, seed=seed)
+    if unlabelled and unlabelled.batch_size:
+        views = UnlabelledDataset(records=protocol.unlabelled, mapper=unlabelled.mapper, seed=seed)
+    return TrainLoader(
+        dataset=clips,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        unlabelled=views,
+        unlabelled_batch_size=unlabelled.batch_size if unlabelled else 0,
+        protocol=protocol,
+    )
 
 
-def labelled_part(records: list[dict], fraction: float) -> list[dict]:
-    """The videos of a share of the patients, the same in every run, whatever its seed.
-
-    Patients are put in one fixed random order, and the first ceil(fraction x patients) are taken:
-    so 10% lie within 25%, and methods are compared on the same labels.
-
-    Raises:
-        ValueError: `fraction` is not above 0 and at most 1.
-    """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"label_fraction is above 0 and at most 1, not {fraction}")
-    patients = np.array(sorted({record["patient"] for record in records}))
-    order = np.random.default_rng(0).permutation(len(patients))
-    kept = set(patients[order[: math.ceil(fraction * len(patients) - 1e-9)]])
-    return [record for record in records if record["patient"] in kept]
+def _records(names) -> list[dict]:
+    return [record for name in names for record in DatasetCatalog.get(name)]
 
 
 def build_test_loader(*, dataset: str, mapper, num_workers: int = 0) -> DataLoader:
@@ -182,3 +290,9 @@ def build_test_loader(*, dataset: str, mapper, num_workers: int = 0) -> DataLoad
 def _as_lists(samples):
     clips, targets = zip(*samples, strict=True)
     return list(clips), list(targets)
+
+
+def _as_lists_and_views(samples):
+    views = [sample for sample in samples if isinstance(sample, UnlabelledViews)]
+    labelled = [sample for sample in samples if not isinstance(sample, UnlabelledViews)]
+    return *(_as_lists(labelled) if labelled else ([], [])), views

@@ -20,11 +20,14 @@ class ClipMapper:
         self.augmentations = list(augmentations)
 
     def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
-        """One sample: the clip around frame `anchor` of a prepared video."""
+        """One sample: the clip around frame `anchor` of a prepared video.
+
+        `seen` is the number of clips that the run has drawn before.
+        """
         length, annotated = record["num_frames"], record["annotated_frames"]
-        indices = self.frame_sampler(anchor, length, rng)
+        indices = self.frame_sampler(anchor, length, rng, seen)
         positions = self.frame_sampler.supervised(indices, anchor, annotated)
         video, stored = open_frames(record), read_masks(record)
         frames = resize_frames([video[index] for index in indices], self.input_size)

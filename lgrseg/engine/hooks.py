@@ -63,6 +63,49 @@ class AverageWeights(HookBase):
         self.trainer.average.update()
 
 
+class Teaching(HookBase):
+    """Tells a model with a teacher the iteration, and lets the teacher follow every update."""
+
+    def before_step(self) -> None:
+        """Schedules are functions of the iteration."""
+        self.trainer.model.before_update(self.trainer.iteration)
+
+    def after_step(self) -> None:
+        """The weights are new."""
+        self.trainer.model.after_update()
+
+
+class WatchCollapse(HookBase):
+    """Warns when the answers of a teacher that is distilled say nothing any more.
+
+    A teacher that has just begun says nothing yet: what is wrong must stay wrong for a while.
+    """
+
+    def __init__(self, *, period: int, patience: int = 10):
+        """Looks at means over `period` steps; warns after `patience` bad ones in a row."""
+        self.period, self.patience = period, patience
+
+    def before_train(self) -> None:
+        """Nothing was seen yet."""
+        self._sums: dict[str, float] = {}
+        self._num_steps = self._num_bad = 0
+
+    def after_step(self) -> None:
+        """Add up, and look where it is due; the sums are on the device until then."""
+        trainer = self.trainer
+        for name, value in trainer.model.monitored.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._num_steps += 1
+        if trainer.iteration % self.period:
+            return
+        means = {name: float(total) / self._num_steps for name, total in self._sums.items()}
+        self._sums, self._num_steps = {}, 0
+        complaint = trainer.model.objective.complaint(means)
+        self._num_bad = self._num_bad + 1 if complaint else 0
+        if self._num_bad == self.patience:
+            logger.warning("iteration %d: %s", trainer.iteration, complaint)
+
+
 class Checkpointer(HookBase):
     """Writes `last`, and a numbered copy, every `period` steps and at the end."""
 

@@ -1,5 +1,6 @@
-"""The folder of a run: what of it is deleted to start anew, and how its config changed."""
+"""The folder of a run: what is deleted to start anew, what its config was, whose labels it had."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from lgrseg.config import load_config
 
-OWNED = ("checkpoints", "eval", "tensorboard", "config.yaml", "log.txt", "metrics.jsonl")
+OWNED = (
+    "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
+)  # fmt: skip
 """What a run writes; anything else in its folder is not touched."""
 
 
@@ -19,6 +22,11 @@ def clear_run(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def write_labels(summary: dict, folder: Path) -> None:
+    """Write labels.json: which patients were trained on with their labels, which without."""
+    (folder / "labels.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
 def config_changes(cfg: DictConfig, folder: Path) -> list[str]:

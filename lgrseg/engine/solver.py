@@ -16,9 +16,9 @@ def build_adamw(
 ) -> torch.optim.AdamW:
     """AdamW with two rates and two decays.
 
-    Parameters under `model.backbone` get lr * backbone_lr_factor. Norms, embeddings and everything
-    with one dimension (biases, scales) are not decayed, and neither is the scan's A_log, whose
-    decay would pull all time constants to one.
+    Parameters under `backbone` of the model, or of its student, get lr * backbone_lr_factor. Norms,
+    embeddings and everything with one dimension (biases, scales) are not decayed, and neither is
+    the scan's A_log, whose decay would pull all time constants to one.
     """
     plain = set()
     for prefix, module in model.named_modules():
@@ -29,7 +29,7 @@ def build_adamw(
     groups: dict[tuple[bool, bool], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("backbone."), name in plain)
+            key = ("backbone" in name.split(".")[:2], name in plain)
             groups.setdefault(key, []).append(parameter)
     settings = [
         {

@@ -53,13 +53,18 @@ def recompute_activations(model: nn.Module) -> int:
 def compile_parts(model: nn.Module, *, backend: str = "inductor") -> list[str]:
     """Compile backbone and encoder in place, when they are first called (minutes).
 
-    Names of weights stay. A clip of another length is compiled for once more, and from then on
-    lengths may vary; with more than 8 kinds of input torch goes on without compiling.
+    Those of a student and its teacher are compiled too. Names of weights stay. A clip of another
+    length is compiled for once more, and from then on lengths may vary; with more than 8 kinds of
+    input torch goes on without compiling.
 
     Returns:
         The names of the parts.
     """
-    names = [name for name in ("backbone", "encoder") if hasattr(model, name)]
-    for name in names:
-        getattr(model, name).compile(backend=backend)
-    return names
+    parts = {
+        name: part
+        for name, part in model.named_modules()
+        if name.rpartition(".")[2] in ("backbone", "encoder") and name.count(".") <= 1
+    }
+    for part in parts.values():
+        part.compile(backend=backend)
+    return list(parts)

@@ -125,12 +125,13 @@ class SimpleTrainer(TrainerBase):
         batches = self._next_batches()
         waited = time.perf_counter() - begin
         totals = self._totals(batches)
-        for number, (clips, targets) in enumerate(batches):
+        for number, batch in enumerate(batches):
             seed_everything(self.seed, self._batch_number(number))
             with self._reducing(number == self.accumulate - 1):
-                losses = self._losses(clips, targets, totals)
+                losses = self._losses(batch, totals)
                 (sum(losses.values()) / self.accumulate).backward()
-            step.add(losses, clips)
+            clips, _, *unlabelled = batch
+            step.add(losses, sum(unlabelled, clips))
 
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
@@ -141,11 +142,15 @@ class SimpleTrainer(TrainerBase):
         self.optimizer.step()
         if self.iteration + 1 == self.max_iter:
             self.guard.settle()
-        self.metrics = self._means(step) | {
-            "grad_norm": norm,
-            "step_seconds": time.perf_counter() - begin,
-            "data_seconds": waited,
-        }
+        self.metrics = (
+            self._means(step)
+            | getattr(self.model, "monitored", {})
+            | {
+                "grad_norm": norm,
+                "step_seconds": time.perf_counter() - begin,
+                "data_seconds": waited,
+            }
+        )
 
     def _next_batches(self) -> list:
         return [next(self._batches) for _ in range(self.accumulate)]
@@ -159,16 +164,16 @@ class SimpleTrainer(TrainerBase):
         """
         if not hasattr(self.model, "loss_totals"):
             return None
-        found = [self.model.loss_totals(targets) for _, targets in batches]
+        found = [self.model.loss_totals(targets) for _, targets, *_ in batches]
         means = {name: sum(part[name] for part in found) / self.accumulate for name in found[0]}
         return distributed.mean_over_processes(means, self.device)
 
-    def _losses(self, clips, targets, totals) -> dict[str, Tensor]:
-        clips = [clip.to(self.device) for clip in clips]
-        targets = [target.to(self.device) for target in targets]
+    def _losses(self, batch, totals) -> dict[str, Tensor]:
+        """`batch` is (clips, targets), and where there are any (..., unlabelled views)."""
+        batch = [[item.to(self.device) for item in part] for part in batch]
         extra = {} if totals is None else {"totals": totals}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            return self.wrapped(clips, targets, **extra)
+            return self.wrapped(*batch, **extra)
 
     def _batch_number(self, number: int) -> int:
         """The number of a batch of this step among all batches of all processes of the run."""

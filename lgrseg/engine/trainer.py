@@ -33,8 +33,10 @@ from lgrseg.engine.hooks import (
     EvaluationInterruptedError,
     LearningRate,
     StopOnSignal,
+    Teaching,
+    WatchCollapse,
 )
-from lgrseg.engine.run_folder import config_changes
+from lgrseg.engine.run_folder import config_changes, write_labels
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import (
     SimpleTrainer,
@@ -132,6 +134,7 @@ class DefaultTrainer(SimpleTrainer):
         s = self.settings
         return [
             LearningRate(instantiate(self.cfg.schedule)),
+            *self._teaching_hooks(),
             *([AverageWeights()] if self.average else []),
             MetricsWriter(period=s.log_period),
             ProgressBar(),
@@ -139,6 +142,12 @@ class DefaultTrainer(SimpleTrainer):
             StopOnSignal(),
             Evaluation(period=s.eval_period),
         ]
+
+    def _teaching_hooks(self) -> list[HookBase]:
+        if not hasattr(self.model, "after_update"):
+            return []
+        watched = hasattr(self.model.objective, "complaint")
+        return [Teaching(), *([WatchCollapse(period=self.settings.log_period)] * watched)]
 
     def train(self) -> None:
         """Train from the present iteration to `train.max_iter`, and evaluate.
@@ -153,6 +162,8 @@ class DefaultTrainer(SimpleTrainer):
                 logger.info("config changed, %s", change)
             save_config(self.cfg, self.output_dir / "config.yaml")
         self.loader = self.build_train_loader(self.cfg)
+        if distributed.is_main_process() and (protocol := getattr(self.loader, "protocol", None)):
+            write_labels(protocol.summary(), self.output_dir)
         logger.info(
             "%d clips to train on, %.3g iterations an epoch, %d x %s",
             len(self.loader.dataset),

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.position_encoding import sine_position_3d
+from lgrseg.modeling.position_encoding import sine_position_1d, sine_position_2d
 
 
 @dataclass
@@ -65,20 +65,27 @@ class MaskedDecoder(nn.Module):
             nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
         )
 
-    def forward(self, features: dict[str, Tensor]) -> list[DecoderOutput]:
+    def forward(
+        self, features: dict[str, Tensor], time: Tensor | None = None
+    ) -> list[DecoderOutput]:
         """Decode one batch of clips.
 
         Args:
             features: "mask_features" (B, T, D, H/4, W/4) and every name in `memory_scales`
                 as (B, T, D, h, w).
+            time: (B or 1, T, D), when the frames were taken; by default places in the clip.
 
         Returns:
             One output from the learned queries alone, then one after every layer.
         """
-        memories = [
-            self._memory(features[name], level) for level, name in enumerate(self.memory_scales)
-        ]
         mask_features = features["mask_features"]
+        if time is None:
+            num_frames, dim = mask_features.shape[1:3]
+            time = sine_position_1d(num_frames, dim, mask_features.device)[None]
+        memories = [
+            self._memory(features[name], level, time)
+            for level, name in enumerate(self.memory_scales)
+        ]
         num_clips = mask_features.shape[0]
         queries = self.query_features.weight.expand(num_clips, -1, -1)
         positions = self.query_positions.weight.expand(num_clips, -1, -1)
@@ -92,11 +99,12 @@ class MaskedDecoder(nn.Module):
             outputs.append(self._predict(queries, mask_features))
         return outputs
 
-    def _memory(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        _, num_frames, dim, height, width = feature.shape
+    def _memory(self, feature: Tensor, level: int, time: Tensor) -> tuple[Tensor, Tensor]:
+        dim, height, width = feature.shape[2:]
         memory = rearrange(feature, "b t d h w -> b (t h w) d") + self.level_embed.weight[level]
-        position = sine_position_3d(num_frames, height, width, dim, feature.device).to(feature)
-        return memory, rearrange(position, "t d h w -> 1 (t h w) d")
+        plane = rearrange(sine_position_2d(height, width, dim, feature.device), "d h w -> (h w) d")
+        position = (plane + time[:, :, None]).to(feature)  # B T (h w) D
+        return memory, rearrange(position, "b t s d -> b (t s) d")
 
     def _predict(self, queries: Tensor, mask_features: Tensor) -> DecoderOutput:
         normed = self.norm(queries)
@@ -140,7 +148,7 @@ class DecoderLayer(nn.Module):
         memory_position: Tensor,
         blocked: Tensor,
     ) -> Tensor:
-        """Queries and positions (B, Q, D), memory (B, S, D), its position (1, S, D) -> (B, Q, D).
+        """Queries and positions (B, Q, D), memory and its position (B, S, D) -> (B, Q, D).
 
         `blocked` (B * M, Q, S) bool is true where a query must not look; no row is all true.
         Positions go into queries and keys, never into values.

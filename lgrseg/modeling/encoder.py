@@ -144,11 +144,12 @@ class LGREncoder(nn.Module):
         self.smooth = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
         self.smooth_norm = nn.GroupNorm(norm_groups, dim)
 
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, features: dict[str, Tensor], time: Tensor | None = None) -> dict[str, Tensor]:
         """Encode one batch of clips.
 
         Args:
             features: "res2" to "res5", each (B, T, C, h, w) at strides 4 to 32.
+            time: (B or 1, T, D), see `QueryScan`; by default places in the clip.
 
         Returns:
             "mask_features" (B, T, D, H/4, W/4), not negative; "res3", "res4", "res5" (B, T, D, h,
@@ -164,7 +165,9 @@ class LGREncoder(nn.Module):
         )
         queries = self.query_features.weight.expand(num_clips, num_frames, -1, -1)
         for layer in self.layers:
-            tokens, queries = layer(tokens, positions, queries, self.query_positions.weight, layout)
+            tokens, queries = layer(
+                tokens, positions, queries, self.query_positions.weight, layout, time
+            )
         sizes = [height * width for height, width in shapes]
         encoded = {
             name: rearrange(part, "b t (h w) d -> b t d h w", h=shape[0])
@@ -239,7 +242,7 @@ class EncoderLayer(nn.Module):
         self.deform = DeformableAttention(dim=dim, num_heads=num_heads, num_points=num_points)
         self.ffn = FeedForward(dim=dim, hidden_dim=pixel_ffn_dim)
 
-    def forward(self, tokens, positions, queries, query_positions, layout):
+    def forward(self, tokens, positions, queries, query_positions, layout, time=None):
         """Pixels (B, T, S, D) at `positions` (S, D) and frame queries (B, T, Q, D) -> both."""
         num_clips = len(tokens)
         tokens = self.local(tokens, layout.shapes)
@@ -249,7 +252,10 @@ class EncoderLayer(nn.Module):
         )
         queries = self.gather(queries, query_positions, tokens, positions, blocked)
         queries = self.scan(
-            rearrange(queries, "(b t) q d -> b t q d", b=num_clips), query_positions, layout.order
+            rearrange(queries, "(b t) q d -> b t q d", b=num_clips),
+            query_positions,
+            layout.order,
+            time,
         )
         flat = rearrange(queries, "b t q d -> (b t) q d")
         tokens = self.write_back(tokens, positions, flat, query_positions)

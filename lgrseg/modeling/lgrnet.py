@@ -6,6 +6,7 @@ Ultrasound Videos", MICCAI 2024; what differs from its public code is in the REA
 
 from collections.abc import Mapping
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -16,9 +17,12 @@ from lgrseg.modeling.clip_batch import (
     clip_generators,
     crop_to_input,
     stack_clips,
+    to_device,
 )
 from lgrseg.modeling.decoder import DecoderOutput
+from lgrseg.modeling.position_encoding import sine_time
 from lgrseg.modeling.public_release import from_public, is_public
+from lgrseg.modeling.semi_supervised import student_of
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -35,6 +39,7 @@ class LGRNet(nn.Module):
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         presence_threshold: float = 0.5,
+        time_period: float | None = None,
     ):
         """Put the parts together.
 
@@ -46,8 +51,16 @@ class LGRNet(nn.Module):
             pixel_mean: of frames of 0 to 1, RGB; the default is ImageNet's.
             pixel_std: likewise.
             presence_threshold: a class is in a clip where its surest query is surer than this.
+            time_period: tell the model when frames were taken, in frames of the video: this many
+                are one round of the fastest wave (see `sine_time`). None tells their place in the
+                clip alone.
+
+        Raises:
+            ValueError: a period that is not above 0.
         """
         super().__init__()
+        if time_period is not None and not time_period > 0:
+            raise ValueError(f"time_period is above 0, or null for none, not {time_period}")
         self.backbone = backbone
         self.encoder = encoder
         self.decoder = decoder
@@ -55,6 +68,7 @@ class LGRNet(nn.Module):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.num_classes = decoder.num_classes
         self.presence_threshold = presence_threshold
+        self.time_period = time_period
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of these clips are divided by; sums over batches are a larger batch's."""
@@ -81,12 +95,9 @@ class LGRNet(nn.Module):
         Raises:
             ValueError: clips of one batch differ in shape, or training without targets.
         """
-        frames = stack_clips(clips)
-        size = frames.shape[-2:]
-        if self.training:
-            generators = clip_generators(clips)
-            draw_drop_paths(self.backbone, generators, frames.shape[1])
-        outputs = self._decode(self.normalizer(frames))
+        size = clips[0].frames.shape[-2:]
+        generators = clip_generators(clips) if self.training else None
+        outputs = self.decode(clips, generators)
         if not self.training:
             return [
                 prediction_of(outputs[-1], clip, size, self.presence_threshold)
@@ -97,21 +108,47 @@ class LGRNet(nn.Module):
         outputs = [
             DecoderOutput(o.class_logits, crop_to_input(o.mask_logits, size)) for o in outputs
         ]
-        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        totals = totals or mean_over_processes(self.loss_totals(targets), clips[0].frames.device)
         return self.criterion(outputs, targets, totals=totals, generators=generators)
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of LGRNet's public release under this model's names; any others as they are."""
-        return from_public(weights, self.state_dict()) if is_public(weights) else weights
+        """Weights under this model's names.
 
-    def _decode(self, frames: Tensor) -> list[DecoderOutput]:
-        num_clips = len(frames)
+        Known are LGRNet's public release, and a semi-supervised model, whose student is taken.
+        """
+        if is_public(weights):
+            return from_public(weights, self.state_dict())
+        return student_of(weights)
+
+    def encode(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """What the encoder makes of clips of one shape (see `LGREncoder.forward`).
+
+        `generators`, one a clip, draw the branches that stochastic depth leaves out.
+        """
+        frames = self.normalizer(stack_clips(clips))
+        if generators is not None:
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
         features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
         features = {
-            name: rearrange(feature, "(b t) c h w -> b t c h w", b=num_clips)
+            name: rearrange(feature, "(b t) c h w -> b t c h w", b=len(clips))
             for name, feature in features.items()
         }
-        return self.decoder(self.encoder(features))
+        return self.encoder(features, self._time(clips))
+
+    def decode(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> list[DecoderOutput]:
+        """Classes and masks after every decoder layer, over the padded input."""
+        return self.decoder(self.encode(clips, generators), self._time(clips))
+
+    def _time(self, clips: list[Clip]) -> Tensor | None:
+        if self.time_period is None:
+            return None
+        times = torch.stack([clip.frame_indices for clip in clips])
+        times = to_device(times, clips[0].frames.device)
+        return sine_time(times, self.decoder.query_features.embedding_dim, self.time_period)
 
 
 def prediction_of(

@@ -19,10 +19,31 @@ def sine_position_1d(length: int, dim: int, device=None) -> Tensor:
     cos(x / w) where it is odd, w = 10000 ** (2 (i // 2) / dim).
     """
     position = torch.arange(1, length + 1, device=device, dtype=torch.float32)
-    angle = position / (length + 1e-6) * 2 * math.pi
-    channel = torch.arange(dim, device=device)
+    return _waves(position / (length + 1e-6), dim)
+
+
+def sine_time(times: Tensor, dim: int, period: float) -> Tensor:
+    """Encoding of when frames were taken: how far apart two are can be read from it.
+
+    Places in a clip look the same for consecutive frames and for frames spread over a recording;
+    this is as `sine_position_1d` with (t - t of the first frame) / period turns of the circle, so
+    the fastest wave goes round once in `period`, and slower ones tell longer distances.
+
+    Args:
+        times: (B, T), in the unit of `period`.
+        dim: D.
+        period: above 0.
+
+    Returns:
+        (B, T, D).
+    """
+    return _waves((times - times[:, :1]).float() / period, dim)
+
+
+def _waves(turns: Tensor, dim: int) -> Tensor:
+    channel = torch.arange(dim, device=turns.device)
     wave = 10_000 ** (2 * (channel // 2) / dim)
-    phase = angle[:, None] / wave
+    phase = 2 * math.pi * turns[..., None] / wave
     return torch.where(channel % 2 == 0, phase.sin(), phase.cos())
 
 
@@ -31,9 +52,3 @@ def sine_position_2d(height: int, width: int, dim: int, device=None) -> Tensor:
     rows = sine_position_1d(height, dim // 2, device)[:, None].expand(-1, width, -1)
     columns = sine_position_1d(width, dim // 2, device)[None].expand(height, -1, -1)
     return rearrange(torch.cat([rows, columns], dim=-1), "h w d -> d h w")
-
-
-def sine_position_3d(num_frames: int, height: int, width: int, dim: int, device=None) -> Tensor:
-    """The plane's encoding plus the time's: (num_frames, dim, height, width)."""
-    plane = sine_position_2d(height, width, dim, device)
-    return plane + sine_position_1d(num_frames, dim, device)[:, :, None, None]

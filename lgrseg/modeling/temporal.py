@@ -186,11 +186,17 @@ class QueryScan(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_layers))
         self.ffn = FeedForward(dim=dim, hidden_dim=ffn_dim)
 
-    def forward(self, queries: Tensor, positions: Tensor, order: Tensor) -> Tensor:
-        """Queries (B, T, Q, D) with positions (Q, D), scanned in `order` (T Q,) -> the same."""
-        num_frames, dim = queries.shape[1], queries.shape[-1]
-        time = sine_position_1d(num_frames, dim, queries.device).to(queries)
-        place = positions + time[:, None]  # T Q D
+    def forward(
+        self, queries: Tensor, positions: Tensor, order: Tensor, time: Tensor | None = None
+    ) -> Tensor:
+        """Queries (B, T, Q, D) with positions (Q, D), scanned in `order` (T Q,) -> the same.
+
+        `time` (B or 1, T, D) encodes when the frames were taken, so the scan, whose steps depend on
+        its input, knows how far apart they are; by default it is their place in the clip.
+        """
+        if time is None:
+            time = sine_position_1d(queries.shape[1], queries.shape[-1], queries.device)[None]
+        place = positions + time.to(queries)[:, :, None]  # B T Q D
         for scan, norm in zip(self.scans, self.norms, strict=True):
             queries = norm(queries + scan(queries + place, order))
         return self.ffn(queries)

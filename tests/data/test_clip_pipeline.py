@@ -1,4 +1,4 @@
-"""Frame sampling, transforms, mapper and loader: from a record to a batch."""
+"""Transforms, mapper and loader: from a record to a batch."""
 
 import itertools
 
@@ -14,35 +14,11 @@ from lgrseg.data import (
     RandomElastic,
     RandomGamma,
     RandomSpeckle,
-    WholeVideoSampler,
 )
-from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader, labelled_part
+from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader
 from lgrseg.engine import distributed
 
 RNG = np.random.default_rng
-
-
-def test_dense_clips_repeat_frames_at_the_edges():
-    sampler = DenseSampler(num_frames=5)
-    assert sampler(4, 10, RNG(0)) == [2, 3, 4, 5, 6]
-    assert sampler(0, 10, RNG(0)) == [0, 0, 0, 1, 2]
-    assert sampler(9, 10, RNG(0)) == [7, 8, 9, 9, 9]
-    assert sampler(0, 1, RNG(0)) == [0] * 5
-
-
-def test_only_the_middle_is_supervised_not_its_repeats():
-    sampler = DenseSampler(num_frames=5)
-    assert sampler.anchors([7, 2], 10) == [2, 7]
-    assert sampler.supervised([0, 0, 0, 1, 2], 0, [0, 1, 2]) == [2]
-    with pytest.raises(ValueError, match="odd"):
-        DenseSampler(num_frames=4)
-
-
-def test_whole_videos():
-    sampler = WholeVideoSampler()
-    assert sampler.anchors([1, 3], 4) == [1] and sampler.anchors([], 4) == []
-    assert sampler(1, 4, RNG(0)) == [0, 1, 2, 3]
-    assert sampler.supervised([0, 1, 2, 3], 1, [1, 3]) == [1, 3]
 
 
 AUGMENTATIONS = [
@@ -197,16 +173,3 @@ def test_a_video_without_annotation_is_named(make_video):
         ClipDataset(records=records, mapper=mapper())
     with pytest.raises(ValueError, match="holds no video"):
         ClipDataset(records=[], mapper=mapper())
-
-
-def test_a_label_fraction_is_of_patients_and_larger_ones_hold_smaller_ones():
-    records = [{"video_id": f"v{i}", "patient": f"p{i // 2}"} for i in range(20)]
-    parts = [labelled_part(records, fraction) for fraction in (0.01, 0.1, 0.25, 0.5, 1.0)]
-    patients = [{record["patient"] for record in part} for part in parts]
-    assert [len(found) for found in patients] == [1, 1, 3, 5, 10]  # rounded up, never none
-    assert all(few <= more for few, more in itertools.pairwise(patients))
-    assert [len(part) for part in parts] == [2, 2, 6, 10, 20]  # all videos of a patient
-    assert parts[-1] == records
-    for wrong in (0, 1.5, -0.1):
-        with pytest.raises(ValueError, match="above 0 and at most 1"):
-            labelled_part(records, wrong)

@@ -3,6 +3,7 @@
 in_processes.py gradient FILE | end CONFIG | raise CONFIG
 """
 
+import functools
 import os
 import signal
 import sys
@@ -12,13 +13,18 @@ from omegaconf import OmegaConf
 
 from lgrseg.engine import distributed
 from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.modeling.backbones import PVTv2
 from lgrseg.modeling.criterion import SetCriterion
 from lgrseg.modeling.decoder import MaskedDecoder
 from lgrseg.modeling.encoder import LGREncoder
 from lgrseg.modeling.lgrnet import LGRNet
-from lgrseg.structures import Clip, ClipTargets
+from lgrseg.modeling.mask_consistency import MaskConsistency
+from lgrseg.modeling.schedules import LinearRamp, SigmoidRamp
+from lgrseg.modeling.self_distillation import LocalGlobalDistillation
+from lgrseg.modeling.semi_supervised import SemiSupervised
+from lgrseg.structures import Clip, ClipTargets, UnlabelledViews
 
 CPU = torch.device("cpu")
 SIZE = 64
@@ -62,11 +68,26 @@ def sample(number: int) -> tuple[Clip, ClipTargets]:
     )
 
 
-class FourClips:
-    """The stream of the four clips, in batches for every process."""
+def views(number: int, *, same_pixels: bool = False) -> UnlabelledViews:
+    """Two global and three local views of one of four videos; or one view of each, alike."""
+    generator = torch.Generator().manual_seed(50 + number)
 
-    def __init__(self, batch_size: int):
-        self.batch_size = batch_size
+    def clip(seed: int, num_frames: int, size: int) -> Clip:
+        frames = torch.rand(num_frames, 1, size, size, generator=generator)
+        return Clip(frames, torch.arange(num_frames), f"video{number}", seed=seed + 10 * number)
+
+    if same_pixels:
+        return UnlabelledViews([clip(1, 3, SIZE)], [clip(2, 3, SIZE)])
+    return UnlabelledViews(
+        [clip(seed, 3, SIZE) for seed in (1, 2)], [clip(seed, 2, 32) for seed in (3, 4, 5)]
+    )
+
+
+class FourClips:
+    """The stream of the four clips, in batches for every process; with `views` of each if given."""
+
+    def __init__(self, batch_size: int, views=None):
+        self.batch_size, self.views = batch_size, views
 
     def set_start(self, iteration: int) -> None:
         """Always from the first."""
@@ -75,8 +96,10 @@ class FourClips:
         rank, world, batch = distributed.get_rank(), distributed.get_world_size(), 0
         while True:
             first = (batch * world + rank) * self.batch_size
-            clips, targets = zip(*map(sample, range(first, first + self.batch_size)), strict=True)
-            yield list(clips), list(targets)
+            numbers = range(first, first + self.batch_size)
+            clips, targets = zip(*map(sample, numbers), strict=True)
+            extra = [list(map(self.views, numbers))] if self.views else []
+            yield list(clips), list(targets), *extra
             batch += 1
 
 
@@ -97,6 +120,45 @@ def gradient(
     trainer.loader = FourClips(batch_size)
     trainer.train()
     return {name: p.grad for name, p in model.named_parameters()}
+
+
+def distilled(
+    objective: torch.nn.Module, *, batch_size: int, accumulate: int = 1
+) -> dict[str, torch.Tensor]:
+    """The gradient with a teacher, and what the objective keeps after the update."""
+    torch.manual_seed(0)
+    model = SemiSupervised(
+        student=small_lgrnet(PVTv2(variant="b0", drop_path_rate=0.5)),
+        objective=objective,
+        weight=SigmoidRamp(end=10.0, num_iterations=0),
+        momentum=LinearRamp(start=0.5, end=0.5, num_iterations=0),
+    ).double()
+    trainer = SimpleTrainer(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.0),
+        device=CPU,
+        max_iter=1,
+        accumulate=accumulate,
+    )
+    trainer.register_hooks([Teaching()])
+    same_pixels = isinstance(objective, MaskConsistency)
+    trainer.loader = FourClips(batch_size, functools.partial(views, same_pixels=same_pixels))
+    trainer.train()
+    kept = {f"buffer.{name}": value for name, value in model.objective.named_buffers()}
+    return kept | {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def lgsd() -> LocalGlobalDistillation:
+    """For `small_lgrnet`."""
+    torch.manual_seed(0)
+    return LocalGlobalDistillation(
+        dim=16,
+        num_frame_queries=3,
+        num_prototypes=12,
+        hidden_dim=16,
+        bottleneck_dim=8,
+        teacher_temperature=LinearRamp(start=0.05, end=0.05, num_iterations=0),
+    )
 
 
 class FailOnOne(HookBase):
@@ -137,6 +199,7 @@ def main() -> None:
         str(dtype): gradient(batch_size=batch_size, dtype=dtype)
         for dtype in (torch.float64, torch.float32)
     }
+    found["lgsd"] = distilled(lgsd(), batch_size=batch_size)
     if distributed.is_main_process():
         torch.save(found, path)
     distributed.close()

@@ -11,6 +11,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from lgrseg.modeling.mask_consistency import MaskConsistency
+
 SCRIPT = Path(in_processes.__file__)
 
 
@@ -54,6 +56,16 @@ def test_two_processes_of_two_clips_are_one_of_four(tmp_path):
     for dtype, tolerance in TOLERANCE.items():
         whole = in_processes.gradient(batch_size=4, dtype=dtype)
         assert largest_difference(spread[str(dtype)], whole) < tolerance
+    whole = in_processes.distilled(in_processes.lgsd(), batch_size=4)
+    assert largest_difference(spread["lgsd"], whole) < 1e-9
+    assert whole["buffer.center_query"].abs().max() > 1e-3  # centred over both processes
+
+
+@pytest.mark.parametrize("objective", [in_processes.lgsd, MaskConsistency])
+def test_accumulated_batches_with_a_teacher_are_one_batch(objective):
+    whole = in_processes.distilled(objective(), batch_size=4)
+    parts = in_processes.distilled(objective(), batch_size=2, accumulate=2)
+    assert largest_difference(parts, whole) < 1e-9
 
 
 def test_draws_are_of_the_clip_not_of_the_batch(monkeypatch):

@@ -1,0 +1,14 @@
+"""BASIC + hybrid temporal sampling on the phantom's study preset.
+
+    python tools/train_net.py --config-file configs/lgrnet/phantom_study_hts.py
+
+Differs from phantom_study.py in how the seven frames of a training clip are chosen.
+"""
+
+from lgrseg.config import L
+from lgrseg.data import HybridSampler
+
+from .phantom_study import dataloader, evaluator, model, optimizer, schedule, train
+
+dataloader.train.mapper.frame_sampler = L(HybridSampler)(num_frames=7)
+train.output_dir = "output/lgrnet/phantom_study_hts"

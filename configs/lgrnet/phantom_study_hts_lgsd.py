@@ -1,0 +1,13 @@
+"""BASIC + HTS + local-to-global self-distillation on the phantom's study preset.
+
+python tools/train_net.py --config-file configs/lgrnet/phantom_study_hts_lgsd.py
+"""
+
+from ..common import unlabelled
+from .phantom_study_hts import dataloader, evaluator, model, optimizer, schedule, train
+
+model = unlabelled.lgsd(model)
+dataloader.train.unlabelled = unlabelled.lgsd_views(
+    dataloader.train.mapper, datasets=["phantom_study_unlabelled"]
+)
+train.output_dir = "output/lgrnet/phantom_study_hts_lgsd"
