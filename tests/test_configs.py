@@ -7,7 +7,7 @@ import torch
 
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
-from lgrseg.structures import Clip, ClipTargets
+from lgrseg.structures import Clip, ClipTargets, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(
@@ -23,23 +23,30 @@ def test_config(path, tmp_path):
     num_classes = {len(MetadataCatalog.get(name).classes) for name in cfg.dataloader.test}
     assert cfg.dataloader.train.dataset in DatasetCatalog.list()
     model = instantiate(cfg.model)
-    assert num_classes == {model.num_classes}
+    if cfg.dataloader.train.batch_size:  # else it trains without labels, so there is no test
+        assert num_classes == {model.num_classes}
     instantiate(cfg.optimizer)(model)
     schedule = instantiate(cfg.schedule)
     assert 0 < schedule(cfg.train.max_iter - 1) <= schedule(cfg.train.max_iter // 2) <= 1
     instantiate(cfg.dataloader.train.mapper)
     for name in cfg.dataloader.test:
         instantiate(cfg.evaluator)(dataset=name)
-    losses = model(*_sample())
+    unlabelled = cfg.dataloader.train.get("unlabelled")
+    if unlabelled:
+        instantiate(unlabelled)
+        assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
+    losses = model(*_sample(unlabelled=bool(unlabelled)))
     assert torch.isfinite(sum(losses.values()))
 
 
-def _sample():
-    """A clip of three 64 x 64 frames, one annotated, with one object."""
+def _sample(*, unlabelled):
+    """A clip of three 64 x 64 frames, one annotated, with one object; and views where asked for."""
     masks = torch.zeros(1, 3, 64, 64, dtype=torch.bool)
     masks[:, 1, 16:48, 16:48] = True
     clip = Clip(torch.rand(3, 1, 64, 64), torch.arange(3), "example")
-    return [clip], [ClipTargets(torch.tensor([False, True, False]), torch.tensor([0]), masks)]
+    targets = ClipTargets(torch.tensor([False, True, False]), torch.tensor([0]), masks)
+    views = [[UnlabelledViews([clip], [clip])]] if unlabelled else []
+    return [clip], [targets], *views
 
 
 def test_there_are_configs():

@@ -13,10 +13,8 @@ from lgrseg.data.prepare import prepare
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def two_videos(tmp_path_factory):
-    """A prepared phantom of two videos, the same in every split, with two annotated frames each."""
-    root = tmp_path_factory.mktemp("datasets")
+def write_two_videos(root):
+    """A prepared phantom of two videos, the same in every split, with one annotated frame each."""
     raw = root / "raw"
     scans = phantom.scans("demo")
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
@@ -28,6 +26,11 @@ def two_videos(tmp_path_factory):
     report = prepare(videos, problems, root / "phantom_demo")
     assert report.num_usable == 6
     return root
+
+
+@pytest.fixture(scope="module")
+def two_videos(tmp_path_factory):
+    return write_two_videos(tmp_path_factory.mktemp("datasets"))
 
 
 def run(root, *arguments, check=True):

@@ -25,7 +25,7 @@ from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
-from lgrseg.evaluation.report import window_length
+from lgrseg.evaluation.report import window_of
 from lgrseg.inference import predict_frames
 from lgrseg.structures import Geometry
 from lgrseg.video import beside_input, write_mp4
@@ -102,7 +102,7 @@ def predict_clip(model: torch.nn.Module, cfg, path: Path, stem: Path, *, crop: b
         model,
         crop_frames(video.frames, geometry.crop_box),
         geometry,
-        num_frames=window_length(loader.mapper),
+        **window_of(loader.mapper),
         video_id=stem.name,
     )
     stem.parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,11 @@
 
     python tools/results_table.py output/demo
     python tools/results_table.py output/* --dataset camus_4ch_val --output output/results
+    python tools/results_table.py output/ablation/*/seed_* --over-seeds
 
 --output writes NAME.md, NAME.csv and NAME.tex. Every number is read from what the runs wrote; what
-was not measured is a dash. Runs may also be named by one of their results.json.
+was not measured is a dash. Runs may also be named by one of their results.json. --over-seeds makes
+one row of the runs in a folder: mean and standard deviation, and the gain over the first folder.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.evaluation.run_table import rows_of_run
+from lgrseg.evaluation.seed_table import rows_over_seeds
 
 
 def main() -> int:
@@ -24,6 +27,7 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, or results.json files")
     parser.add_argument("--dataset", help="this one only")
     parser.add_argument("--output", type=Path, help="where to write, without .md")
+    parser.add_argument("--over-seeds", action="store_true", help="one row a folder of runs")
     arguments = parser.parse_args()
     # eval/<dataset>/results.json lies in the run's folder.
     folders = [run.parents[2] if run.name == "results.json" else run for run in arguments.runs]
@@ -31,7 +35,11 @@ def main() -> int:
     if missing:
         print(f"error: no folder {', '.join(missing)}", file=sys.stderr)
         return 1
-    rows = [row for folder in dict.fromkeys(folders) for row in rows_of_run(folder)]
+    folders = list(dict.fromkeys(folders))
+    if arguments.over_seeds:
+        rows = rows_over_seeds(folders)
+    else:
+        rows = [row for folder in folders for row in rows_of_run(folder)]
     datasets = sorted({row["dataset"] for row in rows})
     if arguments.dataset:
         datasets = [name for name in datasets if name == arguments.dataset]

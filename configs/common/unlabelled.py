@@ -32,14 +32,14 @@ def lgsd(student):
     )
 
 
-def lgsd_views(mapper, *, datasets=(), local_size=(64, 64), batch_size=1):
-    """2 global views of the labelled clips' length and size, and 9 local ones of 3 frames."""
+def lgsd_views(mapper, *, datasets=(), local_frames=3, local_size=(64, 64), batch_size=1):
+    """2 global views of the labelled clips' length and size, and 9 local ones."""
     return L(Unlabelled)(
         datasets=list(datasets),
         batch_size=batch_size,
         mapper=L(LocalGlobalMapper)(
             global_sampler=mapper.frame_sampler,
-            local_sampler=L(DenseSampler)(num_frames=3),
+            local_sampler=L(DenseSampler)(num_frames=local_frames),
             global_size=mapper.input_size,
             local_size=list(local_size),
             augmentations=[L(RandomGamma)(), L(RandomContrast)(), L(RandomSpeckle)()],

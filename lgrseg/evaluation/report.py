@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from lgrseg.config import instantiate
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
@@ -47,15 +48,22 @@ def report_run(model, cfg: DictConfig) -> None:
                 folder / "videos",
                 metadata=MetadataCatalog.get(name),
                 input_size=loader.mapper.input_size,
-                num_frames=window_length(loader.mapper),
+                **window_of(loader.mapper),
             )
             logger.info("wrote %s", path)
         logger.info("wrote %s", write_report(run, name))
 
 
-def window_length(mapper: DictConfig) -> int:
-    """Frames of an inference window, as the config's test clips have them; 11 where they vary."""
-    return mapper.frame_sampler.get("num_frames") or 11
+def window_of(mapper: DictConfig) -> dict[str, int]:
+    """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
+
+    Where clips are whole videos windows have 11 frames.
+    """
+    sampler = instantiate(mapper.frame_sampler)
+    return {
+        "num_frames": getattr(sampler, "num_frames", 11),
+        "num_far": getattr(sampler, "num_far", 0),
+    }
 
 
 def chosen_videos(results: dict, count: int) -> list[str]:

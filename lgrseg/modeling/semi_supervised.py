@@ -41,6 +41,7 @@ class SemiSupervised(nn.Module):
         self.student = student
         self.objective = objective
         self.teacher = copy.deepcopy(student).requires_grad_(False)
+        self.num_classes = student.num_classes
         self.weight, self.momentum = weight, momentum
         self.iteration = 0
         self.monitored: dict[str, Tensor] = {}

@@ -7,7 +7,11 @@ from omegaconf import OmegaConf
 from lgrseg.config import L
 from lgrseg.data import (
     ClipMapper,
+    DenseSampler,
+    HybridSampler,
+    LocalGlobalMapper,
     RandomGamma,
+    Unlabelled,
     WholeVideoSampler,
     build_test_loader,
     build_train_loader,
@@ -16,7 +20,15 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.store import read_records, write_video
 from lgrseg.engine.solver import CosineSchedule, build_adamw
 from lgrseg.evaluation import SegmentationEvaluator
+from lgrseg.modeling.backbones import PVTv2
+from lgrseg.modeling.criterion import SetCriterion
+from lgrseg.modeling.decoder import MaskedDecoder
+from lgrseg.modeling.encoder import LGREncoder
+from lgrseg.modeling.lgrnet import LGRNet
 from lgrseg.modeling.per_pixel import PerPixelSegmenter, PixelHead, UNet
+from lgrseg.modeling.schedules import CosineRamp, LinearRamp, SigmoidRamp
+from lgrseg.modeling.self_distillation import LocalGlobalDistillation
+from lgrseg.modeling.semi_supervised import SemiSupervised
 
 SIZE = 32
 
@@ -91,3 +103,49 @@ def tiny_cfg(tmp_path, monkeypatch):
             "evaluator": L(SegmentationEvaluator, partial=True)(protocol="discs"),
         }
     )
+
+
+@pytest.fixture
+def lgsd_cfg(tiny_cfg):
+    """The same run by a small LGRNet, with labels of half the patients, and LGSD on all videos."""
+    student = L(LGRNet)(
+        backbone=L(PVTv2)(variant="b0", drop_path_rate=0.2),
+        encoder=L(LGREncoder)(
+            in_channels={"res2": 32, "res3": 64, "res4": 160, "res5": 256},
+            dim=16,
+            num_layers=1,
+            num_heads=2,
+            num_frame_queries=3,
+            num_scans=1,
+            pixel_ffn_dim=16,
+            query_ffn_dim=16,
+            norm_groups=4,
+        ),
+        decoder=L(MaskedDecoder)(num_classes=1, dim=16, num_queries=2, num_heads=2, ffn_dim=16),
+        criterion=L(SetCriterion)(num_classes=1, num_points=64),
+    )
+    tiny_cfg.model = L(SemiSupervised)(
+        student=student,
+        objective=L(LocalGlobalDistillation)(
+            dim=16,
+            num_frame_queries=3,
+            num_prototypes=8,
+            hidden_dim=8,
+            bottleneck_dim=4,
+            teacher_temperature=L(LinearRamp)(start=0.04, end=0.07, num_iterations=6),
+        ),
+        weight=L(SigmoidRamp)(end=1.0, num_iterations=4),
+        momentum=L(CosineRamp)(start=0.8, end=1.0, num_iterations=6),
+    )
+    tiny_cfg.dataloader.train.label_fraction = 0.5
+    tiny_cfg.dataloader.train.unlabelled = L(Unlabelled)(
+        batch_size=1,
+        mapper=L(LocalGlobalMapper)(
+            global_sampler=L(HybridSampler)(num_frames=3),
+            local_sampler=L(DenseSampler)(num_frames=1),
+            global_size=[SIZE, SIZE],
+            local_size=[SIZE, SIZE],
+            num_local=2,
+        ),
+    )
+    return tiny_cfg

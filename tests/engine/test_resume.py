@@ -56,17 +56,18 @@ def assert_same_end(whole, resumed):
     assert lines[0] == lines[1]
 
 
+SETTINGS = {
+    "ema_decay": 0.9,
+    "accumulate": 2,
+    "log_period": 1,
+    "checkpoint_period": 2,
+    "eval_period": 2,
+}
+
+
 @pytest.fixture
 def cfg(tiny_cfg):
-    tiny_cfg.train.update(
-        {
-            "ema_decay": 0.9,
-            "accumulate": 2,
-            "log_period": 1,
-            "checkpoint_period": 2,
-            "eval_period": 2,
-        }
-    )
+    tiny_cfg.train.update(SETTINGS)
     return tiny_cfg
 
 
@@ -95,6 +96,24 @@ def test_killed_and_resumed_is_bit_identical(cfg, tmp_path, num_workers):
     assert process.exitcode == -signal.SIGKILL
     assert read_state(tmp_path / "killed/checkpoints/last.state.pt")["iteration"] == 4
     assert_same_end(whole, run(cfg, resume=True))
+
+
+def test_a_teacher_its_centre_and_the_schedules_go_on_too(lgsd_cfg, tmp_path):
+    lgsd_cfg.train.update(SETTINGS | {"eval_period": 0})
+    whole = run(lgsd_cfg)
+    lgsd_cfg.train.output_dir = str(tmp_path / "stopped")
+    with pytest.raises(StopRequested):
+        run(lgsd_cfg, hook=At(2, lambda: send(signal.SIGTERM)))
+    resumed = run(lgsd_cfg, resume=True)
+    assert_same_end(whole, resumed)  # teacher, heads and centres are part of the model
+    assert whole.model.objective.center_clip.abs().sum() > 0
+    names = [n for n in read_metrics(whole.output_dir)[-2] if "lgsd" in n or "unlabelled" in n]
+    assert len(names) == 9
+    logged = [
+        [[line.get(name) for name in names] for line in read_metrics(trainer.output_dir)]
+        for trainer in (whole, resumed)
+    ]
+    assert logged[0] == logged[1]
 
 
 def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):

@@ -1,0 +1,18 @@
+"""BASIC + local-to-global self-distillation on CardiacUDC, with its unlabelled videos.
+
+python tools/train_net.py --config-file configs/lgrnet/cardiac_udc_lgsd.py
+
+Not measured yet.
+"""
+
+from ..common import unlabelled
+from .cardiac_udc import dataloader, evaluator, model, optimizer, schedule, train
+
+model = unlabelled.lgsd(model)
+dataloader.train.unlabelled = unlabelled.lgsd_views(
+    dataloader.train.mapper,
+    datasets=["cardiac_udc_unlabelled"],
+    local_size=[128, 128],
+    batch_size=2,
+)
+train.output_dir = "output/lgrnet/cardiac_udc_lgsd"

@@ -1,0 +1,76 @@
+"""Runs that differ in their seed alone, as one row: mean and standard deviation over seeds.
+
+Runs of one row lie in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1, ...
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+from lgrseg.engine.writers import read_metrics
+
+
+def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
+    """A row for every folder of runs and every dataset that they were evaluated on.
+
+    Returns:
+        Column -> cell: mean and, of two seeds or more, the standard deviation of a seed (n - 1);
+        "gain" is the mean difference in Dice to the first folder's run of the same seed. A dash
+        where nothing was measured.
+    """
+    found = _read(runs)
+    first = next(iter(found), None)
+    return [
+        {"dataset": dataset, "run": name, "seeds": str(len(by_seed))}
+        | _scores(list(by_seed.values()))
+        | {"gain": "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))}
+        | _cost([runs_of_seed["folder"] for runs_of_seed in by_seed.values()])
+        for name, datasets in found.items()
+        for dataset, by_seed in datasets.items()
+    ]
+
+
+def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
+    """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
+    found: dict = {}
+    for run in runs:
+        for file in sorted(run.glob("eval/*/results.json")):
+            results = json.loads(file.read_text(encoding="utf-8")) | {"folder": run}
+            by_dataset = found.setdefault(run.resolve().parent.name, {})
+            by_dataset.setdefault(results["dataset"], {})[run.name] = results
+    return found
+
+
+def _scores(results: list[dict]) -> dict[str, str]:
+    unit = results[0].get("distance_unit", "px")
+    cells = {"Dice": mean_and_spread([r["mean"]["dice"] for r in results])}
+    for name in results[0]["classes"]:
+        of_class = [r["classes"][name]["dice"] for r in results]
+        cells[f"Dice {name.replace('_', ' ')}"] = mean_and_spread(of_class)
+    distances = [r["mean"].get("hd95") for r in results]
+    return cells | {f"HD95 ({unit})": mean_and_spread(distances, digits=2)}
+
+
+def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:
+    shared = [seed for seed in by_seed if seed in reference]
+    pairs = [(by_seed[s]["mean"]["dice"], reference[s]["mean"]["dice"]) for s in shared]
+    known = [dice - other for dice, other in pairs if None not in (dice, other)]
+    return mean_and_spread(known, sign="+")
+
+
+def _cost(folders: list[Path]) -> dict[str, str]:
+    ends = [lines[-1] for folder in folders if (lines := read_metrics(folder))]
+    return {
+        "steps": "-" if not ends else str(ends[-1]["iteration"]),
+        "minutes": mean_and_spread([line["train_seconds"] / 60 for line in ends], digits=1),
+    }
+
+
+def mean_and_spread(values: list[float | None], *, digits: int = 4, sign: str = "") -> str:
+    """'0.7000 ± 0.0100': mean and standard deviation; a dash where a value is missing."""
+    if not values or None in values:
+        return "-"
+    mean = f"{statistics.fmean(values):{sign}.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -1,0 +1,73 @@
+"""tools/ablation.py: what is done, what is not done again, and what is said of a failure."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from forked import run_script
+
+from lgrseg.config import load_config, save_config
+
+ROOT = Path(__file__).parents[1]
+PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
+LAST = "phantom_demo_test"
+
+
+def run(*arguments, root):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LGRSEG_DATASETS": str(root)}
+    return run_script(ROOT / "tools" / "ablation.py", arguments, environment=environment)
+
+
+def write_finished(folder, dice):
+    results = {
+        "dataset": LAST,
+        "classes": {},
+        "mean": {"dice": dice, "hd95": 3.0},
+        "distance_unit": "mm",
+    }
+    (folder / "eval" / LAST).mkdir(parents=True)
+    (folder / "eval" / LAST / "results.json").write_text(json.dumps(results))
+    line = {"iteration": 420, "train_seconds": 6.0, f"eval/{LAST}/mean_dice": dice}
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+
+
+def test_finished_runs_are_tabulated_and_a_failed_one_is_named(tmp_path):
+    other = tmp_path / "other.yaml"
+    save_config(load_config(PHANTOM), other)
+    out = tmp_path / "out"
+    for seed, dice in ((0, 0.8), (1, 0.9)):
+        write_finished(out / "phantom" / f"seed_{seed}", dice)
+    write_finished(out / "other" / "seed_0", 0.7)
+    # Seed 1 of the other config is not there, and cannot be: there is no data.
+    result = run(PHANTOM, other, "--seeds", "0", "1", "--output", out, root=tmp_path / "none")
+    assert result.returncode == 1
+    assert "failed:" in result.stderr and "other/seed_1.log" in result.stderr
+    assert "training" in result.stderr and result.stderr.count("training") == 1
+    assert "phantom_demo does not exist" in (out / "other" / "seed_1.log").read_text()
+    table = (out / "table.md").read_text()
+    assert "| phantom | 2 | 0.8500 ± 0.0707 |" in table
+    assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
+
+
+def test_configs_of_one_name_are_refused(tmp_path):
+    result = run(PHANTOM, PHANTOM, "train.max_iter=2", root=tmp_path)
+    assert result.returncode == 2 and "must differ: ['phantom', 'phantom']" in result.stderr
+
+
+@pytest.mark.slow
+def test_two_configs_are_trained_and_evaluated_at_a_lower_rate(tmp_path):
+    from test_train_net import write_two_videos
+
+    root = write_two_videos(tmp_path / "datasets")
+    hybrid = tmp_path / "hybrid.yaml"
+    sampler = "dataloader.train.mapper.frame_sampler._target_=lgrseg.data.HybridSampler"
+    save_config(load_config(PHANTOM, [sampler]), hybrid)
+    out = tmp_path / "out"
+    command = [PHANTOM, hybrid, "--seeds", "0", "--strides", "2", "--jobs", "2", "--output", out]
+    changes = ["train.max_iter=2", "train.export_videos=0", "schedule.warmup=1"]
+    result = run(*command, *changes, root=root)
+    assert result.returncode == 0, result.stderr
+    for folder in (out, out / "stride_2"):
+        assert "| hybrid | 1 |" in (folder / "table.md").read_text()
+    assert "training" not in run(*command, *changes, root=root).stderr

@@ -1,0 +1,113 @@
+r"""Train several configs with the same seeds, one after the other or side by side, and tabulate.
+
+    python tools/ablation.py configs/lgrnet/phantom_study.py configs/lgrnet/phantom_study_hts.py \
+        --seeds 0 1 2 --output output/ablation dataloader.train.label_fraction=0.1
+    python tools/ablation.py configs/lgrnet/phantom_study*.py --output output/ablation --jobs 2 \
+        --strides 2 4
+
+Runs lie in OUTPUT/CONFIG/seed_N. One that is finished is not done again, one that was stopped goes
+on, and one that fails is named at the end while the others go on. `key=value` changes every config.
+--strides evaluates each run once more on clips of every second (fourth) frame, as a recording at a
+lower rate would have them. The table, mean and spread over seeds and the gain over the first
+config, is that of tools/results_table.py --over-seeds, written to OUTPUT/table.{md,csv,tex}.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lgrseg.config import load_config
+from lgrseg.engine.writers import read_metrics
+
+TOOLS = Path(__file__).parent
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 where a run failed."""
+    arguments = parse_arguments()
+    jobs = [(config, seed) for seed in arguments.seeds for config in arguments.configs]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        failed = [job for job in pool.map(lambda job: do(*job, arguments), jobs) if job]
+    stems = [config.stem for config in arguments.configs]
+    tabulate(arguments.output, stems, arguments.output / "table")
+    for stride in arguments.strides:
+        folder = arguments.output / f"stride_{stride}"
+        tabulate(folder, stems, folder / "table")
+    for name in failed:
+        print(f"failed: {name}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG|key=value")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--output", type=Path, default=Path("output/ablation"))
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
+    parser.add_argument("--strides", nargs="*", type=int, default=[], help="lower frame rates")
+    arguments = parser.parse_intermixed_args()
+    given = [str(path) for path in arguments.configs]
+    arguments.overrides = [word for word in given if "=" in word]
+    arguments.configs = [Path(word) for word in given if "=" not in word]
+    stems = [config.stem for config in arguments.configs]
+    if not stems or len(set(stems)) < len(stems):
+        parser.error(f"the runs are named after their configs, which must differ: {stems}")
+    return arguments
+
+
+def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
+    """Train and evaluate one run, as far as it is not done; the name of what failed."""
+    run = arguments.output / config.stem / f"seed_{seed}"
+    overrides = [*arguments.overrides, f"train.seed={seed}", f"train.output_dir={run}"]
+    if arguments.jobs > 1:
+        overrides.insert(0, f"train.num_threads={max(1, os.cpu_count() // arguments.jobs)}")
+    if not is_finished(run, load_config(config, overrides)):
+        print(f"training {run}", file=sys.stderr, flush=True)
+        if train_net(run, "--config-file", config, "--resume", *overrides):
+            return f"{run}, see {run}.log"
+    for stride in arguments.strides:
+        at_rate = arguments.output / f"stride_{stride}" / config.stem / run.name
+        tests = load_config(config, overrides).dataloader.test
+        if all((at_rate / "eval" / name / "results.json").is_file() for name in tests):
+            continue
+        sparser = [f"dataloader.test.{n}.mapper.frame_sampler.stride={stride}" for n in tests]
+        changes = [f"train.init_weights={run / 'checkpoints' / 'last.safetensors'}"]
+        changes += [f"train.output_dir={at_rate}", "train.export_videos=0", *sparser]
+        if train_net(at_rate, "--config-file", config, "--eval-only", *overrides, *changes):
+            return f"{at_rate}, see {at_rate}.log"
+    return None
+
+
+def is_finished(run: Path, cfg) -> bool:
+    """Whether a run was trained to its end and evaluated on its last dataset."""
+    last = [*cfg.dataloader.test][-1]
+    return any(
+        line["iteration"] == cfg.train.max_iter and f"eval/{last}/mean_dice" in line
+        for line in read_metrics(run)
+    )
+
+
+def train_net(run: Path, *words) -> int:
+    """Call tools/train_net.py, its output in RUN.log; the exit status."""
+    run.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(TOOLS / "train_net.py"), *map(str, words)]
+    with open(f"{run}.log", "a", encoding="utf-8") as log:
+        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+
+
+def tabulate(output: Path, names: list[str], file: Path) -> None:
+    """The table of these folders of runs."""
+    runs = [run for name in names for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
+    if runs:
+        command = [sys.executable, str(TOOLS / "results_table.py"), "--over-seeds", *map(str, runs)]
+        subprocess.run([*command, "--output", str(file)], check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
