@@ -32,22 +32,36 @@ def write_finished(folder, dice):
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
 
 
-def test_finished_runs_are_tabulated_and_a_failed_one_is_named(tmp_path):
+@pytest.fixture
+def finished(tmp_path):
+    """Two configs of which three runs are done, and the folder of the runs."""
     other = tmp_path / "other.yaml"
     save_config(load_config(PHANTOM), other)
     out = tmp_path / "out"
     for seed, dice in ((0, 0.8), (1, 0.9)):
         write_finished(out / "phantom" / f"seed_{seed}", dice)
     write_finished(out / "other" / "seed_0", 0.7)
+    return [PHANTOM, other], out
+
+
+def test_what_is_finished_is_not_done_again(finished, tmp_path):
+    configs, out = finished
+    result = run(*configs, "--seeds", "0", "--output", out, root=tmp_path / "no data")
+    assert result.returncode == 0 and not result.stderr
+    table = (out / "table.md").read_text()
+    assert "| phantom | 2 | 0.8500 ± 0.0707 |" in table
+    assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named(finished, tmp_path):
+    configs, out = finished
     # Seed 1 of the other config is not there, and cannot be: there is no data.
-    result = run(PHANTOM, other, "--seeds", "0", "1", "--output", out, root=tmp_path / "none")
+    result = run(*configs, "--seeds", "0", "1", "--output", out, root=tmp_path / "no data")
     assert result.returncode == 1
     assert "failed:" in result.stderr and "other/seed_1.log" in result.stderr
     assert "training" in result.stderr and result.stderr.count("training") == 1
     assert "phantom_demo does not exist" in (out / "other" / "seed_1.log").read_text()
-    table = (out / "table.md").read_text()
-    assert "| phantom | 2 | 0.8500 ± 0.0707 |" in table
-    assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
 
 
 def test_configs_of_one_name_are_refused(tmp_path):

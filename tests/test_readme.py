@@ -71,6 +71,13 @@ def test_command(place, command):
     if "train_net.py" in command and "--eval-only" not in command:
         iterations = 2 if "--resume" in command else 1
         command = f"{command} train.max_iter={iterations} {' '.join(SHORT)}"
+    if "ablation.py" in command:  # one config, one seed
+        command = command.replace("configs/lgrnet/camus_mean_teacher.py ", "")
+        command = command.replace("--seeds 0 1 2", "--seeds 0")
+        command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
+    if "_lgsd.py" in command:
+        command += " dataloader.train.unlabelled.mapper.global_size=[64,64]"
+        command += " dataloader.train.unlabelled.mapper.local_size=[32,32]"
     # The demo's datasets are the phantom's; here it was trained on the simulated CAMUS.
     command = command.replace("phantom_demo_test", "camus_4ch_val")
     command = command.replace("phantom_demo_val", "camus_4ch_val")

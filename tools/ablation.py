@@ -85,10 +85,10 @@ def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
 
 
 def is_finished(run: Path, cfg) -> bool:
-    """Whether a run was trained to its end and evaluated on its last dataset."""
-    last = [*cfg.dataloader.test][-1]
+    """Whether a run was trained to its end and, where it has test datasets, evaluated on all."""
+    sought = [f"eval/{[*cfg.dataloader.test][-1]}/mean_dice"] if cfg.dataloader.test else []
     return any(
-        line["iteration"] == cfg.train.max_iter and f"eval/{last}/mean_dice" in line
+        line["iteration"] == cfg.train.max_iter and set(sought) <= line.keys()
         for line in read_metrics(run)
     )
 

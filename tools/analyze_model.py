@@ -29,7 +29,8 @@ def main() -> int:
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    size = arguments.size or list(next(iter(cfg.dataloader.test.values())).mapper.input_size)
+    loaders = [*cfg.dataloader.test.values(), cfg.dataloader.train]
+    size = arguments.size or list(loaders[0].mapper.input_size)
     model = instantiate(cfg.model).eval()
     parts = count(model, torch.zeros(arguments.num_frames, 1, *size))
     Console().print(table(parts, arguments.num_frames, size))

@@ -45,6 +45,11 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         cfg = load_config(arguments.config_file, arguments.overrides)
+        if not cfg.dataloader.test:
+            raise ValueError(
+                f"{arguments.config_file} has no dataloader.test, which says what is predicted and "
+                "how: take the config of a run that segments, not of a pre-training"
+            )
         clips = find_clips(arguments.input)
         device = pick_device(cfg.train.device)
         if device.type == "cpu":
