@@ -81,7 +81,7 @@ class WatchCollapse(HookBase):
     A teacher that has just begun says nothing yet: what is wrong must stay wrong for a while.
     """
 
-    def __init__(self, *, period: int, patience: int = 10):
+    def __init__(self, *, period: int, patience: int = 5):
         """Looks at means over `period` steps; warns after `patience` bad ones in a row."""
         self.period, self.patience = period, patience
 

@@ -157,10 +157,10 @@ def test_two_processes_share_the_stream_of_one(make_video, monkeypatch):
 
 def test_processes_share_the_test_clips(make_video, monkeypatch):
     clips = dataset(make_video)
-    monkeypatch.setattr("lgrseg.data.loader.get_world_size", lambda: 2)
+    monkeypatch.setattr("lgrseg.data.streams.get_world_size", lambda: 2)
     parts = []
     for rank in range(2):
-        monkeypatch.setattr("lgrseg.data.loader.get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("lgrseg.data.streams.get_rank", lambda rank=rank: rank)
         parts.append(TestDataset(samples=clips.samples, mapper=mapper()))
     seen = [(r["video_id"], anchor) for part in parts for r, anchor, _, _ in part]
     assert sorted(seen) == [(r["video_id"], anchor) for r, anchor in clips.samples]

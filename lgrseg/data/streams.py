@@ -1,0 +1,102 @@
+"""What the samples of a run are: one training clip, unlabelled video or test clip a position.
+
+A training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
+augmented by a generator made from (seed, i), and its clip carries a seed made from them for what
+the model draws. So the number of workers changes nothing, a resumed run goes on where it stopped,
+and the processes of a distributed run share one stream.
+"""
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from lgrseg.engine.distributed import get_rank, get_world_size
+
+# The uses of the seed: of labelled clips, and of unlabelled videos.
+_ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
+
+
+class ClipDataset(Dataset):
+    """Every clip of some videos; indexed by the position in the infinite stream."""
+
+    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+        """Videos are split into clips by the mapper's frame sampler.
+
+        Raises:
+            ValueError: a video without an annotated frame, or no video at all.
+        """
+        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
+        if silent:
+            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+            raise ValueError(
+                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
+                "leave them out of its list, or give them labels"
+            )
+        if not records:
+            raise ValueError("the dataset holds no video")
+        self.mapper = mapper
+        self.seed = seed
+        self.samples = [
+            (record, anchor)
+            for record in records
+            for anchor in mapper.frame_sampler.anchors(
+                record["annotated_frames"], record["num_frames"]
+            )
+        ]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int):
+        record, anchor = self.samples[_element(len(self), index, self.seed, _ORDER)]
+        rng = np.random.default_rng([self.seed, _AUGMENT, index])
+        clip, targets = self.mapper(record, anchor, rng, seen=index)
+        clip.seed = int(np.random.default_rng([self.seed, _MODEL, index]).integers(2**63))
+        return clip, targets
+
+
+class UnlabelledDataset(Dataset):
+    """Every video once an epoch, around a frame drawn anew; gives UnlabelledViews."""
+
+    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+        """`mapper` is one of views.py.
+
+        Raises:
+            ValueError: there is no video.
+        """
+        if not records:
+            raise ValueError(
+                "there are no unlabelled videos: name a dataset in "
+                "dataloader.train.unlabelled.datasets, or train with a supervised config"
+            )
+        self.records, self.mapper, self.seed = records, mapper, seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int):
+        record = self.records[_element(len(self), index, self.seed, _UNLABELLED_ORDER)]
+        rng = np.random.default_rng([self.seed, _UNLABELLED, index])
+        return self.mapper(record, int(rng.integers(record["num_frames"])), rng, seen=index)
+
+
+def _element(length: int, index: int, seed: int, use: int) -> int:
+    """Which element comes at this position of the infinite stream."""
+    epoch, position = divmod(index, length)
+    return np.random.default_rng([seed, use, epoch]).permutation(length)[position]
+
+
+class TestDataset(Dataset):
+    """This process's share of the clips, each once, with its record; nothing is random."""
+
+    __test__ = False  # not for pytest
+
+    def __init__(self, *, samples: list[tuple[dict, int]], mapper):
+        self.samples = samples[get_rank() :: get_world_size()]
+        self.mapper = mapper
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int):
+        record, anchor = self.samples[index]
+        return record, anchor, *self.mapper(record, anchor, np.random.default_rng(0))
