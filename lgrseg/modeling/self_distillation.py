@@ -56,8 +56,10 @@ class ProjectionHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., D) -> (..., K), cosines."""
-        directions = F.normalize(self.layers(tokens), dim=-1)
-        return directions @ F.normalize(self.prototypes, dim=-1).T
+        found = at_least_float32(self.layers(tokens))
+        # In bfloat16 cosines would have three digits, of which a temperature leaves one.
+        with torch.autocast(tokens.device.type, enabled=False):
+            return F.normalize(found, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
 
 
 class LocalGlobalDistillation(nn.Module):

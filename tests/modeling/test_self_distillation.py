@@ -131,6 +131,8 @@ def test_a_head_gives_cosines():
     head = ProjectionHead(dim=4, hidden_dim=8, bottleneck_dim=3, num_prototypes=5)
     answer = head(torch.randn(2, 6, 4))
     assert answer.shape == (2, 6, 5) and answer.abs().max() <= 1 + 1e-6
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head(torch.randn(2, 6, 4)).dtype == torch.float32
 
 
 def test_contrast_by_hand():
