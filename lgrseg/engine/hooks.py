@@ -8,6 +8,8 @@ import math
 import signal
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from lgrseg.engine import distributed
 from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
 from lgrseg.engine.hook_base import HookBase
@@ -87,19 +89,18 @@ class WatchCollapse(HookBase):
 
     def before_train(self) -> None:
         """Nothing was seen yet."""
-        self._sums: dict[str, float] = {}
-        self._num_steps = self._num_bad = 0
+        self._seen: dict[str, list[Tensor]] = {}
+        self._num_bad = 0
 
     def after_step(self) -> None:
-        """Add up, and look where it is due; the sums are on the device until then."""
+        """Gather, and look where it is due; the numbers stay on the device until then."""
         trainer = self.trainer
         for name, value in trainer.model.monitored.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._num_steps += 1
+            self._seen.setdefault(name, []).append(value)
         if trainer.iteration % self.period:
             return
-        means = {name: float(total) / self._num_steps for name, total in self._sums.items()}
-        self._sums, self._num_steps = {}, 0
+        means = {name: float(sum(values)) / len(values) for name, values in self._seen.items()}
+        self._seen = {}
         complaint = trainer.model.objective.complaint(means)
         self._num_bad = self._num_bad + 1 if complaint else 0
         if self._num_bad == self.patience:

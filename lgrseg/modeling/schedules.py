@@ -29,19 +29,22 @@ class CosineRamp:
 
 
 class SigmoidRamp:
-    """`end` x exp(-5 (1 - t)^2), t from 0 to 1 over `num_iterations`.
+    """0, and from iteration `begin` on `end` x exp(-5 (1 - t)^2), t from 0 to 1.
 
     Source: Laine and Aila, "Temporal Ensembling", ICLR 2017, section 2.1: an unsupervised loss
     comes in slowly, because at first the teacher knows nothing.
     """
 
-    def __init__(self, *, end: float, num_iterations: int):
-        """`num_iterations` 0 is `end` from the first."""
-        self.end, self.num_iterations = end, num_iterations
+    def __init__(self, *, end: float, num_iterations: int, begin: int = 0):
+        """`num_iterations` of the ramp; 0 is `end` at once."""
+        self.end, self.num_iterations, self.begin = end, num_iterations, begin
 
     def __call__(self, iteration: int) -> float:
         """At this iteration, counted from 0."""
-        return self.end * math.exp(-5 * (1 - _done(iteration, self.num_iterations)) ** 2)
+        if iteration < self.begin:
+            return 0.0
+        done = _done(iteration - self.begin, self.num_iterations)
+        return self.end * math.exp(-5 * (1 - done) ** 2)
 
 
 def _done(iteration: int, num_iterations: int) -> float:

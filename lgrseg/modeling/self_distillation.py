@@ -173,6 +173,8 @@ class LocalGlobalDistillation(nn.Module):
     def complaint(self, means: dict[str, float]) -> str | None:
         """What is wrong where the answers have collapsed, from means of `monitored`; else None."""
         for kind, head in self.heads.items():
+            if f"lgsd_{kind}_entropy" not in means:  # nothing was asked yet
+                continue
             most = math.log(len(head.prototypes))
             entropy = means[f"lgsd_{kind}_entropy"]
             if entropy > 0.99 * most:

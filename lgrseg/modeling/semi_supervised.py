@@ -34,7 +34,8 @@ class SemiSupervised(nn.Module):
             objective: `objective(student, teacher, views)` gives losses; `objective.iteration` is
                 set before, `objective.follow(momentum)` called after every update of the weights,
                 and `objective.monitored` holds numbers to be logged.
-            weight: of the objective's losses, at an iteration.
+            weight: of the objective's losses, at an iteration; while it is 0, unlabelled videos are
+                not looked at.
             momentum: m of teacher = m teacher + (1 - m) student, after an iteration.
         """
         super().__init__()
@@ -78,8 +79,13 @@ class SemiSupervised(nn.Module):
             )
         losses = dict(self.student(clips, targets, totals=totals)) if clips else {}
         weight = self.weight(self.iteration)
+        self.monitored = {"unlabelled_weight": torch.tensor(weight)}
+        if weight == 0 and clips:  # the time is better spent on labels
+            # Several processes wait for a gradient of every parameter.
+            heads = [p.sum() for p in self.objective.parameters() if p.requires_grad]
+            return losses | ({"loss_unlabelled": 0 * sum(heads)} if heads else {})
         found = self.objective(self.student, self.teacher, unlabelled)
-        self.monitored = {**self.objective.monitored, "unlabelled_weight": torch.tensor(weight)}
+        self.monitored |= self.objective.monitored
         return losses | {name: weight * loss for name, loss in found.items()}
 
     def train(self, mode: bool = True) -> "SemiSupervised":

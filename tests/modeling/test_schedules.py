@@ -16,6 +16,8 @@ def test_by_hand():
     ramp = SigmoidRamp(end=2.0, num_iterations=10)
     assert [ramp(i) for i in (0, 10, 99)] == pytest.approx([2 * math.exp(-5), 2, 2])
     assert ramp(5) == pytest.approx(2 * math.exp(-1.25))
+    late = SigmoidRamp(end=2.0, num_iterations=10, begin=20)
+    assert late(19) == 0 and [late(20 + i) for i in range(12)] == [ramp(i) for i in range(12)]
 
 
 def test_no_iterations_is_the_end_at_once():
