@@ -18,16 +18,16 @@ from lgrseg.modeling.semi_supervised import SemiSupervised
 STEPS = "${train.max_iter}"
 
 
-def lgsd(student):
-    """Local-to-global self-distillation beside the student's own losses."""
+def lgsd(student, *, begin):
+    """Local-to-global self-distillation beside the student's own losses, from iteration `begin`."""
     return L(SemiSupervised)(
         student=student,
         objective=L(LocalGlobalDistillation)(
             dim=student.encoder.dim,
             num_frame_queries=student.encoder.num_frame_queries,
-            teacher_temperature=L(LinearRamp)(start=0.04, end=0.07, num_iterations=STEPS),
+            teacher_temperature=L(LinearRamp)(start=0.02, end=0.02, num_iterations=STEPS),
         ),
-        weight=L(SigmoidRamp)(end=1.0, num_iterations=100),
+        weight=L(SigmoidRamp)(end=1.0, num_iterations=50, begin=begin),
         momentum=L(CosineRamp)(start=0.99, end=1.0, num_iterations=STEPS),
     )
 
@@ -47,12 +47,12 @@ def lgsd_views(mapper, *, datasets=(), local_frames=3, local_size=(64, 64), batc
     )
 
 
-def mean_teacher(student):
-    """Consistency of masks with a teacher's, beside the student's own losses."""
+def mean_teacher(student, *, begin):
+    """Consistency of masks with a teacher's beside the student's own losses, from `begin` on."""
     return L(SemiSupervised)(
         student=student,
         objective=L(MaskConsistency)(threshold=0.9),
-        weight=L(SigmoidRamp)(end=5.0, num_iterations=100),
+        weight=L(SigmoidRamp)(end=20.0, num_iterations=50, begin=begin),
         momentum=L(CosineRamp)(start=0.99, end=1.0, num_iterations=STEPS),
     )
 

@@ -9,7 +9,7 @@ A clip has two frames here, so a local view is one of them.
 from ..common import unlabelled
 from .camus import dataloader, evaluator, model, optimizer, schedule, train
 
-model = unlabelled.lgsd(model)
+model = unlabelled.lgsd(model, begin=590)
 dataloader.train.unlabelled = unlabelled.lgsd_views(
     dataloader.train.mapper, local_frames=1, local_size=[128, 128]
 )

@@ -7,6 +7,6 @@ python tools/train_net.py --config-file configs/lgrnet/camus_mean_teacher.py \
 from ..common import unlabelled
 from .camus import dataloader, evaluator, model, optimizer, schedule, train
 
-model = unlabelled.mean_teacher(model)
+model = unlabelled.mean_teacher(model, begin=590)
 dataloader.train.unlabelled = unlabelled.mean_teacher_views(dataloader.train.mapper)
 train.output_dir = "output/lgrnet/camus_mean_teacher"

@@ -8,7 +8,7 @@ Not measured yet.
 from ..common import unlabelled
 from .cardiac_udc import dataloader, evaluator, model, optimizer, schedule, train
 
-model = unlabelled.lgsd(model)
+model = unlabelled.lgsd(model, begin=6000)
 dataloader.train.unlabelled = unlabelled.lgsd_views(
     dataloader.train.mapper,
     datasets=["cardiac_udc_unlabelled"],

@@ -8,7 +8,7 @@ Not measured yet.
 from ..common import unlabelled
 from .cardiac_udc import dataloader, evaluator, model, optimizer, schedule, train
 
-model = unlabelled.mean_teacher(model)
+model = unlabelled.mean_teacher(model, begin=6000)
 dataloader.train.unlabelled = unlabelled.mean_teacher_views(
     dataloader.train.mapper, datasets=["cardiac_udc_unlabelled"], batch_size=2
 )

@@ -13,6 +13,6 @@ from .phantom_study_lgsd import dataloader, evaluator, model, optimizer, schedul
 dataloader.train.batch_size = 0
 dataloader.train.unlabelled.batch_size = 2
 dataloader.test = {}
-model.weight.num_iterations = 0
+model.weight.begin = model.weight.num_iterations = 0
 train.find_unused_parameters = True  # the decoder's
 train.output_dir = "output/lgrnet/phantom_study_pretrain"
