@@ -163,7 +163,7 @@ def yaml(tmp_path, text):
         "subprocess.run",
         "torch.hub.load",
         "torch.nn.modules.module.torch.load",  # through the names that a trusted module imports
-        "lgrseg.data.loader.np.load",
+        "lgrseg.data.streams.np.load",
         "lgrseg.config.builtins.exec",
         "lgrseg.engine.run_folder.clear_run",
         "lgrseg.data_of_somebody_else.Thing",

@@ -72,7 +72,7 @@ def test_command(place, command):
         iterations = 2 if "--resume" in command else 1
         command = f"{command} train.max_iter={iterations} {' '.join(SHORT)}"
     if "ablation.py" in command:  # one config, one seed
-        command = command.replace("configs/lgrnet/camus_mean_teacher.py ", "")
+        command = command.replace("configs/lgrnet/camus.py ", "")
         command = command.replace("--seeds 0 1 2", "--seeds 0")
         command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
     if "_lgsd.py" in command:

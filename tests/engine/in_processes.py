@@ -144,7 +144,9 @@ def distilled(
     same_pixels = isinstance(objective, MaskConsistency)
     trainer.loader = FourClips(batch_size, functools.partial(views, same_pixels=same_pixels))
     trainer.train()
-    kept = {f"buffer.{name}": value for name, value in model.objective.named_buffers()}
+    # What was said of the video before, for the log, is of a process.
+    buffers = dict(model.objective.named_buffers())
+    kept = {f"buffer.{name}": buffers[name] for name in buffers if name.startswith("center")}
     return kept | {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 

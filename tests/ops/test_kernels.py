@@ -206,7 +206,7 @@ def test_scans_need_a_direction_each():
     [["float32"], pytest.param(["float32", "bfloat16", "float16"], marks=pytest.mark.slow)],
     ids=["float32", "all"],
 )
-@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize("capability", [pytest.param(80, marks=pytest.mark.slow), 90])
 def test_kernels_compile_ahead_of_time(capability, kinds, tmp_path):
     """To machine code of A100 and H100, by Triton's own assembler; no GPU takes part."""
     pytest.importorskip("triton")
