@@ -20,7 +20,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.store import read_records, write_video
 from lgrseg.engine.solver import CosineSchedule, build_adamw
 from lgrseg.evaluation import SegmentationEvaluator
-from lgrseg.modeling.backbones import PVTv2
+from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.criterion import SetCriterion
 from lgrseg.modeling.decoder import MaskedDecoder
 from lgrseg.modeling.encoder import LGREncoder
@@ -109,9 +109,9 @@ def tiny_cfg(tmp_path, monkeypatch):
 def lgsd_cfg(tiny_cfg):
     """The same run by a small LGRNet, with labels of half the patients, and LGSD on all videos."""
     student = L(LGRNet)(
-        backbone=L(PVTv2)(variant="b0", drop_path_rate=0.2),
+        backbone=L(MetaFormer)(depths=[1] * 4, dims=[8, 8, 16, 32], drop_path_rate=0.2),
         encoder=L(LGREncoder)(
-            in_channels={"res2": 32, "res3": 64, "res4": 160, "res5": 256},
+            in_channels={"res2": 8, "res3": 8, "res4": 16, "res5": 32},
             dim=16,
             num_layers=1,
             num_heads=2,

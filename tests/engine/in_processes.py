@@ -15,7 +15,7 @@ from lgrseg.engine import distributed
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer
-from lgrseg.modeling.backbones import PVTv2
+from lgrseg.modeling.backbones import MetaFormer, PVTv2
 from lgrseg.modeling.criterion import SetCriterion
 from lgrseg.modeling.decoder import MaskedDecoder
 from lgrseg.modeling.encoder import LGREncoder
@@ -128,7 +128,9 @@ def distilled(
     """The gradient with a teacher, and what the objective keeps after the update."""
     torch.manual_seed(0)
     model = SemiSupervised(
-        student=small_lgrnet(PVTv2(variant="b0", drop_path_rate=0.5)),
+        student=small_lgrnet(
+            MetaFormer(depths=(1, 1, 1, 1), dims=(8, 8, 16, 32), drop_path_rate=0.5)
+        ),
         objective=objective,
         weight=SigmoidRamp(end=10.0, num_iterations=0),
         momentum=LinearRamp(start=0.5, end=0.5, num_iterations=0),
