@@ -57,6 +57,8 @@ class Clip:
     """None when augmentation moved the pixels, so that nothing can be pasted back."""
     seed: int | None = None
     """Of all that a model in training draws at random for this clip; None: from torch's state."""
+    boxes: dict[int, dict[int, Tensor]] | None = None
+    """Prompts: place in the clip -> class -> (4,) as (cx, cy, w, h), parts of the frame."""
 
     def to(self, device) -> "Clip":
         """The same clip with its frames on `device`."""
@@ -130,6 +132,11 @@ class ClipPrediction:
     """(K,) 0 to 1: how sure the model is that the class is in the clip at all."""
     present: Tensor
     """(K,) bool: whether the model says that the class is in the clip."""
+    boxes: Tensor | None = None
+    """(K, T, 4) as (cx, cy, w, h), parts of the clip's width and height; None where the model
+    gives no boxes."""
+    box_scores: Tensor | None = None
+    """(K, T) 0 to 1: how sure the model is that the class is in the frame, with this box."""
 
     def label_maps(self, geometry: Geometry) -> Tensor:
         """Masks at the original resolution, exclusive between classes.

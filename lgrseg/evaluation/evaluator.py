@@ -10,6 +10,7 @@ from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
 from lgrseg.engine.distributed import all_gather_object
 from lgrseg.engine.writers import show_bars
+from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.frame_scores import score_frame
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.summary import summarise
@@ -86,13 +87,18 @@ class SegmentationEvaluator:
         truth = read_masks(record)
         for position, labels in zip(positions, predicted, strict=True):
             frame = int(clip.frame_indices[position])
+            boxes = {}
+            if prediction.boxes is not None:
+                found = prediction.boxes[:, position], prediction.box_scores[:, position]
+                found = (values.float().cpu().numpy() for values in found)
+                boxes["boxes"] = score_boxes(*found, truth[frame], clip.geometry)
             try:
                 row = score_frame(
                     labels, truth[frame], record, frame, self.classes, tolerance=self.tolerance
                 )
             except ValueError as error:
                 raise ValueError(f"{name}, frame {frame}: {error}") from error
-            self._rows.append(row | {"anchor": anchor})
+            self._rows.append(row | boxes | {"anchor": anchor})
 
     def evaluate(self) -> dict:
         """The results of all processes together, as results.json holds them.
@@ -114,6 +120,8 @@ class SegmentationEvaluator:
         seconds = sum(seconds for _, seconds in gathered)
         results = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise(rows, self.classes, tolerance=self.tolerance, seed=self.bootstrap_seed)
+        if "boxes" in rows[0]:
+            results["boxes"] = summarise_boxes(rows, self.classes)
         return plain(results | {"seconds_per_clip": seconds / results["num_clips"]})
 
 

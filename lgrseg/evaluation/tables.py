@@ -36,6 +36,8 @@ def print_results(results: dict) -> None:
             table.add_row(f"{site}, {scores['num_patients']} patients", show(scores["dice"]))
     console = Console()
     console.print(table)
+    if "boxes" in results:
+        console.print(_box_table(results["boxes"]))
     if results["heart"]:
         console.print(_heart_table(results["heart"]["agreement"]))
     console.print(
@@ -46,6 +48,16 @@ def print_results(results: dict) -> None:
 
 def _rest(scores: dict) -> list[str]:
     return [show(scores["iou"]), show(scores["hd95"], 2), show(scores["assd"], 2)]
+
+
+def _box_table(boxes: dict):
+    from rich.table import Table
+
+    table = Table("", "IoU", "recall at 0.5", "at 0.75", "AP", "AP at 0.5", title="Boxes")
+    names = ("iou", "recall_50", "recall_75", "ap", "ap_50")
+    for name, scores in [*boxes["classes"].items(), ("mean", boxes["mean"])]:
+        table.add_row(name.replace("_", " "), *(show(scores[key]) for key in names))
+    return table
 
 
 def _heart_table(compared: dict):

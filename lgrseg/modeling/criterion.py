@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.modeling.matcher import assign, matching_cost
@@ -35,6 +36,9 @@ class SetCriterion(nn.Module):
         num_points: int = 12_544,
         oversample_ratio: float = 3.0,
         importance_ratio: float = 0.75,
+        box_weight: float = 5.0,
+        giou_weight: float = 2.0,
+        objectness_weight: float = 2.0,
     ):
         """Weights multiply their loss and their matching cost alike.
 
@@ -47,6 +51,9 @@ class SetCriterion(nn.Module):
             num_points: points a mask and frame; never more than the input has pixels.
             oversample_ratio: candidates drawn for every uncertain point kept.
             importance_ratio: share of points that are the most uncertain candidates.
+            box_weight: of the L1 distance of boxes, where the decoder has a box head.
+            giou_weight: of 1 - GIoU, likewise.
+            objectness_weight: of the cross-entropy of objectness, likewise.
         """
         super().__init__()
         self.num_classes = num_classes
@@ -55,6 +62,8 @@ class SetCriterion(nn.Module):
             "mask_weight": mask_weight,
             "dice_weight": dice_weight,
         }
+        self.box_weights = {"box_weight": box_weight, "giou_weight": giou_weight}
+        self.objectness_weight = objectness_weight
         self.num_points = num_points
         self.oversample_ratio = oversample_ratio
         self.importance_ratio = importance_ratio
@@ -63,11 +72,14 @@ class SetCriterion(nn.Module):
         class_weights[-1] = no_object_weight
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def totals(self, targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
+    def totals(
+        self, targets: list[ClipTargets], num_queries: int, *, boxes: bool = False
+    ) -> dict[str, float]:
         """What the losses of a batch are divided by; the targets alone say it.
 
         Returns:
-            "mask": objects x annotated frames. "class": weights of the queries.
+            "mask": objects x annotated frames. "class": weights of the queries. With `boxes` also
+            those of `box_totals`.
         """
         masks = classes = 0.0
         for target in targets:
@@ -76,7 +88,8 @@ class SetCriterion(nn.Module):
             masks += matched * num_frames
             if num_frames:
                 classes += matched + (num_queries - matched) * self.no_object_weight
-        return {"mask": masks, "class": classes}
+        totals = {"mask": masks, "class": classes}
+        return totals | box_totals(targets, num_queries) if boxes else totals
 
     def forward(
         self,
@@ -100,25 +113,36 @@ class SetCriterion(nn.Module):
             generators: of every clip, for its points; torch's own otherwise.
 
         Returns:
-            "loss_class", "loss_mask", "loss_dice" of the last output, and the sum of each over
-            the earlier outputs as "aux_loss_class" and so on.
+            "loss_class", "loss_mask", "loss_dice" of the last output, with a box head also
+            "loss_box", "loss_giou", "loss_object", and the sum of each over the earlier outputs as
+            "aux_loss_class" and so on.
         """
+        has_boxes = outputs[0].boxes is not None
+        boxes = torch.stack([o.boxes for o in outputs]) if has_boxes else None  # L B Q T 4
         class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
         mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
-        totals = totals or self.totals(targets, class_logits.shape[2])
+        totals = totals or self.totals(targets, class_logits.shape[2], boxes=has_boxes)
         generators = generators or [None] * len(targets)
         class_logits = at_least_float32(class_logits)
         with torch.no_grad():
-            matches = self._match(class_logits, at_least_float32(mask_logits), targets, generators)
+            matches = self._match(
+                class_logits, at_least_float32(mask_logits), boxes, targets, generators
+            )
         per_output = {"loss_class": self._class_loss(class_logits, matches, targets, totals)}
         rows = _matched_rows(mask_logits, matches, targets)
-        per_output |= self._mask_losses(rows, mask_logits, totals, generators)
+        per_output |= self.mask_losses(rows, totals, generators)
+        if has_boxes:
+            objectness = torch.stack([o.objectness for o in outputs])
+            per_output |= box_losses(
+                boxes, objectness, matches, targets, totals,
+                **self.box_weights, objectness_weight=self.objectness_weight,
+            )  # fmt: skip
         losses = {name: loss[-1] for name, loss in per_output.items()}
         if len(outputs) > 1:
             losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
         return losses
 
-    def _match(self, class_logits, mask_logits, targets, generators):
+    def _match(self, class_logits, mask_logits, boxes, targets, generators):
         num_outputs, device = len(class_logits), mask_logits.device
         costs = []
         for clip, target in enumerate(targets):
@@ -140,6 +164,8 @@ class SetCriterion(nn.Module):
                     **self.weights,
                 )
             )
+            if boxes is not None:
+                costs[-1] = costs[-1] + box_cost(boxes[:, clip], target, **self.box_weights)
         return assign(costs)
 
     def _points_per_mask(self, masks: Tensor) -> int:
@@ -160,13 +186,24 @@ class SetCriterion(nn.Module):
         loss = (weights * entropy).sum(dim=(1, 2))
         return self.weights["class_weight"] * divide(loss, totals["class"])
 
-    def _mask_losses(self, rows, mask_logits, totals, generators) -> dict[str, Tensor]:
-        """BCE and dice of the rows of every clip, (L,) each."""
-        num_outputs = len(mask_logits)
-        if sum(logits.shape[1] for logits, _ in rows) == 0:
-            nothing = 0 * mask_logits.sum(dim=(1, 2, 3, 4, 5)).float()  # keeps the graph whole
-            return {"loss_mask": nothing, "loss_dice": nothing}
+    def mask_losses(
+        self,
+        rows: list[tuple[Tensor, Tensor]],
+        totals: Mapping[str, float | Tensor],
+        generators: list[torch.Generator | None],
+    ) -> dict[str, Tensor]:
+        """BCE and dice on points, weighted, "loss_mask" and "loss_dice" (L,).
+
+        Args:
+            rows: of every clip logits (L, R, h, w) and their truth (L, R, H, W) bool.
+            totals: "mask", what the sums over rows are divided by.
+            generators: of every clip, for its points.
+        """
         logits = at_least_float32(torch.cat([logits for logits, _ in rows], dim=1))
+        num_outputs = len(logits)
+        if logits.shape[1] == 0:
+            nothing = 0 * logits.sum(dim=(1, 2, 3))  # keeps the graph whole
+            return {"loss_mask": nothing, "loss_dice": nothing}
         masks = torch.cat([masks for _, masks in rows], dim=1)
         with torch.no_grad():
             points = self._uncertain_points(

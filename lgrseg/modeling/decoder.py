@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.boxes import draw_boxes
 from lgrseg.modeling.position_encoding import sine_position_1d, sine_position_2d
 
 
@@ -29,6 +30,10 @@ class DecoderOutput:
     """(B, Q, K + 1): raw scores, the last one is "no object"."""
     mask_logits: Tensor
     """(B, Q, T, H/4, W/4): raw scores, 0 is the boundary."""
+    boxes: Tensor | None = None
+    """(B, Q, T, 4) as (cx, cy, w, h), parts of the map, 0 to 1; None without a box head."""
+    objectness: Tensor | None = None
+    """(B, Q, T) raw: whether the query's object is in the frame; None without a box head."""
 
 
 class MaskedDecoder(nn.Module):
@@ -45,8 +50,9 @@ class MaskedDecoder(nn.Module):
         ffn_dim: int = 1024,
         memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
         attention_threshold: float = 0.0,
+        box_head: nn.Module | None = None,
     ):
-        """Args hold plain numbers; `attention_threshold` is on the mask logit."""
+        """Plain numbers, and a head that gives boxes too; `attention_threshold` is a mask logit."""
         super().__init__()
         self.num_classes = num_classes
         self.num_heads = num_heads
@@ -60,6 +66,7 @@ class MaskedDecoder(nn.Module):
             DecoderLayer(dim=dim, num_heads=num_heads, ffn_dim=ffn_dim) for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(dim)
+        self.box_head = box_head
         self.class_head = nn.Linear(dim, num_classes + 1)
         self.mask_head = nn.Sequential(
             nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
@@ -89,14 +96,14 @@ class MaskedDecoder(nn.Module):
         num_clips = mask_features.shape[0]
         queries = self.query_features.weight.expand(num_clips, -1, -1)
         positions = self.query_positions.weight.expand(num_clips, -1, -1)
-        outputs = [self._predict(queries, mask_features)]
+        outputs = [self._predict(queries, features)]
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             memory, memory_position = memories[level]
             size = features[self.memory_scales[level]].shape[-2:]
             blocked = self._blocked(outputs[-1].mask_logits, size)
             queries = layer(queries, positions, memory, memory_position, blocked)
-            outputs.append(self._predict(queries, mask_features))
+            outputs.append(self._predict(queries, features))
         return outputs
 
     def _memory(self, feature: Tensor, level: int, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,10 +113,13 @@ class MaskedDecoder(nn.Module):
         position = (plane + time[:, :, None]).to(feature)  # B T (h w) D
         return memory, rearrange(position, "b t s d -> b (t s) d")
 
-    def _predict(self, queries: Tensor, mask_features: Tensor) -> DecoderOutput:
+    def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
         normed = self.norm(queries)
-        masks = einsum(self.mask_head(normed), mask_features, "b q d, b t d h w -> b q t h w")
-        return DecoderOutput(self.class_head(normed), masks)
+        masks = einsum(
+            self.mask_head(normed), features["mask_features"], "b q d, b t d h w -> b q t h w"
+        )
+        boxes = self.box_head(normed, features) if self.box_head is not None else ()
+        return DecoderOutput(self.class_head(normed), masks, *boxes)
 
     def _blocked(self, mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Where each query may not look: (B * M, Q, S) bool."""
@@ -123,6 +133,24 @@ class MaskedDecoder(nn.Module):
             # A query that may look nowhere looks everywhere, or its softmax would be NaN.
             blocked = blocked & ~blocked.all(dim=-1, keepdim=True)
             return blocked.repeat_interleave(self.num_heads, dim=0)
+
+
+class BoxDecoder(MaskedDecoder):
+    """The decoder of a model that predicts boxes alone: a mask is what lies within the box.
+
+    Queries look at the inside of the boxes that they predict, as a masked decoder's do at masks.
+    """
+
+    def __init__(self, *, box_head: nn.Module, **settings):
+        """`settings` are those of MaskedDecoder."""
+        super().__init__(box_head=box_head, **settings)
+        del self.mask_head
+
+    def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
+        normed = self.norm(queries)
+        boxes, objectness = self.box_head(normed, features)
+        masks = draw_boxes(boxes, features["mask_features"].shape[-2:])
+        return DecoderOutput(self.class_head(normed), masks, boxes, objectness)
 
 
 class DecoderLayer(nn.Module):

@@ -4,6 +4,8 @@ Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid 
 Ultrasound Videos", MICCAI 2024; what differs from its public code is in the README, "Design".
 """
 
+import dataclasses
+import math
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from lgrseg.engine.distributed import mean_over_processes
 from lgrseg.modeling.backbones.drop_path import draw_drop_paths
 from lgrseg.modeling.clip_batch import (
+    SIZE_DIVISOR,
     ImageNormalizer,
     clip_generators,
     crop_to_input,
@@ -72,7 +75,8 @@ class LGRNet(nn.Module):
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of these clips are divided by; sums over batches are a larger batch's."""
-        return self.criterion.totals(targets, self.decoder.num_queries)
+        boxes = self.decoder.box_head is not None
+        return self.criterion.totals(targets, self.decoder.num_queries, boxes=boxes)
 
     def forward(
         self,
@@ -99,15 +103,11 @@ class LGRNet(nn.Module):
         generators = clip_generators(clips) if self.training else None
         outputs = self.decode(clips, generators)
         if not self.training:
-            return [
-                prediction_of(outputs[-1], clip, size, self.presence_threshold)
-                for clip in range(len(clips))
-            ]
+            output = on_input(outputs[-1], size)
+            return [prediction_of(output, b, self.presence_threshold) for b in range(len(clips))]
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
-        outputs = [
-            DecoderOutput(o.class_logits, crop_to_input(o.mask_logits, size)) for o in outputs
-        ]
+        outputs = [on_input(output, size) for output in outputs]
         totals = totals or mean_over_processes(self.loss_totals(targets), clips[0].frames.device)
         return self.criterion(outputs, targets, totals=totals, generators=generators)
 
@@ -151,13 +151,27 @@ class LGRNet(nn.Module):
         return sine_time(times, self.decoder.query_features.embedding_dim, self.time_period)
 
 
-def prediction_of(
-    output: DecoderOutput, clip: int, size: tuple[int, int], presence_threshold: float
-) -> ClipPrediction:
-    """For each class, the query that is surest of it, and its mask."""
+def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
+    """What was said of the padded input, said of the input of `size` (H, W)."""
+    masks, boxes = output.mask_logits, output.boxes
+    if boxes is not None:
+        height, width = (SIZE_DIVISOR * math.ceil(side / SIZE_DIVISOR) for side in size)
+        stretch = torch.tensor([width / size[1], height / size[0]]).repeat(2)
+        boxes = boxes * to_device(stretch, boxes.device)
+    return dataclasses.replace(output, mask_logits=crop_to_input(masks, size), boxes=boxes)
+
+
+def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -> ClipPrediction:
+    """For each class, the query that is surest of it, its mask and boxes."""
     probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
     class_probs, query = probs.max(dim=0)
-    masks = crop_to_input(output.mask_logits[clip], size)
+    boxes = {}
+    if output.boxes is not None:
+        scores = class_probs[:, None] * output.objectness[clip][query].sigmoid()
+        boxes = {"boxes": output.boxes[clip][query], "box_scores": scores}
     return ClipPrediction(
-        mask_logits=masks[query], class_probs=class_probs, present=class_probs > presence_threshold
+        mask_logits=output.mask_logits[clip][query],
+        class_probs=class_probs,
+        present=class_probs > presence_threshold,
+        **boxes,
     )

@@ -1,0 +1,125 @@
+"""lgrseg/modeling/boxes.py, box_head.py and box_criterion.py."""
+
+import pytest
+import torch
+from in_processes import sample, small_lgrnet
+
+from lgrseg.modeling.backbones import MetaFormer
+from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals
+from lgrseg.modeling.box_head import BoxHead
+from lgrseg.modeling.boxes import box_iou, boxes_of_masks, corners, draw_boxes
+from lgrseg.modeling.decoder import BoxDecoder, MaskedDecoder
+from lgrseg.structures import Clip, ClipTargets
+
+
+def rectangle(top, bottom, left, right, *, size=(8, 10)):
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def test_the_box_of_a_mask_by_hand():
+    masks = torch.stack([rectangle(2, 5, 3, 7), torch.zeros(8, 10, dtype=torch.bool)])
+    boxes, present = boxes_of_masks(masks)
+    # Columns 3 to 6 of 10, rows 2 to 4 of 8.
+    assert boxes[0].tolist() == pytest.approx([0.5, 3.5 / 8, 0.4, 3 / 8])
+    assert boxes[1].tolist() == [0, 0, 0, 0] and present.tolist() == [True, False]
+    assert corners(boxes[0]).tolist() == pytest.approx([0.3, 0.25, 0.7, 0.625])
+    assert boxes_of_masks(torch.ones(1, 8, 10, dtype=torch.bool))[0].tolist() == [[0.5, 0.5, 1, 1]]
+
+
+def test_iou_by_hand():
+    box = torch.tensor([0.25, 0.5, 0.5, 1.0])  # the left half
+    others = torch.tensor(
+        [[0.25, 0.5, 0.5, 1.0], [0.5, 0.5, 1.0, 1.0], [0.75, 0.5, 0.5, 1.0], [0.9, 0.5, 0.2, 1.0]]
+    )
+    iou, generalised = box_iou(box, others)
+    # The same; the whole; the other half; a fifth, with a gap of three tenths in the hull.
+    assert iou.tolist() == pytest.approx([1, 0.5, 0, 0], abs=1e-6)
+    assert generalised.tolist() == pytest.approx([1, 0.5, 0, -0.3], abs=1e-6)
+    nothing = torch.zeros(4)
+    assert all(torch.isfinite(value).all() for value in box_iou(nothing, nothing))
+
+
+def test_a_drawn_box_is_its_mask():
+    mask = rectangle(2, 5, 3, 7)
+    boxes, _ = boxes_of_masks(mask)
+    drawn = draw_boxes(boxes, (8, 10))
+    assert torch.equal(drawn > 0, mask)
+    assert float(drawn[3, 4]) == pytest.approx(1.5)  # pixels to the nearest edge, in rows
+
+
+def test_even_attention_over_an_object_is_its_box():
+    from lgrseg.modeling.box_head import _moments
+
+    mask = rectangle(2, 5, 3, 7)
+    even = mask.float() / mask.sum()
+    assert _moments(even).tolist() == pytest.approx(boxes_of_masks(mask)[0].tolist(), abs=1e-6)
+
+
+def target():
+    """Two annotated frames of three; object 0 in both, object 1 in the last alone."""
+    masks = torch.zeros(2, 3, 8, 10, dtype=torch.bool)
+    masks[0, 0] = masks[0, 2] = rectangle(2, 5, 3, 7)
+    masks[1, 2] = rectangle(0, 4, 0, 5)
+    return ClipTargets(torch.tensor([True, False, True]), torch.tensor([0, 1]), masks)
+
+
+def test_cost_and_losses_by_hand():
+    truth, _ = boxes_of_masks(target().masks)
+    boxes = torch.stack([truth[1], truth[0] + torch.tensor([0.1, 0, 0, 0])])[None]  # L Q T 4
+    boxes[0, 0, 0] = 0.5  # object 1 is not in frame 0: what is said there does not count
+    cost = box_cost(boxes, target(), box_weight=5.0, giou_weight=2.0)
+    assert cost.shape == (1, 2, 2) and float(cost[0, 0, 1]) == pytest.approx(0, abs=1e-5)
+    # Moved by a quarter of its width: IoU 0.3 / 0.5, and the hull is the union.
+    moved = 5 * 0.1 + 2 * (1 - 0.6)
+    assert float(cost[0, 1, 0]) == pytest.approx(moved, abs=1e-4)
+    assert box_totals([target()], 2) == {"box": 3, "object": 4}
+    import numpy as np
+
+    matches = [[(np.array([0, 1]), np.array([1, 0]))]]
+    objectness = torch.zeros(1, 1, 2, 3)
+    losses = box_losses(
+        boxes[:, None], objectness, matches, [target()], {"box": 3, "object": 4},
+        box_weight=5.0, giou_weight=2.0, objectness_weight=2.0,
+    )  # fmt: skip
+    # Object 0 is off in two frames of the three boxes; objectness 0 is a coin.
+    assert float(losses["loss_box"]) == pytest.approx(2 * 0.5 / 3, abs=1e-5)
+    assert float(losses["loss_giou"]) == pytest.approx(2 * 0.8 / 3, abs=1e-4)
+    assert float(losses["loss_object"]) == pytest.approx(2 * 0.6931, abs=1e-3)
+
+
+def with_boxes(kind):
+    backbone = MetaFormer(depths=(1, 1, 1, 1), dims=(8, 8, 16, 32), drop_path_rate=0.0)
+    model = small_lgrnet(backbone, num_classes=3)
+    settings = {"num_classes": 3, "dim": 16, "num_queries": 5, "num_heads": 2, "ffn_dim": 16}
+    model.decoder = kind(box_head=BoxHead(dim=16), **settings)
+    return model
+
+
+@pytest.mark.parametrize("kind", [MaskedDecoder, BoxDecoder])
+def test_a_model_with_boxes_learns_and_predicts(kind):
+    model = with_boxes(kind)
+    clips, targets = zip(*map(sample, range(4)), strict=True)
+    losses = model.train()(list(clips), list(targets))
+    assert {"loss_box", "loss_giou", "loss_object", "aux_loss_box"} <= set(losses)
+    sum(losses.values()).backward()
+    assert model.decoder.box_head.correct.weight.grad.abs().sum() > 0
+    (prediction,) = model.eval()([clips[0]])
+    assert prediction.boxes.shape == (3, 3, 4) and prediction.box_scores.shape == (3, 3)
+    assert 0 <= prediction.box_scores.min() and prediction.box_scores.max() <= 1
+
+
+def test_boxes_are_of_the_input_not_of_its_padding():
+    model = with_boxes(BoxDecoder).eval()
+    (prediction,) = model([Clip(torch.rand(2, 1, 48, 36), torch.arange(2), "v")])
+    # The mask is the inside of the box, and covers the input at stride 4.
+    drawn = draw_boxes(prediction.boxes, (12, 9)) > 0
+    assert torch.equal(drawn, prediction.mask_logits > 0)
+
+
+def test_clips_without_objects_or_annotation_have_finite_losses():
+    model = with_boxes(MaskedDecoder).train()
+    for numbers in ((2,), (3,), (2, 3)):
+        clips, targets = zip(*map(sample, numbers), strict=True)
+        assert torch.isfinite(sum(model(list(clips), list(targets)).values()))
