@@ -5,6 +5,7 @@
     python tools/benchmark.py train                   training steps and their memory
     python tools/benchmark.py data                    reading clips
     python tools/benchmark.py metrics                 distances between borders
+    python tools/benchmark.py boxes                   BOX-SAM2: seconds a frame, memory of a clip
     python tools/benchmark.py exactness               what draws of its own for every clip cost
     python tools/benchmark.py all --json figures.json
 
@@ -25,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=[*ALL, "exactness", "all"])
+    parser.add_argument("name", choices=[*ALL, "boxes", "exactness", "all"])
     parser.add_argument("--repeats", type=int, default=7, help="measurements of each (default 7)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -66,8 +67,10 @@ def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
             return ops.run(repeats=repeats, device=device)
         run = whole.run_forward if name == "model" else whole.run_train
         return run(repeats=repeats, device=device)
-    from lgrseg.benchmarks import data, exactness, metrics
+    from lgrseg.benchmarks import data, exactness, metrics, tracking
 
+    if name == "boxes":
+        return tracking.run(repeats=repeats, device=device)
     run = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]
     return [run(repeats=repeats)]
 

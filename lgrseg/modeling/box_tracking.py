@@ -1,0 +1,167 @@
+"""Objects from boxes through a video of any length: one a class, in both directions of time.
+
+Letters: K classes, T frames, s side of the masks, a quarter of the input's.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgrseg.modeling.boxes import box_iou, boxes_of_masks
+from lgrseg.modeling.sam2_tracker import FrameMasks, ObjectMemory, Sam2Tracker
+
+ABSENT = -1024.0
+"""The logit of a class that nothing has prompted yet."""
+
+Boxes = dict[int, Tensor]
+"""Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
+
+
+class BoxTracking:
+    """The objects of one clip, one a class, in one direction of time."""
+
+    def __init__(self, tracker: Sam2Tracker, num_classes: int):
+        """Nothing is known yet."""
+        self.tracker, self.num_classes = tracker, num_classes
+        self.objects: dict[int, ObjectMemory] = {}
+
+    def step(
+        self,
+        frame: Tensor,
+        number: int,
+        boxes: Boxes,
+        *,
+        seen: Boxes | None = None,
+        agreement: float = 0.0,
+    ) -> FrameMasks:
+        """Segment the next frame.
+
+        Args:
+            frame: (3, size, size), normalised.
+            number: of the frame; frames come in the order of time, or against it.
+            boxes: of the classes that are prompted here; the others are followed.
+            seen: a second opinion on those.
+            agreement: a class is prompted with the box that was seen where its IoU with the box of
+                the followed mask is below this.
+
+        Returns:
+            Of all K classes; ABSENT for those not prompted so far.
+        """
+        embedding = self.tracker.embed(frame)
+        found = [
+            (labels, self.tracker.follow(embedding, [self.objects[k] for k in labels], number))
+            for labels in self._followed(boxes)
+        ]
+        for labels, (masks, _) in found:
+            boxes = boxes | _disagreeing(labels, masks, seen or {}, agreement)
+        if boxes:
+            corners = to_pixels([boxes[label] for label in sorted(boxes)], self.tracker.size)
+            found.append((sorted(boxes), self.tracker.prompt(embedding, corners, number)))
+        everything = self.absent()
+        for last, (labels, (masks, memory)) in enumerate(found, start=1):
+            prompted = bool(boxes) and last == len(found)
+            everything = everything.replaced(torch.tensor(labels, device=frame.device), masks)
+            for place, label in enumerate(labels):
+                if prompted or label not in boxes:
+                    one = self.objects.setdefault(label, ObjectMemory())
+                    self.tracker.remember(one, memory.of(place), prompted=prompted)
+        return everything
+
+    def _followed(self, prompted: Boxes) -> list[list[int]]:
+        """The other known classes, those that can be computed together in one list."""
+        groups: dict[tuple, list[int]] = {}
+        for label, one in self.objects.items():
+            if label not in prompted:
+                groups.setdefault(one.frames, []).append(label)
+        return list(groups.values())
+
+    def absent(self) -> FrameMasks:
+        """A frame of which nothing is known."""
+        like, side = next(self.tracker.parameters()), self.tracker.size // 4
+        masks = like.new_full((self.num_classes, side, side), ABSENT)
+        return FrameMasks(masks, masks, like.new_full((self.num_classes,), ABSENT))
+
+
+def to_pixels(boxes: list[Tensor], size: int) -> Tensor:
+    """Boxes (cx, cy, w, h) as parts -> (O, 4) as (x0, y0, x1, y1) in pixels, within the frame."""
+    stacked = torch.stack(boxes)
+    centre, half = stacked[:, :2], stacked[:, 2:] / 2
+    return torch.cat([centre - half, centre + half], dim=1).clamp(0, 1) * size
+
+
+def track_video(
+    tracker: Sam2Tracker,
+    frames: Sequence[Tensor],
+    prompts: dict[int, Boxes],
+    num_classes: int,
+    *,
+    look: Callable[[int], Boxes] | None = None,
+    agreement: float = 0.5,
+) -> Iterator[tuple[int, Tensor]]:
+    """Masks of every frame, in order; a class is followed from its first box in both directions.
+
+    What is held does not grow with the video: before the first box of the last class masks lie in a
+    temporary file.
+
+    Args:
+        tracker: of frames of its size.
+        frames: T frames (3, size, size), normalised; read when they are needed.
+        prompts: boxes by frame, at least one; see box_prompts.py for what is refused.
+        num_classes: K.
+        look: a second opinion, boxes of some classes on a frame. Where one and the box of the
+            followed mask have an IoU below `agreement`, the class is prompted anew with it.
+        agreement: 0 never prompts anew.
+
+    Yields:
+        (frame, (K, s, s) logits).
+    """
+    first = {}  # class -> its first prompted frame
+    for number in sorted(prompts):
+        for label in prompts[number]:
+            first.setdefault(label, number)
+    with tempfile.TemporaryFile() as file:
+        before = _backward(tracker, frames, prompts, first, num_classes, file)
+        tracking = BoxTracking(tracker, num_classes)
+        for number in range(len(frames)):
+            boxes = prompts.get(number, {})
+            logits = tracking.absent().logits
+            if boxes or tracking.objects:
+                seen = look(number) if look else {}
+                found = tracking.step(frames[number], number, boxes, seen=seen, agreement=agreement)
+                logits = found.logits
+            for label, start in first.items():
+                if number < start:
+                    earlier = torch.from_numpy(before[number, label].astype(np.float32))
+                    logits[label] = earlier.to(logits)
+            yield number, logits
+
+
+def _backward(tracker, frames, prompts, first: dict[int, int], num_classes: int, file):
+    """Masks before the first box of each class, (frames, K, s, s) float16 in `file`."""
+    last, side = max(first.values()), tracker.size // 4
+    if last == 0:
+        return None
+    masks = np.memmap(file, np.float16, "w+", shape=(last, num_classes, side, side))
+    tracking = BoxTracking(tracker, num_classes)
+    for number in range(last, -1, -1):
+        starting = {k: box for k, box in prompts.get(number, {}).items() if first[k] == number}
+        if not starting and not tracking.objects:
+            continue
+        found = tracking.step(frames[number], number, starting)
+        if number < last:
+            masks[number] = found.logits.detach().float().cpu().numpy()
+    return masks
+
+
+def _disagreeing(labels: list[int], masks: FrameMasks, seen: Boxes, agreement: float) -> Boxes:
+    """Of the boxes that were seen those that the masks of `labels` contradict."""
+    compared = [place for place, label in enumerate(labels) if label in seen]
+    if not compared:
+        return {}
+    followed, _ = boxes_of_masks(masks.logits[compared] > 0)
+    own = {labels[place]: seen[labels[place]] for place in compared}
+    iou, _ = box_iou(followed, torch.stack(list(own.values())))
+    return {k: box for (k, box), i in zip(own.items(), iou.tolist(), strict=True) if i < agreement}

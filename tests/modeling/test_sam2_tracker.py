@@ -1,0 +1,136 @@
+"""lgrseg/modeling/sam2.py, sam2_tracker.py and box_tracking.py, beside transformers' own route."""
+
+import pytest
+import torch
+
+from lgrseg.modeling.box_tracking import ABSENT, BoxTracking, track_video
+from lgrseg.modeling.sam2 import build_sam2
+from lgrseg.modeling.sam2_tracker import ObjectMemory, Sam2Tracker
+
+SIZE = 64
+BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]])  # pixels
+
+
+@pytest.fixture(scope="module")
+def sam():
+    """Random weights, biases and embeddings too, that see the object everywhere."""
+    torch.manual_seed(0)
+    model = build_sam2(variant="nano", size=SIZE).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1 or "embed" in name or "memory" in name or "pointer" in name:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        list(model.mask_decoder.pred_obj_score_head.parameters())[-1].fill_(5.0)
+    return model
+
+
+@pytest.fixture
+def frames():
+    return torch.randn(20, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def parts(boxes):
+    """Corners in pixels -> (cx, cy, w, h) as parts."""
+    low, high = boxes[..., :2] / SIZE, boxes[..., 2:] / SIZE
+    return torch.cat([(low + high) / 2, high - low], dim=-1)
+
+
+def test_masks_are_those_of_transformers_session(sam, frames):
+    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+    session = Sam2VideoInferenceSession(
+        video=frames, video_height=SIZE, video_width=SIZE, dtype=torch.float32
+    )
+    for label, box in enumerate(BOXES):
+        points = {
+            "point_coords": box.reshape(1, 1, 2, 2),
+            "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32),
+        }
+        session.add_point_inputs(session.obj_id_to_idx(label), 0, points)
+        session.obj_with_new_inputs.append(label)
+    sam(session, frame_idx=0)
+    theirs = [out.pred_masks[:, 0] for out in sam.propagate_in_video_iterator(session)]
+    tracking = BoxTracking(Sam2Tracker(sam), 2)
+    with torch.no_grad():
+        for number, expected in enumerate(theirs):
+            boxes = dict(enumerate(parts(BOXES))) if number == 0 else {}
+            ours = tracking.step(frames[number], number, boxes).logits
+            assert (ours - expected).abs().max() < 1e-5 * expected.abs().max() + 1e-6
+    assert number == 19 and expected.std() > 0.005
+
+
+def test_memory_holds_what_can_be_looked_at_and_no_more(sam, frames):
+    tracker = Sam2Tracker(sam, max_prompted=2)
+    tracking = BoxTracking(tracker, 3)
+    with torch.no_grad():
+        for number in range(20):
+            boxes = {0: parts(BOXES[0])} if number in (0, 4, 8) else {}
+            tracking.step(frames[number], number, boxes)
+    memory = tracking.objects[0]
+    assert memory.frames == ((4, 8), tuple(n for n in range(20) if n not in (0, 4, 8))[-15:])
+
+
+def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, frames):
+    tracker = Sam2Tracker(sam)
+    with torch.no_grad():
+        together, alone = BoxTracking(tracker, 2), BoxTracking(tracker, 2)
+        for number in range(4):
+            first = number == 0
+            both = together.step(
+                frames[number], number, dict(enumerate(parts(BOXES))) if first else {}
+            ).logits
+            one = alone.step(frames[number], number, {1: parts(BOXES[1])} if first else {}).logits
+            assert torch.allclose(both[1], one[1], atol=1e-6)
+            assert (one[0] == ABSENT).all()
+
+
+def test_a_class_is_followed_from_its_first_box_both_ways(sam, frames):
+    tracker = Sam2Tracker(sam)
+    prompts = {2: {0: parts(BOXES[0])}, 4: {1: parts(BOXES[1])}}
+    with torch.no_grad():
+        masks = dict(track_video(tracker, frames[:6], prompts, 3))
+        assert list(masks) == list(range(6))
+        assert all(
+            (mask[:2] != ABSENT).all() and (mask[2] == ABSENT).all() for mask in masks.values()
+        )
+        # Backwards is forwards in a video that runs backwards.
+        turned = dict(track_video(tracker, frames[:6].flip(0), {1: {1: parts(BOXES[1])}}, 3))
+        assert torch.allclose(masks[1][1], turned[4][1], atol=1e-2)  # kept as float16
+        assert torch.allclose(masks[4][1], turned[1][1], atol=1e-5)
+
+
+def test_a_disagreeing_box_prompts_anew(sam, frames):
+    tracker, seen = Sam2Tracker(sam), []
+
+    def look(number):
+        seen.append(number)
+        return {0: parts(BOXES[1])} if number == 3 else {}
+
+    prompts = {0: {0: parts(BOXES[0])}}
+    with torch.no_grad():
+        kept = dict(track_video(tracker, frames[:5], prompts, 1, look=look, agreement=0.0))
+        anew = dict(track_video(tracker, frames[:5], prompts, 1, look=look, agreement=1.0))
+        box = dict(track_video(tracker, frames[:5], prompts | {3: {0: parts(BOXES[1])}}, 1))
+    assert seen == [*range(5)] * 2
+    assert torch.equal(kept[2], anew[2]) and not torch.equal(kept[3], anew[3])
+    assert torch.allclose(anew[3], box[3], atol=1e-6)
+
+
+def test_it_trains(sam, frames):
+    tracker = Sam2Tracker(sam)
+    sam.zero_grad()
+    memory = ObjectMemory()
+    masks, found = tracker.prompt(tracker.embed(frames[0]), BOXES[:1], 0)
+    tracker.remember(memory, found.of(0), prompted=True)
+    later, _ = tracker.follow(tracker.embed(frames[1]), [memory], 1)
+    later.logits.sum().backward()
+    for part in (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+    sam.zero_grad()
+
+
+def test_wrong_sizes_and_names_are_told():
+    with pytest.raises(ValueError, match="no SAM 2 is called 'huge'; there are: nano, tiny"):
+        build_sam2(variant="huge")
+    with pytest.raises(ValueError, match="a multiple of 64, not 100"):
+        build_sam2(variant="nano", size=100)
