@@ -7,6 +7,7 @@ import torch
 
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
+from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,10 @@ def test_config(path, tmp_path):
     assert load_config(tmp_path / "config.yaml") == cfg
     num_classes = {len(MetadataCatalog.get(name).classes) for name in cfg.dataloader.test}
     assert cfg.dataloader.train.dataset in DatasetCatalog.list()
+    if "lora" in str(cfg.model):
+        pytest.importorskip("peft", reason="adapters need the extra peft")
+    if "sam" in cfg.model:  # frames of 64 px are enough to see that it is built and takes a step
+        cfg.model.sam.get("sam", cfg.model.sam).size = 64
     model = instantiate(cfg.model)
     if cfg.dataloader.train.batch_size:  # else it trains without labels, so there is no test
         assert num_classes == {model.num_classes}
@@ -35,15 +40,16 @@ def test_config(path, tmp_path):
     if unlabelled:
         instantiate(unlabelled)
         assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
-    losses = model(*_sample(unlabelled=bool(unlabelled)))
+    size = model.tracker.size if isinstance(model, BoxSam2) else 64
+    losses = model(*_sample(size, unlabelled=bool(unlabelled)))
     assert torch.isfinite(sum(losses.values()))
 
 
-def _sample(*, unlabelled):
-    """A clip of three 64 x 64 frames, one annotated, with one object; and views where asked for."""
-    masks = torch.zeros(1, 3, 64, 64, dtype=torch.bool)
+def _sample(size, *, unlabelled):
+    """A clip of three frames, one annotated, with one object; and views where asked for."""
+    masks = torch.zeros(1, 3, size, size, dtype=torch.bool)
     masks[:, 1, 16:48, 16:48] = True
-    clip = Clip(torch.rand(3, 1, 64, 64), torch.arange(3), "example")
+    clip = Clip(torch.rand(3, 1, size, size), torch.arange(3), "example")
     targets = ClipTargets(torch.tensor([False, True, False]), torch.tensor([0]), masks)
     views = [[UnlabelledViews([clip], [clip])]] if unlabelled else []
     return [clip], [targets], *views

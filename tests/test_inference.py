@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lgrseg.inference import predict_frames, windows
+from lgrseg.inference import predict_frames
 from lgrseg.structures import ClipPrediction, Geometry
+from lgrseg.windows import windows
 
 
 def spans(length, num_frames):

@@ -3,8 +3,13 @@ r"""Segment clips that have no labels: masks as NIfTI, and a video with the outl
     python tools/predict.py --config-file output/demo/config.yaml \\
         --weights output/demo/checkpoints/last.safetensors --input CLIP --output output/predictions
 
+    python tools/predict.py --config-file output/box_sam2/config.yaml --weights ... --input CLIP \\
+        --output output/predictions --box 0,120,40,310,290,left_ventricle
+
 CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
-such clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine.
+such clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine. A BOX-SAM2
+follows boxes: by hand (--box frame,x0,y0,x1,y1,class, in pixels of the clip, frames from 0; --boxes
+FILE.json), or those of a run that predicts them (--boxes-from-model RUN).
 """
 
 import argparse
@@ -16,6 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from lgrseg.box_inference import follow_boxes
 from lgrseg.config import instantiate, load_config
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.fan_crop import find_fan
@@ -27,6 +33,9 @@ from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
 from lgrseg.evaluation.report import window_of
 from lgrseg.inference import predict_frames
+from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
+from lgrseg.modeling.box_sam2 import BoxSam2
+from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
 from lgrseg.video import beside_input, write_mp4
 
@@ -41,6 +50,9 @@ def main() -> int:
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
+    parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
+    parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
+    parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     try:
@@ -56,19 +68,44 @@ def main() -> int:
             hold_on_to_memory()
         model = channels_last(instantiate(cfg.model).to(device)).eval()
         load_weights(model, arguments.weights)
+        given = boxes_by_hand(model, cfg, arguments)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     failed = {}
     for name, path in clips.items():
         try:
-            predict_clip(model, cfg, path, arguments.output / name, crop=not arguments.no_crop)
+            stem = arguments.output / name
+            predict_clip(model, cfg, path, stem, crop=not arguments.no_crop, given=given)
         except (OSError, ValueError) as error:
             failed[path] = error
     for path, error in failed.items():
         print(f"not segmented: {path}: {error}", file=sys.stderr)
     print(f"{len(clips) - len(failed)} of {len(clips)} clips segmented into {arguments.output}")
     return 1 if len(failed) == len(clips) else 0
+
+
+def boxes_by_hand(model, cfg, arguments: argparse.Namespace) -> list[BoxPrompt] | None:
+    """The boxes of the command line; None where a model is to find them.
+
+    Raises:
+        ValueError: the model takes no boxes, or one cannot be read.
+    """
+    asked = arguments.box or arguments.boxes or arguments.boxes_from_model
+    if asked and not isinstance(model, BoxSam2):
+        raise ValueError(
+            f"{arguments.config_file} is of a {type(model).__name__}, which takes no boxes; "
+            "take the config of a BOX-SAM2"
+        )
+    if arguments.boxes_from_model:
+        if arguments.box or arguments.boxes:
+            raise ValueError("boxes come by hand or from a model, not both")
+        model.box_model = FrozenRun(run=arguments.boxes_from_model)
+    if not arguments.box and not arguments.boxes:
+        return None
+    classes = MetadataCatalog.get(next(iter(cfg.dataloader.test))).classes
+    given = [parse_box(text, classes) for text in arguments.box]
+    return given + (read_boxes(arguments.boxes, classes) if arguments.boxes else [])
 
 
 def find_clips(path: Path) -> dict[str, Path]:
@@ -95,21 +132,30 @@ def find_clips(path: Path) -> dict[str, Path]:
     return dict(zip(names, found, strict=True))
 
 
-def predict_clip(model: torch.nn.Module, cfg, path: Path, stem: Path, *, crop: bool) -> None:
-    """Write STEM_masks.nii.gz and STEM.mp4 for one clip."""
+def predict_clip(
+    model: torch.nn.Module,
+    cfg,
+    path: Path,
+    stem: Path,
+    *,
+    crop: bool,
+    given: list[BoxPrompt] | None = None,
+) -> None:
+    """Write STEM_masks.nii.gz and STEM.mp4 for one clip, from boxes where some are given."""
     video = read_video(path)
     for note in video.notes:
         print(f"{path.name}: {note}", file=sys.stderr)
     dataset, loader = next(iter(cfg.dataloader.test.items()))
     metadata = MetadataCatalog.get(dataset)
     geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
-    predicted = predict_frames(
-        model,
-        crop_frames(video.frames, geometry.crop_box),
-        geometry,
-        **window_of(loader.mapper),
-        video_id=stem.name,
-    )
+    frames = crop_frames(video.frames, geometry.crop_box)
+    if given is None:
+        window = window_of(loader.mapper)
+        predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name)
+    else:
+        size = video.frames.shape[1:3]
+        check_prompts(given, num_frames=len(frames), size=size, classes=metadata.classes)
+        predicted = follow_boxes(model, frames, geometry, given=given)
     stem.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=stem.parent) as file:
         # On the disk, since the masks of a long clip are too large for memory.

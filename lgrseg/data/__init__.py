@@ -9,7 +9,7 @@ from lgrseg.data.frame_sampling import (
     WholeVideoSampler,
 )
 from lgrseg.data.loader import Unlabelled, build_test_loader, build_train_loader
-from lgrseg.data.mapper import ClipMapper
+from lgrseg.data.mapper import AnnotatedMapper, ClipMapper, PromptedMapper
 from lgrseg.data.transforms import (
     RandomAffine,
     RandomContrast,
@@ -20,6 +20,7 @@ from lgrseg.data.transforms import (
 from lgrseg.data.views import LocalGlobalMapper, WeakStrongMapper
 
 __all__ = [
+    "AnnotatedMapper",
     "ClipMapper",
     "DatasetCatalog",
     "DenseSampler",
@@ -27,6 +28,7 @@ __all__ = [
     "LocalGlobalMapper",
     "MetadataCatalog",
     "MixedSampler",
+    "PromptedMapper",
     "RandomAffine",
     "RandomContrast",
     "RandomElastic",

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import torch
 
+from lgrseg.data.frame_sampling import AroundAnchor
 from lgrseg.data.store import open_frames, read_masks
+from lgrseg.modeling.boxes import boxes_of_masks
 from lgrseg.structures import Clip, ClipTargets, Geometry
 
 
@@ -26,9 +28,7 @@ class ClipMapper:
 
         `seen` is the number of clips that the run has drawn before.
         """
-        length, annotated = record["num_frames"], record["annotated_frames"]
-        indices = self.frame_sampler(anchor, length, rng, seen)
-        positions = self.frame_sampler.supervised(indices, anchor, annotated)
+        indices, positions = self.choose(record, anchor, rng, seen)
         video, stored = open_frames(record), read_masks(record)
         frames = resize_frames([video[index] for index in indices], self.input_size)
         masks = np.zeros((len(positions), *self.input_size), dtype=np.uint8)
@@ -45,6 +45,66 @@ class ClipMapper:
             geometry=None if self.augmentations else geometry_of(record, self.input_size),
         )
         return clip, clip_targets(masks, positions, len(indices))
+
+    def choose(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+    ) -> tuple[list[int], list[int]]:
+        """Frames of the clip, and places in it that are supervised."""
+        indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
+        return indices, self.frame_sampler.supervised(indices, anchor, record["annotated_frames"])
+
+
+class AnnotatedMapper(ClipMapper):
+    """Clips of annotated frames alone, the anchor and those nearest to it, all supervised.
+
+    For training what follows objects: frames between them would cost time and teach nothing.
+    """
+
+    def __init__(
+        self, *, num_frames: int, input_size: tuple[int, int], augmentations: Sequence = ()
+    ):
+        """`num_frames` of a clip; where fewer are annotated, the last is repeated."""
+        sampler = AroundAnchor(num_frames=num_frames)
+        super().__init__(frame_sampler=sampler, input_size=input_size, augmentations=augmentations)
+
+    def choose(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+    ) -> tuple[list[int], list[int]]:
+        """The nearest annotated frames in order, and all their places."""
+        annotated, wanted = record["annotated_frames"], self.frame_sampler.num_frames
+        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:wanted])
+        indices = nearest + [nearest[-1]] * (wanted - len(nearest))
+        return indices, list(range(len(nearest)))
+
+
+class PromptedMapper(ClipMapper):
+    """Clips that come with boxes of the truth, for models that are prompted.
+
+    Every class gets a box on the first supervised frame that it is in, and with `every` on each
+    supervised frame at least so many frames after its last box.
+    """
+
+    def __init__(self, *, every: int = 0, **settings):
+        """`settings` are those of ClipMapper; `every` 0 gives one box a class."""
+        super().__init__(**settings)
+        self.every = every
+
+    def __call__(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> tuple[Clip, ClipTargets]:
+        """One sample, its clip with `boxes`."""
+        clip, targets = super().__call__(record, anchor, rng, seen)
+        boxes, present = boxes_of_masks(targets.masks)
+        clip.boxes = {}
+        for row, label in enumerate(targets.labels.tolist()):
+            last = None
+            for place in targets.annotated_frames:
+                frame = int(clip.frame_indices[place])
+                due = last is None or (self.every and frame - last >= self.every)
+                if present[row, place] and due:
+                    clip.boxes.setdefault(place, {})[label] = boxes[row, place]
+                    last = frame
+        return clip, targets
 
 
 def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:

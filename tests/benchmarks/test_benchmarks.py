@@ -158,6 +158,7 @@ def test_what_cannot_be_asked_for():
         assert ended.returncode == 2 and message in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_gpu_machine_needs_few_packages():
     """One without network has torch, Triton, NumPy, OpenCV, einops, SciPy, safetensors and tqdm."""
     absent = ("av", "nibabel", "SimpleITK", "pydicom", "pycocotools", "medpy", "monai", "mambapy")

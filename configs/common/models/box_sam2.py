@@ -1,0 +1,12 @@
+"""BOX-SAM2: SAM 2 that follows one object a class from its box."""
+
+from lgrseg.config import L
+from lgrseg.modeling.box_sam2 import BoxSam2
+from lgrseg.modeling.criterion import SetCriterion
+from lgrseg.modeling.sam2 import build_sam2
+
+model = L(BoxSam2)(
+    sam=L(build_sam2)(variant="tiny", size=1024),
+    criterion=L(SetCriterion)(num_classes="${..num_classes}"),
+    num_classes="???",
+)

@@ -1,0 +1,31 @@
+"""BOX-SAM2 on the phantom: a small SAM 2 from random weights, prompted with true boxes at test.
+
+    python tools/train_net.py --config-file configs/lgrnet/phantom_box_sam2.py
+
+Trained on clips of annotated frames; at test each chamber of a whole video is followed from its box
+on the first annotated frame. phantom_box_sam2_predicted.py takes the boxes of a box head instead.
+"""
+
+from lgrseg.config import L
+from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
+
+from ..common.models.box_sam2 import model
+from .phantom import dataloader, evaluator, num_classes, optimizer, schedule, train
+
+size = 128
+model.num_classes = num_classes
+model.sam.variant = "nano"
+model.sam.size = size
+dataloader.train.mapper = L(AnnotatedMapper)(
+    num_frames=3,
+    input_size=[size, size],
+    augmentations=dataloader.train.mapper.augmentations,
+)
+for loader in dataloader.test.values():
+    loader.mapper = L(PromptedMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
+evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
+optimizer.lr = 1e-3
+train.clip_norm = 0.1
+train.export_videos = 0
+train.find_unused_parameters = True
+train.output_dir = "output/lgrnet/phantom_box_sam2"

@@ -1,0 +1,20 @@
+r"""BOX-SAM2 on the phantom, prompted at test with the boxes of phantom_boxes.py's run.
+
+    python tools/train_net.py --config-file configs/lgrnet/phantom_box_sam2_predicted.py \
+        --eval-only train.init_weights=output/lgrnet/phantom_box_sam2/checkpoints/last.safetensors
+
+Each chamber of a whole video is followed from its surest box, and prompted anew where its mask and
+the predicted box disagree.
+"""
+
+from lgrseg.config import L
+from lgrseg.data import ClipMapper, WholeVideoSampler
+from lgrseg.modeling.frozen_run import FrozenRun
+
+from .phantom_box_sam2 import dataloader, evaluator, model, optimizer, schedule, size, train
+
+model.box_model = L(FrozenRun)(run="output/lgrnet/phantom_boxes")
+for loader in dataloader.test.values():
+    loader.mapper = L(ClipMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
+evaluator.protocol = "whole video, boxes predicted, native resolution"
+train.output_dir = "output/lgrnet/phantom_box_sam2_predicted"

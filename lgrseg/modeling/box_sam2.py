@@ -1,0 +1,230 @@
+"""BOX-SAM2: boxes, given or predicted, that prompt SAM 2 through a clip.
+
+Every chamber is one connected object, so segmentation falls into two parts: where its box is, and
+what of the box belongs to it (sam2_tracker.py).
+
+Letters: B clips, T frames, K classes, N objects of a clip.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.modeling.box_tracking import ABSENT, Boxes, BoxTracking, track_video
+from lgrseg.modeling.boxes import boxes_of_masks
+from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips
+from lgrseg.modeling.criterion import divide
+from lgrseg.modeling.sam2_tracker import Sam2Tracker
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+
+class BoxSam2(nn.Module):
+    """Follows one object a class from its boxes.
+
+    At test boxes come from the clip (`Clip.boxes`) or, where it has none, from `box_model`. Where
+    no box is found in the whole clip, nothing is in it.
+    """
+
+    def __init__(
+        self,
+        *,
+        sam: nn.Module,
+        criterion: nn.Module,
+        num_classes: int,
+        box_model: Callable[[list[Clip]], list[ClipPrediction]] | None = None,
+        every: int = 0,
+        least_score: float = 0.5,
+        agreement: float = 0.5,
+        jitter: float = 0.1,
+        max_prompted: int = 4,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    ):
+        """Put the parts together.
+
+        Args:
+            sam: of `build_sam2`.
+            criterion: a SetCriterion, for its mask losses.
+            num_classes: K.
+            box_model: predicts boxes, as a `FrozenRun` of an LGRNet with a box head does.
+            every: prompt with a predicted box every so many frames; 0: on the surest frame alone.
+            least_score: of a predicted box that is used.
+            agreement: IoU of followed mask and predicted box below which it is prompted anew.
+            jitter: boxes of the truth are moved and stretched in training by up to this part.
+            max_prompted: prompted frames that are remembered of an object.
+            pixel_mean: of frames of 0 to 1, RGB.
+            pixel_std: likewise.
+        """
+        super().__init__()
+        self.tracker = Sam2Tracker(sam, max_prompted=max_prompted)
+        self.criterion = criterion
+        self.num_classes = num_classes
+        self.box_model = box_model
+        self.every, self.least_score, self.agreement = every, least_score, agreement
+        self.jitter = jitter
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
+
+    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+        """What the losses of these clips are divided by: objects x annotated frames."""
+        rows = sum(len(target.labels) * len(target.annotated_frames) for target in targets)
+        return {"mask": float(rows)}
+
+    def forward(
+        self,
+        clips: list[Clip],
+        targets: list[ClipTargets] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
+    ) -> dict[str, Tensor] | list[ClipPrediction]:
+        """Losses of a batch in training mode, one prediction a clip otherwise.
+
+        Args:
+            clips: of one shape, as large as the tracker takes.
+            targets: of every clip, in training.
+            totals: as in LGRNet.forward.
+
+        Raises:
+            ValueError: clips of another size, training without targets, or no way to boxes.
+        """
+        frames = self.prepared(clips)
+        if not self.training:
+            return [self._predict(f, clip) for f, clip in zip(frames, clips, strict=True)]
+        if targets is None:
+            raise ValueError("a model in training mode needs targets; call .eval() to predict")
+        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        generators = clip_generators(clips)
+        parts = [self._track(*each) for each in zip(frames, targets, generators, strict=True)]
+        losses = self.criterion.mask_losses([rows for rows, _ in parts], totals, generators)
+        there = divide(sum(lost for _, lost in parts), totals["mask"])
+        return {name: loss[0] for name, loss in losses.items()} | {"loss_object": there}
+
+    def prepared(self, clips: list[Clip]) -> Tensor:
+        """Clips as (B, T, 3, size, size), normalised.
+
+        Raises:
+            ValueError: clips of another size.
+        """
+        frames, size = stack_clips(clips), self.tracker.size
+        if frames.shape[-2:] != (size, size):
+            raise ValueError(
+                f"this SAM 2 takes frames of {size} x {size}, not {tuple(frames.shape[-2:])}: give "
+                f"the mappers input_size=[{size}, {size}], or build_sam2 another size"
+            )
+        return self.normalizer(frames)
+
+    # -- training -----------------------------------------------------------------------------
+
+    def _track(self, frames: Tensor, target: ClipTargets, generator: torch.Generator):
+        """Rows of mask losses (1, R, ...) of one clip, and its summed loss of absence.
+
+        Objects are prompted on an annotated frame that they are in, drawn for the clip, and
+        followed to both ends; what is said of annotated frames is compared with the truth.
+        """
+        boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
+        start = self._start(present, target, generator)
+        prompted = [n for n in range(len(target.labels)) if start is not None and present[n, start]]
+        # A clip without an object teaches nothing, but its losses have a gradient all the same.
+        lost = 0 * next(self.tracker.parameters()).sum()
+        logits, truth = [], []
+        if prompted:
+            first = {n: self._jittered(boxes[n, start], generator) for n in prompted}
+            for way in (1, -1):
+                tracking = BoxTracking(self.tracker, len(target.labels))
+                stop = len(frames) if way == 1 else -1
+                for t in range(start, stop, way):
+                    found = tracking.step(frames[t], t, first if t == start else {})
+                    if t in target.annotated_frames and (t != start or way == 1):
+                        logits.append(found.shapes[prompted])
+                        truth.append(target.masks[prompted, t])
+                        wanted = present[prompted, t].to(found.object_logits)
+                        lost = lost + F.binary_cross_entropy_with_logits(
+                            found.object_logits[prompted], wanted, reduction="sum"
+                        )
+        side = self.tracker.size // 4
+        empty = [lost.expand(0, side, side)], [target.masks.new_zeros(0, *frames.shape[-2:])]
+        rows = [torch.cat(parts)[None] for parts in ((logits, truth) if logits else empty)]
+        return tuple(rows), lost
+
+    def _start(self, present: Tensor, target: ClipTargets, generator) -> int | None:
+        """An annotated frame with an object, drawn; None where there is none."""
+        found = [t for t in target.annotated_frames if present[:, t].any()]
+        if not found:
+            return None
+        return found[
+            int(torch.randint(len(found), (), generator=generator, device=generator.device))
+        ]
+
+    def _jittered(self, box: Tensor, generator) -> Tensor:
+        """Each corner coordinate moves by up to `jitter` of the box's size."""
+        drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
+        moved = self.jitter * drawn.to(box) * box[2:].repeat(2)
+        low, high = box[:2] - box[2:] / 2 + moved[:2], box[:2] + box[2:] / 2 + moved[2:]
+        return torch.cat([(low + high) / 2, high - low])
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def _predict(self, frames: Tensor, clip: Clip) -> ClipPrediction:
+        seen = None
+        prompts = clip.boxes
+        if prompts is None:
+            prompts, seen = self._predicted_boxes(clip)
+        prompts = {t: {k: b.to(frames) for k, b in boxes.items()} for t, boxes in prompts.items()}
+        if not any(prompts.values()):
+            side = self.tracker.size // 4
+            masks = frames.new_full((self.num_classes, len(frames), side, side), ABSENT)
+            nothing = frames.new_zeros(self.num_classes)
+            return ClipPrediction(masks, nothing, nothing.bool())
+        found = track_video(
+            self.tracker, frames, prompts, self.num_classes,
+            look=None if seen is None else seen.__getitem__, agreement=self.agreement,
+        )  # fmt: skip
+        masks = torch.stack([logits for _, logits in found], dim=1)
+        prompted = {label for boxes in prompts.values() for label in boxes}
+        present = torch.tensor([k in prompted for k in range(self.num_classes)])
+        present = present.to(frames.device)
+        return ClipPrediction(masks, present.float(), present)
+
+    def _predicted_boxes(self, clip: Clip) -> tuple[dict[int, Boxes], list[Boxes]]:
+        """Boxes to prompt with, and those of every frame that are sure enough."""
+        if self.box_model is None:
+            raise ValueError(
+                "there is no box to start from: give the clips boxes (PromptedMapper), or the "
+                "model a box_model"
+            )
+        (found,) = self.box_model([clip])
+        if found.boxes is None:
+            raise ValueError(
+                "the box model gives no boxes: its decoder needs a box_head, as in phantom_boxes.py"
+            )
+        return choose_prompts(
+            found.boxes, found.box_scores, every=self.every, least_score=self.least_score
+        )
+
+
+def choose_prompts(
+    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
+) -> tuple[dict[int, Boxes], list[Boxes]]:
+    """Which predicted boxes to prompt with.
+
+    Args:
+        boxes: (K, T, 4).
+        scores: (K, T).
+        every: frames between prompts; 0 for the surest frame of each class alone.
+        least_score: of a box that is used.
+
+    Returns:
+        Frame -> boxes to prompt with; of every frame the boxes that are sure enough.
+    """
+    num_classes, num_frames = scores.shape
+    sure = (scores >= least_score).tolist()
+    seen = [{k: boxes[k, t] for k in range(num_classes) if sure[k][t]} for t in range(num_frames)]
+    prompts: dict[int, Boxes] = {}
+    for k, best in enumerate(scores.argmax(dim=1).tolist()):
+        if sure[k][best]:
+            prompts.setdefault(best, {})[k] = boxes[k, best]
+    if every:
+        for t in range(0, num_frames, every):
+            prompts[t] = prompts.get(t, {}) | seen[t]
+    return prompts, seen

@@ -1,0 +1,48 @@
+"""How a video of any length is cut into clips; every frame is predicted by one of them."""
+
+from typing import NamedTuple
+
+
+class Window(NamedTuple):
+    """The frames of one clip of a video, and those whose prediction is used."""
+
+    near: range
+    """Consecutive frames."""
+    far: list[int]
+    """Others, from anywhere else in the video."""
+    kept: range
+    """Part of `near`."""
+
+    @property
+    def indices(self) -> list[int]:
+        """All, in temporal order."""
+        return sorted([*self.near, *self.far])
+
+
+def windows(length: int, num_frames: int, num_far: int = 0) -> list[Window]:
+    """Windows over a video; every frame is kept once, by the window whose middle is nearest.
+
+    Raises:
+        ValueError: far frames leave no room for near ones.
+    """
+    if not 0 <= num_far < num_frames:
+        raise ValueError(f"num_far={num_far} is 0 to {num_frames - 1} in windows of {num_frames}")
+    if length <= num_frames:
+        return [Window(range(length), [], range(length))]
+    num_near = num_frames - num_far
+    step = max(1, num_near // 2)
+    starts = [*range(0, length - num_near, step), length - num_near]
+    # Half-way between two neighbouring middles, rounded up: a tie goes to the earlier window.
+    cuts = [(a + b + num_near) // 2 for a, b in zip(starts, starts[1:], strict=False)]
+    kept = zip([0, *cuts], [*cuts, length], strict=True)
+    return [
+        Window(range(s, s + num_near), _spread(s, s + num_near, length, num_far), range(*ends))
+        for s, ends in zip(starts, kept, strict=True)
+    ]
+
+
+def _spread(start: int, stop: int, length: int, count: int) -> list[int]:
+    """The middles of `count` equal parts of a video without its frames start to stop - 1."""
+    rest = length - (stop - start)
+    middles = [(2 * part + 1) * rest // (2 * count) for part in range(count)]
+    return [middle if middle < start else middle + stop - start for middle in middles]

@@ -1,0 +1,121 @@
+"""lgrseg/modeling/box_sam2.py."""
+
+import pytest
+import torch
+
+from lgrseg.modeling.box_sam2 import BoxSam2, choose_prompts
+from lgrseg.modeling.criterion import SetCriterion
+from lgrseg.modeling.sam2 import build_sam2
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def sam():
+    torch.manual_seed(0)
+    return build_sam2(variant="nano", size=SIZE)
+
+
+def model(sam, **settings):
+    criterion = SetCriterion(num_classes=3, num_points=64)
+    return BoxSam2(sam=sam, criterion=criterion, num_classes=3, **settings)
+
+
+def clip(num_frames=4, **extra):
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.rand(num_frames, 1, SIZE, SIZE, generator=generator)
+    return Clip(frames, torch.arange(num_frames), "v", seed=1, **extra)
+
+
+def target(labels=(0, 2), annotated=(True, False, True, False)):
+    masks = torch.zeros(len(labels), 4, SIZE, SIZE, dtype=torch.bool)
+    for row in range(len(labels)):
+        masks[row, list(annotated), 10 + 20 * row : 26 + 20 * row, 12:40] = True
+    return ClipTargets(torch.tensor(annotated), torch.tensor(labels, dtype=torch.int64), masks)
+
+
+def test_losses_of_a_batch_reach_every_part(sam):
+    net = model(sam).train()
+    clips, targets = [clip(), clip()], [target(), target(labels=(1,))]
+    assert net.loss_totals(targets) == {"mask": 6}
+    losses = net(clips, targets)
+    assert set(losses) == {"loss_mask", "loss_dice", "loss_object"}
+    net.zero_grad()
+    sum(losses.values()).backward()
+    for part in (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+
+
+def test_it_trains_in_bfloat16(sam):
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model(sam).train()([clip()], [target()])
+    assert all(torch.isfinite(loss.detach()) for loss in losses.values())
+    sum(losses.values()).backward()
+
+
+@pytest.mark.parametrize(
+    "truth", [target(labels=()), target(annotated=(False,) * 4)], ids=["empty", "not annotated"]
+)
+def test_a_clip_that_teaches_nothing(sam, truth):
+    losses = model(sam).train()([clip()], [truth])
+    assert all(float(loss.detach()) == 0 for loss in losses.values())
+    sum(losses.values()).backward()
+
+
+def test_parts_of_a_batch_add_up(sam):
+    net = model(sam).train()
+    clips, targets = [clip(), clip()], [target(), target(labels=(1,))]
+    whole = net(clips, targets)
+    totals = {"mask": torch.tensor(6.0)}
+    parts = [net([c], [t], totals=totals) for c, t in zip(clips, targets, strict=True)]
+    for name, loss in whole.items():
+        assert torch.allclose(loss, sum(part[name] for part in parts), rtol=1e-4), name
+
+
+def test_given_boxes_say_what_is_there(sam):
+    boxes = {1: {0: torch.tensor([0.5, 0.5, 0.5, 0.5])}}
+    (prediction,) = model(sam).eval()([clip(boxes=boxes)])
+    assert prediction.mask_logits.shape == (3, 4, SIZE // 4, SIZE // 4)
+    assert prediction.present.tolist() == [True, False, False]
+
+
+class Boxes(torch.nn.Module):
+    """A box model that says what it is told."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = torch.tensor(scores)
+
+    def forward(self, clips):
+        num_classes, num_frames = self.scores.shape
+        boxes = torch.tensor([0.5, 0.5, 0.4, 0.4]).expand(num_classes, num_frames, 4)
+        nothing = torch.zeros(num_classes)
+        return [ClipPrediction(nothing, nothing, nothing > 1, boxes=boxes, box_scores=self.scores)]
+
+
+def test_predicted_boxes_prompt_and_none_is_an_empty_clip(sam):
+    found = [[0.1, 0.9, 0.2, 0.6], [0.3] * 4, [0.7] * 4]
+    (prediction,) = model(sam, box_model=Boxes(found)).eval()([clip()])
+    assert prediction.present.tolist() == [True, False, True]
+    (nothing,) = model(sam, box_model=Boxes([[0.1] * 4] * 3)).eval()([clip()])
+    assert not nothing.present.any() and (nothing.mask_logits < 0).all()
+
+
+def test_which_boxes_prompt():
+    scores = torch.tensor([[0.1, 0.9, 0.2, 0.6], [0.3, 0.3, 0.3, 0.3], [0.7, 0.6, 0.6, 0.6]])
+    boxes = torch.rand(3, 4, 4)
+    prompts, seen = choose_prompts(boxes, scores, every=0, least_score=0.5)
+    assert {t: sorted(p) for t, p in prompts.items()} == {1: [0], 0: [2]}
+    assert [sorted(s) for s in seen] == [[2], [0, 2], [2], [0, 2]]
+    prompts, _ = choose_prompts(boxes, scores, every=3, least_score=0.5)
+    assert {t: sorted(p) for t, p in prompts.items()} == {0: [2], 1: [0], 3: [0, 2]}
+
+
+def test_what_cannot_be_done_is_told(sam):
+    with pytest.raises(ValueError, match="takes frames of 64 x 64, not .32, 32."):
+        model(sam).eval()([Clip(torch.rand(2, 1, 32, 32), torch.arange(2), "v")])
+    with pytest.raises(ValueError, match="no box to start from"):
+        model(sam).eval()([clip()])
+    with pytest.raises(ValueError, match="needs targets"):
+        model(sam).train()([clip()])
