@@ -9,21 +9,24 @@ import contextlib
 import io
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lgrseg.evaluation import overlap
+from lgrseg.modeling.boxes import boxes_of_masks, corner_iou, corners
 from lgrseg.structures import Geometry
 
 RECALLS = (0.5, 0.75)
 
 
 def score_boxes(
-    boxes: np.ndarray, scores: np.ndarray, truth: np.ndarray, geometry: Geometry
+    boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry
 ) -> dict[str, list]:
     """Boxes of one frame, as they can travel between processes.
 
     Args:
-        boxes: (K, 4) as (cx, cy, w, h), parts of the clip's width and height.
-        scores: (K,) how sure the model is of them.
+        boxes: (K, 4) on the CPU, as (cx, cy, w, h), parts of the clip's width and height.
+        scores: (K,) on the CPU, how sure the model is of them.
         truth: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
         geometry: of the clip.
 
@@ -32,20 +35,16 @@ def score_boxes(
         the class is not there; "score".
     """
     top, left, bottom, right = geometry.crop_box
-    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
-    placed = corners * np.tile([right - left, bottom - top], 2) + np.tile([left, top], 2)
+    size = torch.tensor([right - left, bottom - top] * 2)
+    placed = corners(boxes) * size + torch.tensor([left, top] * 2)
+    classes = torch.arange(1, len(boxes) + 1)[:, None, None]
+    known, present = boxes_of_masks(torch.from_numpy(truth) == classes)
+    pixels = (corners(known) * torch.tensor([*truth.shape[::-1]] * 2)).round().int().tolist()
     return {
         "predicted": placed.tolist(),
-        "truth": [_box(truth == k + 1) for k in range(len(boxes))],
+        "truth": [box if there else None for box, there in zip(pixels, present, strict=True)],
         "score": scores.tolist(),
     }
-
-
-def _box(mask: np.ndarray) -> list[int] | None:
-    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    if len(rows) == 0:
-        return None
-    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
 
 
 def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
@@ -85,10 +84,7 @@ def _pairs(row: dict):
 def _iou(predicted: list[float], truth: list[int] | None) -> float:
     if truth is None:
         return float("nan")
-    a, b = np.array(predicted), np.array(truth)
-    shared = np.clip(np.minimum(a, b)[2:] - np.maximum(a, b)[:2], 0, None).prod()
-    areas = [np.clip(box[2:] - box[:2], 0, None).prod() for box in (a, b)]
-    return float(shared / max(sum(areas) - shared, 1e-12))
+    return float(corner_iou(torch.tensor(predicted), torch.tensor(truth, dtype=torch.float32))[0])
 
 
 def average_precision(rows: list[dict], num_classes: int) -> dict[str, np.ndarray]:

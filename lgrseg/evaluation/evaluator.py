@@ -90,7 +90,7 @@ class SegmentationEvaluator:
             boxes = {}
             if prediction.boxes is not None:
                 found = prediction.boxes[:, position], prediction.box_scores[:, position]
-                found = (values.float().cpu().numpy() for values in found)
+                found = (values.float().cpu() for values in found)
                 boxes["boxes"] = score_boxes(*found, truth[frame], clip.geometry)
             try:
                 row = score_frame(

@@ -8,17 +8,35 @@ Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lgrseg.modeling.boxes import box_iou, boxes_of_masks
 from lgrseg.modeling.clip_batch import to_device
+from lgrseg.modeling.numerics import divide
 from lgrseg.structures import ClipTargets
 
-WEIGHTS = {"box_weight": 5.0, "giou_weight": 2.0, "objectness_weight": 2.0}
-"""DETR's for L1 and GIoU; objectness as the class."""
+
+class BoxTruth(NamedTuple):
+    """The boxes of a clip's objects on its annotated frames."""
+
+    frames: Tensor
+    """(A,) int64: which frames these are."""
+    boxes: Tensor
+    """(N, A, 4), 0 where the object is not in the frame."""
+    present: Tensor
+    """(N, A) bool."""
+
+
+def box_truth(target: ClipTargets) -> BoxTruth:
+    """From masks; on their device."""
+    known = torch.tensor(target.annotated_frames, dtype=torch.long)
+    frames = to_device(known, target.masks.device)
+    return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
 
 
 def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
@@ -31,26 +49,22 @@ def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]
     return {"box": boxes, "object": answers}
 
 
-def box_cost(
-    boxes: Tensor, target: ClipTargets, *, box_weight: float, giou_weight: float
-) -> Tensor:
+def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: float) -> Tensor:
     """What it would cost to let each query answer for each object, in boxes.
 
     Args:
         boxes: (L, Q, T, 4) of one clip.
-        target: of it.
+        truth: of it.
         box_weight: of the L1 distance.
         giou_weight: of 1 - GIoU.
 
     Returns:
         (L, Q, N): means over the annotated frames that the object is in.
     """
-    frames = target.annotated_frames
-    truth, present = boxes_of_masks(target.masks[:, frames])  # N A 4, N A
-    predicted = boxes[:, :, None, frames]  # L Q 1 A 4
-    distance = (predicted - truth).abs().sum(dim=-1)
-    cost = box_weight * distance + giou_weight * (1 - box_iou(predicted, truth.to(predicted))[1])
-    counted = present.to(cost)
+    predicted, wanted = boxes[:, :, None, truth.frames], truth.boxes.to(boxes)  # L Q 1 A 4, N A 4
+    distance = (predicted - wanted).abs().sum(dim=-1)
+    cost = box_weight * distance + giou_weight * (1 - box_iou(predicted, wanted)[1])
+    counted = truth.present.to(cost)
     return (cost * counted).sum(dim=-1) / counted.sum(dim=-1).clamp(min=1)
 
 
@@ -58,7 +72,7 @@ def box_losses(
     boxes: Tensor,
     objectness: Tensor,
     matches,
-    targets: list[ClipTargets],
+    truths: list[BoxTruth],
     totals: Mapping[str, float | Tensor],
     *,
     box_weight: float,
@@ -71,39 +85,28 @@ def box_losses(
         boxes: (L, B, Q, T, 4).
         objectness: (L, B, Q, T) raw.
         matches: of every clip a pair (queries, objects) for each of the L outputs.
-        targets: of every clip.
+        truths: of every clip.
         totals: of `box_totals`.
         box_weight: of the L1 distance.
         giou_weight: of 1 - GIoU.
         objectness_weight: of the cross-entropy of objectness.
     """
     sums = {name: boxes.new_zeros(len(boxes)) for name in ("box", "giou", "object")}
-    for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
-        frames = target.annotated_frames
-        truth, present = boxes_of_masks(target.masks[:, frames])
-        queries, objects = (
-            to_device(
-                torch.stack([torch.from_numpy(match[side]) for match in clip_matches]), boxes.device
-            )
-            for side in (0, 1)
-        )  # L N, each
+    for clip, (clip_matches, truth) in enumerate(zip(matches, truths, strict=True)):
+        pairs = torch.stack([torch.from_numpy(np.stack(match)) for match in clip_matches])
+        queries, objects = to_device(pairs, boxes.device).unbind(dim=1)  # L N, each
         output = torch.arange(len(boxes), device=boxes.device)[:, None]
-        predicted = boxes[:, clip][output, queries][:, :, frames]  # L N A 4
-        wanted, counted = truth.to(boxes)[objects], present[objects].to(boxes)
+        predicted = boxes[:, clip][output, queries][:, :, truth.frames]  # L N A 4
+        wanted, counted = truth.boxes.to(boxes)[objects], truth.present[objects].to(boxes)
         distance = (predicted - wanted).abs().sum(dim=-1)
         sums["box"] = sums["box"] + (distance * counted).sum(dim=(1, 2))
         lost = 1 - box_iou(predicted, wanted)[1]
         sums["giou"] = sums["giou"] + (lost * counted).sum(dim=(1, 2))
-        there = torch.zeros_like(objectness[:, clip][:, :, frames])
+        said = objectness[:, clip][:, :, truth.frames]  # L Q A
+        there = torch.zeros_like(said)
         there[output, queries] = counted
-        entropy = F.binary_cross_entropy_with_logits(
-            objectness[:, clip][:, :, frames], there, reduction="none"
-        )
+        entropy = F.binary_cross_entropy_with_logits(said, there, reduction="none")
         sums["object"] = sums["object"] + entropy.sum(dim=(1, 2))
     weights = {"box": box_weight, "giou": giou_weight, "object": objectness_weight}
     by = {"box": totals["box"], "giou": totals["box"], "object": totals["object"]}
-    return {f"loss_{name}": weights[name] * _divide(sums[name], by[name]) for name in sums}
-
-
-def _divide(sums: Tensor, total: float | Tensor) -> Tensor:
-    return sums / torch.as_tensor(total, dtype=sums.dtype, device=sums.device).clamp(min=1e-6)
+    return {f"loss_{name}": weights[name] * divide(sums[name], by[name]) for name in sums}

@@ -11,6 +11,7 @@ import torch
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.numerics import at_least_float32
 from lgrseg.modeling.position_encoding import sine_position_2d
 
 
@@ -46,15 +47,14 @@ class BoxHead(nn.Module):
         place = sine_position_2d(height, width, dim, maps.device).to(maps)
         keys = self.key(maps + rearrange(place, "d h w -> h w d"))
         scores = einsum(self.query(queries), keys, "b q d, b t h w d -> b q t h w") / dim**0.5
-        looked = rearrange(
-            scores.float().flatten(-2).softmax(-1), "b q t (h w) -> b q t h w", h=height
-        )
+        looked = at_least_float32(scores).flatten(-2).softmax(-1)
+        looked = rearrange(looked, "b q t (h w) -> b q t h w", h=height)
         first = _moments(looked)
         seen = einsum(looked.to(maps), self.value(maps), "b q t h w, b t h w d -> b q t d")
         asked = queries[:, :, None].expand(-1, -1, seen.shape[2], -1)
         read = self.read(torch.cat([asked, seen, first.to(seen)], dim=-1))
-        boxes = (torch.logit(first, eps=1e-3) + self.correct(read).float()).sigmoid()
-        return boxes, self.objectness(read)[..., 0].float()
+        boxes = (torch.logit(first, eps=1e-3) + at_least_float32(self.correct(read))).sigmoid()
+        return boxes, at_least_float32(self.objectness(read)[..., 0])
 
 
 def _moments(weights: Tensor) -> Tensor:

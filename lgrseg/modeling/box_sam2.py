@@ -16,7 +16,7 @@ from lgrseg.engine.distributed import mean_over_processes
 from lgrseg.modeling.box_tracking import ABSENT, Boxes, BoxTracking, track_video
 from lgrseg.modeling.boxes import boxes_of_masks
 from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips
-from lgrseg.modeling.criterion import divide
+from lgrseg.modeling.numerics import divide
 from lgrseg.modeling.sam2_tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 

@@ -17,11 +17,8 @@ def boxes_of_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
         (..., 4) float32, 0 where a mask is empty; (...) bool, whether it is not.
     """
     rows, columns = masks.any(dim=-1), masks.any(dim=-2)
-    ends = [_ends(line) for line in (columns, rows)]
-    (left, right), (top, bottom) = ends
-    boxes = torch.stack(
-        [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], dim=-1
-    )
+    (left, right), (top, bottom) = _ends(columns), _ends(rows)
+    boxes = from_corners(torch.stack([left, top, right, bottom], dim=-1))
     present = rows.any(dim=-1)
     return boxes * present[..., None], present
 
@@ -41,8 +38,19 @@ def corners(boxes: Tensor) -> Tensor:
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
 
 
+def from_corners(boxes: Tensor) -> Tensor:
+    """(..., 4) as (x0, y0, x1, y1) -> (cx, cy, w, h)."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([(low + high) / 2, high - low], dim=-1)
+
+
 def box_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union, and its generalised form, of boxes (..., 4) that broadcast.
+    """`corner_iou` of boxes (..., 4) as (cx, cy, w, h)."""
+    return corner_iou(corners(first), corners(second))
+
+
+def corner_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Intersection over union, and its generalised form, of (x0, y0, x1, y1) that broadcast.
 
         GIoU = IoU - (area of the hull - area of the union) / area of the hull
 
@@ -52,13 +60,16 @@ def box_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (...), 0 to 1; (...), -1 to 1.
     """
-    a, b = corners(first), corners(second)
-    shared = (torch.minimum(a, b)[..., 2:] - torch.maximum(a, b)[..., :2]).clamp(min=0).prod(-1)
-    hull = (torch.maximum(a, b)[..., 2:] - torch.minimum(a, b)[..., :2]).clamp(min=0).prod(-1)
-    union = first[..., 2:].clamp(min=0).prod(-1) + second[..., 2:].clamp(min=0).prod(-1) - shared
+    shared = _area(torch.maximum(a, b)[..., :2], torch.minimum(a, b)[..., 2:])
+    hull = _area(torch.minimum(a, b)[..., :2], torch.maximum(a, b)[..., 2:])
+    union = _area(a[..., :2], a[..., 2:]) + _area(b[..., :2], b[..., 2:]) - shared
     tiny = torch.finfo(union.dtype).tiny
     iou = shared / union.clamp(min=tiny)
     return iou, iou - (hull - union) / hull.clamp(min=tiny)
+
+
+def _area(low: Tensor, high: Tensor) -> Tensor:
+    return (high - low).clamp(min=0).prod(dim=-1)
 
 
 def draw_boxes(boxes: Tensor, size: tuple[int, int], *, sharpness: float = 1.0) -> Tensor:

@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals
+from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals, box_truth
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.modeling.matcher import assign, matching_cost
+from lgrseg.modeling.numerics import at_least_float32, divide
 from lgrseg.ops import point_sample, uncertain_points
 from lgrseg.structures import ClipTargets
 
@@ -118,7 +119,10 @@ class SetCriterion(nn.Module):
             "aux_loss_class" and so on.
         """
         has_boxes = outputs[0].boxes is not None
-        boxes = torch.stack([o.boxes for o in outputs]) if has_boxes else None  # L B Q T 4
+        boxes = truths = None
+        if has_boxes:
+            boxes = torch.stack([o.boxes for o in outputs])  # L B Q T 4
+            truths = [box_truth(target) for target in targets]
         class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
         mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
         totals = totals or self.totals(targets, class_logits.shape[2], boxes=has_boxes)
@@ -126,7 +130,7 @@ class SetCriterion(nn.Module):
         class_logits = at_least_float32(class_logits)
         with torch.no_grad():
             matches = self._match(
-                class_logits, at_least_float32(mask_logits), boxes, targets, generators
+                class_logits, at_least_float32(mask_logits), targets, generators, boxes, truths
             )
         per_output = {"loss_class": self._class_loss(class_logits, matches, targets, totals)}
         rows = _matched_rows(mask_logits, matches, targets)
@@ -134,7 +138,7 @@ class SetCriterion(nn.Module):
         if has_boxes:
             objectness = torch.stack([o.objectness for o in outputs])
             per_output |= box_losses(
-                boxes, objectness, matches, targets, totals,
+                boxes, objectness, matches, truths, totals,
                 **self.box_weights, objectness_weight=self.objectness_weight,
             )  # fmt: skip
         losses = {name: loss[-1] for name, loss in per_output.items()}
@@ -142,7 +146,7 @@ class SetCriterion(nn.Module):
             losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
         return losses
 
-    def _match(self, class_logits, mask_logits, boxes, targets, generators):
+    def _match(self, class_logits, mask_logits, targets, generators, boxes, truths):
         num_outputs, device = len(class_logits), mask_logits.device
         costs = []
         for clip, target in enumerate(targets):
@@ -165,7 +169,8 @@ class SetCriterion(nn.Module):
                 )
             )
             if boxes is not None:
-                costs[-1] = costs[-1] + box_cost(boxes[:, clip], target, **self.box_weights)
+                cost = box_cost(boxes[:, clip], truths[clip], **self.box_weights)
+                costs[-1] = costs[-1] + cost
         return assign(costs)
 
     def _points_per_mask(self, masks: Tensor) -> int:
@@ -269,14 +274,3 @@ def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, T
         chosen = rearrange(chosen, "l n a h w -> l (n a) h w")
         rows.append((chosen, rearrange(truth, "l n a h w -> l (n a) h w")))
     return rows
-
-
-def divide(sums: Tensor, total: float | Tensor) -> Tensor:
-    """Sums over a batch by what they are means of; 0 where that is 0, since the sums are too."""
-    total = torch.as_tensor(total, dtype=sums.dtype, device=sums.device)
-    return sums / total.clamp(min=1e-6)
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision to float32; float64 stays."""
-    return values.float() if values.dtype.itemsize < 4 else values

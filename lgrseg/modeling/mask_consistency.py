@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lgrseg.modeling.clip_batch import clip_generators, crop_to_input
-from lgrseg.modeling.criterion import at_least_float32
 from lgrseg.modeling.decoder import DecoderOutput
+from lgrseg.modeling.numerics import at_least_float32
 from lgrseg.structures import UnlabelledViews
 
 

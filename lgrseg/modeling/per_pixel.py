@@ -19,7 +19,7 @@ from lgrseg.modeling.clip_batch import (
     stack_clips,
     to_device,
 )
-from lgrseg.modeling.criterion import at_least_float32, divide
+from lgrseg.modeling.numerics import at_least_float32, divide
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 

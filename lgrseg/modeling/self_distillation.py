@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from lgrseg.engine import distributed
 from lgrseg.modeling.clip_batch import clip_generators
-from lgrseg.modeling.criterion import at_least_float32
+from lgrseg.modeling.numerics import at_least_float32
 from lgrseg.modeling.semi_supervised import follow
 from lgrseg.structures import Clip, UnlabelledViews
 

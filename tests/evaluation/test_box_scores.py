@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.structures import Geometry
@@ -13,8 +14,8 @@ def frame(*, moved=0.0, score=0.9, there=True, patient="p"):
     truth = np.zeros((40, 60), np.uint8)
     if there:
         truth[12:28, 18:42] = 1  # in the crop: rows 8 to 24 of 32, columns 12 to 36 of 48
-    boxes = np.array([[0.5 + moved, 0.5, 0.5, 0.5], [0.5, 0.5, 0.1, 0.1]])
-    found = score_boxes(boxes, np.array([score, 0.1]), truth, GEOMETRY)
+    boxes = torch.tensor([[0.5 + moved, 0.5, 0.5, 0.5], [0.5, 0.5, 0.1, 0.1]])
+    found = score_boxes(boxes, torch.tensor([score, 0.1]), truth, GEOMETRY)
     return {"patient": patient, "boxes": found}
 
 

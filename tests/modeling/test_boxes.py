@@ -1,11 +1,12 @@
 """lgrseg/modeling/boxes.py, box_head.py and box_criterion.py."""
 
+import numpy as np
 import pytest
 import torch
 from in_processes import sample, small_lgrnet
 
 from lgrseg.modeling.backbones import MetaFormer
-from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals
+from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals, box_truth
 from lgrseg.modeling.box_head import BoxHead
 from lgrseg.modeling.boxes import box_iou, boxes_of_masks, corners, draw_boxes
 from lgrseg.modeling.decoder import BoxDecoder, MaskedDecoder
@@ -69,18 +70,16 @@ def test_cost_and_losses_by_hand():
     truth, _ = boxes_of_masks(target().masks)
     boxes = torch.stack([truth[1], truth[0] + torch.tensor([0.1, 0, 0, 0])])[None]  # L Q T 4
     boxes[0, 0, 0] = 0.5  # object 1 is not in frame 0: what is said there does not count
-    cost = box_cost(boxes, target(), box_weight=5.0, giou_weight=2.0)
+    cost = box_cost(boxes, box_truth(target()), box_weight=5.0, giou_weight=2.0)
     assert cost.shape == (1, 2, 2) and float(cost[0, 0, 1]) == pytest.approx(0, abs=1e-5)
     # Moved by a quarter of its width: IoU 0.3 / 0.5, and the hull is the union.
     moved = 5 * 0.1 + 2 * (1 - 0.6)
     assert float(cost[0, 1, 0]) == pytest.approx(moved, abs=1e-4)
     assert box_totals([target()], 2) == {"box": 3, "object": 4}
-    import numpy as np
-
     matches = [[(np.array([0, 1]), np.array([1, 0]))]]
     objectness = torch.zeros(1, 1, 2, 3)
     losses = box_losses(
-        boxes[:, None], objectness, matches, [target()], {"box": 3, "object": 4},
+        boxes[:, None], objectness, matches, [box_truth(target())], {"box": 3, "object": 4},
         box_weight=5.0, giou_weight=2.0, objectness_weight=2.0,
     )  # fmt: skip
     # Object 0 is off in two frames of the three boxes; objectness 0 is a coin.
