@@ -7,23 +7,31 @@ import torch
 from torch import Tensor
 
 from lgrseg.data.mapper import resize_frames, to_tensor
-from lgrseg.modeling.box_prompts import BoxPrompt
-from lgrseg.modeling.box_sam2 import BoxSam2, choose_prompts
-from lgrseg.modeling.box_tracking import ABSENT, Boxes, track_video
+from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
+from lgrseg.modeling.box_sam2 import BoxSam2
+from lgrseg.modeling.box_tracking import Boxes, track_video
+from lgrseg.modeling.boxes import from_corners
+from lgrseg.modeling.sam2_tracker import NO_OBJECT
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.windows import windows
 
 
 def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
-    """Boxes in pixels of the original as parts of the crop, by frame."""
+    """Boxes in pixels of the original as parts of the crop, by frame.
+
+    Raises:
+        PromptError: nothing of a box lies within the crop.
+    """
     top, left, bottom, right = geometry.crop_box
+    start, size = torch.tensor([left, top] * 2), torch.tensor([right - left, bottom - top] * 2)
     found: dict[int, Boxes] = {}
     for prompt in given:
-        x0, y0, x1, y1 = prompt.box
-        low = torch.tensor([(x0 - left) / (right - left), (y0 - top) / (bottom - top)])
-        high = torch.tensor([(x1 - left) / (right - left), (y1 - top) / (bottom - top)])
-        low, high = low.clamp(0, 1), high.clamp(0, 1)
-        box = torch.cat([(low + high) / 2, high - low])
+        box = from_corners(((torch.tensor(prompt.box) - start) / size).clamp(0, 1))
+        if not (box[2:] > 0).all():
+            raise PromptError(
+                f"box {list(prompt.box)} on frame {prompt.frame} lies outside the fan, which has x "
+                f"{left} to {right} and y {top} to {bottom}; --no-crop takes the whole frame"
+            )
         found.setdefault(prompt.frame, {})[prompt.label] = box
     return found
 
@@ -36,13 +44,11 @@ def predicted_boxes(
     Raises:
         ValueError: it has none.
     """
-    if model.box_model is None:
-        raise ValueError("this BOX-SAM2 has no box model: give boxes, with --box or --boxes")
     boxes, scores = [], []
     for window in windows(len(frames), num_frames):
         pictures = resize_frames(frames[window.near.start : window.near.stop], geometry.input_size)
         clip = Clip(to_tensor(pictures), torch.tensor(window.indices), "", geometry)
-        (found,) = model.box_model([clip.to(_device(model))])
+        found = model.predicted_boxes(clip.to(_device(model)))
         kept = [window.near.index(frame) for frame in window.kept]
         boxes.append(found.boxes[:, kept].cpu())
         scores.append(found.box_scores[:, kept].cpu())
@@ -77,9 +83,7 @@ def follow_boxes(
         prompts = prompts_of(given, geometry)
     else:
         boxes, scores = predicted_boxes(model, frames, geometry, num_frames=num_frames)
-        prompts, seen = choose_prompts(
-            boxes.to(device), scores, every=model.every, least_score=model.least_score
-        )
+        prompts, seen = model.choose_prompts(boxes.to(device), scores)
         look = seen.__getitem__
     prompts = {t: {k: box.to(device) for k, box in found.items()} for t, found in prompts.items()}
     if not any(prompts.values()):
@@ -90,7 +94,7 @@ def follow_boxes(
     for index, logits in track_video(
         model.tracker, pictures, prompts, model.num_classes, look=look, agreement=model.agreement
     ):
-        present = (logits > ABSENT).flatten(1).any(dim=1)
+        present = (logits > NO_OBJECT).flatten(1).any(dim=1)
         found = ClipPrediction(logits[:, None], present.float(), present)
         yield index, found.label_maps(geometry)[0].cpu().numpy()
 

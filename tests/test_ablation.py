@@ -53,6 +53,13 @@ def test_what_is_finished_is_not_done_again(finished, tmp_path):
     assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
 
 
+def test_a_config_that_is_not_there_is_one_sentence(tmp_path):
+    for words, told in (([tmp_path / "no.py"], "no config file"), ([PHANTOM, "a.b=1"], "'a'")):
+        result = run(*words, "--output", tmp_path / "out", root=tmp_path)
+        assert result.returncode == 1 and "Traceback" not in result.stderr
+        assert told in result.stderr and not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_is_named(finished, tmp_path):
     configs, out = finished

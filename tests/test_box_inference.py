@@ -14,7 +14,7 @@ from lgrseg.box_inference import follow_boxes, prompts_of
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
 from lgrseg.inference import predict_frames
-from lgrseg.modeling.box_prompts import BoxPrompt
+from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import ClipPrediction, Geometry
 
@@ -45,6 +45,8 @@ def test_boxes_of_the_original_are_parts_of_the_crop():
     # The crop is 48 x 32 from (6, 4): columns 12 to 36, rows 8 to 24; the other is cut at its edge.
     assert found[2][1].tolist() == pytest.approx([0.5, 0.5, 0.5, 0.5])
     assert found[2][3].tolist() == pytest.approx([0.25, 0.25, 0.5, 0.5])
+    with pytest.raises(PromptError, match="outside the fan, which has x 6 to 54 and y 4 to 36"):
+        prompts_of([BoxPrompt(0, (0, 0, 5, 40), 1)], GEOMETRY)
 
 
 class Lazy:

@@ -28,6 +28,12 @@ TOOLS = Path(__file__).parent
 def main() -> int:
     """Run the command line; the exit status is 1 where a run failed."""
     arguments = parse_arguments()
+    try:
+        for config in arguments.configs:
+            load_config(config, arguments.overrides)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        return 1
     jobs = [(config, seed) for seed in arguments.seeds for config in arguments.configs]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         failed = [job for job in pool.map(lambda job: do(*job, arguments), jobs) if job]
@@ -67,13 +73,14 @@ def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
     overrides = [*arguments.overrides, f"train.seed={seed}", f"train.output_dir={run}"]
     if arguments.jobs > 1:
         overrides.insert(0, f"train.num_threads={max(1, os.cpu_count() // arguments.jobs)}")
-    if not is_finished(run, load_config(config, overrides)):
+    cfg = load_config(config, overrides)
+    if not is_finished(run, cfg):
         print(f"training {run}", file=sys.stderr, flush=True)
         if train_net(run, "--config-file", config, "--resume", *overrides):
             return f"{run}, see {run}.log"
     for stride in arguments.strides:
         at_rate = arguments.output / f"stride_{stride}" / config.stem / run.name
-        tests = load_config(config, overrides).dataloader.test
+        tests = cfg.dataloader.test
         if all((at_rate / "eval" / name / "results.json").is_file() for name in tests):
             continue
         sparser = [f"dataloader.test.{n}.mapper.frame_sampler.stride={stride}" for n in tests]

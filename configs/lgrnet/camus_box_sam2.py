@@ -8,10 +8,9 @@ model.safetensors. Meant for one GPU; not measured yet.
 """
 
 from lgrseg.config import L
-from lgrseg.data import PromptedMapper, WholeVideoSampler
 from lgrseg.modeling.sam2_tuning import frozen_image_encoder
 
-from ..common.models.box_sam2 import model
+from ..common.models.box_sam2 import model, true_boxes
 from .camus import dataloader, evaluator, optimizer, schedule, train
 
 size = 512
@@ -19,9 +18,7 @@ model.num_classes = 3
 model.sam = L(frozen_image_encoder)(sam=model.sam)
 model.sam.sam.size = size
 dataloader.train.mapper.input_size = [size, size]
-dataloader.test.camus_4ch_val.mapper = L(PromptedMapper)(
-    frame_sampler=L(WholeVideoSampler)(), input_size=[size, size]
-)
+dataloader.test.camus_4ch_val.mapper = true_boxes(size)
 evaluator.protocol = "true boxes on ED, ES followed, native resolution"
 optimizer.lr = 1e-4
 train.clip_norm = 0.1

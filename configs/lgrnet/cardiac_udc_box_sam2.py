@@ -8,10 +8,10 @@ set `dataloader.test.cardiac_udc_val.mapper.every=k`. Meant for one GPU; not mea
 """
 
 from lgrseg.config import L
-from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
+from lgrseg.data import AnnotatedMapper
 from lgrseg.modeling.sam2_tuning import lora_image_encoder
 
-from ..common.models.box_sam2 import model
+from ..common.models.box_sam2 import model, true_boxes
 from .cardiac_udc import dataloader, evaluator, optimizer, schedule, train
 
 size = 512
@@ -25,7 +25,7 @@ dataloader.train.mapper = L(AnnotatedMapper)(
 )
 dataloader.train.batch_size = 1
 for loader in dataloader.test.values():
-    loader.mapper = L(PromptedMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
+    loader.mapper = true_boxes(size)
 evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
 optimizer.lr = 1e-4
 train.clip_norm = 0.1

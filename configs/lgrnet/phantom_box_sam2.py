@@ -7,9 +7,9 @@ on the first annotated frame. phantom_box_sam2_predicted.py takes the boxes of a
 """
 
 from lgrseg.config import L
-from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
+from lgrseg.data import AnnotatedMapper
 
-from ..common.models.box_sam2 import model
+from ..common.models.box_sam2 import model, true_boxes
 from .phantom import dataloader, evaluator, num_classes, optimizer, schedule, train
 
 size = 128
@@ -22,7 +22,7 @@ dataloader.train.mapper = L(AnnotatedMapper)(
     augmentations=dataloader.train.mapper.augmentations,
 )
 for loader in dataloader.test.values():
-    loader.mapper = L(PromptedMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
+    loader.mapper = true_boxes(size)
 evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
 optimizer.lr = 1e-3
 train.clip_norm = 0.1

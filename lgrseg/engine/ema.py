@@ -4,6 +4,15 @@ import torch
 from torch import Tensor, nn
 
 
+@torch.no_grad()
+def move(average: dict[str, Tensor], current: dict[str, Tensor], share: float) -> None:
+    """Average += share x (current - average), in place; whole numbers are copied."""
+    floats = [key for key, value in average.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[key] for key in floats], [current[key] for key in floats], share)
+    for key in average.keys() - set(floats):
+        average[key].copy_(current[key])
+
+
 class WeightAverage:
     """Exponential moving average: average = d * average + (1 - d) * weights, after every update.
 
@@ -16,7 +25,6 @@ class WeightAverage:
         self.decay = decay
         # state_dict() takes a millisecond with hundreds of tensors: once, not at every update.
         self._current = model.state_dict()
-        self._is_float = {k: v.is_floating_point() for k, v in self._current.items()}
         self.reset()
 
     def reset(self) -> None:
@@ -29,13 +37,7 @@ class WeightAverage:
         """Take the model's present weights in."""
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
-        floats = [key for key, is_float in self._is_float.items() if is_float]
-        torch._foreach_lerp_(
-            [self.weights[key] for key in floats], [self._current[key] for key in floats], 1 - decay
-        )
-        for key, is_float in self._is_float.items():
-            if not is_float:
-                self.weights[key].copy_(self._current[key])
+        move(self.weights, self._current, 1 - decay)
 
     def state_dict(self) -> dict:
         """For a checkpoint."""

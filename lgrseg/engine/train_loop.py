@@ -6,6 +6,7 @@ needs no random state, and 1 process that accumulates 2 batches draws what 2 pro
 """
 
 import contextlib
+import itertools
 import os
 import random
 import time
@@ -131,7 +132,7 @@ class SimpleTrainer(TrainerBase):
                 losses = self._losses(batch, totals)
                 (sum(losses.values()) / self.accumulate).backward()
             clips, _, *unlabelled = batch
-            step.add(losses, sum(unlabelled, clips))
+            step.add(losses, [*clips, *itertools.chain(*unlabelled)])
 
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)

@@ -36,7 +36,7 @@ class MetricsWriter(HookBase):
         """Forget what an earlier process wrote of steps that are now done again."""
         trainer = self.trainer
         self._sums: dict[str, float | torch.Tensor] = {}
-        self._num_steps = 0
+        self._counts: dict[str, int] = {}
         self._measured_from = (time.perf_counter(), trainer.iteration)
         if distributed.is_main_process():
             forget_metrics_after(trainer.output_dir, trainer.iteration)
@@ -52,7 +52,7 @@ class MetricsWriter(HookBase):
         trainer = self.trainer
         for name, value in trainer.metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._num_steps += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
         if trainer.iteration % self.period == 0 or trainer.iteration == trainer.max_iter:
             self._write()
 
@@ -64,9 +64,10 @@ class MetricsWriter(HookBase):
 
     def _write(self) -> None:
         trainer = self.trainer
-        means = {name: float(total) / self._num_steps for name, total in self._sums.items()}
+        # Of the steps that had it: some losses begin in the middle of a run.
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         means = mean_losses_over_processes(means)
-        self._sums, self._num_steps = {}, 0
+        self._sums, self._counts = {}, {}
         begin, first = self._measured_from
         # Evaluations and checkpoints are in this rate, as they will be in what is left.
         rate = (time.perf_counter() - begin) / (trainer.iteration - first)

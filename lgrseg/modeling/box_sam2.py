@@ -13,11 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.engine.distributed import mean_over_processes
-from lgrseg.modeling.box_tracking import ABSENT, Boxes, BoxTracking, track_video
-from lgrseg.modeling.boxes import boxes_of_masks
-from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips
+from lgrseg.modeling.box_tracking import Boxes, BoxTracking, track_video
+from lgrseg.modeling.boxes import boxes_of_masks, corners, from_corners
+from lgrseg.modeling.clip_batch import (
+    ImageNormalizer,
+    clip_generators,
+    stack_clips,
+    to_device,
+)
 from lgrseg.modeling.numerics import divide
-from lgrseg.modeling.sam2_tracker import Sam2Tracker
+from lgrseg.modeling.sam2_tracker import NO_OBJECT, Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -123,6 +128,7 @@ class BoxSam2(nn.Module):
         followed to both ends; what is said of annotated frames is compared with the truth.
         """
         boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
+        present = present.cpu()  # which objects are followed is for Python to decide
         start = self._start(present, target, generator)
         prompted = [n for n in range(len(target.labels)) if start is not None and present[n, start]]
         # A clip without an object teaches nothing, but its losses have a gradient all the same.
@@ -138,9 +144,9 @@ class BoxSam2(nn.Module):
                     if t in target.annotated_frames and (t != start or way == 1):
                         logits.append(found.shapes[prompted])
                         truth.append(target.masks[prompted, t])
-                        wanted = present[prompted, t].to(found.object_logits)
+                        wanted = to_device(present[prompted, t], frames.device)
                         lost = lost + F.binary_cross_entropy_with_logits(
-                            found.object_logits[prompted], wanted, reduction="sum"
+                            found.object_logits[prompted], wanted.float(), reduction="sum"
                         )
         side = self.tracker.size // 4
         empty = [lost.expand(0, side, side)], [target.masks.new_zeros(0, *frames.shape[-2:])]
@@ -152,16 +158,13 @@ class BoxSam2(nn.Module):
         found = [t for t in target.annotated_frames if present[:, t].any()]
         if not found:
             return None
-        return found[
-            int(torch.randint(len(found), (), generator=generator, device=generator.device))
-        ]
+        drawn = torch.randint(len(found), (), generator=generator, device=generator.device)
+        return found[int(drawn)]
 
     def _jittered(self, box: Tensor, generator) -> Tensor:
         """Each corner coordinate moves by up to `jitter` of the box's size."""
         drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
-        moved = self.jitter * drawn.to(box) * box[2:].repeat(2)
-        low, high = box[:2] - box[2:] / 2 + moved[:2], box[:2] + box[2:] / 2 + moved[2:]
-        return torch.cat([(low + high) / 2, high - low])
+        return from_corners(corners(box) + self.jitter * drawn.to(box) * box[2:].repeat(2))
 
     # -- prediction ---------------------------------------------------------------------------
 
@@ -169,11 +172,12 @@ class BoxSam2(nn.Module):
         seen = None
         prompts = clip.boxes
         if prompts is None:
-            prompts, seen = self._predicted_boxes(clip)
+            found = self.predicted_boxes(clip)
+            prompts, seen = self.choose_prompts(found.boxes, found.box_scores)
         prompts = {t: {k: b.to(frames) for k, b in boxes.items()} for t, boxes in prompts.items()}
         if not any(prompts.values()):
             side = self.tracker.size // 4
-            masks = frames.new_full((self.num_classes, len(frames), side, side), ABSENT)
+            masks = frames.new_full((self.num_classes, len(frames), side, side), NO_OBJECT)
             nothing = frames.new_zeros(self.num_classes)
             return ClipPrediction(masks, nothing, nothing.bool())
         found = track_video(
@@ -186,21 +190,27 @@ class BoxSam2(nn.Module):
         present = present.to(frames.device)
         return ClipPrediction(masks, present.float(), present)
 
-    def _predicted_boxes(self, clip: Clip) -> tuple[dict[int, Boxes], list[Boxes]]:
-        """Boxes to prompt with, and those of every frame that are sure enough."""
+    def predicted_boxes(self, clip: Clip) -> ClipPrediction:
+        """What the box model says of a clip, with `boxes` and `box_scores`.
+
+        Raises:
+            ValueError: there is no box model, or it gives no boxes.
+        """
         if self.box_model is None:
             raise ValueError(
-                "there is no box to start from: give the clips boxes (PromptedMapper), or the "
-                "model a box_model"
+                "there is no box to start from: give boxes, with --box or --boxes, the model a "
+                "box_model, or take clips that bring boxes (PromptedMapper)"
             )
         (found,) = self.box_model([clip])
         if found.boxes is None:
             raise ValueError(
                 "the box model gives no boxes: its decoder needs a box_head, as in phantom_boxes.py"
             )
-        return choose_prompts(
-            found.boxes, found.box_scores, every=self.every, least_score=self.least_score
-        )
+        return found
+
+    def choose_prompts(self, boxes: Tensor, scores: Tensor) -> tuple[dict[int, Boxes], list[Boxes]]:
+        """`choose_prompts` with this model's settings."""
+        return choose_prompts(boxes, scores, every=self.every, least_score=self.least_score)
 
 
 def choose_prompts(

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgrseg.modeling.boxes import box_iou, boxes_of_masks
-from lgrseg.modeling.sam2_tracker import FrameMasks, ObjectMemory, Sam2Tracker
-
-ABSENT = -1024.0
-"""The logit of a class that nothing has prompted yet."""
+from lgrseg.modeling.boxes import box_iou, boxes_of_masks, corners
+from lgrseg.modeling.sam2_tracker import (
+    NO_OBJECT,
+    FrameMasks,
+    Memory,
+    ObjectMemory,
+    Sam2Tracker,
+)
 
 Boxes = dict[int, Tensor]
 """Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
@@ -48,26 +51,28 @@ class BoxTracking:
                 the followed mask is below this.
 
         Returns:
-            Of all K classes; ABSENT for those not prompted so far.
+            Of all K classes; NO_OBJECT for those not prompted so far.
         """
         embedding = self.tracker.embed(frame)
-        found = [
-            (labels, self.tracker.follow(embedding, [self.objects[k] for k in labels], number))
-            for labels in self._followed(boxes)
-        ]
-        for labels, (masks, _) in found:
+        everything = self.absent()
+        followed: dict[int, Memory] = {}
+        for labels in self._followed(boxes):
+            known = [self.objects[label] for label in labels]
+            masks, memory = self.tracker.follow(embedding, known, number)
+            everything = everything.replaced(labels, masks)
+            followed |= {label: memory.of(place) for place, label in enumerate(labels)}
             boxes = boxes | _disagreeing(labels, masks, seen or {}, agreement)
         if boxes:
-            corners = to_pixels([boxes[label] for label in sorted(boxes)], self.tracker.size)
-            found.append((sorted(boxes), self.tracker.prompt(embedding, corners, number)))
-        everything = self.absent()
-        for last, (labels, (masks, memory)) in enumerate(found, start=1):
-            prompted = bool(boxes) and last == len(found)
-            everything = everything.replaced(torch.tensor(labels, device=frame.device), masks)
+            labels = sorted(boxes)
+            parts = torch.stack([boxes[label] for label in labels])
+            pixels = corners(parts).clamp(0, 1) * self.tracker.size
+            masks, memory = self.tracker.prompt(embedding, pixels, number)
+            everything = everything.replaced(labels, masks)
             for place, label in enumerate(labels):
-                if prompted or label not in boxes:
-                    one = self.objects.setdefault(label, ObjectMemory())
-                    self.tracker.remember(one, memory.of(place), prompted=prompted)
+                one = self.objects.setdefault(label, ObjectMemory())
+                self.tracker.remember(one, memory.of(place), prompted=True)
+        for label in followed.keys() - boxes.keys():
+            self.tracker.remember(self.objects[label], followed[label], prompted=False)
         return everything
 
     def _followed(self, prompted: Boxes) -> list[list[int]]:
@@ -81,15 +86,8 @@ class BoxTracking:
     def absent(self) -> FrameMasks:
         """A frame of which nothing is known."""
         like, side = next(self.tracker.parameters()), self.tracker.size // 4
-        masks = like.new_full((self.num_classes, side, side), ABSENT)
-        return FrameMasks(masks, masks, like.new_full((self.num_classes,), ABSENT))
-
-
-def to_pixels(boxes: list[Tensor], size: int) -> Tensor:
-    """Boxes (cx, cy, w, h) as parts -> (O, 4) as (x0, y0, x1, y1) in pixels, within the frame."""
-    stacked = torch.stack(boxes)
-    centre, half = stacked[:, :2], stacked[:, 2:] / 2
-    return torch.cat([centre - half, centre + half], dim=1).clamp(0, 1) * size
+        masks = like.new_full((self.num_classes, side, side), NO_OBJECT)
+        return FrameMasks(masks, masks, like.new_full((self.num_classes,), NO_OBJECT))
 
 
 def track_video(

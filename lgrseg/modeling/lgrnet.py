@@ -99,9 +99,9 @@ class LGRNet(nn.Module):
         Raises:
             ValueError: clips of one batch differ in shape, or training without targets.
         """
-        size = clips[0].frames.shape[-2:]
         generators = clip_generators(clips) if self.training else None
         outputs = self.decode(clips, generators)
+        size = clips[0].frames.shape[-2:]
         if not self.training:
             output = on_input(outputs[-1], size)
             return [prediction_of(output, b, self.presence_threshold) for b in range(len(clips))]
@@ -127,21 +127,25 @@ class LGRNet(nn.Module):
 
         `generators`, one a clip, draw the branches that stochastic depth leaves out.
         """
-        frames = self.normalizer(stack_clips(clips))
-        if generators is not None:
-            draw_drop_paths(self.backbone, generators, frames.shape[1])
-        features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
-        features = {
-            name: rearrange(feature, "(b t) c h w -> b t c h w", b=len(clips))
-            for name, feature in features.items()
-        }
-        return self.encoder(features, self._time(clips))
+        return self._encode(stack_clips(clips), generators, self._time(clips))
 
     def decode(
         self, clips: list[Clip], generators: list[torch.Generator] | None = None
     ) -> list[DecoderOutput]:
         """Classes and masks after every decoder layer, over the padded input."""
-        return self.decoder(self.encode(clips, generators), self._time(clips))
+        frames, time = stack_clips(clips), self._time(clips)
+        return self.decoder(self._encode(frames, generators, time), time)
+
+    def _encode(self, frames: Tensor, generators, time: Tensor | None) -> dict[str, Tensor]:
+        num_clips, frames = len(frames), self.normalizer(frames)
+        if generators is not None:
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+        features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
+        features = {
+            name: rearrange(feature, "(b t) c h w -> b t c h w", b=num_clips)
+            for name, feature in features.items()
+        }
+        return self.encoder(features, time)
 
     def _time(self, clips: list[Clip]) -> Tensor | None:
         if self.time_period is None:

@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.clip_batch import to_device
+
 TOP_LEFT, BOTTOM_RIGHT = 2, 3
 """The labels by which SAM 2 knows the two corners of a box among points."""
 NOT_A_POINT = -1
@@ -89,14 +91,15 @@ class FrameMasks:
     object_logits: Tensor
     """(O,) raw: whether the object is in the frame."""
 
-    def replaced(self, places: Tensor, others: "FrameMasks") -> "FrameMasks":
+    def replaced(self, places: list[int], others: "FrameMasks") -> "FrameMasks":
         """These, with others at some places; of this type, where autocast made them another."""
+        where = to_device(torch.tensor(places), self.logits.device)
         pairs = (
             (self.logits, others.logits),
             (self.shapes, others.shapes),
             (self.object_logits, others.object_logits),
         )
-        return FrameMasks(*(own.index_copy(0, places, new.to(own)) for own, new in pairs))
+        return FrameMasks(*(own.index_copy(0, where, new.to(own)) for own, new in pairs))
 
 
 class Sam2Tracker(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.engine.ema import move
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets, UnlabelledViews
 
 
@@ -132,15 +133,9 @@ class SemiSupervised(nn.Module):
         } | {n: v for n, v in self.state_dict().items() if n.startswith("objective.")}
 
 
-@torch.no_grad()
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Teacher = momentum x teacher + (1 - momentum) x student; whole numbers are copied."""
-    pairs = list(zip(teacher.state_dict().values(), student.state_dict().values(), strict=True))
-    floats = [(old, new) for old, new in pairs if old.is_floating_point()]
-    torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], 1 - momentum)
-    for old, new in pairs:
-        if not old.is_floating_point():
-            old.copy_(new)
+    move(teacher.state_dict(), student.state_dict(), 1 - momentum)
 
 
 def student_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from in_processes import small_lgrnet
 from omegaconf import OmegaConf
 
 from lgrseg.config import L
@@ -21,10 +22,6 @@ from lgrseg.data.store import read_records, write_video
 from lgrseg.engine.solver import CosineSchedule, build_adamw
 from lgrseg.evaluation import SegmentationEvaluator
 from lgrseg.modeling.backbones import MetaFormer
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.decoder import MaskedDecoder
-from lgrseg.modeling.encoder import LGREncoder
-from lgrseg.modeling.lgrnet import LGRNet
 from lgrseg.modeling.per_pixel import PerPixelSegmenter, PixelHead, UNet
 from lgrseg.modeling.schedules import CosineRamp, LinearRamp, SigmoidRamp
 from lgrseg.modeling.self_distillation import LocalGlobalDistillation
@@ -106,24 +103,14 @@ def tiny_cfg(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def lgsd_cfg(tiny_cfg):
+def lgsd_cfg(tiny_cfg, monkeypatch):
     """The same run by a small LGRNet, with labels of half the patients, and LGSD on all videos."""
-    student = L(LGRNet)(
+    student = L(small_lgrnet)(
         backbone=L(MetaFormer)(depths=[1] * 4, dims=[8, 8, 16, 32], drop_path_rate=0.2),
-        encoder=L(LGREncoder)(
-            in_channels={"res2": 8, "res3": 8, "res4": 16, "res5": 32},
-            dim=16,
-            num_layers=1,
-            num_heads=2,
-            num_frame_queries=3,
-            num_scans=1,
-            pixel_ffn_dim=16,
-            query_ffn_dim=16,
-            norm_groups=4,
-        ),
-        decoder=L(MaskedDecoder)(num_classes=1, dim=16, num_queries=2, num_heads=2, ffn_dim=16),
-        criterion=L(SetCriterion)(num_classes=1, num_points=64),
+        num_classes=1,
+        num_queries=2,
     )
+    monkeypatch.setenv("LGRSEG_TRUSTED", "in_processes")  # a run reads its config.yaml again
     tiny_cfg.model = L(SemiSupervised)(
         student=student,
         objective=L(LocalGlobalDistillation)(

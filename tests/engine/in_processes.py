@@ -110,6 +110,11 @@ def gradient(
     torch.manual_seed(0)
     # Stochastic depth at a high rate, so that its draws matter.
     model = small_lgrnet(PVTv2(variant="b0", drop_path_rate=0.5)).to(dtype)
+    return one_step(model, FourClips(batch_size), accumulate=accumulate)
+
+
+def one_step(model, loader, *, accumulate: int, hooks=()) -> dict[str, torch.Tensor]:
+    """Gradients of one step in which the weights stay as they are."""
     trainer = SimpleTrainer(
         model=model,
         optimizer=torch.optim.SGD(model.parameters(), lr=0.0),
@@ -117,9 +122,10 @@ def gradient(
         max_iter=1,
         accumulate=accumulate,
     )
-    trainer.loader = FourClips(batch_size)
+    trainer.register_hooks(list(hooks))
+    trainer.loader = loader
     trainer.train()
-    return {name: p.grad for name, p in model.named_parameters()}
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
 def distilled(
@@ -135,21 +141,13 @@ def distilled(
         weight=SigmoidRamp(end=10.0, num_iterations=0),
         momentum=LinearRamp(start=0.5, end=0.5, num_iterations=0),
     ).double()
-    trainer = SimpleTrainer(
-        model=model,
-        optimizer=torch.optim.SGD(model.parameters(), lr=0.0),
-        device=CPU,
-        max_iter=1,
-        accumulate=accumulate,
-    )
-    trainer.register_hooks([Teaching()])
     same_pixels = isinstance(objective, MaskConsistency)
-    trainer.loader = FourClips(batch_size, functools.partial(views, same_pixels=same_pixels))
-    trainer.train()
+    loader = FourClips(batch_size, functools.partial(views, same_pixels=same_pixels))
+    gradients = one_step(model, loader, accumulate=accumulate, hooks=[Teaching()])
     # What was said of the video before, for the log, is of a process.
     buffers = dict(model.objective.named_buffers())
     kept = {f"buffer.{name}": buffers[name] for name in buffers if name.startswith("center")}
-    return kept | {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    return kept | gradients
 
 
 def lgsd() -> LocalGlobalDistillation:

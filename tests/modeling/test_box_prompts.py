@@ -18,8 +18,10 @@ GOOD = BoxPrompt(0, (10, 20, 60, 80), 0)
 
 
 def test_good_boxes_pass():
-    check_prompts([GOOD, BoxPrompt(0, (0, 0, 5, 5), 1), BoxPrompt(9, (1, 1, 2, 2), 0)], **VIDEO)
-    check_prompts([BoxPrompt(0, (-10, -10, 300, 300), 0)], **VIDEO)  # cut at the frame
+    several = [GOOD, BoxPrompt(0, (0, 0, 5, 5), 1), BoxPrompt(9, (1, 1, 2, 2), 0)]
+    larger_than_the_frame = [BoxPrompt(0, (-10, -10, 300, 300), 0)]
+    for prompts in (several, larger_than_the_frame):
+        assert check_prompts(prompts, **VIDEO) is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from in_processes import sample, small_lgrnet
+from in_processes import FourClips, one_step, sample, small_lgrnet
 
 from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals, box_truth
@@ -107,6 +107,17 @@ def test_a_model_with_boxes_learns_and_predicts(kind):
     (prediction,) = model.eval()([clips[0]])
     assert prediction.boxes.shape == (3, 3, 4) and prediction.box_scores.shape == (3, 3)
     assert 0 <= prediction.box_scores.min() and prediction.box_scores.max() <= 1
+
+
+def test_accumulated_batches_are_one_batch():
+    found = []
+    for batch_size in (4, 2):
+        torch.manual_seed(0)
+        model = with_boxes(MaskedDecoder).double()
+        found.append(one_step(model, FourClips(batch_size), accumulate=4 // batch_size))
+    whole, parts = found
+    largest = max(float(value.abs().max()) for value in whole.values())
+    assert max(float((parts[n] - whole[n]).abs().max()) for n in whole) < 1e-9 * largest
 
 
 def test_boxes_are_of_the_input_not_of_its_padding():

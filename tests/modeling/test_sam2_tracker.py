@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from lgrseg.modeling.box_tracking import ABSENT, BoxTracking, track_video
+from lgrseg.modeling.box_tracking import BoxTracking, track_video
+from lgrseg.modeling.boxes import from_corners
 from lgrseg.modeling.sam2 import build_sam2
-from lgrseg.modeling.sam2_tracker import ObjectMemory, Sam2Tracker
+from lgrseg.modeling.sam2_tracker import NO_OBJECT, ObjectMemory, Sam2Tracker
 
 SIZE = 64
 BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]])  # pixels
@@ -31,11 +32,14 @@ def frames():
 
 def parts(boxes):
     """Corners in pixels -> (cx, cy, w, h) as parts."""
-    low, high = boxes[..., :2] / SIZE, boxes[..., 2:] / SIZE
-    return torch.cat([(low + high) / 2, high - low], dim=-1)
+    return from_corners(boxes / SIZE)
 
 
-def test_masks_are_those_of_transformers_session(sam, frames):
+@pytest.mark.parametrize("candidates", [False, True])
+def test_masks_are_those_of_transformers_session(sam, frames, candidates, monkeypatch):
+    """With one mask an object, and with several to choose from, as published checkpoints have."""
+    monkeypatch.setattr(sam.config, "multimask_output_in_sam", candidates)
+    monkeypatch.setattr(sam.mask_decoder, "dynamic_multimask_via_stability", candidates)
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
     session = Sam2VideoInferenceSession(
@@ -81,7 +85,7 @@ def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, frames):
             ).logits
             one = alone.step(frames[number], number, {1: parts(BOXES[1])} if first else {}).logits
             assert torch.allclose(both[1], one[1], atol=1e-6)
-            assert (one[0] == ABSENT).all()
+            assert (one[0] == NO_OBJECT).all()
 
 
 def test_a_class_is_followed_from_its_first_box_both_ways(sam, frames):
@@ -91,7 +95,8 @@ def test_a_class_is_followed_from_its_first_box_both_ways(sam, frames):
         masks = dict(track_video(tracker, frames[:6], prompts, 3))
         assert list(masks) == list(range(6))
         assert all(
-            (mask[:2] != ABSENT).all() and (mask[2] == ABSENT).all() for mask in masks.values()
+            (mask[:2] != NO_OBJECT).all() and (mask[2] == NO_OBJECT).all()
+            for mask in masks.values()
         )
         # Backwards is forwards in a video that runs backwards.
         turned = dict(track_video(tracker, frames[:6].flip(0), {1: {1: parts(BOXES[1])}}, 3))

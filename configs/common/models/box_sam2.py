@@ -1,6 +1,7 @@
 """BOX-SAM2: SAM 2 that follows one object a class from its box."""
 
 from lgrseg.config import L
+from lgrseg.data import PromptedMapper, WholeVideoSampler
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.criterion import SetCriterion
 from lgrseg.modeling.sam2 import build_sam2
@@ -10,3 +11,8 @@ model = L(BoxSam2)(
     criterion=L(SetCriterion)(num_classes="${..num_classes}"),
     num_classes="???",
 )
+
+
+def true_boxes(size):
+    """Test clips: whole videos, with the box of every class on the first frame that has it."""
+    return L(PromptedMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
