@@ -39,6 +39,7 @@ setup(
         # beside torch for CPU its interpreter tests the kernels. Not pinned: torch does that.
         "test": [
             "pytest",
+            "pytest-xdist",
             "ruff",
             "medpy",
             "monai",

@@ -57,7 +57,7 @@ def memory() -> Comparison:
     timings = {}
     for length in LENGTHS:
         begin = time.perf_counter()
-        peak = peak_rss_mib(_follower, length, repeats=1)
+        peak = peak_rss_mib(_follower, length, SIZE, repeats=1)
         seconds = time.perf_counter() - begin
         timings[f"{length} frames"] = Timing(seconds, seconds, seconds, peak)
     note = f"A small SAM 2 ('nano'), {SIZE} px, 4 objects, CPU; times hold the start of a process."
@@ -67,27 +67,27 @@ def memory() -> Comparison:
 class _Frames:
     """A video that is made as it is read."""
 
-    def __init__(self, length: int):
-        self.length = length
+    def __init__(self, length: int, size: int):
+        self.length, self.size = length, size
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(index)
-        return torch.rand(3, SIZE, SIZE, generator=generator)
+        return torch.rand(3, self.size, self.size, generator=generator)
 
 
-def _follower(length: int):
+def _follower(length: int, size: int):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    tracker = Sam2Tracker(build_sam2(variant="nano", size=SIZE)).eval()
+    tracker = Sam2Tracker(build_sam2(variant="nano", size=size)).eval()
     # From the middle, so that a half is followed against time.
     prompts = {length // 2: dict(enumerate(_boxes("cpu")))}
 
     @torch.inference_mode()
     def follow():
-        for _ in track_video(tracker, _Frames(length), prompts, NUM_OBJECTS):
+        for _ in track_video(tracker, _Frames(length, size), prompts, NUM_OBJECTS):
             pass
 
     return follow

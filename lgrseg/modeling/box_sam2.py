@@ -44,6 +44,7 @@ class BoxSam2(nn.Module):
         least_score: float = 0.5,
         agreement: float = 0.5,
         jitter: float = 0.1,
+        predicted_share: float = 0.0,
         max_prompted: int = 4,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
@@ -59,17 +60,27 @@ class BoxSam2(nn.Module):
             least_score: of a predicted box that is used.
             agreement: IoU of followed mask and predicted box below which it is prompted anew.
             jitter: boxes of the truth are moved and stretched in training by up to this part.
+            predicted_share: of the clips in training that are prompted with the box model's boxes
+                where those are sure enough, instead of the truth's. It has seen these clips too:
+                its boxes are better here than they will be at test.
             max_prompted: prompted frames that are remembered of an object.
             pixel_mean: of frames of 0 to 1, RGB.
             pixel_std: likewise.
+
+        Raises:
+            ValueError: a share of predicted boxes outside 0 to 1, or without a box model.
         """
         super().__init__()
+        if not 0 <= predicted_share <= 1 or (predicted_share and box_model is None):
+            raise ValueError(
+                f"predicted_share is 0 to 1, and 0 without a box_model; it is {predicted_share}"
+            )
         self.tracker = Sam2Tracker(sam, max_prompted=max_prompted)
         self.criterion = criterion
         self.num_classes = num_classes
         self.box_model = box_model
         self.every, self.least_score, self.agreement = every, least_score, agreement
-        self.jitter = jitter
+        self.jitter, self.predicted_share = jitter, predicted_share
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
@@ -100,7 +111,9 @@ class BoxSam2(nn.Module):
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
         generators = clip_generators(clips)
-        parts = [self._track(*each) for each in zip(frames, targets, generators, strict=True)]
+        parts = [
+            self._track(*each) for each in zip(clips, frames, targets, generators, strict=True)
+        ]
         losses = self.criterion.mask_losses([rows for rows, _ in parts], totals, generators)
         there = divide(sum(lost for _, lost in parts), totals["mask"])
         return {name: loss[0] for name, loss in losses.items()} | {"loss_object": there}
@@ -121,7 +134,7 @@ class BoxSam2(nn.Module):
 
     # -- training -----------------------------------------------------------------------------
 
-    def _track(self, frames: Tensor, target: ClipTargets, generator: torch.Generator):
+    def _track(self, clip: Clip, frames: Tensor, target: ClipTargets, generator: torch.Generator):
         """Rows of mask losses (1, R, ...) of one clip, and its summed loss of absence.
 
         Objects are prompted on an annotated frame that they are in, drawn for the clip, and
@@ -136,6 +149,7 @@ class BoxSam2(nn.Module):
         logits, truth = [], []
         if prompted:
             first = {n: self._jittered(boxes[n, start], generator) for n in prompted}
+            first |= self._predicted_first(clip, target, start, prompted, generator)
             for way in (1, -1):
                 tracking = BoxTracking(self.tracker, len(target.labels))
                 stop = len(frames) if way == 1 else -1
@@ -165,6 +179,16 @@ class BoxSam2(nn.Module):
         """Each corner coordinate moves by up to `jitter` of the box's size."""
         drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
         return from_corners(corners(box) + self.jitter * drawn.to(box) * box[2:].repeat(2))
+
+    def _predicted_first(self, clip, target: ClipTargets, start: int, prompted, generator) -> Boxes:
+        """Those of the box model on the first frame, for a share of the clips."""
+        drawn = torch.rand((), generator=generator, device=generator.device)
+        if drawn >= self.predicted_share:
+            return {}
+        found = self.predicted_boxes(clip)
+        labels = target.labels.tolist()
+        sure = (found.box_scores[:, start] >= self.least_score).tolist()
+        return {n: found.boxes[labels[n], start] for n in prompted if sure[labels[n]]}
 
     # -- prediction ---------------------------------------------------------------------------
 

@@ -73,13 +73,24 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
 
     config = sam2_config(variant, size)
     if weights is None:
-        model = Sam2VideoModel(config)
-        # Until it has learnt otherwise an object is there: what is absent gets no mask to learn.
-        last = list(model.mask_decoder.pred_obj_score_head.parameters())[-1]
-        nn.init.constant_(last, 3.0)
-        return model
+        return _from_random(Sam2VideoModel(config))
     source = Path(weights).as_posix() if Path(weights).is_dir() else weights
     return Sam2VideoModel.from_pretrained(source, config=config, use_safetensors=True)
+
+
+def _from_random(model: nn.Module) -> nn.Module:
+    """The model with PyTorch's own random weights, as the authors' code starts.
+
+    transformers draws all with a deviation of 0.02, which dies away in the mask decoder's stacks of
+    narrow layers: a box then changes nothing, and nothing is learnt.
+    """
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    # Until it has learnt otherwise an object is there: what is absent gets no mask to learn.
+    last = list(model.mask_decoder.pred_obj_score_head.parameters())[-1]
+    nn.init.constant_(last, 3.0)
+    return model
 
 
 def sam2_config(variant: str, size: int):

@@ -10,7 +10,7 @@ import torch
 from forked import run_script
 
 from lgrseg import ops as operations
-from lgrseg.benchmarks import data, exactness, machine, metrics, models, ops, peers, whole
+from lgrseg.benchmarks import data, exactness, machine, metrics, models, ops, peers, tracking, whole
 from lgrseg.benchmarks.kernel_check import CASES, check
 from lgrseg.benchmarks.timing import Comparison, Timing, in_turns, write_json
 
@@ -141,6 +141,16 @@ def test_data(capsys):
     comparison = data.run(repeats=1)
     assert comparison.times_as_fast("prepared store") > 3
     assert "clips a second" in capsys.readouterr().out
+
+
+def test_boxes(monkeypatch, capsys):
+    for name, value in {"SIZE": 64, "FILLED": 2, "LENGTHS": (2,)}.items():
+        monkeypatch.setattr(tracking, name, value)
+    monkeypatch.setattr("lgrseg.benchmarks.timing.LEAST_SECONDS", 0)
+    of_a_frame, of_a_clip = tracking.run(repeats=1, device="cpu")
+    assert of_a_frame.times_as_fast("4 objects") > 1
+    assert 100 < of_a_clip.timings["2 frames"].peak_mib < 2000
+    assert "2 frames" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import torch
 from lgrseg.modeling.box_sam2 import BoxSam2, choose_prompts
 from lgrseg.modeling.criterion import SetCriterion
 from lgrseg.modeling.sam2 import build_sam2
+from lgrseg.modeling.sam2_tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 SIZE = 64
@@ -100,6 +101,25 @@ def test_predicted_boxes_prompt_and_none_is_an_empty_clip(sam):
     assert prediction.present.tolist() == [True, False, True]
     (nothing,) = model(sam, box_model=Boxes([[0.1] * 4] * 3)).eval()([clip()])
     assert not nothing.present.any() and (nothing.mask_logits < 0).all()
+
+
+def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
+    """Where the box model is sure; the box of the other object is the jittered truth."""
+    given = []
+    prompt = Sam2Tracker.prompt
+    monkeypatch.setattr(
+        Sam2Tracker, "prompt", lambda *a, **k: given.append(a[2].detach()) or prompt(*a, **k)
+    )
+    sure_of_class_2 = Boxes([[0.1] * 4, [0.1] * 4, [0.9] * 4])
+    predicted = torch.tensor([0.3, 0.3, 0.7, 0.7]) * SIZE
+    for share in (0.0, 1.0):
+        net = model(sam, box_model=sure_of_class_2, predicted_share=share).train()
+        net([clip()], [target()])
+        first, second = given.pop()
+        assert torch.allclose(second, predicted) == (share == 1)
+        assert not torch.allclose(first, predicted, atol=1.0)
+    with pytest.raises(ValueError, match="0 without a box_model; it is 0.5"):
+        model(sam, predicted_share=0.5)
 
 
 def test_which_boxes_prompt():
