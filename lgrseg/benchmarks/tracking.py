@@ -34,7 +34,8 @@ def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
         def one_more():
             number = state["number"]
             given = {k: boxes[k] for k in range(objects)} if number == 0 else {}
-            tracking.step(torch.rand(3, SIZE, SIZE, device=device), number, given)
+            (embedding,) = tracker.embed(torch.rand(1, 3, SIZE, SIZE, device=device))
+            tracking.step(embedding, number, given)
             state["number"] = number + 1
 
         for _ in range(FILLED):

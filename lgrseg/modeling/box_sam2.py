@@ -6,14 +6,14 @@ what of the box belongs to it (sam2_tracker.py).
 Letters: B clips, T frames, K classes, N objects of a clip.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.engine.distributed import mean_over_processes
-from lgrseg.modeling.box_tracking import Boxes, BoxTracking, track_video
+from lgrseg.modeling.box_tracking import Boxes, BoxTracking, choose_prompts, track_video
 from lgrseg.modeling.boxes import boxes_of_masks, corners, from_corners
 from lgrseg.modeling.clip_batch import (
     ImageNormalizer,
@@ -22,7 +22,7 @@ from lgrseg.modeling.clip_batch import (
     to_device,
 )
 from lgrseg.modeling.numerics import divide
-from lgrseg.modeling.sam2_tracker import NO_OBJECT, Sam2Tracker
+from lgrseg.modeling.sam2_tracker import NO_OBJECT, Embedding, Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -111,8 +111,11 @@ class BoxSam2(nn.Module):
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
         generators = clip_generators(clips)
+        # Only here are several clips one batch: what follows is of the objects of one clip.
+        embeddings, length = self.tracker.embed(frames.flatten(0, 1)), frames.shape[1]
+        of_clips = [embeddings[i : i + length] for i in range(0, len(embeddings), length)]
         parts = [
-            self._track(*each) for each in zip(clips, frames, targets, generators, strict=True)
+            self._track(*each) for each in zip(clips, of_clips, targets, generators, strict=True)
         ]
         losses = self.criterion.mask_losses([rows for rows, _ in parts], totals, generators)
         there = divide(sum(lost for _, lost in parts), totals["mask"])
@@ -134,7 +137,7 @@ class BoxSam2(nn.Module):
 
     # -- training -----------------------------------------------------------------------------
 
-    def _track(self, clip: Clip, frames: Tensor, target: ClipTargets, generator: torch.Generator):
+    def _track(self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator):
         """Rows of mask losses (1, R, ...) of one clip, and its summed loss of absence.
 
         Objects are prompted on an annotated frame that they are in, drawn for the clip, and
@@ -158,12 +161,12 @@ class BoxSam2(nn.Module):
                     if t in target.annotated_frames and (t != start or way == 1):
                         logits.append(found.shapes[prompted])
                         truth.append(target.masks[prompted, t])
-                        wanted = to_device(present[prompted, t], frames.device)
+                        wanted = to_device(present[prompted, t], clip.frames.device)
                         lost = lost + F.binary_cross_entropy_with_logits(
                             found.object_logits[prompted], wanted.float(), reduction="sum"
                         )
         side = self.tracker.size // 4
-        empty = [lost.expand(0, side, side)], [target.masks.new_zeros(0, *frames.shape[-2:])]
+        empty = [lost.expand(0, side, side)], [target.masks.new_zeros(0, *target.masks.shape[-2:])]
         rows = [torch.cat(parts)[None] for parts in ((logits, truth) if logits else empty)]
         return tuple(rows), lost
 
@@ -235,30 +238,3 @@ class BoxSam2(nn.Module):
     def choose_prompts(self, boxes: Tensor, scores: Tensor) -> tuple[dict[int, Boxes], list[Boxes]]:
         """`choose_prompts` with this model's settings."""
         return choose_prompts(boxes, scores, every=self.every, least_score=self.least_score)
-
-
-def choose_prompts(
-    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
-) -> tuple[dict[int, Boxes], list[Boxes]]:
-    """Which predicted boxes to prompt with.
-
-    Args:
-        boxes: (K, T, 4).
-        scores: (K, T).
-        every: frames between prompts; 0 for the surest frame of each class alone.
-        least_score: of a box that is used.
-
-    Returns:
-        Frame -> boxes to prompt with; of every frame the boxes that are sure enough.
-    """
-    num_classes, num_frames = scores.shape
-    sure = (scores >= least_score).tolist()
-    seen = [{k: boxes[k, t] for k in range(num_classes) if sure[k][t]} for t in range(num_frames)]
-    prompts: dict[int, Boxes] = {}
-    for k, best in enumerate(scores.argmax(dim=1).tolist()):
-        if sure[k][best]:
-            prompts.setdefault(best, {})[k] = boxes[k, best]
-    if every:
-        for t in range(0, num_frames, every):
-            prompts[t] = prompts.get(t, {}) | seen[t]
-    return prompts, seen

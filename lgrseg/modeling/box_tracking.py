@@ -13,6 +13,7 @@ from torch import Tensor
 from lgrseg.modeling.boxes import box_iou, boxes_of_masks, corners
 from lgrseg.modeling.sam2_tracker import (
     NO_OBJECT,
+    Embedding,
     FrameMasks,
     Memory,
     ObjectMemory,
@@ -21,6 +22,33 @@ from lgrseg.modeling.sam2_tracker import (
 
 Boxes = dict[int, Tensor]
 """Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
+
+
+def choose_prompts(
+    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
+) -> tuple[dict[int, Boxes], list[Boxes]]:
+    """Which predicted boxes to prompt with.
+
+    Args:
+        boxes: (K, T, 4).
+        scores: (K, T).
+        every: frames between prompts; 0 for the surest frame of each class alone.
+        least_score: of a box that is used.
+
+    Returns:
+        Frame -> boxes to prompt with; of every frame the boxes that are sure enough.
+    """
+    num_classes, num_frames = scores.shape
+    sure = (scores >= least_score).tolist()
+    seen = [{k: boxes[k, t] for k in range(num_classes) if sure[k][t]} for t in range(num_frames)]
+    prompts: dict[int, Boxes] = {}
+    for k, best in enumerate(scores.argmax(dim=1).tolist()):
+        if sure[k][best]:
+            prompts.setdefault(best, {})[k] = boxes[k, best]
+    if every:
+        for t in range(0, num_frames, every):
+            prompts[t] = prompts.get(t, {}) | seen[t]
+    return prompts, seen
 
 
 class BoxTracking:
@@ -33,7 +61,7 @@ class BoxTracking:
 
     def step(
         self,
-        frame: Tensor,
+        embedding: Embedding,
         number: int,
         boxes: Boxes,
         *,
@@ -43,7 +71,7 @@ class BoxTracking:
         """Segment the next frame.
 
         Args:
-            frame: (3, size, size), normalised.
+            embedding: of the frame, as the tracker's `embed` gives it.
             number: of the frame; frames come in the order of time, or against it.
             boxes: of the classes that are prompted here; the others are followed.
             seen: a second opinion on those.
@@ -53,7 +81,6 @@ class BoxTracking:
         Returns:
             Of all K classes; NO_OBJECT for those not prompted so far.
         """
-        embedding = self.tracker.embed(frame)
         everything = self.absent()
         followed: dict[int, Memory] = {}
         for labels in self._followed(boxes):
@@ -127,8 +154,9 @@ def track_video(
             boxes = prompts.get(number, {})
             logits = tracking.absent().logits
             if boxes or tracking.objects:
+                (embedding,) = tracker.embed(frames[number][None])
                 seen = look(number) if look else {}
-                found = tracking.step(frames[number], number, boxes, seen=seen, agreement=agreement)
+                found = tracking.step(embedding, number, boxes, seen=seen, agreement=agreement)
                 logits = found.logits
             for label, start in first.items():
                 if number < start:
@@ -148,7 +176,8 @@ def _backward(tracker, frames, prompts, first: dict[int, int], num_classes: int,
         starting = {k: box for k, box in prompts.get(number, {}).items() if first[k] == number}
         if not starting and not tracking.objects:
             continue
-        found = tracking.step(frames[number], number, starting)
+        (embedding,) = tracker.embed(frames[number][None])
+        found = tracking.step(embedding, number, starting)
         if number < last:
             masks[number] = found.logits.detach().float().cpu().numpy()
     return masks

@@ -105,8 +105,8 @@ class FrameMasks:
 class Sam2Tracker(nn.Module):
     """Segments frames of `size` x `size` from boxes and from what it remembers.
 
-    Call `embed` for a frame, then `prompt` for the objects that have a box there and `follow` for
-    others; both give masks and what is to be remembered of them.
+    Call `embed` for some frames, then for each of them `prompt` for the objects that have a box
+    there and `follow` for others; both give masks and what is to be remembered of them.
     """
 
     def __init__(self, sam: nn.Module, *, max_prompted: int = 4):
@@ -132,10 +132,14 @@ class Sam2Tracker(nn.Module):
         pointers = self.sam.config.max_object_pointers_in_encoder - 1
         return max(self.sam.num_maskmem - 1, pointers)
 
-    def embed(self, frame: Tensor) -> Embedding:
-        """Encode one frame (3, size, size), normalised as SAM 2's are."""
-        found = self.sam.get_image_features(frame[None], return_dict=True)
-        return Embedding(found.fpn_hidden_states, found.fpn_position_encoding[-1])
+    def embed(self, frames: Tensor) -> list[Embedding]:
+        """Encode frames (N, 3, size, size), normalised as SAM 2's are, together."""
+        found = self.sam.get_image_features(frames, return_dict=True)
+        position = found.fpn_position_encoding[-1]
+        return [
+            Embedding([level[:, n : n + 1] for level in found.fpn_hidden_states], position[:, :1])
+            for n in range(len(frames))
+        ]
 
     def prompt(self, embedding: Embedding, boxes: Tensor, frame: int) -> tuple[FrameMasks, Memory]:
         """Segment objects from boxes on this frame.

@@ -9,14 +9,14 @@ from lgrseg.modeling.sam2 import build_sam2
 from lgrseg.modeling.sam2_tracker import NO_OBJECT, ObjectMemory, Sam2Tracker
 
 SIZE = 64
-BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]])  # pixels
+BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]], dtype=torch.float64)  # pixels
 
 
 @pytest.fixture(scope="module")
 def sam():
     """Random weights, biases and embeddings too, that see the object everywhere."""
     torch.manual_seed(0)
-    model = build_sam2(variant="nano", size=SIZE).eval()
+    model = build_sam2(variant="nano", size=SIZE).eval().double()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 or "embed" in name or "memory" in name or "pointer" in name:
@@ -25,9 +25,16 @@ def sam():
     return model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frames():
-    return torch.randn(20, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(20, 3, SIZE, SIZE, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def embeddings(sam, frames):
+    with torch.no_grad():
+        return Sam2Tracker(sam).embed(frames)
 
 
 def parts(boxes):
@@ -36,14 +43,14 @@ def parts(boxes):
 
 
 @pytest.mark.parametrize("candidates", [False, True])
-def test_masks_are_those_of_transformers_session(sam, frames, candidates, monkeypatch):
+def test_masks_are_those_of_transformers_session(sam, frames, embeddings, candidates, monkeypatch):
     """With one mask an object, and with several to choose from, as published checkpoints have."""
     monkeypatch.setattr(sam.config, "multimask_output_in_sam", candidates)
     monkeypatch.setattr(sam.mask_decoder, "dynamic_multimask_via_stability", candidates)
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
     session = Sam2VideoInferenceSession(
-        video=frames, video_height=SIZE, video_width=SIZE, dtype=torch.float32
+        video=frames, video_height=SIZE, video_width=SIZE, dtype=torch.float64
     )
     for label, box in enumerate(BOXES):
         points = {
@@ -58,32 +65,34 @@ def test_masks_are_those_of_transformers_session(sam, frames, candidates, monkey
     with torch.no_grad():
         for number, expected in enumerate(theirs):
             boxes = dict(enumerate(parts(BOXES))) if number == 0 else {}
-            ours = tracking.step(frames[number], number, boxes).logits
+            ours = tracking.step(embeddings[number], number, boxes).logits
             assert (ours - expected).abs().max() < 1e-5 * expected.abs().max() + 1e-6
     assert number == 19 and expected.std() > 0.005
 
 
-def test_memory_holds_what_can_be_looked_at_and_no_more(sam, frames):
+def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings):
     tracker = Sam2Tracker(sam, max_prompted=2)
     tracking = BoxTracking(tracker, 3)
     with torch.no_grad():
         for number in range(20):
             boxes = {0: parts(BOXES[0])} if number in (0, 4, 8) else {}
-            tracking.step(frames[number], number, boxes)
+            tracking.step(embeddings[number], number, boxes)
     memory = tracking.objects[0]
     assert memory.frames == ((4, 8), tuple(n for n in range(20) if n not in (0, 4, 8))[-15:])
 
 
-def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, frames):
+def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, embeddings):
     tracker = Sam2Tracker(sam)
     with torch.no_grad():
         together, alone = BoxTracking(tracker, 2), BoxTracking(tracker, 2)
         for number in range(4):
             first = number == 0
             both = together.step(
-                frames[number], number, dict(enumerate(parts(BOXES))) if first else {}
+                embeddings[number], number, dict(enumerate(parts(BOXES))) if first else {}
             ).logits
-            one = alone.step(frames[number], number, {1: parts(BOXES[1])} if first else {}).logits
+            one = alone.step(
+                embeddings[number], number, {1: parts(BOXES[1])} if first else {}
+            ).logits
             assert torch.allclose(both[1], one[1], atol=1e-6)
             assert (one[0] == NO_OBJECT).all()
 
@@ -125,9 +134,10 @@ def test_it_trains(sam, frames):
     tracker = Sam2Tracker(sam)
     sam.zero_grad()
     memory = ObjectMemory()
-    masks, found = tracker.prompt(tracker.embed(frames[0]), BOXES[:1], 0)
+    first, second = tracker.embed(frames[:2])
+    masks, found = tracker.prompt(first, BOXES[:1], 0)
     tracker.remember(memory, found.of(0), prompted=True)
-    later, _ = tracker.follow(tracker.embed(frames[1]), [memory], 1)
+    later, _ = tracker.follow(second, [memory], 1)
     later.logits.sum().backward()
     for part in (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
