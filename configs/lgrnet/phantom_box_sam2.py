@@ -1,9 +1,13 @@
-"""BOX-SAM2 on the phantom: a small SAM 2 from random weights, prompted with true boxes at test.
+r"""BOX-SAM2 on the phantom: a small SAM 2 from random weights, prompted with true boxes at test.
 
-    python tools/train_net.py --config-file configs/lgrnet/phantom_box_sam2.py
+    python tools/train_net.py --config-file configs/lgrnet/phantom_box_sam2_stills.py
+    python tools/train_net.py --config-file configs/lgrnet/phantom_box_sam2.py \
+        train.init_weights=output/lgrnet/phantom_box_sam2_stills/checkpoints/last.safetensors
 
-Trained on clips of annotated frames; at test each chamber of a whole video is followed from its box
-on the first annotated frame. phantom_box_sam2_predicted.py takes the boxes of a box head instead.
+Trained on single frames first, as SAM 2 was, then on clips of annotated frames (without the first
+part it takes hundreds of steps more until a box means something to it). At test each chamber of a
+whole video is followed from its box on the first annotated frame; phantom_box_sam2_predicted.py
+takes the boxes of a box head instead.
 """
 
 from lgrseg.config import L
@@ -12,7 +16,7 @@ from lgrseg.data import AnnotatedMapper
 from ..common.models.box_sam2 import model, true_boxes
 from .phantom import dataloader, evaluator, num_classes, optimizer, schedule, train
 
-size = 128
+size = 256
 model.num_classes = num_classes
 model.sam.variant = "nano"
 model.sam.size = size
@@ -24,8 +28,9 @@ dataloader.train.mapper = L(AnnotatedMapper)(
 for loader in dataloader.test.values():
     loader.mapper = true_boxes(size)
 evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
-optimizer.lr = 1e-3
-train.clip_norm = 0.1
+optimizer.lr = 5e-4
+train.max_iter = 500
+train.clip_norm = 1.0
 train.export_videos = 0
 train.find_unused_parameters = True
 train.output_dir = "output/lgrnet/phantom_box_sam2"
