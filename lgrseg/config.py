@@ -29,6 +29,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 TARGET, PARTIAL = "_target_", "_partial_"
 TRUSTED = (
     "lgrseg.data",
+    "lgrseg.engine.layer_decay",
     "lgrseg.engine.solver",
     "lgrseg.evaluation",
     "lgrseg.modeling",

@@ -59,6 +59,8 @@ class Clip:
     """Of all that a model in training draws at random for this clip; None: from torch's state."""
     boxes: dict[int, dict[int, Tensor]] | None = None
     """Prompts: place in the clip -> class -> (4,) as (cx, cy, w, h), parts of the frame."""
+    key: str | None = None
+    """Names the pixels: equal where they are equal; None where augmentation drew them anew."""
 
     def to(self, device) -> "Clip":
         """The same clip with its frames on `device`."""
@@ -96,6 +98,18 @@ class ClipTargets:
 
 
 @dataclass
+class LabelTarget:
+    """What is known of a clip as a whole: its class."""
+
+    label: int
+    """An index into the dataset's `classes`."""
+
+    def to(self, device) -> "LabelTarget":
+        """Itself: a number is on every device."""
+        return self
+
+
+@dataclass
 class UnlabelledViews:
     """One unlabelled video, seen several times: what a teacher sees and what its student sees."""
 
@@ -119,6 +133,19 @@ class UnlabelledViews:
         return UnlabelledViews(
             [clip.to(device) for clip in self.teacher], [clip.to(device) for clip in self.student]
         )
+
+
+@dataclass
+class LabelPrediction:
+    """What a classifier says of one clip."""
+
+    scores: Tensor
+    """(K,) raw, one a class; their softmax is how sure the model is of each."""
+
+    @property
+    def probs(self) -> Tensor:
+        """(K,) float64 on the CPU, 0 to 1; double precision keeps sure answers apart."""
+        return self.scores.double().cpu().softmax(dim=0)
 
 
 @dataclass

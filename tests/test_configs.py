@@ -8,7 +8,8 @@ import torch
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
 from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.structures import Clip, ClipTargets, UnlabelledViews
+from lgrseg.modeling.classifier import ClipClassifier
+from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(
@@ -41,7 +42,10 @@ def test_config(path, tmp_path):
         instantiate(unlabelled)
         assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
     size = model.tracker.size if isinstance(model, BoxSam2) else 64
-    losses = model(*_sample(size, unlabelled=bool(unlabelled)))
+    clips, targets, *views = _sample(size, unlabelled=bool(unlabelled))
+    if isinstance(model, ClipClassifier):
+        targets = [LabelTarget(0)]
+    losses = model(clips, targets, *views)
     assert torch.isfinite(sum(losses.values()))
 
 

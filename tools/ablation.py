@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lgrseg.config import load_config
+from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.writers import read_metrics
 
 TOOLS = Path(__file__).parent
@@ -93,9 +94,9 @@ def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
 
 def is_finished(run: Path, cfg) -> bool:
     """Whether a run was trained to its end and, where it has test datasets, evaluated on all."""
-    sought = [f"eval/{[*cfg.dataloader.test][-1]}/mean_dice"] if cfg.dataloader.test else []
+    sought = [*cfg.dataloader.test][-1:]
     return any(
-        line["iteration"] == cfg.train.max_iter and set(sought) <= line.keys()
+        line["iteration"] == cfg.train.max_iter and all(is_evaluated(line, name) for name in sought)
         for line in read_metrics(run)
     )
 

@@ -6,6 +6,7 @@
     python tools/benchmark.py data                    reading clips
     python tools/benchmark.py metrics                 distances between borders
     python tools/benchmark.py boxes                   BOX-SAM2: seconds a frame, memory of a clip
+    python tools/benchmark.py backbones               pretrained encoders: time and memory
     python tools/benchmark.py exactness               what draws of its own for every clip cost
     python tools/benchmark.py all --json figures.json
 
@@ -26,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=[*ALL, "boxes", "exactness", "all"])
+    parser.add_argument("name", choices=[*ALL, "boxes", "backbones", "exactness", "all"])
     parser.add_argument("--repeats", type=int, default=7, help="measurements of each (default 7)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -69,6 +70,10 @@ def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
         return run(repeats=repeats, device=device)
     from lgrseg.benchmarks import data, exactness, metrics, tracking
 
+    if name == "backbones":
+        from lgrseg.benchmarks import backbones
+
+        return backbones.run(repeats=repeats, device=device)
     if name == "boxes":
         return tracking.run(repeats=repeats, device=device)
     run = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]

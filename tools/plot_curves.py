@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from lgrseg.engine.hooks import is_evaluated
 from lgrseg.evaluation.report import read_metrics
 
 
@@ -53,7 +54,7 @@ def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
         name: [
             (line["iteration"] * clock if clock else line["train_seconds"], line)
             for line in read_metrics(folder)
-            if f"eval/{dataset}/mean_dice" in line
+            if is_evaluated(line, dataset)
         ]
         for (name, folder), clock in zip(runs.items(), clocks, strict=True)
     }

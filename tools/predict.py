@@ -24,9 +24,9 @@ from tqdm import tqdm
 from lgrseg.box_inference import follow_boxes
 from lgrseg.config import instantiate, load_config
 from lgrseg.data import MetadataCatalog
-from lgrseg.data.fan_crop import find_fan
+from lgrseg.data.clip_files import box_of_clip, find_clips
 from lgrseg.data.lazy_frames import crop_frames
-from lgrseg.data.readers import IMAGES, Video, is_readable, read_video
+from lgrseg.data.readers import Video, read_video
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
@@ -35,6 +35,7 @@ from lgrseg.evaluation.report import window_of
 from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.modeling.box_sam2 import BoxSam2
+from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
 from lgrseg.video import beside_input, write_mp4
@@ -67,6 +68,11 @@ def main() -> int:
         if device.type == "cpu":
             hold_on_to_memory()
         model = channels_last(instantiate(cfg.model).to(device)).eval()
+        if isinstance(model, ClipClassifier):
+            raise ValueError(
+                f"{arguments.config_file} is of a classifier, which draws no masks; "
+                "tools/train_net.py --eval-only writes its answers into predictions.csv"
+            )
         load_weights(model, arguments.weights)
         given = boxes_by_hand(model, cfg, arguments)
     except (FileNotFoundError, KeyError, ValueError) as error:
@@ -106,30 +112,6 @@ def boxes_by_hand(model, cfg, arguments: argparse.Namespace) -> list[BoxPrompt] 
     classes = MetadataCatalog.get(next(iter(cfg.dataloader.test))).classes
     given = [parse_box(text, classes) for text in arguments.box]
     return given + (read_boxes(arguments.boxes, classes) if arguments.boxes else [])
-
-
-def find_clips(path: Path) -> dict[str, Path]:
-    """Names for the output, and the clips: the path itself, or all in a folder of clips.
-
-    Raises:
-        FileNotFoundError: nothing there that could be a clip.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    holds_images = path.is_dir() and any(p.suffix.lower() in IMAGES for p in path.iterdir())
-    if path.is_file() or holds_images:
-        found = [path]
-    else:
-        found = sorted(child for child in path.iterdir() if is_readable(child))
-    if not found:
-        raise FileNotFoundError(f"{path} holds no clip; known are NIfTI, MHD, DICOM, MP4, AVI, PNG")
-    stems = [child.name.removesuffix(".gz").rsplit(".", 1)[0] for child in found]
-    # Two clips of one stem (a.mp4, a.dcm) must not overwrite each other.
-    names = [
-        child.name.replace(".", "_") if stems.count(stem) > 1 else stem
-        for child, stem in zip(found, stems, strict=True)
-    ]
-    return dict(zip(names, found, strict=True))
 
 
 def predict_clip(
@@ -185,14 +167,10 @@ def _write(stem: Path, video: Video, masks, predicted, metadata, name: str) -> N
 
 
 def _geometry(video: Video, input_size: tuple[int, int], *, crop: bool, name: str) -> Geometry:
-    size = video.frames.shape[1:3]
-    box = (0, 0, *size)
-    if crop:
-        fan = find_fan(video.frames)
-        box = fan.box
-        if not fan.found:
-            print(f"{name}: no fan found ({fan.reason}), using whole frames", file=sys.stderr)
-    return Geometry(size, box, input_size, video.spacing_mm)
+    box, note = box_of_clip(video, crop=crop)
+    if note:
+        print(f"{name}: {note}", file=sys.stderr)
+    return Geometry(video.frames.shape[1:3], box, input_size, video.spacing_mm)
 
 
 if __name__ == "__main__":

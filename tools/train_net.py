@@ -87,11 +87,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def report(trainer: DefaultTrainer) -> None:
     """Show the table, write videos and the page."""
+    from lgrseg.evaluation.label_tables import print_label_results
     from lgrseg.evaluation.report import report_run
     from lgrseg.evaluation.tables import print_results
 
     for results in trainer.results.values():
-        print_results(results)
+        labels = results.get("task") == "classification"
+        (print_label_results if labels else print_results)(results)
     with trainer.evaluated_weights():
         report_run(trainer.model, trainer.cfg)
 

@@ -4,7 +4,8 @@ python tools/train_net.py --config-file configs/baselines/unet_camus.py
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.per_pixel import PerPixelSegmenter, PixelHead, UNet
+from lgrseg.modeling.heads import PixelHead
+from lgrseg.modeling.per_pixel import PerPixelSegmenter, UNet
 
 from ..common.data.camus import dataloader, evaluator, num_classes
 from ..common.train import optimizer, schedule, train

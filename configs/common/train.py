@@ -26,6 +26,7 @@ train = OmegaConf.create(
         "checkpoint_period": 500,  # iterations; 0: at the end only
         "keep_checkpoints": 1,  # numbered ones, beside last and best
         "export_videos": 0,  # videos of every test dataset, written at the end
+        "example_overlays": 0,  # clips drawn into TensorBoard at every evaluation
     }
 )
 optimizer = L(build_adamw, partial=True)(

@@ -156,3 +156,35 @@ class WholeVideoSampler:
         """Positions in the clip that are supervised."""
         known = set(annotated)
         return [position for position, index in enumerate(indices) if index in known]
+
+
+class SegmentSampler:
+    """One frame from each of equal parts of a video, for what is known of a video as a whole.
+
+    Source: Wang et al., "Temporal Segment Networks", ECCV 2016, section 3.1. The anchor has no say.
+    """
+
+    def __init__(self, *, num_frames: int = 1, jitter: float = 0.0):
+        """A shorter video repeats frames.
+
+        Args:
+            num_frames: of a clip, so many parts.
+            jitter: share of a part that a frame is drawn from, about its middle: 0 takes the middle
+                itself (for tests), 1 any frame of the part.
+
+        Raises:
+            ValueError: no frame, or a share that is not 0 to 1.
+        """
+        if num_frames < 1 or not 0 <= jitter <= 1:
+            raise ValueError(
+                f"num_frames={num_frames} is 1 or more, and jitter={jitter} a share from 0 to 1"
+            )
+        self.num_frames, self.jitter = num_frames, jitter
+
+    def __call__(
+        self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
+    ) -> list[int]:
+        """Frame indices in temporal order."""
+        within = 0.5 + self.jitter * (rng.random(self.num_frames) - 0.5)
+        places = (np.arange(self.num_frames) + within) / self.num_frames * length
+        return np.minimum(places.astype(int), length - 1).tolist()

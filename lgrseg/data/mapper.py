@@ -46,6 +46,27 @@ class ClipMapper:
         )
         return clip, clip_targets(masks, positions, len(indices))
 
+    def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
+        """(record, anchor) of every clip of these videos.
+
+        Raises:
+            ValueError: a video without an annotated frame.
+        """
+        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
+        if silent:
+            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+            raise ValueError(
+                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
+                "leave them out of its list, or give them labels"
+            )
+        return [
+            (record, anchor)
+            for record in records
+            for anchor in self.frame_sampler.anchors(
+                record["annotated_frames"], record["num_frames"]
+            )
+        ]
+
     def choose(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:

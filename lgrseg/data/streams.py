@@ -19,29 +19,16 @@ class ClipDataset(Dataset):
     """Every clip of some videos; indexed by the position in the infinite stream."""
 
     def __init__(self, *, records: list[dict], mapper, seed: int = 0):
-        """Videos are split into clips by the mapper's frame sampler.
+        """The mapper says which clips there are: `mapper.samples(records)`.
 
         Raises:
-            ValueError: a video without an annotated frame, or no video at all.
+            ValueError: a video without what is supervised, or no video at all.
         """
-        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
-        if silent:
-            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
-            raise ValueError(
-                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
-                "leave them out of its list, or give them labels"
-            )
         if not records:
             raise ValueError("the dataset holds no video")
         self.mapper = mapper
         self.seed = seed
-        self.samples = [
-            (record, anchor)
-            for record in records
-            for anchor in mapper.frame_sampler.anchors(
-                record["annotated_frames"], record["num_frames"]
-            )
-        ]
+        self.samples = mapper.samples(records)
 
     def __len__(self) -> int:
         return len(self.samples)

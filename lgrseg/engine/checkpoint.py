@@ -126,7 +126,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is cut short or no safetensors file: {error}") from error
     content = read_state(path)
-    for key in ("model", "state_dict"):
+    for key in ("model", "state_dict", "model_state"):
         if isinstance(content.get(key), dict):
             content = content[key]
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}

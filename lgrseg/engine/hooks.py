@@ -164,7 +164,8 @@ class Evaluation(HookBase):
         for name, result in results.items():
             record_results(trainer, name, result)
         if names:
-            self._keep_best(results[names[0]]["mean"]["dice"])
+            first = results[names[0]]
+            self._keep_best(first["mean"][headline(first)["mean"]])
 
     def _keep_best(self, score: float | None) -> None:
         trainer = self.trainer
@@ -207,13 +208,24 @@ class StopOnSignal(HookBase):
             signal.signal(number, handler)
 
 
-def _key(dataset: str) -> str:
-    return f"eval/{dataset}/mean_dice"
+def headline(results: dict) -> dict[str, str]:
+    """Which measure of the "mean", and of each "class", a run is followed and judged by.
+
+    An evaluator may say so in its results; Dice otherwise.
+    """
+    return results.get("headline", {"mean": "dice", "class": "dice"})
+
+
+def is_evaluated(line: dict, dataset: str) -> bool:
+    """Whether a line of metrics.jsonl holds an evaluation on this dataset."""
+    return any(key.startswith(f"eval/{dataset}/mean_") for key in line)
 
 
 def _is_recorded(trainer: "DefaultTrainer", dataset: str) -> bool:
     lines = read_metrics(trainer.output_dir)
-    return any(line["iteration"] == trainer.iteration and _key(dataset) in line for line in lines)
+    return any(
+        line["iteration"] == trainer.iteration and is_evaluated(line, dataset) for line in lines
+    )
 
 
 def record_results(trainer: "DefaultTrainer", name: str, results: dict) -> None:
@@ -221,8 +233,12 @@ def record_results(trainer: "DefaultTrainer", name: str, results: dict) -> None:
 
     A finished run that is evaluated once more gets no second line.
     """
-    line = {_key(name): results["mean"]["dice"]}
-    line |= {f"eval/{name}/{cls}_dice": s["dice"] for cls, s in results["classes"].items()}
+    of_mean, of_class = headline(results)["mean"], headline(results)["class"]
+    line = {f"eval/{name}/mean_{of_mean}": results["mean"][of_mean]}
+    line |= {
+        f"eval/{name}/{cls}_{of_class}": scores[of_class]
+        for cls, scores in results["classes"].items()
+    }
     if not _is_recorded(trainer, name):
         write_metrics(trainer, line)
     shown = ", ".join(

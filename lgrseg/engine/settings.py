@@ -48,13 +48,15 @@ class TrainSettings:
     """Numbered checkpoints that are kept, the last ones; beside `last` and `best`."""
     export_videos: int = 0
     """Videos of every test dataset that are written at the end."""
+    example_overlays: int = 0
+    """Clips of the first test dataset that are drawn into TensorBoard at every evaluation."""
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
         positive = ("max_iter", "accumulate", "log_period")
         counts = (
             "eval_period", "checkpoint_period", "keep_checkpoints", "num_threads",
-            "export_videos", "seed",
+            "export_videos", "example_overlays", "seed",
         )  # fmt: skip
         for name in (*positive, *counts):
             value, least = getattr(self, name), 1 if name in positive else 0

@@ -20,12 +20,7 @@ def build_adamw(
     embeddings and everything with one dimension (biases, scales) are not decayed, and neither is
     the scan's A_log, whose decay would pull all time constants to one.
     """
-    plain = set()
-    for prefix, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            kept = parameter.dim() < 2 or isinstance(module, nn.Embedding)
-            if kept or name in ("A_log", "D", "step_bias", "level_embed"):
-                plain.add(f"{prefix}.{name}" if prefix else name)
+    plain = undecayed(model)
     groups: dict[tuple[bool, bool], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -40,6 +35,17 @@ def build_adamw(
         for (in_backbone, undecayed), parameters in sorted(groups.items(), key=lambda g: g[0])
     ]
     return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), fused=True)
+
+
+def undecayed(model: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay leaves alone; see `build_adamw`."""
+    plain = set()
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kept = parameter.dim() < 2 or isinstance(module, nn.Embedding)
+            if kept or name in ("A_log", "D", "step_bias", "level_embed"):
+                plain.add(f"{prefix}.{name}" if prefix else name)
+    return plain
 
 
 class CosineSchedule:

@@ -36,6 +36,7 @@ from lgrseg.engine.hooks import (
     Teaching,
     WatchCollapse,
 )
+from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.run_folder import config_changes, write_labels
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import (
@@ -141,7 +142,12 @@ class DefaultTrainer(SimpleTrainer):
             Checkpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
             StopOnSignal(),
             Evaluation(period=s.eval_period),
+            *self._drawing_hooks(),
         ]
+
+    def _drawing_hooks(self) -> list[HookBase]:
+        count, period = self.settings.example_overlays, self.settings.eval_period
+        return [ExampleOverlays(period=period, count=count)] if count else []
 
     def _teaching_hooks(self) -> list[HookBase]:
         if not hasattr(self.model, "after_update"):

@@ -9,18 +9,21 @@ COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
 
 def training_curves(lines: list[dict]) -> str:
-    """Losses, and the Dice of the evaluations, over iterations; from metrics.jsonl."""
+    """Losses, and the mean score of the evaluations, over iterations; from metrics.jsonl."""
     figure, (left, right) = _axes(2, width=11)
     for name in sorted({n for line in lines for n in line if n.startswith("loss")}):
         points = [(line["iteration"], line[name]) for line in lines if name in line]
         left.plot(*zip(*points, strict=True), label=name, linewidth=1)
     left.set(xlabel="iteration", title="training loss", yscale="log")
     left.legend(fontsize=8)
-    names = sorted({n for line in lines for n in line if n.endswith("/mean_dice")})
+    found = {n for line in lines for n in line if n.startswith("eval/") and "/mean_" in n}
+    names = sorted(found)
+    measures = sorted({name.partition("/mean_")[2] for name in names}) or ["dice"]
     for name in names:
         points = [(line["iteration"], line[name]) for line in lines if line.get(name) is not None]
         right.plot(*zip(*points, strict=True), marker="o", label=name.split("/")[1])
-    right.set(xlabel="iteration", title="mean Dice", ylim=(0, 1))
+    title = ", ".join(measures).replace("_", " ").replace("dice", "mean Dice")
+    right.set(xlabel="iteration", title=title, ylim=(0, 1))
     if names:
         right.legend(fontsize=8, loc="lower right")
     return _picture(figure)

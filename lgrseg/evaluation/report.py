@@ -12,6 +12,7 @@ from lgrseg.config import instantiate
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
+from lgrseg.evaluation.label_tables import label_tables
 from lgrseg.evaluation.overlap import RULES
 from lgrseg.evaluation.tables import show, with_interval
 
@@ -40,6 +41,11 @@ def report_run(model, cfg: DictConfig) -> None:
     for name, loader in cfg.dataloader.test.items():
         folder = run / "eval" / name
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        if results.get("task") == "classification":
+            if cfg.train.export_videos:
+                logger.warning("%s: train.export_videos is for masks; labels have none", name)
+            logger.info("wrote %s", write_report(run, name))
+            continue
         records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
         for video_id in chosen_videos(results, cfg.train.export_videos):
             path = export_record(
@@ -89,8 +95,22 @@ def write_report(run: Path, dataset: str) -> Path:
     folder = run / "eval" / dataset
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     lines = read_metrics(run)
-    parts = [
-        f"<h1>{html.escape(dataset)}</h1>",
+    describe = _label_parts if results.get("task") == "classification" else _mask_parts
+    parts = describe(folder, results, lines)
+    if lines:
+        parts += ["<h2>Training</h2>", _image(plots.training_curves(lines), "losses")]
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(dataset)}</title>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
+        f"<style>{STYLE}</style><body><h1>{html.escape(dataset)}</h1>{''.join(parts)}</body></html>"
+    )
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _mask_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
+    return [
         f"<p class=dim>{html.escape(results['protocol'])}. "
         f"{results['num_frames']} annotated frames, {results['num_clips']} clips, "
         f"{results['num_patients']} patients; {results['seconds_per_clip']:.3f} s a clip. "
@@ -104,16 +124,18 @@ def write_report(run: Path, dataset: str) -> Path:
         "</div>",
         *(_heart(results["heart"]) if results["heart"] else ()),
         *_videos(folder, results),
-        *(("<h2>Training</h2>", _image(plots.training_curves(lines), "losses")) if lines else ()),
     ]
-    page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(dataset)}</title>"
-        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
-    )
-    file = folder / "report.html"
-    file.write_text(page, encoding="utf-8")
-    return file
+
+
+def _label_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
+    parts = [
+        f"<p class=dim>{html.escape(results['protocol'])}. {results['num_clips']} clips, "
+        f"{results['num_patients']} patients; {results['seconds_per_clip']:.3f} s a clip. "
+        f"{_progress(lines)} The answer for each clip stands in predictions.csv.</p>"
+    ]
+    for title, head, rows in label_tables(results):
+        parts += [f"<h2>{html.escape(title)}</h2>", _table(head, rows)]
+    return parts
 
 
 def read_metrics(run: Path) -> list[dict]:

@@ -1,5 +1,6 @@
-"""results.json: written so that every program can read it."""
+"""results.json: written so that every program can read it; predictions.csv beside it."""
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -8,8 +9,17 @@ import numpy as np
 
 
 def write_results(results: dict, folder: Path) -> Path:
-    """Write results.json; what is not a number becomes null."""
+    """Write results.json; what is not a number becomes null.
+
+    "predictions" of a classifier, a row a clip, go into predictions.csv instead.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if rows := results.get("predictions"):
+        with open(folder / "predictions.csv", "w", encoding="utf-8", newline="") as table:
+            writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        results = {key: value for key, value in results.items() if key != "predictions"}
     file = folder / "results.json"
     file.write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     return file

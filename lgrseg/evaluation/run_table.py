@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from lgrseg.config import instantiate, load_config
+from lgrseg.evaluation.label_tables import label_cells
 from lgrseg.evaluation.tables import show, with_interval
 from lgrseg.modeling.complexity import count
 
@@ -33,6 +34,8 @@ def rows_of_run(run: Path) -> list[dict[str, str]]:
 
 
 def _scores(results: dict) -> dict[str, str]:
+    if results.get("task") == "classification":
+        return label_cells(results)
     unit = results.get("distance_unit", "px")
     mean = results["mean"]
     classes = {

@@ -7,6 +7,7 @@ import json
 import statistics
 from pathlib import Path
 
+from lgrseg.engine.hooks import headline
 from lgrseg.engine.writers import read_metrics
 
 
@@ -15,8 +16,8 @@ def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
 
     Returns:
         Column -> cell: mean and, of two seeds or more, the standard deviation of a seed (n - 1);
-        "gain" is the mean difference in Dice to the first folder's run of the same seed. A dash
-        where nothing was measured.
+        "gain" is the mean difference to the first folder's run of the same seed, in Dice or in what
+        the results name as their headline. A dash where nothing was measured.
     """
     found = _read(runs)
     first = next(iter(found), None)
@@ -42,19 +43,24 @@ def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
 
 
 def _scores(results: list[dict]) -> dict[str, str]:
-    unit = results[0].get("distance_unit", "px")
-    cells = {"Dice": mean_and_spread([r["mean"]["dice"] for r in results])}
+    of_mean, of_class = headline(results[0])["mean"], headline(results[0])["class"]
+    words = {name: name.replace("_", " ").replace("dice", "Dice") for name in (of_mean, of_class)}
+    cells = {words[of_mean]: mean_and_spread([r["mean"][of_mean] for r in results])}
     for name in results[0]["classes"]:
-        of_class = [r["classes"][name]["dice"] for r in results]
-        cells[f"Dice {name.replace('_', ' ')}"] = mean_and_spread(of_class)
+        values = [r["classes"][name][of_class] for r in results]
+        cells[f"{words[of_class]} {name.replace('_', ' ')}"] = mean_and_spread(values)
+    if results[0].get("task") == "classification":
+        return cells | {"AUC": mean_and_spread([r["mean"]["auc"] for r in results])}
+    unit = results[0].get("distance_unit", "px")
     distances = [r["mean"].get("hd95") for r in results]
     return cells | {f"HD95 ({unit})": mean_and_spread(distances, digits=2)}
 
 
 def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:
     shared = [seed for seed in by_seed if seed in reference]
-    pairs = [(by_seed[s]["mean"]["dice"], reference[s]["mean"]["dice"]) for s in shared]
-    known = [dice - other for dice, other in pairs if None not in (dice, other)]
+    measure = headline(next(iter(by_seed.values())))["mean"]
+    pairs = [(by_seed[s]["mean"][measure], reference[s]["mean"][measure]) for s in shared]
+    known = [score - other for score, other in pairs if None not in (score, other)]
     return mean_and_spread(known, sign="+")
 
 

@@ -13,16 +13,21 @@ SIZE_DIVISOR = 32
 def stack_clips(clips: list[Clip]) -> Tensor:
     """Clips of one batch as (B, T, 3, H, W), grey repeated to three channels.
 
+    Still images of one dataset may be grey or coloured, each stored as it is.
+
     Raises:
         ValueError: there is no clip, or their shapes differ.
     """
-    shapes = {tuple(clip.frames.shape) for clip in clips}
+    frames = [clip.frames for clip in clips]
+    if {clip.shape[1] for clip in frames} == {1, 3}:
+        frames = [clip.expand(-1, 3, -1, -1) for clip in frames]
+    shapes = {tuple(clip.shape) for clip in frames}
     if len(shapes) != 1:
         raise ValueError(
             f"the clips of a batch must share one shape (T, C, H, W), not {sorted(shapes)}; "
             "give the mapper one input_size and one number of frames, or a batch of one clip"
         )
-    frames = torch.stack([clip.frames for clip in clips])
+    frames = torch.stack(frames)
     return frames.expand(-1, -1, 3, -1, -1) if frames.shape[2] == 1 else frames
 
 

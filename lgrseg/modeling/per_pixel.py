@@ -1,6 +1,7 @@
-"""Per-frame baselines that everyone compares with: a network that scores every pixel's class.
+"""Per-frame models: a network that scores every pixel's class, of a backbone and a head.
 
-`PerPixelSegmenter` takes the same clips and targets as LGRNet and treats every frame alone.
+`PerPixelSegmenter` takes the same clips and targets as LGRNet and treats every frame alone. The
+U-Net that everyone compares with is here; heads are in heads/.
 """
 
 from collections.abc import Mapping
@@ -17,14 +18,19 @@ from lgrseg.modeling.clip_batch import (
     clip_generators,
     crop_to_input,
     stack_clips,
-    to_device,
 )
+from lgrseg.modeling.heads import FPNHead, PixelHead  # noqa: F401  saved configs name them here
+from lgrseg.modeling.heads.channel_dropout import draw_channel_dropout
+from lgrseg.modeling.heads.pixel_truth import PixelTruth, pixel_truth
 from lgrseg.modeling.numerics import at_least_float32, divide
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
 class PerPixelSegmenter(nn.Module):
-    """A backbone and a head that give each pixel a score per class; Dice + cross-entropy."""
+    """A backbone and a head that give each pixel a score per class.
+
+    Trained by cross-entropy and Dice, with weights; a head with a method `losses` by its own.
+    """
 
     def __init__(
         self,
@@ -32,19 +38,47 @@ class PerPixelSegmenter(nn.Module):
         backbone: nn.Module,
         head: nn.Module,
         num_classes: int,
+        ce_weight: float = 1.0,
+        dice_weight: float = 1.0,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
-        """`head` turns the backbone's maps into (N, K + 1, h, w); score 0 is the background."""
+        """A model of two parts.
+
+        Args:
+            backbone: images (N, 3, H, W) -> maps by name.
+            head: turns them into (N, K + 1, h, w); score 0 is the background.
+            num_classes: K.
+            ce_weight: of the cross-entropy.
+            dice_weight: of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 a common other choice.
+            pixel_mean: of RGB, 0 to 1, that the backbone expects to be subtracted.
+            pixel_std: of RGB, that it expects to be divided by.
+
+        Raises:
+            ValueError: weights for a head that has losses of its own.
+        """
         super().__init__()
+        if hasattr(head, "losses") and (ce_weight, dice_weight) != (1.0, 1.0):
+            raise ValueError(
+                f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "
+                f"{type(head).__name__} has losses of its own; set the weights of the head"
+            )
         self.backbone = backbone
         self.head = head
         self.num_classes = num_classes
+        self.ce_weight, self.dice_weight = ce_weight, dice_weight
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of these clips are divided by: "frames", the annotated ones."""
         return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
+
+    def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
+        """The backbone's maps by name, of images (N, 3, H, W), normalised and padded.
+
+        They are the frames of `clips` one after another, which say nothing more to a backbone.
+        """
+        return self.backbone(images)
 
     def forward(
         self,
@@ -61,38 +95,50 @@ class PerPixelSegmenter(nn.Module):
             ValueError: clips of one batch differ in shape, or training without targets.
         """
         frames = stack_clips(clips)
-        size = frames.shape[-2:]
-        if self.training:
-            draw_drop_paths(self.backbone, clip_generators(clips), frames.shape[1])
-        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
-        scores = self.head(self.backbone(images))
-        scores = crop_to_input(scores, size, stride=images.shape[-1] // scores.shape[-1])
         if self.training:
             if targets is None:
                 raise ValueError("a model in training mode needs targets; call .eval() to predict")
+            generators = clip_generators(clips)
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+            draw_channel_dropout(self.head, generators, frames.shape[1])
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        features = self.features(clips, images)
+        if self.training:
             totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
-            return per_pixel_losses(scores, *_label_maps(targets), totals["frames"])
+            padded_size = tuple(images.shape[-2:])
+            truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=padded_size)
+            return self._losses(features, truth)
+        scores = self.head(features)
+        stride = images.shape[-1] // scores.shape[-1]
+        scores = crop_to_input(scores, tuple(frames.shape[-2:]), stride=stride)
         scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
         return [_prediction(clip_scores) for clip_scores in scores.float()]
 
+    def _losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
+        if hasattr(self.head, "losses"):
+            return self.head.losses(features, truth)
+        losses = per_pixel_losses(truth.crop(self.head(features)), truth.labels, truth.num_frames)
+        return {
+            "loss_ce": self.ce_weight * losses["loss_ce"],
+            "loss_dice": self.dice_weight * losses["loss_dice"],
+        }
+
 
 def per_pixel_losses(
-    scores: Tensor, labels: Tensor, frames: Tensor, num_frames: float | Tensor
+    scores: Tensor, labels: Tensor, num_frames: float | Tensor
 ) -> dict[str, Tensor]:
     """Cross-entropy and soft Dice, means over the annotated frames.
 
         dice of class k = (2 sum p_k y_k + 1) / (sum p_k + sum y_k + 1), over frame and pixels
 
     Args:
-        scores: (N, K + 1, h, w) raw; brought to the size of the labels first.
-        labels: (N, H, W) int64, 0 background.
-        frames: (A,) int64, the annotated ones of the N; others say nothing.
+        scores: (A, K + 1, h, w) raw, of annotated frames; brought to the size of the labels first.
+        labels: (A, H, W) int64, 0 background.
         num_frames: what the sums over annotated frames are divided by.
     """
     scores = F.interpolate(
-        at_least_float32(scores[frames]), labels.shape[-2:], mode="bilinear", align_corners=False
+        at_least_float32(scores), labels.shape[-2:], mode="bilinear", align_corners=False
     )
-    labels = labels[frames]
     if len(labels) == 0:
         return {"loss_ce": 0 * scores.sum(), "loss_dice": 0 * scores.sum()}
     classes = torch.arange(1, scores.shape[1], device=labels.device)[:, None, None]
@@ -105,18 +151,6 @@ def per_pixel_losses(
         "loss_ce": divide(entropy.sum(), num_frames),
         "loss_dice": divide((1 - dice).mean(dim=1).sum(), num_frames),
     }
-
-
-def _label_maps(targets: list[ClipTargets]) -> tuple[Tensor, Tensor]:
-    maps = []
-    for target in targets:
-        numbers = to_device(target.labels + 1, target.masks.device)
-        values = numbers[:, None, None, None] * target.masks
-        empty = target.masks.new_zeros(target.masks.shape[1:], dtype=torch.int64)
-        maps.append(values.amax(dim=0) if len(values) else empty)
-    annotated = torch.cat([target.annotated for target in targets]).tolist()
-    frames = torch.tensor([n for n, known in enumerate(annotated) if known], dtype=torch.long)
-    return torch.cat(maps), to_device(frames, maps[0].device)
 
 
 def _prediction(scores: Tensor) -> ClipPrediction:
@@ -132,32 +166,6 @@ def _prediction(scores: Tensor) -> ClipPrediction:
         class_probs=probs,
         present=torch.ones(len(logits), dtype=torch.bool, device=logits.device),
     )
-
-
-class FPNHead(nn.Module):
-    """Feature pyramid to stride 4 and a class score for every pixel.
-
-    Source: Lin et al., "Feature Pyramid Networks", CVPR 2017; coarse maps are added to finer ones.
-    """
-
-    def __init__(self, *, in_channels: dict[str, int], num_classes: int, dim: int = 64):
-        super().__init__()
-        self.names = sorted(in_channels, reverse=True)  # res5 first
-        self.lateral = nn.ModuleDict({n: nn.Conv2d(in_channels[n], dim, 1) for n in self.names})
-        self.smooth = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1, bias=False), nn.GroupNorm(8, dim), nn.ReLU()
-        )
-        self.classify = nn.Conv2d(dim, num_classes + 1, 1)
-
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """Backbone maps "res2" to "res5" -> (N, K + 1, H/4, W/4)."""
-        joined = self.lateral[self.names[0]](features[self.names[0]])
-        for name in self.names[1:]:
-            lateral = self.lateral[name](features[name])
-            joined = lateral + F.interpolate(
-                joined, lateral.shape[-2:], mode="bilinear", align_corners=False
-            )
-        return self.classify(self.smooth(joined))
 
 
 class UNet(nn.Module):
@@ -188,19 +196,6 @@ class UNet(nn.Module):
         for up, merge in zip(self.up, self.merge, strict=True):
             images = merge(torch.cat([skipped.pop(), up(images)], dim=1))
         return {"res0": images}
-
-
-class PixelHead(nn.Module):
-    """A class score for every pixel of one map, by a 1 x 1 convolution."""
-
-    def __init__(self, *, in_channels: int, num_classes: int, feature: str = "res0"):
-        super().__init__()
-        self.feature = feature
-        self.classify = nn.Conv2d(in_channels, num_classes + 1, 1)
-
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """{feature: (N, C, h, w)} -> (N, K + 1, h, w)."""
-        return self.classify(features[self.feature])
 
 
 def _two_convs(before: int, after: int) -> nn.Sequential:

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from lgrseg.modeling.foundation.tuning import add_adapters
+
 
 def frozen_image_encoder(*, sam: nn.Module) -> nn.Module:
     """The image encoder stays as it is; prompts, masks and memory are trained."""
@@ -23,11 +25,6 @@ def lora_image_encoder(*, sam: nn.Module, rank: int = 8, alpha: float = 16.0) ->
     Raises:
         ImportError: peft is not installed.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise ImportError('adapters need peft: pip install "lgrseg[peft]"') from error
     frozen_image_encoder(sam=sam)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=["qkv", "proj"])
-    inject_adapter_in_model(config, sam.vision_encoder)
+    add_adapters(sam.vision_encoder, target_modules=["qkv", "proj"], rank=rank, alpha=alpha)
     return sam

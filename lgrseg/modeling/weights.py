@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from lgrseg.engine.checkpoint import CheckpointError, read_weights
 
@@ -16,6 +16,7 @@ def load_pretrained(
     weights: str | Path,
     *,
     rename: Callable[[str], str] | None = None,
+    translate: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
     ignore: tuple[str, ...] = (),
     min_overlap: float = 0.5,
 ) -> dict[str, list[str]]:
@@ -26,6 +27,7 @@ def load_pretrained(
         weights: a local .safetensors, .pth or .pt file, or "hub:<repository>/<file>" on the Hugging
             Face hub (fetched once, then cached).
         rename: from the file's names to the module's.
+        translate: from all of the file's tensors to the module's, where names alone do not do.
         ignore: beginnings of names in the file that are not wanted, such as a classification head.
         min_overlap: share of the module's tensors that must be found.
 
@@ -36,8 +38,9 @@ def load_pretrained(
         FileNotFoundError: no such file.
         CheckpointError: cut short, unsafe, or of so little overlap that it cannot be meant.
     """
-    path = _local_file(str(weights))
-    found = {(rename or str)(name): value for name, value in read_weights(path).items()}
+    found = read_weights(_local_file(str(weights)))
+    found = {(rename or str)(name): value for name, value in found.items()}
+    found = translate(found) if translate else found
     found = {name: value for name, value in found.items() if not name.startswith(ignore)}
     own = module.state_dict()
     report = {

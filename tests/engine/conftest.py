@@ -22,7 +22,8 @@ from lgrseg.data.store import read_records, write_video
 from lgrseg.engine.solver import CosineSchedule, build_adamw
 from lgrseg.evaluation import SegmentationEvaluator
 from lgrseg.modeling.backbones import MetaFormer
-from lgrseg.modeling.per_pixel import PerPixelSegmenter, PixelHead, UNet
+from lgrseg.modeling.heads import PixelHead
+from lgrseg.modeling.per_pixel import PerPixelSegmenter, UNet
 from lgrseg.modeling.schedules import CosineRamp, LinearRamp, SigmoidRamp
 from lgrseg.modeling.self_distillation import LocalGlobalDistillation
 from lgrseg.modeling.semi_supervised import SemiSupervised

@@ -1,0 +1,50 @@
+"""Still images with masks, each a clip of one frame, at 224 px and strongly augmented."""
+
+from lgrseg.config import L
+from lgrseg.data import (
+    ClipMapper,
+    RandomAffine,
+    RandomBlur,
+    RandomClahe,
+    RandomCoarseDropout,
+    RandomContrast,
+    RandomElastic,
+    RandomFlip,
+    RandomGamma,
+    RandomGridDistortion,
+    RandomNoise,
+    RandomQuarterTurn,
+    WholeVideoSampler,
+    build_test_loader,
+    build_train_loader,
+)
+from lgrseg.evaluation import SegmentationEvaluator
+
+num_classes = 1
+
+augmentations = [
+    L(RandomFlip)(horizontal=0.5, vertical=0.5),
+    L(RandomQuarterTurn)(prob=0.5),
+    L(RandomAffine)(rotation=20.0, scale=0.2, shift=0.1, prob=0.7),
+    L(RandomElastic)(displacement=0.03, prob=0.2),
+    L(RandomGridDistortion)(prob=0.2),
+    L(RandomGamma)(prob=0.3),
+    L(RandomContrast)(prob=0.3),
+    L(RandomClahe)(prob=0.2),
+    L(RandomBlur)(prob=0.2),
+    L(RandomNoise)(prob=0.2),
+    L(RandomCoarseDropout)(prob=0.2),
+]
+"""For images whose content may lie either way, as tumours may. A dataset that looks the same way in
+every image takes out the first two."""
+
+train_mapper = L(ClipMapper)(
+    frame_sampler=L(WholeVideoSampler)(), input_size=[224, 224], augmentations=augmentations
+)
+test_mapper = L(ClipMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[224, 224])
+train_loader = L(build_train_loader)(
+    dataset="???", mapper=train_mapper, batch_size=8, num_workers=2
+)
+val_loader = L(build_test_loader)(dataset="???", mapper=test_mapper)
+test_loader = L(build_test_loader)(dataset="???", mapper=test_mapper)
+evaluator = L(SegmentationEvaluator, partial=True)(protocol="still images, native resolution")

@@ -1,0 +1,24 @@
+r"""Interleaved Hiera-large and DINOv2-small on CAMUS: both frozen, adapter and U-Net trained.
+
+    python tools/train_net.py --config-file configs/foundation/hiera_dinov2_camus.py \
+        model.backbone.encoder.encoder.stages.weights=facebook/hiera-large-224-hf \
+        model.backbone.encoder.encoder.patches.weights=facebook/dinov2-small
+
+Weights: the two hub ids, or hiera_large_224.pth and dinov2_vits14_pretrain.pth of their authors.
+Without them the frozen encoders are random, which checks the machinery only. Expected: not measured
+yet. hiera_tiny_dinov2_camus.py is the same at a size for CPUs.
+"""
+
+from ..common.data.camus import dataloader, evaluator, num_classes
+from ..common.models.hiera_dinov2 import interleaved_model
+from ..common.train import optimizer, schedule, train
+
+model = interleaved_model("hiera_large", 144)
+model.num_classes = num_classes
+for loader in (dataloader.train, *dataloader.test.values()):
+    loader.mapper.input_size = [224, 224]
+optimizer.weight_decay = 0.01
+train.max_iter = 3000
+train.clip_norm = 1.0
+train.example_overlays = 4
+train.output_dir = "output/foundation/hiera_dinov2_camus"

@@ -1,0 +1,147 @@
+"""Scores of a classifier on a dataset of labelled images or clips."""
+
+import numpy as np
+
+from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.engine.distributed import all_gather_object
+from lgrseg.evaluation.label_scores import intervals, measure
+from lgrseg.evaluation.results import plain
+from lgrseg.structures import Clip, LabelPrediction, LabelTarget
+
+
+class ClassificationEvaluator:
+    """Accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
+
+    Intervals are over patients. The mean sensitivity, balanced accuracy, chooses the best
+    checkpoint: where classes differ in number, accuracy would choose the one that knows the
+    largest.
+    """
+
+    def __init__(self, *, dataset: str, protocol: str, bootstrap_seed: int = 0):
+        """Nothing is read yet.
+
+        Args:
+            dataset: its name in the catalog.
+            protocol: what is evaluated, in words; it goes into the results.
+            bootstrap_seed: of the intervals.
+        """
+        self.dataset = dataset
+        self.protocol = protocol
+        self.bootstrap_seed = bootstrap_seed
+        self.classes = MetadataCatalog.get(dataset).classes
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was seen."""
+        self._rows: list[dict] = []
+        self._seconds = 0.0
+
+    def process(
+        self,
+        record: dict,
+        anchor: int,
+        clip: Clip,
+        targets: LabelTarget,
+        prediction: LabelPrediction,
+        seconds: float = 0.0,
+    ) -> None:
+        """Take one clip in.
+
+        Args:
+            record: of the video.
+            anchor: of the clip in it.
+            clip: what the model saw; it must not be augmented.
+            targets: its class.
+            prediction: of the model.
+            seconds: that the model took.
+
+        Raises:
+            ValueError: the model has other classes than the dataset, or the clip was augmented.
+        """
+        name = record["video_id"]
+        if not isinstance(prediction, LabelPrediction):
+            raise ValueError(
+                f"the model gives a {type(prediction).__name__}, not a class: for masks there is "
+                "lgrseg.evaluation.SegmentationEvaluator"
+            )
+        if len(prediction.scores) != len(self.classes):
+            raise ValueError(
+                f"the model predicts {len(prediction.scores)} classes, {self.dataset} has "
+                f"{len(self.classes)}: {', '.join(self.classes)}; set num_classes in the config"
+            )
+        if not 0 <= targets.label < len(self.classes):
+            raise ValueError(
+                f"{name} has label {targets.label}, {self.dataset} has {len(self.classes)} "
+                "classes, counted from 0: prepare it again"
+            )
+        if clip.geometry is None:
+            raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
+        self._seconds += seconds
+        self._rows.append(
+            {
+                "video_id": name,
+                "anchor": anchor,
+                "patient": record["patient"],
+                "label": targets.label,
+                "probs": prediction.probs.tolist(),
+            }
+        )
+
+    def evaluate(self) -> dict:
+        """The results of all processes together, as results.json holds them.
+
+        Beside them "predictions", a row a clip, which `write_results` makes a file of its own.
+
+        Raises:
+            ValueError: nothing was processed.
+        """
+        gathered = all_gather_object((self._rows, self._seconds))
+        # Sorted, so that sums have one order however many processes there are; each clip once.
+        found = {(row["video_id"], row["anchor"]): row for part, _ in gathered for row in part}
+        rows = [found[key] for key in sorted(found)]
+        if not rows:
+            raise ValueError(f"{self.dataset} has no clip to evaluate")
+        seconds = sum(seconds for _, seconds in gathered)
+        results = {"dataset": self.dataset, "protocol": self.protocol}
+        results |= summarise_labels(rows, self.classes, seed=self.bootstrap_seed)
+        return plain(results | {"seconds_per_clip": seconds / len(rows)})
+
+
+def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 0) -> dict:
+    """What results.json holds, but for the names of dataset and protocol and the time.
+
+    Args:
+        rows: with "video_id", "patient", "label" and "probs" (K numbers); in a fixed order.
+        classes: K names.
+        seed: of the bootstrap.
+    """
+    labels = np.array([row["label"] for row in rows])
+    probs = np.array([row["probs"] for row in rows])
+    patients = [row["patient"] for row in rows]
+    by_class, means, confusion = measure(labels, probs)
+    of_means, of_classes = intervals(labels, probs, patients, seed=seed)
+    return {
+        "task": "classification",
+        "headline": {"mean": "balanced_accuracy", "class": "sensitivity"},
+        "num_clips": len(rows),
+        "num_patients": len(set(patients)),
+        "classes": {
+            cls: {"num_clips": int(confusion[k].sum())}
+            | {name: values[k] for name, values in by_class.items()}
+            | {f"{name}_ci95": ends[k] for name, ends in of_classes.items()}
+            for k, cls in enumerate(classes)
+        },
+        "mean": means,
+        **{f"{name}_ci95": ends for name, ends in of_means.items()},
+        "confusion": confusion.astype(int).tolist(),
+        "predictions": [
+            {
+                "video_id": row["video_id"],
+                "patient": row["patient"],
+                "truth": classes[row["label"]],
+                "predicted": classes[int(np.argmax(row["probs"]))],
+            }
+            | {f"p_{cls}": p for cls, p in zip(classes, row["probs"], strict=True)}
+            for row in rows
+        ],
+    }

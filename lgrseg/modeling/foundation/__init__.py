@@ -1,0 +1,23 @@
+"""Pretrained encoders as backbones: `FoundationBackbone(encoder=build_encoder(...), neck=...)`."""
+
+from lgrseg.modeling.foundation.backbone import FoundationBackbone
+from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.foundation.interleaved import InterleavedEncoder, InterleavedNeck
+from lgrseg.modeling.foundation.pyramid import ResizedPyramid, ViTPyramid
+from lgrseg.modeling.foundation.registry import ENCODERS, build_encoder
+from lgrseg.modeling.foundation.tuning import frozen, trained_share, unfrozen_last, with_lora
+
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "FoundationBackbone",
+    "InterleavedEncoder",
+    "InterleavedNeck",
+    "ResizedPyramid",
+    "ViTPyramid",
+    "build_encoder",
+    "frozen",
+    "trained_share",
+    "unfrozen_last",
+    "with_lora",
+]

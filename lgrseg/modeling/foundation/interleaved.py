@@ -1,0 +1,110 @@
+"""Hiera and DINOv2 side by side: DINOv2's patch feature joins each of Hiera's four stages.
+
+Both are frozen as a rule, and only the neck here and the head behind it are trained. At 224 px
+DINOv2's 16 x 16 feature is projected to 144 channels, the width of Hiera-large's first stage,
+resized to 56, 28, 14 and 7, and joined to Hiera's maps along the channels.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.foundation.pyramid import LEVELS, resample
+
+
+class InterleavedEncoder(Encoder):
+    """Two encoders that see the same images: the maps of the first, then those of the second."""
+
+    def __init__(self, *, stages: Encoder, patches: Encoder):
+        """Put them together.
+
+        Args:
+            stages: gives four maps at strides 4, 8, 16, 32, such as Hiera.
+            patches: gives one map, such as DINOv2.
+
+        Raises:
+            ValueError: either gives something else.
+        """
+        if stages.strides != list(LEVELS.values()) or len(patches.strides) != 1:
+            raise ValueError(
+                f"stages gives maps at strides {list(LEVELS.values())} and patches gives one map; "
+                f"these have strides {stages.strides} and {patches.strides}"
+            )
+        super().__init__(
+            channels=stages.channels + patches.channels,
+            strides=stages.strides + patches.strides,
+            token_dim=stages.token_dim + patches.token_dim,
+            least_size=max(stages.least_size, patches.least_size),
+        )
+        self.stages, self.patches = stages, patches
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Those of the first encoder, then those of the second."""
+        return self.stages.blocks + self.patches.blocks
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """See `Encoder.forward`: the four stages' maps, then the patches' map."""
+        return self.stages(images) + self.patches(images)
+
+    def forward_token(self, images: Tensor) -> Tensor:
+        """Both tokens, one behind the other."""
+        tokens = [self.stages.forward_token(images), self.patches.forward_token(images)]
+        return torch.cat(tokens, dim=1)
+
+
+class InterleavedNeck(nn.Module):
+    """Projects the patches' map, and joins it to every stage's map at that map's resolution."""
+
+    def __init__(
+        self,
+        *,
+        stage_channels: tuple[int, ...] = (144, 288, 576, 1152),
+        patch_channels: int = 384,
+        patch_stride: int = 14,
+        dim: int = 144,
+    ):
+        """Widths are Hiera-large's and DINOv2-small's unless given.
+
+        Args:
+            stage_channels: of the four stages' maps.
+            patch_channels: of the patches' map.
+            patch_stride: of the patches' map.
+            dim: channels that the patches' map is projected to.
+        """
+        super().__init__()
+        self.stage_channels, self.patch_stride = list(stage_channels), patch_stride
+        self.project = nn.Conv2d(patch_channels, dim, 1)
+        joined = [width + dim for width in stage_channels]
+        self.channels = dict(zip(LEVELS, joined, strict=True))
+        self.strides = dict(LEVELS)
+
+    def check(self, channels: list[int], strides: list[int]) -> None:
+        """Raise ValueError where an encoder's maps are not those that the neck was made for."""
+        wanted = [*self.stage_channels, self.project.in_channels]
+        if channels != wanted or strides != [*LEVELS.values(), self.patch_stride]:
+            raise ValueError(
+                f"the neck was made for maps of {wanted} channels, the last at stride "
+                f"{self.patch_stride}; the encoder's have {channels} at strides {strides}: give "
+                f"the neck stage_channels={channels[:-1]}, patch_channels={channels[-1]}, "
+                f"patch_stride={strides[-1]}"
+            )
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int] | None = None) -> dict[str, Tensor]:
+        """Four stages' maps and the patches' map -> "res2" to "res5", (N, C + dim, h, w).
+
+        Args:
+            maps: as an InterleavedEncoder gives them.
+            size: not needed: a stage's map tells its level's size.
+        """
+        *stages, patches = maps
+        patches, found = self.project(patches), {}
+        for (name, stride), stage in zip(LEVELS.items(), stages, strict=True):
+            at_level = resample(
+                patches,
+                stride=self.patch_stride,
+                to_stride=stride,
+                size=tuple(stage.shape[-2:]),
+            )
+            found[name] = torch.cat([stage, at_level], dim=1)
+        return found

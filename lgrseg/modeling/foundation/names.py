@@ -1,0 +1,260 @@
+"""From the names in published weights to those of the models here.
+
+Two steps. The authors' names become those of the Hugging Face hub's files (`Layout.to_hub`), which
+stay as they are; names of the hub that this transformers calls differently become the model's own
+(`to_module`). What no rule knows keeps its name, and the table of the loader shows it.
+
+The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
+sam2, openmedlab/USFM, torchvision's ResNet.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+Rules = Iterable[tuple[str, str]]
+"""Regular expressions and what takes their place, one after the other."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the published weights of one kind of encoder look like."""
+
+    to_hub: Callable[[Tensors, Any], Tensors]
+    """(tensors of a file, the model's config) -> tensors by the hub's names."""
+    ignore: tuple[str, ...] = ()
+    """Beginnings of names that no encoder has use for: heads, decoders."""
+    num_class_positions: int = 0
+    """Rows of the position embeddings that come before those of the patches."""
+
+
+def renamed(tensors: Tensors, rules: Rules) -> Tensors:
+    """The tensors with every rule applied to every name."""
+    rules = [(re.compile(pattern), new) for pattern, new in rules]
+    found = {}
+    for name, tensor in tensors.items():
+        for pattern, new in rules:
+            name = pattern.sub(new, name)
+        found[name] = tensor
+    return found
+
+
+def split_qkv(tensors: Tensors, parts: tuple[str, str, str]) -> Tensors:
+    """Every `.qkv.` of three stacked projections (3D, ...) as three tensors (D, ...)."""
+    found = {}
+    for name, tensor in tensors.items():
+        if ".qkv." not in name:
+            found[name] = tensor
+            continue
+        for part, piece in zip(parts, tensor.chunk(3), strict=True):
+            found[name.replace(".qkv.", f".{part}.")] = piece
+    return found
+
+
+def only_below(tensors: Tensors, *prefixes: str) -> Tensors:
+    """What stands below the first prefix that there is, without it; else all."""
+    for prefix in prefixes:
+        below = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        if below:
+            return below
+    return tensors
+
+
+def without(tensors: Tensors, pattern: str) -> Tensors:
+    """The tensors whose names do not match."""
+    return {name: tensor for name, tensor in tensors.items() if not re.search(pattern, name)}
+
+
+def to_module(tensors: Tensors, own: Iterable[str]) -> Tensors:
+    """The hub's names as the names that a model of this transformers has.
+
+    Args:
+        tensors: by the hub's names; a prefix such as "dinov2." of a whole model is taken off.
+        own: the model's names. A name that becomes none of them stays as it is.
+    """
+    own, found = set(own), {}
+    for name, tensor in tensors.items():
+        new = name
+        for pattern, replacement in MODERN:
+            if new in own:
+                break
+            new = re.sub(pattern, replacement, new)
+        new = new if new in own else name
+        if new not in found or name != new:  # of two, the one below a whole model's prefix
+            found[new] = tensor
+    return found
+
+
+MODERN: Rules = (
+    (r"^(dinov2|dinov2_with_registers|vit|beit|hiera|swin|resnet)\.", ""),
+    (r"attention\.(attention|self)\.(q)uery\.", r"attention.\2_proj."),
+    (r"attention\.(attention|self)\.(k)ey\.", r"attention.\2_proj."),
+    (r"attention\.(attention|self)\.(v)alue\.", r"attention.\2_proj."),
+    (r"attention\.output\.dense\.", "attention.o_proj."),
+    (r"attention\.attention\.relative_position_bias\.", "relative_position_bias."),
+    (
+        r"attention\.self\.(relative_position_bias_table)",
+        r"attention.relative_position_bias.\1",
+    ),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"\.output\.dense\.", ".mlp.fc2."),
+    (r"^encoder\.layer\.", "layers."),
+    (r"^(layer|stages)\.", r"model.\1."),
+)
+"""From the hub's names to those of transformers 5; each is tried until the model has the name."""
+
+EMBEDDINGS: Rules = (
+    (r"^(cls_token|mask_token|register_tokens)$", r"embeddings.\1"),
+    (r"^pos_embed$", "embeddings.position_embeddings"),
+    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
+)
+VIT_BLOCKS: Rules = (
+    (r"^blocks\.(\d+)\.norm1\.", r"encoder.layer.\1.layernorm_before."),
+    (r"^blocks\.(\d+)\.norm2\.", r"encoder.layer.\1.layernorm_after."),
+    (r"^blocks\.(\d+)\.attn\.qkv\.", r"encoder.layer.\1.attention.attention.qkv."),
+    (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layer.\1.attention.output.dense."),
+    (r"^blocks\.(\d+)\.mlp\.fc1\.", r"encoder.layer.\1.intermediate.dense."),
+    (r"^blocks\.(\d+)\.mlp\.fc2\.", r"encoder.layer.\1.output.dense."),
+)
+QUERY_KEY_VALUE = ("query", "key", "value")
+
+
+def _dinov2(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        *EMBEDDINGS,
+        (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),  # of training, in chunks
+        (r"^blocks\.(\d+)\.attn\.qkv\.", r"encoder.layer.\1.attention.attention.qkv."),
+        (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layer.\1.attention.output.dense."),
+        (r"^blocks\.(\d+)\.ls([12])\.gamma$", r"encoder.layer.\1.layer_scale\2.lambda1"),
+        (r"^blocks\.", "encoder.layer."),
+        (r"^norm\.", "layernorm."),
+    )
+    return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
+
+
+def _dinov3_vit(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        (r"^storage_tokens$", "register_tokens"),
+        (r"^patch_embed\.proj\.", "embeddings.patch_embeddings."),
+        *EMBEDDINGS,
+        (r"^blocks\.(\d+)\.attn\.qkv\.", r"layer.\1.attention.qkv."),
+        (r"^blocks\.(\d+)\.attn\.proj\.", r"layer.\1.attention.o_proj."),
+        (r"^blocks\.(\d+)\.ls([12])\.gamma$", r"layer.\1.layer_scale\2.lambda1"),
+        (r"^blocks\.(\d+)\.mlp\.fc1\.", r"layer.\1.mlp.up_proj."),
+        (r"^blocks\.(\d+)\.mlp\.fc2\.", r"layer.\1.mlp.down_proj."),
+        (r"^blocks\.", "layer."),
+    )
+    # Positions are computed, and the key's bias is multiplied by a mask of zeros.
+    tensors = without(tensors, r"^rope_embed\.periods$|\.bias_mask$")
+    tensors = split_qkv(renamed(tensors, rules), ("q_proj", "k_proj", "v_proj"))
+    tensors = without(tensors, r"\.k_proj\.bias$")
+    mask = tensors.get("embeddings.mask_token")
+    if mask is not None:
+        tensors["embeddings.mask_token"] = mask.reshape(1, 1, -1)
+    return tensors
+
+
+def _dinov3_convnext(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        (r"^downsample_layers\.(\d)\.", r"stages.\1.downsample_layers."),
+        (r"^stages\.(\d+)\.(\d+)\.", r"stages.\1.layers.\2."),
+        (r"\.dwconv\.", ".depthwise_conv."),
+        (r"\.pwconv([12])\.", r".pointwise_conv\1."),
+        (r"(layers\.\d+)\.norm\.", r"\1.layer_norm."),
+        (r"^norm\.", "layer_norm."),
+    )
+    return renamed(without(tensors, r"^norms\."), rules)  # the same norm a second time
+
+
+def _hiera(tensors: Tensors, config: Any) -> Tensors:
+    starts = [0, *accumulate(config.depths)]
+    rules = [
+        *EMBEDDINGS,
+        (r"^(encoder_)?norm\.", "pooler.layernorm."),
+        (r"^(blocks\.\d+)\.norm1\.", r"\1.layernorm_before."),
+        (r"^(blocks\.\d+)\.norm2\.", r"\1.layernorm_after."),
+    ]
+    for stage, depth in enumerate(config.depths):
+        for layer in range(depth):
+            number = starts[stage] + layer
+            rules.append((rf"^blocks\.{number}\.", f"encoder.stages.{stage}.layers.{layer}."))
+    return renamed(tensors, rules)
+
+
+def _sam2_hiera(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        (r"^patch_embed\.proj\.", "patch_embed.projection."),
+        (r"\.norm([12])\.", r".layer_norm\1."),
+        (r"\.mlp\.layers\.0\.", ".mlp.proj_in."),
+        (r"\.mlp\.layers\.1\.", ".mlp.proj_out."),
+    )
+    below = only_below(tensors, "image_encoder.trunk.", "vision_encoder.backbone.", "trunk.")
+    return renamed(below, rules)
+
+
+def _mae(tensors: Tensors, config: Any) -> Tensors:
+    tensors = without(tensors, r"^(mask_token$|decoder)")
+    rules = (*EMBEDDINGS, *VIT_BLOCKS, (r"^norm\.", "layernorm."))
+    return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
+
+
+def _usfm(tensors: Tensors, config: Any) -> Tensors:
+    """One table of relative positions for all blocks, as in pretraining, is copied to each."""
+    if not any(name.startswith("encoder.layer.") for name in tensors):  # those are the hub's
+        tensors = only_below(tensors, "module.encoder.", "module.", "encoder.", "backbone.")
+    tensors = without(tensors, r"relative_position_index$|^mask_token$|^decoder|^head\.")
+    shared = tensors.pop("rel_pos_bias.relative_position_bias_table", None)
+    if shared is not None:
+        for number in range(config.num_hidden_layers):
+            tensors[f"blocks.{number}.attn.relative_position_bias_table"] = shared.clone()
+    bias = "attention.attention.relative_position_bias.relative_position_bias_table"
+    rules = (
+        *EMBEDDINGS,
+        *VIT_BLOCKS,
+        (r"^blocks\.(\d+)\.attn\.q_bias$", r"encoder.layer.\1.attention.attention.query.bias"),
+        (r"^blocks\.(\d+)\.attn\.v_bias$", r"encoder.layer.\1.attention.attention.value.bias"),
+        (r"^blocks\.(\d+)\.attn\.relative_position_bias_table$", rf"encoder.layer.\1.{bias}"),
+        (r"^blocks\.(\d+)\.gamma_([12])$", r"encoder.layer.\1.lambda_\2"),
+        (r"^(fc_)?norm\.", "layernorm."),
+        (r"^(beit\.)?pooler\.layernorm\.", "layernorm."),
+    )
+    return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
+
+
+def _resnet(tensors: Tensors, config: Any) -> Tensors:
+    tensors = only_below(tensors, "module.base_encoder.", "module.")
+    rules = [(r"^conv1\.", "embedder.embedder.convolution.")]
+    rules.append((r"^bn1\.", "embedder.embedder.normalization."))
+    for stage in range(4):
+        start = rf"^layer{stage + 1}\.(\d+)\."
+        new = rf"encoder.stages.{stage}.layers.\1."
+        rules += [(f"{start}conv{k + 1}" + r"\.", f"{new}layer.{k}.convolution.") for k in range(3)]
+        rules += [(f"{start}bn{k + 1}" + r"\.", f"{new}layer.{k}.normalization.") for k in range(3)]
+        rules.append((rf"{start}downsample\.0\.", f"{new}shortcut.convolution."))
+        rules.append((rf"{start}downsample\.1\.", f"{new}shortcut.normalization."))
+    return renamed(tensors, rules)
+
+
+def _swin(tensors: Tensors, config: Any) -> Tensors:
+    return without(tensors, r"relative_position_index$")
+
+
+HEADS = ("head.", "classifier.", "decoder")
+DINOV2 = Layout(_dinov2, ignore=HEADS, num_class_positions=1)
+DINOV3_VIT = Layout(_dinov3_vit, ignore=HEADS)
+DINOV3_CONVNEXT = Layout(_dinov3_convnext, ignore=HEADS)
+HIERA = Layout(_hiera, ignore=(*HEADS, "embeddings.mask_token", "multi_scale_fusion_heads."))
+SAM2_HIERA = Layout(_sam2_hiera)
+SWIN = Layout(_swin, ignore=(*HEADS, "swin.pooler.", "pooler."))
+USFM = Layout(_usfm, ignore=(*HEADS, "lm_head."), num_class_positions=1)
+MAE = Layout(_mae, ignore=(*HEADS, "pooler.", "vit.pooler."), num_class_positions=1)
+RESNET = Layout(_resnet, ignore=(*HEADS, "fc."))

@@ -1,0 +1,22 @@
+"""Heads: from a backbone's maps to a score per class and pixel, (N, K + 1, h, w).
+
+A head is called with the maps by name. One that is trained by other losses than Dice and
+cross-entropy has a method `losses(features, truth)` (see SegViT); any other has none.
+"""
+
+from lgrseg.modeling.heads.conv_head import ConvHead
+from lgrseg.modeling.heads.fpn_head import FPNHead
+from lgrseg.modeling.heads.linear_probe import LinearProbe, PixelHead
+from lgrseg.modeling.heads.segvit import SegViT
+from lgrseg.modeling.heads.unet_decoder import UNetDecoder
+from lgrseg.modeling.heads.upernet import UPerNet
+
+__all__ = [
+    "ConvHead",
+    "FPNHead",
+    "LinearProbe",
+    "PixelHead",
+    "SegViT",
+    "UNetDecoder",
+    "UPerNet",
+]

@@ -1,0 +1,207 @@
+"""SegViT: a token per class, whose attention over the image is the mask.
+
+Source: Zhang et al., "SegViT: Semantic Segmentation with Plain Vision Transformers", NeurIPS 2022,
+arXiv 2210.05844, sections 3.2 and 3.3; weights of the losses as there. Different here:
+    * the background is a class with a token, as everything in this project scores it;
+    * no dropout, and losses are means over the classes of an image, then over images, so that a
+      batch means the same however it is divided among processes;
+    * earlier modules' masks meet the truth at their own resolution, which saves memory; only the
+      last is brought to the pixels;
+    * maps may differ in stride: masks are added up at the finest.
+
+Letters: N images, A annotated ones, Q = K + 1 class tokens, S places of a map, M heads, D width.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.heads.convolutions import resized
+from lgrseg.modeling.heads.pixel_truth import PixelTruth
+from lgrseg.modeling.numerics import at_least_float32, divide
+
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+"""Of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""
+SMALLEST_SCORE = 1e-6
+"""Scores are logarithms of products that may round to 0."""
+
+
+class AttentionToMask(nn.Module):
+    """Class tokens attend to each other and to a map; their similarity to each place is the mask.
+
+    similarity of head m = q_m k_m / sqrt(D / M);  mask logits: its mean over the heads
+    token += project(softmax over places(similarity) v)
+    """
+
+    def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.self_attention = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.project = nn.Linear(dim, dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+
+    def forward(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (N, Q, D) and a map (N, S, D) -> new tokens, mask logits (N, Q, S)."""
+        tokens = self.norms[0](
+            tokens + self.self_attention(tokens, tokens, tokens, need_weights=False)[0]
+        )
+        query, key, value = (
+            rearrange(x, "n s (m d) -> n m s d", m=self.num_heads)
+            for x in (self.query(tokens), self.key(places), self.value(places))
+        )
+        similarity = einsum(query, key, "n m q d, n m s d -> n m q s") / query.shape[-1] ** 0.5
+        seen = einsum(similarity.softmax(dim=-1), value, "n m q s, n m s d -> n m q d")
+        tokens = self.norms[1](tokens + self.project(rearrange(seen, "n m q d -> n q (m d)")))
+        return self.norms[2](tokens + self.ffn(tokens)), similarity.mean(dim=1)
+
+
+class SegViT(nn.Module):
+    """One attention-to-mask module a map, from the coarsest (or deepest) to the finest."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: dict[str, int],
+        num_classes: int,
+        dim: int = 256,
+        num_heads: int = 8,
+        num_layers: int = 3,
+        class_weight: float = 1.0,
+        focal_weight: float = 20.0,
+        dice_weight: float = 1.0,
+        no_object_weight: float = 0.1,
+    ):
+        """A head over the maps that `in_channels` names.
+
+        Args:
+            in_channels: channels of each map.
+            num_classes: K, without the background.
+            dim: width D of tokens, a multiple of `num_heads`.
+            num_heads: M.
+            num_layers: of each module; the mask is the last one's.
+            class_weight: of the cross-entropy of tokens.
+            focal_weight: of the masks' focal loss.
+            dice_weight: of the masks' dice loss.
+            no_object_weight: in that cross-entropy, of classes that the image does not show.
+        """
+        super().__init__()
+        self.names = sorted(in_channels, reverse=True)  # res5 first
+        self.weights = {"class": class_weight, "focal": focal_weight, "dice": dice_weight}
+        self.no_object_weight = no_object_weight
+        self.tokens = nn.Embedding(num_classes + 1, dim)
+        self.project = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Linear(in_channels[name], dim), nn.LayerNorm(dim))
+                for name in self.names
+            }
+        )
+        self.stages = nn.ModuleDict(
+            {
+                name: nn.ModuleList(
+                    AttentionToMask(dim=dim, num_heads=num_heads, ffn_dim=4 * dim)
+                    for _ in range(num_layers)
+                )
+                for name in self.names
+            }
+        )
+        self.classify = nn.Linear(dim, num_classes + 2)  # the last is "not in the image"
+
+    def decode(self, features: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """What every module says: class logits (N, Q, Q + 1), mask logits (N, Q, h, w), all raw.
+
+        Masks are those of the module and of all before it, added up at the finest map's size.
+        """
+        size = features[self.names[-1]].shape[-2:]
+        num_images = len(features[self.names[0]])
+        tokens = self.tokens.weight.expand(num_images, -1, -1)
+        outputs, masks = [], 0.0
+        for name in self.names:
+            height, width = features[name].shape[-2:]
+            places = self.project[name](rearrange(features[name], "n c h w -> n (h w) c"))
+            for layer in self.stages[name]:
+                tokens, similarity = layer(tokens, places)
+            own = rearrange(similarity, "n q (h w) -> n q h w", h=height, w=width)
+            masks = masks + resized(own, size)
+            outputs.append((self.classify(tokens), masks))
+        return outputs
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Maps of `in_channels` -> log scores (N, K + 1, h, w) at the finest map's size.
+
+        score of class k = log sum over tokens q of P(class of q = k) * sigmoid(mask of q)
+        """
+        class_logits, mask_logits = self.decode(features)[-1]
+        probs = at_least_float32(class_logits).softmax(dim=-1)[..., :-1]
+        masks = at_least_float32(mask_logits).sigmoid()
+        return einsum(probs, masks, "n q k, n q h w -> n k h w").clamp(min=SMALLEST_SCORE).log()
+
+    def losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
+        """Weighted losses of all modules; token q is matched to class q, without a search.
+
+        Returns:
+            "loss_class", "loss_focal" and "loss_dice" of the last module, and the sums over the
+            earlier ones as "aux_loss_class" and so on. All are 0 where no image is annotated.
+        """
+        outputs = self.decode(features)
+        classes = torch.arange(outputs[0][0].shape[1], device=truth.labels.device)
+        masks = (truth.labels[:, None] == classes[:, None, None]).float()  # A Q H W
+        losses: dict[str, Tensor] = {}
+        for number, (class_logits, mask_logits) in enumerate(outputs):
+            is_last = number == len(outputs) - 1
+            predicted = at_least_float32(truth.crop(mask_logits))
+            wanted = masks
+            if is_last:
+                predicted = resized(predicted, masks.shape[-2:])
+            else:
+                wanted = F.adaptive_avg_pool2d(masks, predicted.shape[-2:])
+            found = self._losses_of(class_logits[truth.frames], predicted, wanted)
+            for name, per_image in found.items():
+                key = f"loss_{name}" if is_last else f"aux_loss_{name}"
+                loss = self.weights[name] * divide(per_image.sum(), truth.num_frames)
+                losses[key] = losses.get(key, 0.0) + loss
+        return losses
+
+    def _losses_of(self, class_logits, mask_logits, masks) -> dict[str, Tensor]:
+        """Unweighted, (A,) each: class logits (A, Q, Q + 1), masks (A, Q, h, w) of 0 to 1."""
+        present = (masks.amax(dim=(-2, -1)) > 0).to(mask_logits)  # A Q
+        num_classes = present.shape[1]
+        own = torch.arange(num_classes, device=present.device).expand(len(present), -1)
+        wanted = torch.where(present > 0, own, num_classes)
+        entropy = F.cross_entropy(
+            at_least_float32(class_logits).movedim(-1, 1), wanted, reduction="none"
+        )
+        weights = torch.where(present > 0, 1.0, self.no_object_weight)
+        num_present = present.sum(dim=1)  # at least 1: every pixel is of some class
+        focal, dice = focal_loss(mask_logits, masks), dice_loss(mask_logits, masks)
+        return {
+            "class": (weights * entropy).sum(dim=1) / weights.sum(dim=1),
+            "focal": (present * focal).sum(dim=1) / num_present,
+            "dice": (present * dice).sum(dim=1) / num_present,
+        }
+
+
+def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Mean over the pixels of a (1 - p_t)^2 BCE; p_t is the probability of what is true.
+
+    Args:
+        logits: (..., h, w).
+        truth: of the same shape, 0 to 1; a = 0.25 where it is 1, and 0.75 where it is 0.
+
+    Returns:
+        (...).
+    """
+    probs = logits.sigmoid()
+    right = probs * truth + (1 - probs) * (1 - truth)
+    balance = FOCAL_ALPHA * truth + (1 - FOCAL_ALPHA) * (1 - truth)
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (balance * (1 - right) ** FOCAL_GAMMA * entropy).mean(dim=(-2, -1))
+
+
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 - (2 sum p y + 1) / (sum p + sum y + 1) over the pixels, (..., h, w) -> (...)."""
+    probs = logits.sigmoid()
+    overlap = (probs * truth).sum(dim=(-2, -1))
+    return 1 - (2 * overlap + 1) / (probs.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)

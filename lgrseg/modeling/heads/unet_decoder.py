@@ -1,0 +1,64 @@
+"""A U-Net's expanding path over the maps of any backbone."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lgrseg.modeling.heads.convolutions import conv_norm_relu, enlarged, resized
+
+
+class UNetDecoder(nn.Module):
+    """From the coarsest map to the finest; at each, the skipped map is joined and convolved twice.
+
+    Source: Ronneberger et al., "U-Net", MICCAI 2015. Different here: bilinear upsampling for
+    transposed convolutions, since maps need not be twice as large as the next; group norm, since
+    batches are small (see convolutions.py).
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: dict[str, int],
+        num_classes: int,
+        dims: Sequence[int] = (256, 128, 64),
+        upsample: int = 1,
+    ):
+        """A decoder of the maps that `in_channels` names.
+
+        Args:
+            in_channels: channels of each map, "res2" to "res5" or some of them.
+            num_classes: K, without the background.
+            dims: widths, one for every step from a map to the next finer one.
+            upsample: how many times larger than the finest map the scores are, without parameters:
+                1 gives stride 4, 4 gives full resolution.
+
+        Raises:
+            ValueError: as many maps need another number of widths.
+        """
+        super().__init__()
+        self.names = sorted(in_channels, reverse=True)  # res5 first
+        if len(dims) != len(self.names) - 1:
+            raise ValueError(
+                f"{len(self.names)} maps are joined in {len(self.names) - 1} steps, and dims gives "
+                f"the width of each; it has {len(dims)}: {list(dims)}"
+            )
+        self.upsample = upsample
+        coarse = [in_channels[self.names[0]], *dims]
+        self.merge = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    conv_norm_relu(below + in_channels[name], dim), conv_norm_relu(dim, dim)
+                )
+                for name, below, dim in zip(self.names[1:], coarse, dims, strict=False)
+            }
+        )
+        self.classify = nn.Conv2d(coarse[-1], num_classes + 1, 1)
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Maps of `in_channels` -> (N, K + 1, h, w), h and w `upsample` times the finest's."""
+        maps = features[self.names[0]]
+        for name in self.names[1:]:
+            skipped = features[name]
+            maps = self.merge[name](torch.cat([resized(maps, skipped.shape[-2:]), skipped], dim=1))
+        return enlarged(self.classify(maps), self.upsample)

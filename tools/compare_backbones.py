@@ -1,0 +1,189 @@
+r"""Compare frozen backbones: one head, splits, steps, batch and seeds, on features kept on disk.
+
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+        --backbones dinov2_small=weights/dinov2.safetensors dinov3_vits16=weights/dinov3.pth \
+        --seeds 0 1 2 --fractions 0.01 0.1 1.0 --output output/compare_brain_tumor
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+        --backbones dinov2_small dinov3_vits16 --time-cache
+
+A backbone is a name of `build_encoder`, with its weights behind `=`; without weights it is drawn at
+random, and its row goes into a table called "machinery check", never among the results. Other
+settings of the config's own `build_encoder` are kept. `config:PATH` compares a whole other config:
+its model, optimiser, schedule and clip norm, the others' clips, steps and seeds; it is not cached.
+
+Features are of the unaugmented image, or with --copies K of K fixed augmented copies of each clip.
+What they will take on the disk is printed before anything starts. --fractions keep the labels of
+so many of the patients, drawn by dataloader.train.label_seed; the tables' JSON names them.
+
+Runs lie in OUTPUT/fraction_F/NAME/seed_N. What is finished is not done again, what was stopped goes
+on, and what fails is named at the end while the others go on. `key=value` changes the shared
+config. Tables: OUTPUT/comparison.{md,csv,json} and OUTPUT/comparison_paired.csv. --only trains one
+run and writes no table.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from lgrseg.config import load_config
+from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.writers import log_to_console
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 where a run failed."""
+    arguments = parse_arguments()
+    try:
+        return compare(arguments)
+    except StopRequested as stop:
+        print(f"{stop}, and saved; the same command goes on", file=sys.stderr)
+        return 128 + stop.number
+    except (ImportError, KeyError, OSError, ValueError) as error:
+        if os.environ.get("LGRSEG_TRACEBACK"):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
+        print(f"error: {message}{notes}", file=sys.stderr)
+        return 1
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", required=True, help="head, data, optimiser and steps")
+    parser.add_argument(
+        "--backbones", nargs="+", required=True, metavar="NAME[=WEIGHTS]|config:PATH"
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--fractions", nargs="+", type=float, default=[1.0], help="of the labels")
+    parser.add_argument("--copies", type=int, default=0, help="augmented, of each clip (0: none)")
+    parser.add_argument("--output", type=Path, default=Path("output/compare_backbones"))
+    parser.add_argument("--cache", type=Path, help="of features (default OUTPUT/features)")
+    kinds = ["float32", "bfloat16", "float16"]
+    parser.add_argument("--precision", choices=kinds, default="float32", help="of kept features")
+    parser.add_argument("--max-cache-gib", type=float, default=50.0, help="refuse to take more")
+    parser.add_argument("--time-cache", action="store_true", help="time epochs, compare nothing")
+    parser.add_argument("--only", nargs=3, metavar=("NAME", "FRACTION", "SEED"))
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    # Options that take several words would swallow settings behind them; a setting has a dot in its
+    # key, and weights=path has none.
+    is_setting = re.compile(r"\w+(\.\w+)+=")
+    words = sys.argv[1:]
+    arguments = parser.parse_args([word for word in words if not is_setting.match(word)])
+    arguments.overrides += [word for word in words if is_setting.match(word)]
+    arguments.cache = arguments.cache or arguments.output / "features"
+    return arguments
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Prepare every row, train what is not done, tabulate."""
+    from lgrseg.comparison.disk import plan
+    from lgrseg.comparison.rows import parse_rows, prepare, with_fixed_copies
+    from lgrseg.comparison.runs import config_of_run, finished, run, run_folder
+
+    rows = parse_rows(arguments.backbones)
+    shared = load_config(arguments.config_file, arguments.overrides)
+    shared = with_fixed_copies(shared, arguments.copies)
+    log_to_console()
+    if arguments.only:
+        name, fraction, seed = arguments.only
+        named = {row.name: row for row in rows}
+        if name not in named:
+            raise ValueError(f"no row is called {name!r}; there are: {', '.join(named)}")
+        row = named[name]
+        prepared = prepare(row, shared)
+        folder = run_folder(arguments.output, prepared, float(fraction), int(seed))
+        cfg = config_of_run(prepared, folder, float(fraction), int(seed))
+        if not finished(prepared, cfg):
+            run(prepared, cfg, cache=arguments.cache, precision=arguments.precision)
+        return 0
+    rows = [prepare(row, shared) for row in rows]
+    if arguments.time_cache:
+        return time_cache(rows, arguments)
+    for line in plan(
+        rows,
+        shared,
+        max(arguments.fractions),
+        cache=arguments.cache,
+        precision=arguments.precision,
+        limit_gib=arguments.max_cache_gib,
+    ):
+        print(line, flush=True)
+    failed, done = [], {}
+    for fraction in arguments.fractions:
+        for seed in arguments.seeds:
+            for prepared in rows:
+                folder = run_folder(arguments.output, prepared, fraction, seed)
+                if not finished(prepared, config_of_run(prepared, folder, fraction, seed)):
+                    if train_alone(prepared.row.name, folder, fraction, seed):
+                        failed.append(f"{folder}, see {folder}.log")
+                        continue
+                done.setdefault(fraction, {}).setdefault(prepared.row.name, []).append(folder)
+    tabulate(shared, done, failed, arguments)
+    for name in failed:
+        print(f"failed: {name}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
+    """One run in a process of its own, its output in FOLDER.log; the exit status."""
+    print(f"training {folder}", file=sys.stderr, flush=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, *sys.argv, "--only", name, f"{fraction!r}", str(seed)]
+    with open(f"{folder}.log", "a", encoding="utf-8") as log:
+        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+
+
+def time_cache(rows: list, arguments: argparse.Namespace) -> int:
+    """Epochs with and without kept features, as a table and OUTPUT/time_cache.json."""
+    from lgrseg.benchmarks import machine
+    from lgrseg.benchmarks.timing import write_json
+    from lgrseg.comparison.epoch_times import time_epochs
+
+    kept = [prepared for prepared in rows if prepared.encoder_hash]
+    for prepared in kept:
+        prepared.cfg.dataloader.train.label_fraction = arguments.fractions[0]
+    compared = [time_epochs(prepared).show() for prepared in kept]
+    write_json(arguments.output / "time_cache.json", machine.describe(), compared, [])
+    return 0
+
+
+def tabulate(shared, done: dict, failed: list[str], arguments: argparse.Namespace) -> None:
+    """Write the tables of all that is finished, and print them."""
+    from lgrseg.benchmarks import machine
+    from lgrseg.comparison.summary import summarise
+    from lgrseg.comparison.tables import markdown, write_tables
+
+    sections = []
+    for fraction, runs in done.items():
+        labels = next(iter(runs.values()))[0] / "labels.json"
+        labelled = json.loads(labels.read_text(encoding="utf-8"))["labelled"]
+        for dataset in shared.dataloader.test:
+            sections.append(
+                {
+                    "dataset": dataset,
+                    "label_fraction": fraction,
+                    "labelled_patients": labelled["patients"],
+                    "labelled_videos": labelled["videos"],
+                    "tables": summarise(runs, dataset),
+                }
+            )
+    comparison = {
+        "config": str(arguments.config_file),
+        "overrides": arguments.overrides,
+        "machine": machine.describe(),
+        "sections": sections,
+        "failed": failed,
+    }
+    write_tables(comparison, arguments.output)
+    print(markdown(comparison))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

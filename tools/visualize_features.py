@@ -1,0 +1,239 @@
+r"""Look at what a backbone makes of clips: dense features as colours, likeness to a point.
+
+    python tools/visualize_features.py --backbone dinov2_small --weights dinov2_vits14.pth \
+        --input CLIP --output output/features
+    python tools/visualize_features.py --run output/lgrnet/camus --input CLIP \
+        --output output/features --point 0,410,300
+
+CLIP is what tools/predict.py takes. NAME_features.png is a contact sheet, NAME_features.mp4 the
+whole clip, NAME_features.json says how much variance the colours explain. The three colours are
+principal components of the foreground, in one basis for the clip, so that they mean the same in
+all frames. --point frame,x,y (in pixels of the clip, frames from 0) adds the cosine similarity of
+every place of every frame to that one.
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lgrseg.data.clip_files import box_of_clip, find_clips
+from lgrseg.data.lazy_frames import crop_frames
+from lgrseg.data.readers import Video, read_video
+from lgrseg.engine.distributed import pick_device
+from lgrseg.engine.speed import hold_on_to_memory
+from lgrseg.evaluation.feature_maps import (
+    DenseFeatures,
+    backbone_of,
+    colour_basis,
+    cosine_similarity,
+    place_of,
+)
+from lgrseg.evaluation.feature_pictures import FeatureDrawer, Point
+from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.frozen_run import FrozenRun
+from lgrseg.video import write_mp4, write_png
+
+SHEET_FRAMES = 6
+"""Frames of a contact sheet."""
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 when no clip could be drawn."""
+    arguments = parse_arguments()
+    try:
+        point = parse_point(arguments.point) if arguments.point else None
+        clips = find_clips(arguments.input)
+        dense = build_features(arguments)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        return 1
+    failed = {}
+    for name, path in clips.items():
+        try:
+            draw_clip(dense, path, arguments.output / name, point=point, arguments=arguments)
+        except (OSError, ValueError) as error:
+            failed[path] = error
+    for path, error in failed.items():
+        print(f"not drawn: {path}: {error}", file=sys.stderr)
+    print(f"{len(clips) - len(failed)} of {len(clips)} clips drawn into {arguments.output}")
+    return 1 if len(failed) == len(clips) else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--backbone", help="an encoder by name, such as dinov2_small")
+    source.add_argument("--run", help="folder of a run: the backbone of its last checkpoint")
+    parser.add_argument("--weights", help="of --backbone; random without")
+    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--point", metavar="frame,x,y", help="compare every place with this one")
+    parser.add_argument("--size", type=int, default=448, help="longer side of the input, in pixels")
+    parser.add_argument("--stride", type=int, help="of the map; the one nearest to 16 otherwise")
+    parser.add_argument("--basis-frames", type=int, default=32, help="that the basis is made from")
+    parser.add_argument(
+        "--threshold", type=float, default=0.0, help="of the first component, above it: foreground"
+    )
+    parser.add_argument("--no-foreground", action="store_true", help="colour every place")
+    parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    return parser.parse_args()
+
+
+def parse_point(text: str) -> tuple[int, float, float]:
+    """'frame,x,y' -> numbers.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        frame, x, y = (float(word) for word in text.split(","))
+        if frame % 1 or not all(map(math.isfinite, (x, y))):
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"--point is frame,x,y such as 0,410,300 (frames from 0, pixels), not {text!r}"
+        ) from None
+    return int(frame), x, y
+
+
+def build_features(arguments: argparse.Namespace) -> DenseFeatures:
+    """The backbone that was asked for, on its device.
+
+    Raises:
+        FileNotFoundError: no such run, or no such weights.
+        ValueError: no such backbone, or a setting that does not fit it.
+    """
+    if arguments.basis_frames < 1:
+        raise ValueError(f"--basis-frames is 1 or more, not {arguments.basis_frames}")
+    device = pick_device(arguments.device)
+    if device.type == "cpu":
+        hold_on_to_memory()
+    pixels = {}
+    if arguments.run:
+        if arguments.weights:
+            raise ValueError("--weights is for --backbone; a run brings its own")
+        model = FrozenRun(run=arguments.run).model
+        backbone = backbone_of(model)
+        normalizer = getattr(model, "student", model).normalizer
+        pixels = {"pixel_mean": normalizer.mean.flatten(), "pixel_std": normalizer.std.flatten()}
+    else:
+        backbone = build_encoder(arguments.backbone, weights=arguments.weights)
+        if not arguments.weights:
+            print(
+                f"{arguments.backbone} has random weights: the pictures show what its architecture "
+                "does with an image, not what it has learnt (--weights FILE)",
+                file=sys.stderr,
+            )
+    return DenseFeatures(
+        backbone=backbone.to(device), size=arguments.size, stride=arguments.stride, **pixels
+    )
+
+
+def draw_clip(
+    dense: DenseFeatures,
+    path: Path,
+    stem: Path,
+    *,
+    point: tuple[int, float, float] | None,
+    arguments: argparse.Namespace,
+) -> None:
+    """Write STEM_features.png, .mp4 and .json for one clip.
+
+    Raises:
+        ValueError: the clip cannot be read, the point is not in it, or there is nothing to show.
+    """
+    video = read_video(path)
+    box, note = box_of_clip(video, crop=not arguments.no_crop)
+    for text in filter(None, [*video.notes, note]):
+        print(f"{path.name}: {text}", file=sys.stderr)
+    if point is not None:
+        check_point(point, video, box)
+    frames = crop_frames(video.frames, box)
+    maps = dense.sample(frames, arguments.basis_frames)
+    basis = colour_basis(maps, threshold=None if arguments.no_foreground else arguments.threshold)
+    compared = None if point is None else reference(dense, frames, maps, point, box)
+    name = arguments.backbone or Path(arguments.run).name
+    random = arguments.backbone and not arguments.weights
+    drawer = FeatureDrawer(basis, f"{name}, random weights" if random else name, compared)
+    picked = set(np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int).tolist())
+    picked |= {point[0]} if point else set()
+    chosen = {}
+
+    def pictures():
+        for index, frame, features in tqdm(
+            dense.stream(frames), desc=path.name, total=len(frames), unit="frame", disable=None
+        ):
+            panels = drawer.panels(index, frame, features)
+            if index in picked:
+                chosen[index] = panels
+            yield drawer.row(index, panels)
+
+    write_mp4(stem.with_name(f"{stem.name}_features.mp4"), pictures(), fps=video.fps or 20)
+    write_png(stem.with_name(f"{stem.name}_features.png"), drawer.contact_sheet(chosen))
+    facts = describe(dense, basis, compared, maps, frames, arguments)
+    text = json.dumps(facts, indent=1)
+    stem.with_name(f"{stem.name}_features.json").write_text(text, encoding="utf-8")
+    first, *shares = (f"{share:.1%}" for share in facts["explained_variance"])
+    print(
+        f"{path.name}: the first component explains {first} of the variance; foreground "
+        f"{basis.foreground:.0%}, of whose variance the colours explain {', '.join(shares)}"
+    )
+
+
+def check_point(point: tuple[int, float, float], video: Video, box) -> None:
+    """Raises ValueError where the point is not in what is looked at."""
+    frame, x, y = point
+    num_frames, height, width = video.frames.shape[:3]
+    if not 0 <= frame < num_frames:
+        raise ValueError(f"the point is on frame {frame}; the clip has 0 to {num_frames - 1}")
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"the point ({x:g}, {y:g}) is outside the frame of {width} x {height} px")
+    place_of((x, y), box, (1, 1))
+
+
+def reference(
+    dense: DenseFeatures, frames, maps: np.ndarray, point: tuple[int, float, float], box
+) -> Point:
+    """The feature at the point, and the range of its likeness to the clip."""
+    index, x, y = point
+    (features,) = dense([frames[index]])
+    row, column = place_of((x, y), box, features.shape[:2])
+    feature = features[row, column]
+    low = float(np.percentile(cosine_similarity(maps, feature), 1))
+    top, left, bottom, right = box
+    position = ((x + 0.5 - left) / (right - left), (y + 0.5 - top) / (bottom - top))
+    return Point(index, position, feature, min(low, 0.999))
+
+
+def describe(dense, basis, compared, maps, frames, arguments) -> dict:
+    """What stands in the .json."""
+    explained = [*basis.first.explained, *basis.colours.explained]
+    facts = {
+        "backbone": arguments.backbone or arguments.run,
+        "weights": arguments.weights or ("last checkpoint" if arguments.run else "random"),
+        "explained_variance": [float(share) for share in explained],
+        "explained_variance_of": ["first component, all places", *["colour, foreground"] * 3],
+        "foreground": basis.foreground,
+        "threshold": basis.threshold,
+        "input_size": list(dense.input_size(frames.shape[1:3])),
+        "stride": dense.stride,
+        "map_size": list(maps.shape[1:3]),
+        "frames": len(frames),
+        "frames_of_the_basis": len(maps),
+    }
+    if compared is not None:
+        facts |= {"point": arguments.point, "lowest_similarity_drawn": compared.low}
+    return facts
+
+
+if __name__ == "__main__":
+    sys.exit(main())
