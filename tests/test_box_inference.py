@@ -13,9 +13,12 @@ from safetensors.torch import save_file
 from lgrseg.box_inference import follow_boxes, prompts_of
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
+from lgrseg.data.catalog import Metadata
+from lgrseg.evaluation.export import export_record
 from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
+from lgrseg.modeling.per_pixel import UNet
 from lgrseg.structures import ClipPrediction, Geometry
 
 ROOT = Path(__file__).parents[1]
@@ -109,6 +112,22 @@ def test_true_boxes_come_with_the_clip(make_video):
     assert clip.boxes[1][0].tolist() == pytest.approx([14 / 48, 14 / 32, 16 / 48, 12 / 32])
     every = PromptedMapper(every=2, **settings)(record, 1, np.random.default_rng(0))[0]
     assert list(every.boxes) == [1, 4]
+    # The square of the original begins 4 rows lower and 6 columns further right.
+    (given,) = PromptedMapper(**settings).prompts(record)
+    assert given == BoxPrompt(1, (12, 12, 28, 24), 0)
+    both = PromptedMapper(every=2, **settings).prompts(record)
+    assert [prompt.frame for prompt in both] == [1, 4]
+
+
+def test_a_video_is_exported_from_boxes(model, make_video, tmp_path):
+    record = make_video("a", num_frames=3)
+    metadata = Metadata(("square", "b", "c", "d"), ((9, 9, 9),) * 4)
+    how = {"metadata": metadata, "input_size": (64, 64)}
+    boxes = [BoxPrompt(2, (14, 12, 30, 24), 0)]
+    path = export_record(model, record, tmp_path, boxes=boxes, **how)
+    assert path.stat().st_size > 0
+    with pytest.raises(ValueError, match="a UNet takes no boxes; a BOX-SAM2 does"):
+        export_record(UNet(width=2), record, tmp_path, boxes=boxes, **how)
 
 
 def test_annotated_frames_alone(make_video):

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lgrseg.box_inference import follow_boxes
 from lgrseg.config import instantiate, load_config
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.fan_crop import find_fan
@@ -149,13 +148,11 @@ def predict_clip(
     metadata = MetadataCatalog.get(dataset)
     geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
     frames = crop_frames(video.frames, geometry.crop_box)
-    if given is None:
-        window = window_of(loader.mapper)
-        predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name)
-    else:
+    if given is not None:
         size = video.frames.shape[1:3]
         check_prompts(given, num_frames=len(frames), size=size, classes=metadata.classes)
-        predicted = follow_boxes(model, frames, geometry, given=given)
+    window = window_of(loader.mapper)
+    predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name, boxes=given)
     stem.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=stem.parent) as file:
         # On the disk, since the masks of a long clip are too large for memory.

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
+from lgrseg.data.mapper import PromptedMapper
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.overlap import RULES
@@ -41,13 +42,16 @@ def report_run(model, cfg: DictConfig) -> None:
         folder = run / "eval" / name
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
+        mapper = instantiate(loader.mapper)
         for video_id in chosen_videos(results, cfg.train.export_videos):
+            record = records[video_id]
             path = export_record(
                 model,
-                records[video_id],
+                record,
                 folder / "videos",
                 metadata=MetadataCatalog.get(name),
                 input_size=loader.mapper.input_size,
+                boxes=mapper.prompts(record) if isinstance(mapper, PromptedMapper) else None,
                 **window_of(loader.mapper),
             )
             logger.info("wrote %s", path)
