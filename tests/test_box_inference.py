@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from forked import run_script
 from safetensors.torch import save_file
 
@@ -19,7 +20,7 @@ from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.modeling.per_pixel import UNet
-from lgrseg.structures import ClipPrediction, Geometry
+from lgrseg.structures import Clip, ClipPrediction, Geometry
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "lgrnet" / "phantom_box_sam2.py"
@@ -151,6 +152,17 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
     save_file(model.state_dict(), tmp_path / "boxes" / "checkpoints" / "last.safetensors")
     assert torch.equal(run.model.decoder.norm.weight, model.decoder.norm.weight)
     assert not run.model.training
+    # Clips of another size and length are seen as the run's test clips were: 11 frames of 128 px.
+    small = F.interpolate(torch.rand(15, 1, 16, 16), (128, 128), mode="bilinear")
+    large = F.interpolate(small, (256, 256), mode="bilinear")
+    as_trained, larger = (run([Clip(x, torch.arange(15), "v")])[0] for x in (small, large))
+    with torch.no_grad():
+        parts = [Clip(small[start : start + 11], torch.arange(11), "v") for start in (0, 4)]
+        first, last = (model.eval()([part])[0] for part in parts)
+    expected = torch.cat([first.boxes[:, :7], last.boxes[:, 3:]], dim=1)
+    assert torch.allclose(as_trained.boxes, expected, atol=1e-5)
+    assert torch.allclose(larger.boxes, expected, atol=0.01)
+    assert larger.box_scores.shape == (4, 15)
 
 
 def predict(*arguments):

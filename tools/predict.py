@@ -30,13 +30,13 @@ from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
-from lgrseg.evaluation.report import window_of
 from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
 from lgrseg.video import beside_input, write_mp4
+from lgrseg.windows import window_of
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.overlap import RULES
 from lgrseg.evaluation.tables import show, with_interval
+from lgrseg.windows import window_of
 
 logger = logging.getLogger("lgrseg")
 
@@ -56,18 +57,6 @@ def report_run(model, cfg: DictConfig) -> None:
             )
             logger.info("wrote %s", path)
         logger.info("wrote %s", write_report(run, name))
-
-
-def window_of(mapper: DictConfig) -> dict[str, int]:
-    """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
-
-    Where clips are whole videos windows have 11 frames.
-    """
-    sampler = instantiate(mapper.frame_sampler)
-    return {
-        "num_frames": getattr(sampler, "num_frames", 11),
-        "num_far": getattr(sampler, "num_far", 0),
-    }
 
 
 def chosen_videos(results: dict, count: int) -> list[str]:
