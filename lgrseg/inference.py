@@ -7,6 +7,7 @@ import torch
 
 from lgrseg.box_inference import follow_boxes
 from lgrseg.data.mapper import resize_frames, to_tensor
+from lgrseg.modeling.box_prompts import BoxPrompt
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, Geometry
 from lgrseg.windows import Window, windows
@@ -20,12 +21,13 @@ def predict_frames(
     num_frames: int = 11,
     num_far: int = 0,
     video_id: str = "",
+    boxes: list[BoxPrompt] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Masks of every frame, in order.
 
     Windows of consecutive frames overlap by half; a frame is predicted by the window in whose
     middle it is nearest. Only one window is held at a time, so `frames` may be a memory map. A
-    BOX-SAM2 follows the boxes that its box model finds instead, frame by frame.
+    BOX-SAM2 follows `boxes`, or those that its box model finds, frame by frame instead.
 
     Args:
         model: takes a list of clips, gives a list of ClipPrediction; it is put into eval mode.
@@ -35,6 +37,10 @@ def predict_frames(
         num_far: how many of them come from the rest of the video, evenly spread, as in clips of
             hybrid temporal sampling; 0 for dense windows.
         video_id: goes into the clips.
+        boxes: prompts of a BOX-SAM2, in pixels of the original; None takes those of its box model.
+
+    Raises:
+        ValueError: boxes for another model.
 
     Yields:
         (frame index, (H0, W0) uint8 label map at the original size).
@@ -44,8 +50,10 @@ def predict_frames(
     model.eval()
     try:
         if isinstance(model, BoxSam2):
-            yield from follow_boxes(model, frames, geometry, num_frames=num_frames)
+            yield from follow_boxes(model, frames, geometry, given=boxes, num_frames=num_frames)
             return
+        if boxes is not None:
+            raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
         for window in windows(len(frames), num_frames, num_far):
             clip = Clip(
                 to_tensor(resize_frames(_read(frames, window), geometry.input_size)),

@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+from omegaconf import DictConfig
+
+from lgrseg.config import instantiate
+
 
 class Window(NamedTuple):
     """The frames of one clip of a video, and those whose prediction is used."""
@@ -46,3 +50,15 @@ def _spread(start: int, stop: int, length: int, count: int) -> list[int]:
     rest = length - (stop - start)
     middles = [(2 * part + 1) * rest // (2 * count) for part in range(count)]
     return [middle if middle < start else middle + stop - start for middle in middles]
+
+
+def window_of(mapper: DictConfig) -> dict[str, int]:
+    """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
+
+    Where clips are whole videos windows have 11 frames.
+    """
+    sampler = instantiate(mapper.frame_sampler)
+    return {
+        "num_frames": getattr(sampler, "num_frames", 11),
+        "num_far": getattr(sampler, "num_far", 0),
+    }

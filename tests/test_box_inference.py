@@ -7,16 +7,20 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from forked import run_script
 from safetensors.torch import save_file
 
 from lgrseg.box_inference import follow_boxes, prompts_of
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
+from lgrseg.data.catalog import Metadata
+from lgrseg.evaluation.export import export_record
 from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.structures import ClipPrediction, Geometry
+from lgrseg.modeling.per_pixel import UNet
+from lgrseg.structures import Clip, ClipPrediction, Geometry
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "lgrnet" / "phantom_box_sam2.py"
@@ -109,6 +113,22 @@ def test_true_boxes_come_with_the_clip(make_video):
     assert clip.boxes[1][0].tolist() == pytest.approx([14 / 48, 14 / 32, 16 / 48, 12 / 32])
     every = PromptedMapper(every=2, **settings)(record, 1, np.random.default_rng(0))[0]
     assert list(every.boxes) == [1, 4]
+    # The square of the original begins 4 rows lower and 6 columns further right.
+    (given,) = PromptedMapper(**settings).prompts(record)
+    assert given == BoxPrompt(1, (12, 12, 28, 24), 0)
+    both = PromptedMapper(every=2, **settings).prompts(record)
+    assert [prompt.frame for prompt in both] == [1, 4]
+
+
+def test_a_video_is_exported_from_boxes(model, make_video, tmp_path):
+    record = make_video("a", num_frames=3)
+    metadata = Metadata(("square", "b", "c", "d"), ((9, 9, 9),) * 4)
+    how = {"metadata": metadata, "input_size": (64, 64)}
+    boxes = [BoxPrompt(2, (14, 12, 30, 24), 0)]
+    path = export_record(model, record, tmp_path, boxes=boxes, **how)
+    assert path.stat().st_size > 0
+    with pytest.raises(ValueError, match="a UNet takes no boxes; a BOX-SAM2 does"):
+        export_record(UNet(width=2), record, tmp_path, boxes=boxes, **how)
 
 
 def test_annotated_frames_alone(make_video):
@@ -132,6 +152,17 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
     save_file(model.state_dict(), tmp_path / "boxes" / "checkpoints" / "last.safetensors")
     assert torch.equal(run.model.decoder.norm.weight, model.decoder.norm.weight)
     assert not run.model.training
+    # Clips of another size and length are seen as the run's test clips were: 11 frames of 128 px.
+    small = F.interpolate(torch.rand(15, 1, 16, 16), (128, 128), mode="bilinear")
+    large = F.interpolate(small, (256, 256), mode="bilinear")
+    as_trained, larger = (run([Clip(x, torch.arange(15), "v")])[0] for x in (small, large))
+    with torch.no_grad():
+        parts = [Clip(small[start : start + 11], torch.arange(11), "v") for start in (0, 4)]
+        first, last = (model.eval()([part])[0] for part in parts)
+    expected = torch.cat([first.boxes[:, :7], last.boxes[:, 3:]], dim=1)
+    assert torch.allclose(as_trained.boxes, expected, atol=1e-5)
+    assert torch.allclose(larger.boxes, expected, atol=0.01)
+    assert larger.box_scores.shape == (4, 15)
 
 
 def predict(*arguments):

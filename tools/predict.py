@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lgrseg.box_inference import follow_boxes
 from lgrseg.config import instantiate, load_config
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
@@ -31,7 +30,6 @@ from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
-from lgrseg.evaluation.report import window_of
 from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.modeling.box_sam2 import BoxSam2
@@ -39,6 +37,7 @@ from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
 from lgrseg.video import beside_input, write_mp4
+from lgrseg.windows import window_of
 
 
 def main() -> int:
@@ -131,13 +130,11 @@ def predict_clip(
     metadata = MetadataCatalog.get(dataset)
     geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
     frames = crop_frames(video.frames, geometry.crop_box)
-    if given is None:
-        window = window_of(loader.mapper)
-        predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name)
-    else:
+    if given is not None:
         size = video.frames.shape[1:3]
         check_prompts(given, num_frames=len(frames), size=size, classes=metadata.classes)
-        predicted = follow_boxes(model, frames, geometry, given=given)
+    window = window_of(loader.mapper)
+    predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name, boxes=given)
     stem.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=stem.parent) as file:
         # On the disk, since the masks of a long clip are too large for memory.

@@ -29,6 +29,5 @@ for loader in dataloader.test.values():
 evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
 optimizer.lr = 1e-4
 train.clip_norm = 0.1
-train.export_videos = 0
 train.find_unused_parameters = True
 train.output_dir = "output/lgrnet/cardiac_udc_box_sam2"

@@ -31,6 +31,5 @@ evaluator.protocol = "whole video, true boxes on the first annotated frame, nati
 optimizer.lr = 5e-4
 train.max_iter = 500
 train.clip_norm = 1.0
-train.export_videos = 0
 train.find_unused_parameters = True
 train.output_dir = "output/lgrnet/phantom_box_sam2"

@@ -8,6 +8,7 @@ import torch
 
 from lgrseg.data.frame_sampling import AroundAnchor
 from lgrseg.data.store import open_frames, read_masks
+from lgrseg.modeling.box_prompts import BoxPrompt
 from lgrseg.modeling.boxes import boxes_of_masks
 from lgrseg.structures import Clip, ClipTargets, Geometry
 
@@ -126,6 +127,19 @@ class PromptedMapper(ClipMapper):
                     clip.boxes.setdefault(place, {})[label] = boxes[row, place]
                     last = frame
         return clip, targets
+
+    def prompts(self, record: dict) -> list[BoxPrompt]:
+        """The same boxes of a whole video, in pixels of the original."""
+        found, last = [], {}
+        for frame, mask in sorted(read_masks(record).items()):
+            for value in np.unique(mask[mask > 0]).tolist():
+                if value in last and not (self.every and frame - last[value] >= self.every):
+                    continue
+                rows, columns = np.nonzero(mask == value)
+                low, high = (columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)
+                found.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
+                last[value] = frame
+        return found
 
 
 def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:

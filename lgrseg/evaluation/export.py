@@ -16,13 +16,13 @@ from lgrseg.video import side_by_side, write_mp4, write_png
 
 
 def export_record(
-    model, record: dict, folder: Path, *, metadata: Metadata, input_size, **window: int
+    model, record: dict, folder: Path, *, metadata: Metadata, input_size, **how
 ) -> Path:
     """Predict a prepared video, and write it to `folder`.
 
     NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds. The
     still is of an annotated frame where there is one. What lies outside the fan was not kept by
-    the preparation and is black. `window` says how `predict_frames` goes over the video.
+    the preparation and is black. `how` are the other arguments of `predict_frames`.
 
     Returns:
         The path of the mp4.
@@ -30,7 +30,7 @@ def export_record(
     name = record["video_id"].replace("/", "_")
     frames, truth = open_frames(record), read_masks(record)
     geometry = geometry_of(record, tuple(input_size))
-    predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **window)
+    predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **how)
     masks, still = [], sorted(truth)[len(truth) // 2] if truth else len(frames) // 2
 
     def pictures():

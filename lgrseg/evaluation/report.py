@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
+from lgrseg.data.mapper import PromptedMapper
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.label_tables import label_tables
 from lgrseg.evaluation.overlap import RULES
 from lgrseg.evaluation.tables import show, with_interval
+from lgrseg.windows import window_of
 
 logger = logging.getLogger("lgrseg")
 
@@ -47,29 +49,20 @@ def report_run(model, cfg: DictConfig) -> None:
             logger.info("wrote %s", write_report(run, name))
             continue
         records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
+        mapper = instantiate(loader.mapper)
         for video_id in chosen_videos(results, cfg.train.export_videos):
+            record = records[video_id]
             path = export_record(
                 model,
-                records[video_id],
+                record,
                 folder / "videos",
                 metadata=MetadataCatalog.get(name),
                 input_size=loader.mapper.input_size,
+                boxes=mapper.prompts(record) if isinstance(mapper, PromptedMapper) else None,
                 **window_of(loader.mapper),
             )
             logger.info("wrote %s", path)
         logger.info("wrote %s", write_report(run, name))
-
-
-def window_of(mapper: DictConfig) -> dict[str, int]:
-    """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
-
-    Where clips are whole videos windows have 11 frames.
-    """
-    sampler = instantiate(mapper.frame_sampler)
-    return {
-        "num_frames": getattr(sampler, "num_frames", 11),
-        "num_far": getattr(sampler, "num_far", 0),
-    }
 
 
 def chosen_videos(results: dict, count: int) -> list[str]:

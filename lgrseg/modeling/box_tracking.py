@@ -20,6 +20,9 @@ from lgrseg.modeling.sam2_tracker import (
     Sam2Tracker,
 )
 
+STRAY = 0.02
+"""Share of a followed mask beyond each side of what counts as its box."""
+
 Boxes = dict[int, Tensor]
 """Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
 
@@ -188,7 +191,7 @@ def _disagreeing(labels: list[int], masks: FrameMasks, seen: Boxes, agreement: f
     compared = [place for place, label in enumerate(labels) if label in seen]
     if not compared:
         return {}
-    followed, _ = boxes_of_masks(masks.logits[compared] > 0)
+    followed, _ = boxes_of_masks(masks.logits[compared] > 0, trim=STRAY)
     own = {labels[place]: seen[labels[place]] for place in compared}
     iou, _ = box_iou(followed, torch.stack(list(own.values())))
     return {k: box for (k, box), i in zip(own.items(), iou.tolist(), strict=True) if i < agreement}

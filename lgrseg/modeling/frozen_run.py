@@ -1,22 +1,30 @@
 """The model of an earlier run, loaded when it is first asked; not trained, not saved anew."""
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from torch import Tensor, nn
 
 from lgrseg.config import instantiate, load_config
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.structures import Clip, ClipPrediction
+from lgrseg.windows import window_of, windows
 
 
 class FrozenRun:
-    """Predicts as the last checkpoint of a run does: `FrozenRun(run="output/boxes")(clips)`."""
+    """Predicts as the last checkpoint of a run does: `FrozenRun(run="output/boxes")(clips)`.
+
+    Frames are brought to the size of the run's test clips, and longer clips are cut into windows
+    of their length: a model that sees hearts twice as large gives boxes twice as tall.
+    """
 
     def __init__(self, *, run: str):
         """`run` is a run's folder, with config.yaml and checkpoints/; nothing is read yet."""
         self.run = Path(run)
-        self._model: nn.Module | None = None
 
     def __call__(self, clips: list[Clip]) -> list[ClipPrediction]:
         """One prediction a clip.
@@ -25,18 +33,53 @@ class FrozenRun:
             FileNotFoundError: there is no such run, or it has no checkpoint.
         """
         with torch.no_grad():
-            return self.model.to(clips[0].frames.device)(clips)
+            return [self._predict(clip) for clip in clips]
 
-    @property
+    def _predict(self, clip: Clip) -> ClipPrediction:
+        mapper = next(iter(self.config.dataloader.test.values())).mapper
+        model, size = self.model.to(clip.frames.device), tuple(mapper.input_size)
+        frames = F.interpolate(
+            clip.frames, size, mode="bilinear", antialias=True, align_corners=False
+        )
+        found = []
+        for window in windows(len(frames), window_of(mapper)["num_frames"]):
+            part = slice(window.near.start, window.near.stop)
+            (one,) = model(
+                [replace(clip, frames=frames[part], frame_indices=clip.frame_indices[part])]
+            )
+            found.append((one, [window.near.index(frame) for frame in window.kept]))
+        return ClipPrediction(
+            mask_logits=_in_order([(one.mask_logits, kept) for one, kept in found]),
+            class_probs=torch.stack([one.class_probs for one, _ in found]).amax(dim=0),
+            present=torch.stack([one.present for one, _ in found]).any(dim=0),
+            boxes=_in_order([(one.boxes, kept) for one, kept in found]),
+            box_scores=_in_order([(one.box_scores, kept) for one, kept in found]),
+        )
+
+    @functools.cached_property
+    def config(self) -> DictConfig:
+        """Of the run.
+
+        Raises:
+            FileNotFoundError: there is no such run.
+        """
+        config = self.run / "config.yaml"
+        if not config.is_file():
+            raise FileNotFoundError(
+                f"{self.run} is no run: it has no config.yaml. Train it first, or name another"
+            )
+        return load_config(config)
+
+    @functools.cached_property
     def model(self) -> nn.Module:
         """The model, in eval mode."""
-        if self._model is None:
-            config = self.run / "config.yaml"
-            if not config.is_file():
-                raise FileNotFoundError(
-                    f"{self.run} is no run: it has no config.yaml. Train it first, or name another"
-                )
-            model = instantiate(load_config(config).model)
-            load_weights(model, self.run / "checkpoints" / "last.safetensors")
-            self._model = model.eval().requires_grad_(False)
-        return self._model
+        model = instantiate(self.config.model)
+        load_weights(model, self.run / "checkpoints" / "last.safetensors")
+        return model.eval().requires_grad_(False)
+
+
+def _in_order(parts: list[tuple[Tensor | None, list[int]]]) -> Tensor | None:
+    """What windows say of their frames that are kept, (K, T, ...); None of a model without it."""
+    if parts[0][0] is None:
+        return None
+    return torch.cat([of_window[:, kept] for of_window, kept in parts], dim=1)

@@ -29,6 +29,15 @@ def test_the_box_of_a_mask_by_hand():
     assert boxes_of_masks(torch.ones(1, 8, 10, dtype=torch.bool))[0].tolist() == [[0.5, 0.5, 1, 1]]
 
 
+def test_stray_pixels_are_trimmed():
+    mask = torch.zeros(100, 100, dtype=torch.bool)
+    mask[20:40, 30:50] = True  # 400 pixels
+    mask[90, 90:96] = True  # 1.5% more
+    assert boxes_of_masks(mask)[0].tolist() == pytest.approx([0.63, 0.555, 0.66, 0.71])
+    # Each row and column of the square is 5% of it: none is lost.
+    assert boxes_of_masks(mask, trim=0.02)[0].tolist() == pytest.approx([0.4, 0.3, 0.2, 0.2])
+
+
 def test_iou_by_hand():
     box = torch.tensor([0.25, 0.5, 0.5, 1.0])  # the left half
     others = torch.tensor(

@@ -127,6 +127,21 @@ def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
         yield image, {"kind": "coco", "shapes": shapes}
 
 
+def in_annotated_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
+    """As `in_coco`, where every image shows an object: one without has been forgotten.
+
+    Kept as an empty image it would teach that what it shows is nothing, and score 0 where it is
+    found.
+    """
+    for image, facts in in_coco(folder, classes, problems):
+        if facts["shapes"]:
+            yield image, facts
+        else:
+            problems.setdefault(
+                f"{folder.name}/{image.name}", "shows an object, but has no outline"
+            )
+
+
 def in_yolo(folder: Path, classes: tuple[str, ...], problems: dict) -> Found:
     """One line a polygon; an image without a text file, or with an empty one, holds nothing."""
     for image in _images(folder / "images"):
@@ -208,7 +223,8 @@ DATASETS = [
     StillImages(
         "brain_tumor_coco",
         classes=("tumor",),
-        find=in_coco,
+        # 9 of 90, 15 of 30 and 12 of 30 images have no outline; all 36 were looked at.
+        find=in_annotated_coco,
         source="Get it from https://github.com/RaviRawal13/BT_Detectron2_MaskRCNN (CC BY 4.0).",
     ),
     StillImages(
