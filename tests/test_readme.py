@@ -75,6 +75,9 @@ def test_command(place, command):
         command = command.replace("configs/lgrnet/camus.py ", "")
         command = command.replace("--seeds 0 1 2", "--seeds 0")
         command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
+    if "compare_backbones.py" in command:  # one backbone, which stands for the others
+        command = command.replace(" dinov3_convnext_tiny", "")
+        command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
     if "_lgsd.py" in command:
         command += " dataloader.train.unlabelled.mapper.global_size=[64,64]"
         command += " dataloader.train.unlabelled.mapper.local_size=[32,32]"
