@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lgrseg.engine.distributed import mean_over_processes
 from lgrseg.modeling.backbones.drop_path import draw_drop_paths
 from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips, to_device
+from lgrseg.modeling.heads.channel_dropout import ChannelDropout, draw_channel_dropout
 from lgrseg.modeling.numerics import at_least_float32, divide
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
@@ -65,7 +66,9 @@ class ClipClassifier(nn.Module):
         """(B, D): what the head sees of each clip."""
         frames = stack_clips(clips)
         if self.training:
-            draw_drop_paths(self.backbone, clip_generators(clips), frames.shape[1])
+            generators = clip_generators(clips)
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+            draw_channel_dropout(self.head, generators, 1)
         images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
         tokens = self.backbone.forward_token(images)
         return rearrange(tokens, "(b t) d -> b t d", b=len(clips)).mean(dim=1)
@@ -116,14 +119,14 @@ class LinearHead(nn.Module):
 
 
 class ThreeLayerHead(nn.Module):
-    """Three linear layers, with GELU and dropout between them."""
+    """Three linear layers, with GELU and dropout, drawn for every clip by itself, between them."""
 
     def __init__(self, *, in_channels: int, num_classes: int, dim: int = 256, dropout: float = 0.1):
         """`in_channels` is the encoder's `token_dim`, `dim` the width of both hidden layers."""
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(in_channels, dim), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout),
+            nn.Linear(in_channels, dim), nn.GELU(), ChannelDropout(dim, dropout),
+            nn.Linear(dim, dim), nn.GELU(), ChannelDropout(dim, dropout),
             nn.Linear(dim, num_classes),
         )  # fmt: skip
 

@@ -72,6 +72,20 @@ def test_every_parameter_learns(head):
     assert len(model.eval()(clips)) == 2
 
 
+def test_dropout_is_drawn_for_the_clip_so_batches_add_up():
+    head = ThreeLayerHead(in_channels=16, num_classes=3, dropout=0.5)
+    model = classifier(head, backbone=TinyEncoder()).double()
+    clips = [Clip(torch.rand(2, 3, 32, 40).double(), torch.arange(2), "v", seed=s) for s in (1, 2)]
+    targets = [LabelTarget(0), LabelTarget(1)]
+    whole = model(clips, targets)["loss_ce"]
+    halves = [
+        model([c], [t], {"clips": 2.0})["loss_ce"] for c, t in zip(clips, targets, strict=True)
+    ]
+    assert torch.allclose(whole, sum(halves), atol=1e-12)
+    clips[1].seed = 3  # other units are left out
+    assert not torch.allclose(whole, model(clips, targets)["loss_ce"])
+
+
 def test_the_encoder_has_the_backbones_learning_rate():
     model = classifier(LinearHead(in_channels=16, num_classes=3), backbone=TinyEncoder())
     groups = build_adamw(model, lr=1.0, backbone_lr_factor=0.1).param_groups

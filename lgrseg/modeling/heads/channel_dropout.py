@@ -26,13 +26,14 @@ class ChannelDropout(nn.Module):
         """(N, C) uniform numbers for the next images; None draws them from torch's state."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape; unchanged outside training."""
+        """(N, C, h, w), or tokens (N, C), -> the same shape; unchanged outside training."""
         if not self.training or self.rate == 0:
             return maps
         drawn = self.drawn
         if drawn is None:
             drawn = torch.rand(maps.shape[:2], device=maps.device)
-        return maps * ((drawn >= self.rate) / (1 - self.rate)).to(maps)[..., None, None]
+        kept = ((drawn >= self.rate) / (1 - self.rate)).to(maps)
+        return maps * kept.reshape(*kept.shape, *[1] * (maps.dim() - 2))
 
 
 def draw_channel_dropout(
