@@ -46,6 +46,7 @@ from lgrseg.engine.train_loop import (
 )
 from lgrseg.engine.workers import batches_of, deaf_to_children
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
+from lgrseg.modeling.complexity import trained_share
 
 logger = logging.getLogger("lgrseg")
 
@@ -170,12 +171,15 @@ class DefaultTrainer(SimpleTrainer):
         self.loader = self.build_train_loader(self.cfg)
         if distributed.is_main_process() and (protocol := getattr(self.loader, "protocol", None)):
             write_labels(protocol.summary(), self.output_dir)
+        trained, everything = trained_share(self.model)
         logger.info(
-            "%d clips to train on, %.3g iterations an epoch, %d x %s",
+            "%d clips to train on, %.3g iterations an epoch, %d x %s; %s of %s parameters trained",
             len(self.loader.dataset),
             self.loader.iterations_per_epoch / self.accumulate,
             distributed.get_world_size(),
             self.device,
+            f"{trained:,}",
+            f"{everything:,}",
         )
         super().train()
 

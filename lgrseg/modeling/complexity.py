@@ -30,3 +30,9 @@ def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, 
             parts[name] = (parameters, flops.get(f"{type(model).__name__}.{name}", 0.0))
     everything = sum(p.numel() for p in model.parameters())
     return parts | {"all": (everything, flops["Global"])}
+
+
+def trained_share(model: torch.nn.Module) -> tuple[int, int]:
+    """How many of a model's parameters are trained, and how many it has."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)

@@ -5,7 +5,7 @@ from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.interleaved import InterleavedEncoder, InterleavedNeck
 from lgrseg.modeling.foundation.pyramid import ResizedPyramid, ViTPyramid
 from lgrseg.modeling.foundation.registry import ENCODERS, build_encoder
-from lgrseg.modeling.foundation.tuning import frozen, trained_share, unfrozen_last, with_lora
+from lgrseg.modeling.foundation.tuning import frozen, unfrozen_last, with_lora
 
 __all__ = [
     "ENCODERS",
@@ -17,7 +17,6 @@ __all__ = [
     "ViTPyramid",
     "build_encoder",
     "frozen",
-    "trained_share",
     "unfrozen_last",
     "with_lora",
 ]

@@ -1,14 +1,9 @@
 """A pretrained encoder as a backbone of this project: "res2" to "res5" at strides 4 to 32."""
 
-import logging
-
 from torch import Tensor, nn
 
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.pyramid import LEVELS
-from lgrseg.modeling.foundation.tuning import trained_share
-
-logger = logging.getLogger("lgrseg")
 
 
 class FoundationBackbone(nn.Module):
@@ -19,7 +14,7 @@ class FoundationBackbone(nn.Module):
     """
 
     def __init__(self, *, encoder: Encoder, neck: nn.Module | None = None):
-        """Join them, and log how much of them is trained.
+        """Join them.
 
         Args:
             encoder: from `build_encoder`, or after one of tuning.py's functions.
@@ -33,13 +28,6 @@ class FoundationBackbone(nn.Module):
         self.encoder, self.neck = encoder, neck or StagesAsLevels(channels=encoder.channels)
         self.neck.check(encoder.channels, encoder.strides)
         self.channels, self.strides = dict(self.neck.channels), dict(self.neck.strides)
-        trained, total = trained_share(self)
-        logger.info(
-            "backbone: %s of %s parameters are trained (%.2f%%)",
-            f"{trained:,}",
-            f"{total:,}",
-            100 * trained / total,
-        )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Normalised images (N, 3, H, W) -> {"res2": (N, C, ceil(H / 4), ceil(W / 4)), ...}."""

@@ -91,9 +91,3 @@ def add_adapters(module: nn.Module, *, target_modules: list[str], rank: int, alp
         raise ImportError('adapters need peft: pip install "lgrseg[peft]"') from error
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=target_modules)
     inject_adapter_in_model(config, module)
-
-
-def trained_share(model: nn.Module) -> tuple[int, int]:
-    """How many of a model's parameters are trained, and how many it has."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)

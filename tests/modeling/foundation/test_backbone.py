@@ -38,12 +38,6 @@ def test_cached_maps_give_what_images_give(tiny):
         assert torch.equal(backbone.neck(maps)[name], level)
 
 
-def test_the_share_of_trained_parameters_is_told(tiny, caplog):
-    with caplog.at_level("INFO", logger="lgrseg"):
-        FoundationBackbone(encoder=frozen(encoder=tiny("resnet18")))
-    assert "backbone: 0 of 78,312 parameters are trained (0.00%)" in caplog.text
-
-
 def test_one_map_needs_a_neck(tiny):
     with pytest.raises(ValueError, match=r"give it a neck, ViTPyramid\(in_channels=32, stride=16"):
         FoundationBackbone(encoder=tiny("mae_base"))

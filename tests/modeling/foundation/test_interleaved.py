@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from lgrseg.modeling.complexity import trained_share
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     InterleavedEncoder,
     InterleavedNeck,
     frozen,
-    trained_share,
 )
 from lgrseg.modeling.foundation.pyramid import resample
 

@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
+from lgrseg.modeling.complexity import trained_share
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     frozen,
-    trained_share,
     unfrozen_last,
     with_lora,
 )
