@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from lgrseg.comparison.cached import CachedTrainer
 from lgrseg.comparison.rows import Row, with_fixed_copies
 from lgrseg.comparison.rows import prepare as prepare_row
+from lgrseg.comparison.runs import measure_costs
 from lgrseg.config import L, load_config, save_config
 from lgrseg.data.datasets import RAW, phantom
 from lgrseg.data.prepare import prepare
@@ -73,6 +74,14 @@ def run(datasets, files, out, *arguments):
     command = ["--config-file", files / "tiny.yaml", "--output", out, *arguments]
     tool = ROOT / "tools" / "compare_backbones.py"
     return run_script(tool, command, environment=environment)
+
+
+def test_costs_of_a_whole_lgrnet(datasets, monkeypatch):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    cfg = load_config(ROOT / "configs" / "lgrnet" / "camus.py", FAST)
+    costs = measure_costs(cfg)
+    assert costs["parameters"] == costs["trained"] == 4_696_452
+    assert costs["gflops"] > 0 and costs["images_per_second"] > 0
 
 
 def test_runs_and_tables(datasets, files, tmp_path):

@@ -135,8 +135,7 @@ def measure_costs(cfg: DictConfig) -> dict:
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - begin)
     memory = peak_memory_mib(device)
-    with torch.no_grad():  # not in inference mode, in which products of matrices are not counted
-        parts = count(model, clip.frames)
+    parts = count(model, clip.frames)
     num_images = len(clip.frames)
     return {
         "parameters": parts["all"][0],
