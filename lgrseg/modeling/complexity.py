@@ -10,9 +10,9 @@ from lgrseg.structures import Clip
 def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
     """Parameters and GFLOPs (a multiplication with its addition is one) of each part, and in all.
 
-    Of a student with a teacher (semi_supervised.py) the student is counted, which predicts. Gradients
-    are on while it predicts: torch counts no products of matrices in inference mode, and without
-    gradients its counter fails on parameters that are handed from module to module.
+    Of a student with a teacher (semi_supervised.py) the student is counted, which predicts.
+    Gradients are on while it does: torch counts no products of matrices in inference mode, and
+    without gradients its counter fails on parameters that are handed from module to module.
 
     Args:
         model: takes a list of clips.
