@@ -39,17 +39,21 @@ def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
 def predicted_boxes(
     model: BoxSam2, frames: Sequence[np.ndarray], geometry: Geometry, *, num_frames: int
 ) -> tuple[Tensor, Tensor]:
-    """Boxes (K, T, 4) and scores (K, T) of every frame by the model's box model, in windows.
+    """Boxes (K, T, 4) and scores (K, T) of every frame by the model's box model.
+
+    In windows as the box model's run was tested with; of `num_frames` where it is no run.
 
     Raises:
         ValueError: it has none.
     """
     boxes, scores = [], []
-    for window in windows(len(frames), num_frames):
-        pictures = resize_frames(frames[window.near.start : window.near.stop], geometry.input_size)
+    how = getattr(model.box_model, "window", {"num_frames": num_frames})
+    for window in windows(len(frames), **how):
+        read = [frames[index : index + 1][0] for index in window.indices]
+        pictures = resize_frames(read, geometry.input_size)
         clip = Clip(to_tensor(pictures), torch.tensor(window.indices), "", geometry)
         found = model.predicted_boxes(clip.to(_device(model)))
-        kept = [window.near.index(frame) for frame in window.kept]
+        kept = [window.indices.index(frame) for frame in window.kept]
         boxes.append(found.boxes[:, kept].cpu())
         scores.append(found.box_scores[:, kept].cpu())
     return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)

@@ -13,6 +13,7 @@ The idea and the names are detectron2's LazyConfig. What is different:
 """
 
 import builtins
+import copy
 import difflib
 import functools
 import importlib
@@ -255,3 +256,25 @@ def _known_keys(node: DictConfig) -> set[str]:
 
 def _full_key(cfg: Any) -> str:
     return (cfg._get_full_key(None) or "<root>") if isinstance(cfg, DictConfig) else "?"
+
+
+def without_weights(cfg: DictConfig) -> DictConfig:
+    """A model's config without the published weights that its parts start from.
+
+    For a model that is filled from a checkpoint next: nothing is fetched, and nothing must be.
+    """
+    cfg = copy.deepcopy(cfg)
+
+    def clear(node) -> None:
+        if isinstance(node, DictConfig):
+            if node.get("weights"):
+                node.weights = None
+            for key in node:
+                if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
+                    clear(node[key])
+        elif isinstance(node, ListConfig):
+            for item in node:
+                clear(item)
+
+    clear(cfg)
+    return cfg

@@ -20,6 +20,7 @@ from lgrseg.inference import predict_frames
 from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.modeling.per_pixel import UNet
+from lgrseg.modeling.sam2_tracker import NO_OBJECT
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,28 @@ def test_a_video_is_followed_frame_by_frame(model):
     assert list(found) == list(range(6)) and frames.most == 1
     assert all(labels.shape == (40, 60) and labels.dtype == np.uint8 for labels in found.values())
     assert {value for labels in found.values() for value in np.unique(labels)} <= {0, 1}
+
+
+def test_masks_come_back_to_the_original(model, monkeypatch):
+    """The tracker says: class 1 in the right half of every frame, class 0 weaker in the whole."""
+
+    def track(tracker, pictures, prompts, num_classes, **_):
+        logits = torch.full((num_classes, 16, 16), NO_OBJECT)
+        logits[1], logits[1, :, 8:], logits[0] = -3.0, 3.0, 1.0
+        for index in range(len(pictures)):
+            assert pictures[index].shape == (3, 64, 64)
+            yield index, logits
+
+    monkeypatch.setattr("lgrseg.box_inference.track_video", track)
+    given = [BoxPrompt(0, (18, 12, 42, 28), 0)]
+    found = [labels for _, labels in follow_boxes(model, video(2), GEOMETRY, given=given)]
+    expected = np.zeros((40, 60), np.uint8)
+    expected[4:36, 6:30], expected[4:36, 30:54] = 1, 2  # the crop: rows 4 to 36, columns 6 to 54
+    for labels in found:
+        # The boundary of the halves is between two places of the map: a pixel to each side.
+        assert (labels != expected).mean() < 0.03 and (labels[:, 33:54] == expected[:, 33:54]).all()
+        assert not labels[:4].any() and not labels[:, 54:].any()
+    assert len(found) == 2
 
 
 class Says:
@@ -163,6 +186,7 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
     assert torch.allclose(as_trained.boxes, expected, atol=1e-5)
     assert torch.allclose(larger.boxes, expected, atol=0.01)
     assert larger.box_scores.shape == (4, 15)
+    assert run.window == {"num_frames": 11, "num_far": 0} and len(run.classes) == 4
 
 
 def predict(*arguments):

@@ -13,6 +13,7 @@ from lgrseg.config import (
     load_config,
     locate,
     save_config,
+    without_weights,
 )
 
 
@@ -187,3 +188,13 @@ def test_a_package_of_ones_own_can_be_trusted(tmp_path, monkeypatch):
 def test_what_is_no_yaml_config_is_told(tmp_path, text):
     with pytest.raises(ValueError, match="config.yaml (is no YAML config|holds a list)"):
         load_config(yaml(tmp_path, text))
+
+
+def test_a_model_without_the_weights_it_starts_from():
+    inside = {"width": "${..width}", "weights": "facebook/somewhere"}
+    cfg = OmegaConf.create({"model": {"width": 2, "inside": inside, "parts": [{"weights": "a"}, 3]}})
+    cfg.model.unknown = "???"
+    cleared = without_weights(cfg.model)
+    assert cleared.inside.weights is None and cleared.parts[0].weights is None
+    assert cleared.inside.width == 2 and cleared.parts[1] == 3
+    assert cfg.model.inside.weights == "facebook/somewhere"

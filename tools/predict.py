@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import instantiate, load_config, without_weights
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
 from lgrseg.data.lazy_frames import crop_frames
@@ -66,7 +66,7 @@ def main() -> int:
         device = pick_device(cfg.train.device)
         if device.type == "cpu":
             hold_on_to_memory()
-        model = channels_last(instantiate(cfg.model).to(device)).eval()
+        model = channels_last(instantiate(without_weights(cfg.model)).to(device)).eval()
         if isinstance(model, ClipClassifier):
             raise ValueError(
                 f"{arguments.config_file} is of a classifier, which draws no masks; "
@@ -74,7 +74,7 @@ def main() -> int:
             )
         load_weights(model, arguments.weights)
         given = boxes_by_hand(model, cfg, arguments)
-    except (FileNotFoundError, KeyError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     failed = {}
@@ -106,9 +106,13 @@ def boxes_by_hand(model, cfg, arguments: argparse.Namespace) -> list[BoxPrompt] 
         if arguments.box or arguments.boxes:
             raise ValueError("boxes come by hand or from a model, not both")
         model.box_model = FrozenRun(run=arguments.boxes_from_model)
+    classes = MetadataCatalog.get(next(iter(cfg.dataloader.test))).classes
+    if isinstance(model, BoxSam2) and isinstance(model.box_model, FrozenRun):
+        found = model.box_model.classes
+        if found != classes:
+            raise ValueError(f"the boxes are of {', '.join(found)}, the masks {', '.join(classes)}")
     if not arguments.box and not arguments.boxes:
         return None
-    classes = MetadataCatalog.get(next(iter(cfg.dataloader.test))).classes
     given = [parse_box(text, classes) for text in arguments.box]
     return given + (read_boxes(arguments.boxes, classes) if arguments.boxes else [])
 
@@ -140,6 +144,8 @@ def predict_clip(
         # On the disk, since the masks of a long clip are too large for memory.
         masks = np.memmap(file, np.uint8, "w+", shape=video.frames.shape[:3])
         _write(stem, video, masks, predicted, metadata, path.name)
+        if isinstance(model, BoxSam2) and not any(labels.any() for labels in masks):
+            print(f"{path.name}: no box was found, so there is nothing in it", file=sys.stderr)
 
 
 def _write(stem: Path, video: Video, masks, predicted, metadata, name: str) -> None:

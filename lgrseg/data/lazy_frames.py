@@ -68,23 +68,34 @@ def lazy_images(files: list[Path], read: Callable[[Path], np.ndarray]) -> LazyFr
 
 
 class MovieFrames:
-    """Decodes forwards; going back further than what is remembered begins anew."""
+    """Decodes forwards; going back begins anew, and then remembers the way: see `__call__`."""
 
     def __init__(self, path: Path, *, pixel_format: str):
         """`pixel_format` is "gray" or "rgb24"."""
         self.path, self.pixel_format = path, pixel_format
         self._container, self._next = None, 0
+        self._way: dict[int, np.ndarray] = {}
 
     def __call__(self, index: int) -> np.ndarray:
-        """The frame at `index`; the last one that can be decoded where the stream ends early."""
+        """The frame at `index`; the last one that can be decoded where the stream ends early.
+
+        Who goes back a step will go back another: the KEPT frames before are then held, so that a
+        movie that is read against time is decoded once for every KEPT frames, not for each.
+        """
         import av
 
-        if self._container is None or index < self._next:
+        if index in self._way:
+            return self._way.pop(index)
+        self._way = {}
+        back = self._container is not None and index < self._next
+        if self._container is None or back:
             self._close()
             self._container = av.open(str(self.path))
             self._decoder = self._container.decode(video=0)
             self._next, self._last = 0, None
         while self._next <= index:
+            if back and max(index - KEPT, -1) < self._next - 1 < index:
+                self._way[self._next - 1] = self._last.to_ndarray(format=self.pixel_format)
             frame = next(self._decoder, None)
             if frame is None:
                 logger.warning(

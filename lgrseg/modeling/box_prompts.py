@@ -90,15 +90,7 @@ def read_boxes(path: Path, classes: tuple[str, ...]) -> list[BoxPrompt]:
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            BoxPrompt(
-                int(entry["frame"]),
-                tuple(float(side) for side in entry["box"]),
-                _class_number(str(entry["class"]), classes),
-            )
-            for entry in entries
-            if _has_four(entry["box"])
-        ]
+        return [_read_entry(entry, classes) for entry in entries]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise PromptError(
             f'{path} is no JSON list of {{"frame": 0, "box": [x0, y0, x1, y1], "class": NAME}}: '
@@ -106,10 +98,13 @@ def read_boxes(path: Path, classes: tuple[str, ...]) -> list[BoxPrompt]:
         ) from error
 
 
-def _has_four(box) -> bool:
-    if len(box) != 4:
-        raise PromptError(f"a box is [x0, y0, x1, y1], not {box}")
-    return True
+def _read_entry(entry: dict, classes: tuple[str, ...]) -> BoxPrompt:
+    frame, box = entry["frame"], entry["box"]
+    if type(frame) is not int:
+        raise PromptError(f"a frame is a whole number, not {frame!r}")
+    if not (isinstance(box, list) and len(box) == 4 and {*map(type, box)} <= {int, float}):
+        raise PromptError(f"a box is [x0, y0, x1, y1], four numbers, not {box!r}")
+    return BoxPrompt(frame, tuple(map(float, box)), _class_number(str(entry["class"]), classes))
 
 
 def _class_number(name: str, classes: tuple[str, ...]) -> int:

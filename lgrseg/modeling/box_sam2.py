@@ -233,6 +233,11 @@ class BoxSam2(nn.Module):
             raise ValueError(
                 "the box model gives no boxes: its decoder needs a box_head, as in phantom_boxes.py"
             )
+        if len(found.boxes) != self.num_classes:
+            raise ValueError(
+                f"the box model knows {len(found.boxes)} classes, this model {self.num_classes}: "
+                "both must be of the same dataset"
+            )
         return found
 
     def choose_prompts(self, boxes: Tensor, scores: Tensor) -> tuple[dict[int, Boxes], list[Boxes]]:

@@ -105,6 +105,15 @@ class BoxTracking:
             self.tracker.remember(self.objects[label], followed[label], prompted=False)
         return everything
 
+    def look_ahead(self, embedding: Embedding, number: int, boxes: Boxes) -> None:
+        """Let the objects of these boxes know a later prompted frame, one for each."""
+        labels = sorted(boxes)
+        parts = torch.stack([boxes[label] for label in labels])
+        pixels = corners(parts).clamp(0, 1) * self.tracker.size
+        _, memory = self.tracker.prompt(embedding, pixels, number)
+        for place, label in enumerate(labels):
+            self.objects[label].ahead = [memory.of(place)]
+
     def _followed(self, prompted: Boxes) -> list[list[int]]:
         """The other known classes, those that can be computed together in one list."""
         groups: dict[tuple, list[int]] = {}
@@ -131,8 +140,9 @@ def track_video(
 ) -> Iterator[tuple[int, Tensor]]:
     """Masks of every frame, in order; a class is followed from its first box in both directions.
 
-    What is held does not grow with the video: before the first box of the last class masks lie in a
-    temporary file.
+    Between two boxes of a class both are known; before its first box that one alone. What is held
+    does not grow with the video: masks before the first box of the last class lie in a temporary
+    file.
 
     Args:
         tracker: of frames of its size.
@@ -151,7 +161,8 @@ def track_video(
         for label in prompts[number]:
             first.setdefault(label, number)
     with tempfile.TemporaryFile() as file:
-        before = _backward(tracker, frames, prompts, first, num_classes, file)
+        opinion = {"look": look, "agreement": agreement}
+        before = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
         tracking = BoxTracking(tracker, num_classes)
         for number in range(len(frames)):
             boxes = prompts.get(number, {})
@@ -161,6 +172,7 @@ def track_video(
                 seen = look(number) if look else {}
                 found = tracking.step(embedding, number, boxes, seen=seen, agreement=agreement)
                 logits = found.logits
+                _look_ahead(tracking, frames, prompts, number)
             for label, start in first.items():
                 if number < start:
                     earlier = torch.from_numpy(before[number, label].astype(np.float32))
@@ -168,7 +180,19 @@ def track_video(
             yield number, logits
 
 
-def _backward(tracker, frames, prompts, first: dict[int, int], num_classes: int, file):
+def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number: int) -> None:
+    """Where classes are prompted on this frame, prompt the next frame with a box of each."""
+    coming: dict[int, Boxes] = {}
+    for label in prompts.get(number, {}):
+        later = [frame for frame in prompts if frame > number and label in prompts[frame]]
+        if later:
+            coming.setdefault(min(later), {})[label] = prompts[min(later)][label]
+    for frame, boxes in coming.items():
+        (embedding,) = tracking.tracker.embed(frames[frame][None])
+        tracking.look_ahead(embedding, frame, boxes)
+
+
+def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, agreement: float):
     """Masks before the first box of each class, (frames, K, s, s) float16 in `file`."""
     last, side = max(first.values()), tracker.size // 4
     if last == 0:
@@ -180,7 +204,8 @@ def _backward(tracker, frames, prompts, first: dict[int, int], num_classes: int,
         if not starting and not tracking.objects:
             continue
         (embedding,) = tracker.embed(frames[number][None])
-        found = tracking.step(embedding, number, starting)
+        seen = look(number) if look else {}
+        found = tracking.step(embedding, number, starting, seen=seen, agreement=agreement)
         if number < last:
             masks[number] = found.logits.detach().float().cpu().numpy()
     return masks

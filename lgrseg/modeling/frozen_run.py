@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import instantiate, load_config, without_weights
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.structures import Clip, ClipPrediction
 from lgrseg.windows import window_of, windows
@@ -36,18 +37,17 @@ class FrozenRun:
             return [self._predict(clip) for clip in clips]
 
     def _predict(self, clip: Clip) -> ClipPrediction:
-        mapper = next(iter(self.config.dataloader.test.values())).mapper
-        model, size = self.model.to(clip.frames.device), tuple(mapper.input_size)
+        model, size = self.model.to(clip.frames.device), tuple(self._mapper.input_size)
         frames = F.interpolate(
             clip.frames, size, mode="bilinear", antialias=True, align_corners=False
         )
         found = []
-        for window in windows(len(frames), window_of(mapper)["num_frames"]):
-            part = slice(window.near.start, window.near.stop)
+        for window in windows(len(frames), **self.window):
+            part = window.indices
             (one,) = model(
                 [replace(clip, frames=frames[part], frame_indices=clip.frame_indices[part])]
             )
-            found.append((one, [window.near.index(frame) for frame in window.kept]))
+            found.append((one, [part.index(frame) for frame in window.kept]))
         return ClipPrediction(
             mask_logits=_in_order([(one.mask_logits, kept) for one, kept in found]),
             class_probs=torch.stack([one.class_probs for one, _ in found]).amax(dim=0),
@@ -55,6 +55,20 @@ class FrozenRun:
             boxes=_in_order([(one.boxes, kept) for one, kept in found]),
             box_scores=_in_order([(one.box_scores, kept) for one, kept in found]),
         )
+
+    @property
+    def window(self) -> dict[str, int]:
+        """`num_frames` and `num_far` of the clips that the run was tested with."""
+        return window_of(self._mapper)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the structures that it knows."""
+        return MetadataCatalog.get(next(iter(self.config.dataloader.test))).classes
+
+    @property
+    def _mapper(self) -> DictConfig:
+        return next(iter(self.config.dataloader.test.values())).mapper
 
     @functools.cached_property
     def config(self) -> DictConfig:
@@ -73,7 +87,7 @@ class FrozenRun:
     @functools.cached_property
     def model(self) -> nn.Module:
         """The model, in eval mode."""
-        model = instantiate(self.config.model)
+        model = instantiate(without_weights(self.config.model))
         load_weights(model, self.run / "checkpoints" / "last.safetensors")
         return model.eval().requires_grad_(False)
 

@@ -7,7 +7,10 @@ trains on a CPU, is this project's.
 
 from pathlib import Path
 
+import torch
 from torch import nn
+
+from lgrseg.engine.checkpoint import CheckpointError
 
 VARIANTS = {
     "nano": {
@@ -68,6 +71,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     Raises:
         ValueError: no such variant, or a size that strides do not divide.
         OSError: the weights are not there, or not as safetensors.
+        CheckpointError: they are of another variant, of images only, or under other names.
     """
     from transformers import Sam2VideoModel
 
@@ -75,7 +79,26 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     if weights is None:
         return _from_random(Sam2VideoModel(config))
     source = Path(weights).as_posix() if Path(weights).is_dir() else weights
-    return Sam2VideoModel.from_pretrained(source, config=config, use_safetensors=True)
+    model, report = Sam2VideoModel.from_pretrained(
+        source,
+        config=config,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below
+    )
+    wrong = {
+        "not in the file": report["missing_keys"],
+        "of another shape": [entry[0] for entry in report["mismatched_keys"]],
+    }
+    if any(wrong.values()):
+        raise CheckpointError(
+            f"{weights} is no SAM 2.1 video model of variant {variant!r} with transformers' names: "
+            + "; ".join(
+                f"{len(n)} tensors {what} ({sorted(n)[0]}, ...)" for what, n in wrong.items() if n
+            )
+        )
+    return model
 
 
 def _from_random(model: nn.Module) -> nn.Module:

@@ -5,8 +5,10 @@ appendix D; the parts are those of transformers' Sam2VideoModel, so its checkpoi
 
 What is different from the public predictor and from transformers' session:
     * the objects of a frame are a batch, not a loop; the picture is encoded once for all;
-    * what is remembered is what the memory attention can look at: the prompted frames nearest in
-      time, and the last few others. Nothing else is kept, so memory does not grow with the clip;
+    * what is remembered is what the memory attention can look at: the last few prompted frames, the
+      next one, the last few others. Nothing else is kept, so memory does not grow with the clip;
+    * how far away a remembered object is is told as in transformers' streaming mode, which does not
+      know how long the clip is: clips of 3 frames and of 1000 are the same to it;
     * it trains: nothing here is inference only.
 
 Letters: O objects, C width of the features (256), M of the memory (64), S pixels at stride 16.
@@ -73,11 +75,15 @@ class ObjectMemory:
     prompted: list[Memory] = field(default_factory=list)
     recent: list[Memory] = field(default_factory=list)
     """Of frames without a prompt."""
+    ahead: list[Memory] = field(default_factory=list)
+    """Of a prompted frame that is still to come."""
 
     @property
-    def frames(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def frames(self) -> tuple[tuple[int, ...], ...]:
         """The frames that are remembered; objects that share them can be followed together."""
-        return tuple(m.frame for m in self.prompted), tuple(m.frame for m in self.recent)
+        return tuple(
+            tuple(m.frame for m in all) for all in (self.prompted, self.recent, self.ahead)
+        )
 
 
 @dataclass
@@ -177,6 +183,7 @@ class Sam2Tracker(nn.Module):
         """Take a frame in, and forget what can be looked at no more."""
         if prompted:
             one.prompted = [*one.prompted, memory][-self.max_prompted :]
+            one.ahead = [coming for coming in one.ahead if coming.frame != memory.frame]
         else:
             one.recent = [*one.recent, memory][-self.max_recent :]
 
@@ -186,13 +193,13 @@ class Sam2Tracker(nn.Module):
         Distances in time are absolute: a clip may be followed in either direction.
         """
         sam = self.sam
-        prompted, recent = (
+        prompted, recent, ahead = (
             [together(list(same)) for same in zip(*memories, strict=True)]
-            for memories in ([o.prompted for o in objects], [o.recent for o in objects])
+            for memories in zip(*((o.prompted, o.recent, o.ahead) for o in objects), strict=True)
         )
         by_distance = {abs(frame - memory.frame): memory for memory in recent}
         near = [d for d in range(sam.num_maskmem - 1, 0, -1) if d in by_distance]
-        spatial = [(0, memory) for memory in prompted] + [(d, by_distance[d]) for d in near]
+        spatial = [(0, m) for m in prompted + ahead] + [(d, by_distance[d]) for d in near]
         tokens = [memory.features for _, memory in spatial]
         positions = [
             memory.position + sam.memory_temporal_positional_encoding[distance - 1]

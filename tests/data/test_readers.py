@@ -3,6 +3,7 @@
 import gzip
 import re
 
+import av
 import cv2
 import nibabel
 import numpy as np
@@ -47,8 +48,6 @@ def test_mp4(tmp_path):
 
 
 def test_a_movie_that_is_cut_short_says_how_much_is_left(tmp_path):
-    import av
-
     with av.open(str(tmp_path / "a.avi"), "w") as container:
         stream = container.add_stream("mjpeg", rate=25, width=48, height=32, pix_fmt="yuvj420p")
         for picture in np.random.default_rng(0).integers(0, 255, (6, 32, 48, 3), dtype=np.uint8):
@@ -228,8 +227,6 @@ def test_what_is_not_finite_becomes_0():
 
 
 def movie(path, pictures, *, times=None):
-    import av
-
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=25, width=48, height=32, pix_fmt="yuvj420p")
         for number, picture in enumerate(pictures):
@@ -257,6 +254,17 @@ def test_a_long_movie_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
     assert lazy.frames[20:24].shape == (4, 32, 48, *colour)
     assert crop_frames(lazy.frames, (2, 3, 10, 20))[5].shape == (8, 17, *colour)
     assert len(lazy.frames._kept) <= 64
+
+
+def test_a_long_movie_against_time_is_not_decoded_anew_for_every_frame(tmp_path, monkeypatch):
+    movie(tmp_path / "a.avi", grey_pictures(200))
+    opened = []
+    monkeypatch.setattr(av, "open", lambda *a, _open=av.open, **k: opened.append(a) or _open(*a))
+    frames = LazyFrames(MovieFrames(tmp_path / "a.avi", pixel_format="gray"), (200, 32, 48))
+    expected = [picture[0, 0, 0] for picture in grey_pictures(200)]
+    for index in [*range(199, -1, -1), 150]:
+        assert abs(int(frames[index][0, 0]) - expected[index]) <= 2, index
+    assert len(opened) <= 200 / 64 + 2
 
 
 def test_a_large_folder_is_read_when_it_is_asked_for(tmp_path, monkeypatch):

@@ -61,7 +61,8 @@ def test_boxes_of_a_file(tmp_path):
     entry = {"frame": 2, "box": [1, 2, 3, 4], "class": "left_atrium"}
     file.write_text(json.dumps([entry]))
     assert read_boxes(file, CLASSES) == [BoxPrompt(2, (1, 2, 3, 4), 1)]
-    for wrong in ("{", "[1]", json.dumps([entry | {"box": [1, 2]}]), json.dumps([{"frame": 1}])):
+    odd = [{"box": [1, 2]}, {"box": "1234"}, {"frame": 2.9}, {"frame": True}, {"frame": "x"}]
+    for wrong in ("{", "[1]", '[{"frame": 1}]', *(json.dumps([entry | one]) for one in odd)):
         file.write_text(wrong)
         with pytest.raises(PromptError):
             read_boxes(file, CLASSES)

@@ -1,4 +1,4 @@
-"""lgrseg/modeling/sam2.py, sam2_tracker.py and box_tracking.py, beside transformers' own route."""
+"""lgrseg/modeling/sam2_tracker.py and box_tracking.py, beside transformers' own route."""
 
 import pytest
 import torch
@@ -42,32 +42,63 @@ def parts(boxes):
     return from_corners(boxes / SIZE)
 
 
+def in_transformers(sam, frames, prompted, *, streaming=False):
+    """Masks (O, s, s) of every frame by transformers' session; BOXES on each prompted frame."""
+    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+    size = {"video_height": SIZE, "video_width": SIZE, "dtype": torch.float64}
+    session = Sam2VideoInferenceSession(video=None if streaming else frames, **size)
+
+    def prompt(number):
+        for label, box in enumerate(BOXES):
+            points = {
+                "point_coords": box.reshape(1, 1, 2, 2),
+                "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32),
+            }
+            session.add_point_inputs(session.obj_id_to_idx(label), number, points)
+            session.obj_with_new_inputs.append(label)
+
+    if streaming:
+        prompt(0)
+        return [sam(session, frame=frame[None]).pred_masks[:, 0] for frame in frames]
+    for number in prompted:
+        prompt(number)
+        sam(session, frame_idx=number)
+    found = sam.propagate_in_video_iterator(session, start_frame_idx=0)
+    return [masks.pred_masks[:, 0] for masks in found]
+
+
+def agree(ours, theirs):
+    assert len(ours) == len(theirs) and theirs[-1].std() > 0.005
+    for number, expected in enumerate(theirs):
+        assert (ours[number] - expected).abs().max() < 1e-5 * expected.abs().max() + 1e-6, number
+
+
 @pytest.mark.parametrize("candidates", [False, True])
-def test_masks_are_those_of_transformers_session(sam, frames, embeddings, candidates, monkeypatch):
+def test_masks_are_those_of_transformers_session(sam, frames, candidates, monkeypatch):
     """With one mask an object, and with several to choose from, as published checkpoints have."""
     monkeypatch.setattr(sam.config, "multimask_output_in_sam", candidates)
     monkeypatch.setattr(sam.mask_decoder, "dynamic_multimask_via_stability", candidates)
-    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
-
-    session = Sam2VideoInferenceSession(
-        video=frames, video_height=SIZE, video_width=SIZE, dtype=torch.float64
-    )
-    for label, box in enumerate(BOXES):
-        points = {
-            "point_coords": box.reshape(1, 1, 2, 2),
-            "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32),
-        }
-        session.add_point_inputs(session.obj_id_to_idx(label), 0, points)
-        session.obj_with_new_inputs.append(label)
-    sam(session, frame_idx=0)
-    theirs = [out.pred_masks[:, 0] for out in sam.propagate_in_video_iterator(session)]
-    tracking = BoxTracking(Sam2Tracker(sam), 2)
+    prompts = {0: dict(enumerate(parts(BOXES)))}
     with torch.no_grad():
-        for number, expected in enumerate(theirs):
-            boxes = dict(enumerate(parts(BOXES))) if number == 0 else {}
-            ours = tracking.step(embeddings[number], number, boxes).logits
-            assert (ours - expected).abs().max() < 1e-5 * expected.abs().max() + 1e-6
-    assert number == 19 and expected.std() > 0.005
+        ours = dict(track_video(Sam2Tracker(sam), frames, prompts, 2))
+        agree(ours, in_transformers(sam, frames, [0]))
+
+
+def test_a_short_clip_is_as_in_transformers_streaming_mode(sam, frames):
+    prompts = {0: dict(enumerate(parts(BOXES)))}
+    with torch.no_grad():
+        ours = dict(track_video(Sam2Tracker(sam), frames[:3], prompts, 2))
+        agree(ours, in_transformers(sam, frames[:3], [0], streaming=True))
+
+
+def test_between_two_boxes_both_are_known(sam, frames):
+    both = {number: dict(enumerate(parts(BOXES))) for number in (0, 10)}
+    with torch.no_grad():
+        ours = dict(track_video(Sam2Tracker(sam), frames, both, 2))
+        agree(ours, in_transformers(sam, frames, [0, 10]))
+        alone = dict(track_video(Sam2Tracker(sam), frames, {0: both[0]}, 2))
+    assert not torch.allclose(alone[5], ours[5], atol=1e-3)
 
 
 def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings):
@@ -78,7 +109,8 @@ def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings):
             boxes = {0: parts(BOXES[0])} if number in (0, 4, 8) else {}
             tracking.step(embeddings[number], number, boxes)
     memory = tracking.objects[0]
-    assert memory.frames == ((4, 8), tuple(n for n in range(20) if n not in (0, 4, 8))[-15:])
+    recent = tuple(n for n in range(20) if n not in (0, 4, 8))[-15:]
+    assert memory.frames == ((4, 8), recent, ())
 
 
 def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, embeddings):
@@ -127,6 +159,13 @@ def test_a_disagreeing_box_prompts_anew(sam, frames):
         box = dict(track_video(tracker, frames[:5], prompts | {3: {0: parts(BOXES[1])}}, 1))
     assert seen == [*range(5)] * 2
     assert torch.equal(kept[2], anew[2]) and not torch.equal(kept[3], anew[3])
+    # Against time too: the same video from its end.
+    turned, last = frames[:5].flip(0), {4: prompts[0]}
+    with torch.no_grad():
+        found = dict(
+            track_video(tracker, turned, last, 1, look=lambda n: look(4 - n), agreement=1.0)
+        )
+    assert all(torch.allclose(found[4 - n], anew[n], rtol=1e-3, atol=1e-3) for n in range(5))
     assert torch.allclose(anew[3], box[3], atol=1e-6)
 
 
@@ -142,10 +181,3 @@ def test_it_trains(sam, frames):
     for part in (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
     sam.zero_grad()
-
-
-def test_wrong_sizes_and_names_are_told():
-    with pytest.raises(ValueError, match="no SAM 2 is called 'huge'; there are: nano, tiny"):
-        build_sam2(variant="huge")
-    with pytest.raises(ValueError, match="a multiple of 64, not 100"):
-        build_sam2(variant="nano", size=100)
