@@ -192,7 +192,8 @@ def test_what_is_no_yaml_config_is_told(tmp_path, text):
 
 def test_a_model_without_the_weights_it_starts_from():
     inside = {"width": "${..width}", "weights": "facebook/somewhere"}
-    cfg = OmegaConf.create({"model": {"width": 2, "inside": inside, "parts": [{"weights": "a"}, 3]}})
+    parts = [{"weights": "a.pth"}, 3]
+    cfg = OmegaConf.create({"model": {"width": 2, "inside": inside, "parts": parts}})
     cfg.model.unknown = "???"
     cleared = without_weights(cfg.model)
     assert cleared.inside.weights is None and cleared.parts[0].weights is None

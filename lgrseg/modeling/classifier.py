@@ -22,7 +22,8 @@ class ClipClassifier(nn.Module):
     """A class for every clip: the mean of its frames' tokens, through a head; cross-entropy.
 
     An image is a clip of one frame. The mean is over the tokens, before the head, so that a head
-    with hidden layers sees the clip and not its frames one by one.
+    with hidden layers sees the clip and not its frames one by one. The encoder gets the frames in
+    their own size, so that a token is of the picture alone and never of black put around it.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ClipClassifier(nn.Module):
 
         Args:
             backbone: an encoder of `lgrseg.modeling.foundation`, or anything that has
-                `forward_token(images)`, (N, 3, H, W) -> (N, D), and says `token_dim` D.
+                `forward_token(images)`, (N, 3, H, W) of any size -> (N, D), and says `token_dim` D.
             head: `LinearHead`, `ThreeLayerHead`, or one of your own.
             num_classes: K, as the dataset has them.
             pixel_mean: of RGB, 0 to 1, taken off each channel.
@@ -56,7 +57,7 @@ class ClipClassifier(nn.Module):
         self.backbone = backbone
         self.head = head
         self.num_classes = num_classes
-        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
 
     def loss_totals(self, targets: list[LabelTarget]) -> dict[str, float]:
         """What the loss of these clips is divided by: their number."""
@@ -84,8 +85,8 @@ class ClipClassifier(nn.Module):
         `totals` is as in LGRNet.forward.
 
         Raises:
-            ValueError: clips of one batch differ in shape, training without targets, or a label
-                that is none of the K classes.
+            ValueError: clips of one batch differ in shape, training without targets, a label that
+                is none of the K classes, or frames smaller than one patch of the encoder.
         """
         if not self.training:
             scores = at_least_float32(self.head(self.tokens(clips)))

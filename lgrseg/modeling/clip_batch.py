@@ -51,20 +51,24 @@ def to_device(numbers: Tensor, device: torch.device) -> Tensor:
 
 
 class ImageNormalizer(nn.Module):
-    """Frames of 0 to 1 to zero mean and unit deviation, padded to the backbone's stride.
+    """Frames of 0 to 1 to zero mean and unit deviation, padded to multiples of `divisor`.
 
     Padding comes before normalisation, so it looks to the model like the black outside the fan.
     """
 
-    def __init__(self, *, mean: tuple[float, ...], std: tuple[float, ...]):
+    def __init__(
+        self, *, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = SIZE_DIVISOR
+    ):
+        """A `divisor` of 1 pads nothing."""
         super().__init__()
+        self.divisor = divisor
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B, T, 3, H', W') with H' and W' multiples of 32."""
+        """(B, T, 3, H, W) -> (B, T, 3, H', W') with H' and W' multiples of `divisor`."""
         height, width = frames.shape[-2:]
-        padded = F.pad(frames, (0, -width % SIZE_DIVISOR, 0, -height % SIZE_DIVISOR))
+        padded = F.pad(frames, (0, -width % self.divisor, 0, -height % self.divisor))
         return (padded - self.mean) / self.std
 
 

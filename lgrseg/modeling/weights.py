@@ -17,6 +17,7 @@ def load_pretrained(
     *,
     rename: Callable[[str], str] | None = None,
     translate: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
+    left_out: list[str] | None = None,
     ignore: tuple[str, ...] = (),
     min_overlap: float = 0.5,
 ) -> dict[str, list[str]]:
@@ -28,6 +29,7 @@ def load_pretrained(
             Face hub (fetched once, then cached).
         rename: from the file's names to the module's.
         translate: from all of the file's tensors to the module's, where names alone do not do.
+        left_out: for the table, the names of what `translate` leaves out; it fills the list.
         ignore: beginnings of names in the file that are not wanted, such as a classification head.
         min_overlap: share of the module's tensors that must be found.
 
@@ -41,6 +43,7 @@ def load_pretrained(
     found = read_weights(_local_file(str(weights)))
     found = {(rename or str)(name): value for name, value in found.items()}
     found = translate(found) if translate else found
+    unwanted = [*(left_out or []), *(name for name in found if name.startswith(ignore))]
     found = {name: value for name, value in found.items() if not name.startswith(ignore)}
     own = module.state_dict()
     report = {
@@ -56,7 +59,7 @@ def load_pretrained(
             f"{', '.join(list(own)[:3])}, ..."
         )
     module.load_state_dict({name: found[name] for name in report["loaded"]}, strict=False)
-    logger.info("%s", _table(str(weights), report))
+    logger.info("%s", _table(str(weights), report | {"left out": unwanted}))
     return report
 
 

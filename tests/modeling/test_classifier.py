@@ -104,6 +104,21 @@ def test_only_the_head_learns_on_a_frozen_encoder():
     assert learnt == {"head.classify.weight", "head.classify.bias"} and not encoder.training
 
 
+def test_the_encoder_gets_the_picture_alone():
+    """40 px are no multiple of 32, of 14, or of 16: no black is in a mean of tokens."""
+    small = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
+    for name in ("usfm_base", "dinov2_small"):
+        encoder = build_encoder(name, **small)
+        model = ClipClassifier(backbone=encoder, head=nn.Identity(), num_classes=3).eval()
+        frames = torch.rand(2, 3, 40, 40)
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        images = (frames - mean[:, None, None]) / std[:, None, None]
+        (token,) = model.tokens([Clip(frames, torch.arange(2), "v")])
+        assert torch.allclose(token, encoder.forward_token(images).mean(dim=0), atol=1e-5)
+        with pytest.raises(ValueError, match="images are 8 x 8 px, less than one patch of 1[46]"):
+            model([clip(0.5, size=8)])
+
+
 def test_what_is_wrong_is_said():
     with pytest.raises(ValueError, match="needs targets"):
         classifier()([clip(0.5)])

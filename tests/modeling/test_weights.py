@@ -13,11 +13,13 @@ from lgrseg.modeling.weights import load_pretrained
 TINY = {"depths": (1, 1, 1, 1), "dims": (8, 16, 32, 64)}
 
 
-def test_all_that_fits_is_loaded_and_the_head_left_out(tmp_path):
+def test_all_that_fits_is_loaded_and_the_head_left_out(tmp_path, caplog):
     source, other = MetaFormer(**TINY), MetaFormer(**TINY)
     file = tmp_path / "caformer.pth"
     torch.save({"state_dict": source.state_dict() | {"head.fc1.weight": torch.ones(2)}}, file)
-    report = load_pretrained(other, file, ignore=("head.",))
+    with caplog.at_level("INFO", logger="lgrseg"):
+        report = load_pretrained(other, file, ignore=("head.",))
+    assert "\n  left out      1: head.fc1.weight" in caplog.text
     assert not report["missing"] and not report["unexpected"] and not report["reshaped"]
     assert torch.equal(other.stem.conv.weight, source.stem.conv.weight)
 
@@ -40,6 +42,21 @@ def test_the_rest_is_told(tmp_path):
         "unexpected": ["9"],
         "reshaped": ["1.weight"],
     }
+
+
+def test_what_a_translation_leaves_out_is_told(tmp_path, caplog):
+    model, left_out = torch.nn.Linear(2, 2), []
+
+    def translate(tensors):
+        left_out.extend(name for name in tensors if name.startswith("other."))
+        return {name: tensors[name] for name in ("weight", "bias")}
+
+    tensors = dict(model.state_dict()) | {f"other.{i}": torch.ones(1) for i in range(7)}
+    save_file(tensors, tmp_path / "w.safetensors")
+    with caplog.at_level("INFO", logger="lgrseg"):
+        load_pretrained(model, tmp_path / "w.safetensors", translate=translate, left_out=left_out)
+    first = ", ".join(f"other.{i}" for i in range(5))
+    assert caplog.text.endswith(f"  left out      7: {first}, ...\n")
 
 
 def test_another_model_is_refused(tmp_path):

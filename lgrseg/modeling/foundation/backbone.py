@@ -11,6 +11,11 @@ class FoundationBackbone(nn.Module):
 
     The two are apart because a frozen encoder's maps can be kept on disk: what is cached is
     `encoder(images)`, and `neck(maps)` is trained.
+
+    Images that it gets as they are, the encoder continues to whole patches with their last row and
+    column. Segmenters (PerPixelSegmenter, LGRNet) pad theirs before, with black at the right and
+    the bottom to multiples of 32, and crop the maps afterwards; the encoder then continues that
+    black where a patch asks for more (of 14 px), and no image is too small for it.
     """
 
     def __init__(self, *, encoder: Encoder, neck: nn.Module | None = None):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,13 +11,14 @@ from einops import rearrange
 from torch import Tensor
 
 from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.modeling.foundation.completeness import Fit, check_complete, is_part
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.names import Layout, Tensors, to_module
 from lgrseg.modeling.weights import load_pretrained
 
 MIN_OVERLAP = 0.9
-"""Of the tensors of the encoder, and of the file. Sizes of one family share many shapes (Hiera tiny
-is most of Hiera small), so less is of another size."""
+"""Of the tensors of the encoder, and of the file's own encoder. Less is another model, and then the
+message says so, not which of its tensors do not fit."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -25,11 +27,14 @@ def load_encoder_weights(
 ) -> dict[str, list[str]]:
     """Load published weights into an encoder and log the table of what fitted.
 
+    Afterwards nothing of the encoder is random, or this is an error (completeness.py). Heads and
+    whatever else a file has beside the encoder may be left over.
+
     Position embeddings and tables of relative positions made for another grid are interpolated
     here, to the grid of the encoder's `image_size`; every other size follows at run time.
 
     Args:
-        encoder: changed in place.
+        encoder: changed in place; after an error it is of no use.
         file: from `local_file`.
         name: of the encoder, for messages.
         layout: of its published weights.
@@ -39,32 +44,47 @@ def load_encoder_weights(
         The report of `load_pretrained`.
 
     Raises:
-        CheckpointError: weights of another model or size, or no weights at all.
+        CheckpointError: weights of another model or size, none at all, or not all of the encoder's.
     """
     model = encoder.model
-    own, shapes = model.state_dict(), {}
+    own, shapes, left_out = model.state_dict(), {}, []
+
+    def picked(tensors: Tensors, pick: Callable[[Tensors], Tensors]) -> Tensors:
+        kept = pick(tensors)
+        taken = {id(tensor) for tensor in kept.values()}
+        left_out.extend(name for name, tensor in tensors.items() if id(tensor) not in taken)
+        return kept
 
     def translate(tensors: Tensors) -> Tensors:
-        tensors = to_module(layout.to_hub(tensors, model.config), own)
+        tensors = layout.to_hub(picked(tensors, layout.pick), model.config)
+        tensors = picked(picked(tensors, layout.pick), lambda found: to_module(found, own))
         for key in own.keys() & tensors.keys():
             tensors[key] = fit_positions(key, tensors[key], own[key], layout)
         shapes.update({key: tuple(tensor.shape) for key, tensor in tensors.items()})
         return tensors
 
     report = load_pretrained(
-        model, file, translate=translate, ignore=layout.ignore, min_overlap=0.0
+        model,
+        file,
+        translate=translate,
+        left_out=left_out,
+        ignore=layout.ignore,
+        min_overlap=0.0,
     )
-    loaded, unexpected = len(report["loaded"]), report["unexpected"]
-    if loaded < MIN_OVERLAP * len(own) or len(unexpected) > (1 - MIN_OVERLAP) * loaded:
+    loaded = len(report["loaded"])
+    parts = [key for key in report["unexpected"] if is_part(key, own)]
+    needed = len(own) - sum(not layout.needs(key) for key in report["missing"])
+    if loaded < MIN_OVERLAP * needed or len(parts) > (1 - MIN_OVERLAP) * loaded:
         example = f"the file has {', '.join(list(shapes)[:3])}, ..."
         if report["reshaped"]:
             key = report["reshaped"][0]
             example = f"{key} is {shapes[key]} in the file, {tuple(own[key].shape)} in the encoder"
         raise CheckpointError(
-            f"{file} is hardly of {name}: {loaded} of the encoder's {len(own)} tensors are in it, "
-            f"{len(unexpected)} of the file's have no place ({example}). Name the encoder that the "
-            f"weights are of; those of this kind are {', '.join(siblings)}"
+            f"{file} is hardly of {name}: {loaded} of the encoder's {needed} tensors are in it, "
+            f"{len(report['unexpected'])} of the file's have no place ({example}). Name the "
+            f"encoder that the weights are of; those of this kind are {', '.join(siblings)}"
         )
+    check_complete(Fit(encoder, name, str(file), layout, siblings, shapes, report))
     return report
 
 

@@ -1,8 +1,9 @@
 """From the names in published weights to those of the models here.
 
-Two steps. The authors' names become those of the Hugging Face hub's files (`Layout.to_hub`), which
-stay as they are; names of the hub that this transformers calls differently become the model's own
-(`to_module`). What no rule knows keeps its name, and the table of the loader shows it.
+Three steps. What is of the encoder is picked (`Layout.pick`). The authors' names become those of
+the Hugging Face hub's files (`Layout.to_hub`), which stay as they are; names of the hub that this
+transformers calls differently become the model's own (`to_module`). What no rule knows keeps its
+name, and the table of the loader shows it, as it shows what was not picked.
 
 The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
 sam2, openmedlab/USFM, torchvision's ResNet.
@@ -26,11 +27,20 @@ class Layout:
     """What the published weights of one kind of encoder look like."""
 
     to_hub: Callable[[Tensors, Any], Tensors]
-    """(tensors of a file, the model's config) -> tensors by the hub's names."""
+    """(tensors of a file, the model's config) -> tensors by the hub's names; it loses none."""
+    pick: Callable[[Tensors], Tensors] = dict
+    """Those that are of the encoder, unchanged, without the prefix that they stand below. It is for
+    tensors of a file, and once more for those that `to_hub` gives."""
     ignore: tuple[str, ...] = ()
     """Beginnings of names that no encoder has use for: heads, decoders."""
     num_class_positions: int = 0
     """Rows of the position embeddings that come before those of the patches."""
+    may_lack: str | None = None
+    """A regular expression: tensors of the model that published files do without, at no loss."""
+
+    def needs(self, name: str) -> bool:
+        """Whether a file must have this tensor of the model."""
+        return self.may_lack is None or not re.search(self.may_lack, name)
 
 
 def renamed(tensors: Tensors, rules: Rules) -> Tensors:
@@ -94,8 +104,10 @@ def to_module(tensors: Tensors, own: Iterable[str]) -> Tensors:
     return found
 
 
+WHOLE_MODEL = r"^(dinov2|dinov2_with_registers|vit|beit|hiera|swin|resnet)\."
+"""What stands before an encoder's names in the hub's models with a head."""
 MODERN: Rules = (
-    (r"^(dinov2|dinov2_with_registers|vit|beit|hiera|swin|resnet)\.", ""),
+    (WHOLE_MODEL, ""),
     (r"attention\.(attention|self)\.(q)uery\.", r"attention.\2_proj."),
     (r"attention\.(attention|self)\.(k)ey\.", r"attention.\2_proj."),
     (r"attention\.(attention|self)\.(v)alue\.", r"attention.\2_proj."),
@@ -141,6 +153,11 @@ def _dinov2(tensors: Tensors, config: Any) -> Tensors:
     return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
 
 
+def _pick_dinov3_vit(tensors: Tensors) -> Tensors:
+    """Positions are computed, and the key's bias is multiplied by a mask of zeros."""
+    return without(tensors, r"^rope_embed\.periods$|\.bias_mask$|\.k_proj\.bias$")
+
+
 def _dinov3_vit(tensors: Tensors, config: Any) -> Tensors:
     rules = (
         (r"^storage_tokens$", "register_tokens"),
@@ -153,14 +170,15 @@ def _dinov3_vit(tensors: Tensors, config: Any) -> Tensors:
         (r"^blocks\.(\d+)\.mlp\.fc2\.", r"layer.\1.mlp.down_proj."),
         (r"^blocks\.", "layer."),
     )
-    # Positions are computed, and the key's bias is multiplied by a mask of zeros.
-    tensors = without(tensors, r"^rope_embed\.periods$|\.bias_mask$")
     tensors = split_qkv(renamed(tensors, rules), ("q_proj", "k_proj", "v_proj"))
-    tensors = without(tensors, r"\.k_proj\.bias$")
     mask = tensors.get("embeddings.mask_token")
     if mask is not None:
         tensors["embeddings.mask_token"] = mask.reshape(1, 1, -1)
     return tensors
+
+
+def _pick_dinov3_convnext(tensors: Tensors) -> Tensors:
+    return without(tensors, r"^norms\.")  # the same norm a second time
 
 
 def _dinov3_convnext(tensors: Tensors, config: Any) -> Tensors:
@@ -172,7 +190,7 @@ def _dinov3_convnext(tensors: Tensors, config: Any) -> Tensors:
         (r"(layers\.\d+)\.norm\.", r"\1.layer_norm."),
         (r"^norm\.", "layer_norm."),
     )
-    return renamed(without(tensors, r"^norms\."), rules)  # the same norm a second time
+    return renamed(tensors, rules)
 
 
 def _hiera(tensors: Tensors, config: Any) -> Tensors:
@@ -190,6 +208,10 @@ def _hiera(tensors: Tensors, config: Any) -> Tensors:
     return renamed(tensors, rules)
 
 
+def _pick_sam2_hiera(tensors: Tensors) -> Tensors:
+    return only_below(tensors, "image_encoder.trunk.", "vision_encoder.backbone.", "trunk.")
+
+
 def _sam2_hiera(tensors: Tensors, config: Any) -> Tensors:
     rules = (
         (r"^patch_embed\.proj\.", "patch_embed.projection."),
@@ -197,21 +219,27 @@ def _sam2_hiera(tensors: Tensors, config: Any) -> Tensors:
         (r"\.mlp\.layers\.0\.", ".mlp.proj_in."),
         (r"\.mlp\.layers\.1\.", ".mlp.proj_out."),
     )
-    below = only_below(tensors, "image_encoder.trunk.", "vision_encoder.backbone.", "trunk.")
-    return renamed(below, rules)
+    return renamed(tensors, rules)
+
+
+def _pick_mae(tensors: Tensors) -> Tensors:
+    return without(tensors, r"^(mask_token$|decoder)")
 
 
 def _mae(tensors: Tensors, config: Any) -> Tensors:
-    tensors = without(tensors, r"^(mask_token$|decoder)")
-    rules = (*EMBEDDINGS, *VIT_BLOCKS, (r"^norm\.", "layernorm."))
+    rules = (*EMBEDDINGS, *VIT_BLOCKS, (r"^(fc_)?norm\.", "layernorm."))
     return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
+
+
+def _pick_usfm(tensors: Tensors) -> Tensors:
+    if not any(name.startswith("encoder.layer.") for name in tensors):  # those are the hub's
+        tensors = only_below(tensors, "module.encoder.", "module.", "encoder.", "backbone.")
+    return without(tensors, r"relative_position_index$|^mask_token$|^decoder|^head\.")
 
 
 def _usfm(tensors: Tensors, config: Any) -> Tensors:
     """One table of relative positions for all blocks, as in pretraining, is copied to each."""
-    if not any(name.startswith("encoder.layer.") for name in tensors):  # those are the hub's
-        tensors = only_below(tensors, "module.encoder.", "module.", "encoder.", "backbone.")
-    tensors = without(tensors, r"relative_position_index$|^mask_token$|^decoder|^head\.")
+    tensors = dict(tensors)
     shared = tensors.pop("rel_pos_bias.relative_position_bias_table", None)
     if shared is not None:
         for number in range(config.num_hidden_layers):
@@ -230,8 +258,11 @@ def _usfm(tensors: Tensors, config: Any) -> Tensors:
     return split_qkv(renamed(tensors, rules), QUERY_KEY_VALUE)
 
 
+def _pick_resnet(tensors: Tensors) -> Tensors:
+    return only_below(tensors, "module.base_encoder.", "module.")
+
+
 def _resnet(tensors: Tensors, config: Any) -> Tensors:
-    tensors = only_below(tensors, "module.base_encoder.", "module.")
     rules = [(r"^conv1\.", "embedder.embedder.convolution.")]
     rules.append((r"^bn1\.", "embedder.embedder.normalization."))
     for stage in range(4):
@@ -244,17 +275,35 @@ def _resnet(tensors: Tensors, config: Any) -> Tensors:
     return renamed(tensors, rules)
 
 
-def _swin(tensors: Tensors, config: Any) -> Tensors:
+def _pick_swin(tensors: Tensors) -> Tensors:
     return without(tensors, r"relative_position_index$")
 
 
+def _swin(tensors: Tensors, config: Any) -> Tensors:
+    return tensors
+
+
 HEADS = ("head.", "classifier.", "decoder")
-DINOV2 = Layout(_dinov2, ignore=HEADS, num_class_positions=1)
-DINOV3_VIT = Layout(_dinov3_vit, ignore=HEADS)
-DINOV3_CONVNEXT = Layout(_dinov3_convnext, ignore=HEADS)
-HIERA = Layout(_hiera, ignore=(*HEADS, "embeddings.mask_token", "multi_scale_fusion_heads."))
-SAM2_HIERA = Layout(_sam2_hiera)
-SWIN = Layout(_swin, ignore=(*HEADS, "swin.pooler.", "pooler."))
-USFM = Layout(_usfm, ignore=(*HEADS, "lm_head."), num_class_positions=1)
-MAE = Layout(_mae, ignore=(*HEADS, "pooler.", "vit.pooler."), num_class_positions=1)
-RESNET = Layout(_resnet, ignore=(*HEADS, "fc."))
+MASK_TOKEN = r"^embeddings\.mask_token$"
+"""Of pretraining; no image ever meets it."""
+KEY_BIAS = r"\.k_proj\.bias$"
+"""It adds the same to all scores of a query, which the softmax takes out again."""
+COUNTERS = r"\.num_batches_tracked$"
+"""torchvision's files are older than they; evaluation does not look at them."""
+
+DINOV2 = Layout(_dinov2, ignore=HEADS, num_class_positions=1, may_lack=MASK_TOKEN)
+DINOV3_VIT = Layout(
+    _dinov3_vit, _pick_dinov3_vit, ignore=HEADS, may_lack=f"{MASK_TOKEN}|{KEY_BIAS}"
+)
+DINOV3_CONVNEXT = Layout(_dinov3_convnext, _pick_dinov3_convnext, ignore=HEADS)
+HIERA = Layout(
+    _hiera,
+    ignore=(*HEADS, "embeddings.mask_token", "multi_scale_fusion_heads.", "multiscale_fusion."),
+)
+SAM2_HIERA = Layout(_sam2_hiera, _pick_sam2_hiera)
+SWIN = Layout(_swin, _pick_swin, ignore=(*HEADS, "swin.pooler.", "pooler."))
+USFM = Layout(
+    _usfm, _pick_usfm, ignore=(*HEADS, "lm_head."), num_class_positions=1, may_lack=KEY_BIAS
+)
+MAE = Layout(_mae, _pick_mae, ignore=(*HEADS, "pooler.", "vit.pooler."), num_class_positions=1)
+RESNET = Layout(_resnet, _pick_resnet, ignore=(*HEADS, "fc."), may_lack=COUNTERS)

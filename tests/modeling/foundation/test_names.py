@@ -315,11 +315,12 @@ def resnet_tensors(depths=(1, 1, 1, 1)):
     return tensors | numbers(with_biases({"fc": (10, 64)}))
 
 
-def test_vfm4us(loaded):
+def test_vfm4us(loaded, caplog):
     """Below module.base_encoder., beside a second encoder that follows it; `fc` is left out."""
     tensors = resnet_tensors()
     content = {f"module.base_encoder.{name}": value for name, value in tensors.items()}
     content |= {f"module.momentum_encoder.{name}": value + 1 for name, value in tensors.items()}
+    content |= numbers({"module.predictor.0.weight": (4, 4), "module.predictor.1.weight": (4,)})
     encoder = loaded("resnet18", {"state_dict": content, "epoch": 300, "arch": "resnet18"})
     for ours, theirs in {
         "embedder.embedder.convolution.weight": "conv1.weight",
@@ -333,6 +334,22 @@ def test_vfm4us(loaded):
         ),
     }.items():
         assert torch.equal(own(encoder, ours), tensors[theirs])
+    number = len(tensors) + 2 + 2  # of the other encoder with its fc, the predictor and fc
+    assert re.search(rf"left out +{number}: module\.momentum_encoder\.conv1\.weight, ", caplog.text)
+
+
+def test_what_the_mapping_leaves_out_is_told(loaded, caplog):
+    """Before renaming, while taking qkv apart, and what a layout ignores."""
+    block = with_biases(LINEAR | {"attn.qkv": (3 * D, D)}) | {"ls1.gamma": D, "ls2.gamma": D}
+    block |= {"attn.qkv.bias_mask": (3 * D,)}
+    block |= with_biases({"mlp.fc1": (2 * D, D)}) | {"mlp.fc2.weight": (D, 2 * D)}
+    shapes = {"cls_token": (1, 1, D), "mask_token": (1, D), "storage_tokens": (1, 4, D)}
+    shapes |= {"rope_embed.periods": (4,), "head.weight": (3, D)} | blocks(2, block)
+    loaded("dinov3_vits16", numbers(shapes | with_biases({"patch_embed.proj": (D, 3, 16, 16)})
+           | with_biases({"norm": D})))  # fmt: skip
+    names = "rope_embed.periods, blocks.0.attn.qkv.bias_mask, blocks.1.attn.qkv.bias_mask"
+    keys = "layer.0.attention.k_proj.bias, layer.1.attention.k_proj.bias, ..."
+    assert re.search(rf"left out +6: {re.escape(names)}, {re.escape(keys)}", caplog.text)
 
 
 def test_torchvisions_resnet(loaded):
