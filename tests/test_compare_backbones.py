@@ -2,71 +2,31 @@
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-import torch
 from forked import run_script
-from safetensors.torch import save_file
+from tiny_comparison import write_configs, write_datasets
 
-from lgrseg.comparison.cached import CachedTrainer
-from lgrseg.comparison.rows import Row, with_fixed_copies
-from lgrseg.comparison.rows import prepare as prepare_row
-from lgrseg.comparison.runs import measure_costs
-from lgrseg.config import L, load_config, save_config
-from lgrseg.data.datasets import RAW, phantom
-from lgrseg.data.prepare import prepare
-from lgrseg.engine.writers import read_metrics
-from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder, frozen
-from lgrseg.modeling.heads import FPNHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.config import load_config, save_config
 
 ROOT = Path(__file__).parents[1]
-TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-FAST = [
-    "train.max_iter=3",
-    "train.eval_period=0",
-    "train.num_threads=1",
-    "dataloader.train.batch_size=1",
-    "dataloader.train.mapper.input_size=[32,32]",
-    "dataloader.test.camus_4ch_val.mapper.input_size=[32,32]",
-]
+WEIGHTS = "model.backbone.encoder.encoder.weights=w.pth"
 
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
-    """The root of a prepared phantom in CAMUS's layout: two patients to train on, one to test."""
-    raw, root = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("datasets")
-    phantom.write_raw_camus(raw, num_patients=4)
-    prepare(*RAW["camus"].find_videos(raw), root / "camus", num_workers=1)
-    RAW["camus"].finish(raw, root / "camus")
-    return root
+    return write_datasets(tmp_path_factory.mktemp("phantom"))
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A config of a tiny DINOv2, a whole other config, and weights for the first."""
-    folder = tmp_path_factory.mktemp("configs")
-    cfg = load_config(ROOT / "configs" / "baselines" / "unet_camus.py", FAST)
-    whole = cfg.copy()
-    whole.model.backbone.width, whole.model.backbone.num_levels = 4, 2
-    whole.model.head.in_channels = 4
-    save_config(whole, folder / "unet.yaml")
-    encoder = L(build_encoder)(name="dinov2_small", **TINY)
-    names = [f"res{level}" for level in range(2, 6)]
-    cfg.model = L(PerPixelSegmenter)(
-        backbone=L(FoundationBackbone)(
-            encoder=L(frozen)(encoder=encoder),
-            neck=L(ViTPyramid)(in_channels=32, stride=14, dim=16),
-        ),
-        head=L(FPNHead)(in_channels=dict.fromkeys(names, 16), num_classes=3, dim=16),
-        num_classes=3,
-    )
-    save_config(cfg, folder / "tiny.yaml")
-    torch.manual_seed(5)
-    weights = build_encoder("dinov2_small", **TINY).model.state_dict()
-    save_file(weights, folder / "w.safetensors")
-    return folder
+    return write_configs(tmp_path_factory.mktemp("configs"))
 
 
 def run(datasets, files, out, *arguments):
@@ -74,14 +34,6 @@ def run(datasets, files, out, *arguments):
     command = ["--config-file", files / "tiny.yaml", "--output", out, *arguments]
     tool = ROOT / "tools" / "compare_backbones.py"
     return run_script(tool, command, environment=environment)
-
-
-def test_costs_of_a_whole_lgrnet(datasets, monkeypatch):
-    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    cfg = load_config(ROOT / "configs" / "lgrnet" / "camus.py", FAST)
-    costs = measure_costs(cfg)
-    assert costs["parameters"] == costs["trained"] == 4_696_452
-    assert costs["gflops"] > 0 and costs["images_per_second"] > 0
 
 
 def test_runs_and_tables(datasets, files, tmp_path):
@@ -111,6 +63,7 @@ def test_runs_and_tables(datasets, files, tmp_path):
     run_folder = tmp_path / "fraction_0.5" / "dinov2_small" / "seed_0"
     # It may be evaluated as any other run; what only served to go on is gone.
     assert not list(run_folder.rglob("*.state.pt"))
+    assert not (run_folder / "comparison_start.json").exists()
     assert (run_folder / "labels.json").is_file()
     assert "cached" not in (run_folder / "config.yaml").read_text().lower()
     kept = list((tmp_path / "features").glob("dinov2_small-*/*/*.safetensors"))
@@ -119,31 +72,46 @@ def test_runs_and_tables(datasets, files, tmp_path):
     result = run(datasets, files, tmp_path, *command, "train.max_iter=4")
     assert result.returncode == 1 and "was done with other settings" in result.stderr
     assert "train.max_iter: 3 -> 4" in result.stderr
+    result = run(datasets, files, tmp_path, *command, "--precision", "float16")
+    assert result.returncode == 1 and "features: float32 -> float16" in result.stderr
+    # Results and weights may lie elsewhere: nothing is trained again.
+    shutil.move(tmp_path / "fraction_0.5", tmp_path / "moved" / "fraction_0.5")
+    weights = shutil.copy(files / "w.safetensors", tmp_path / "same.safetensors")
+    rows[1] = f"dinov2_base={weights}"
+    command[1:4] = rows
+    result = run(datasets, files, tmp_path / "moved", *command)
+    assert result.returncode == 0 and "training" not in result.stderr, result.stderr
+    assert (
+        found["sections"]
+        == json.loads((tmp_path / "moved/comparison.json").read_text())["sections"]
+    )
 
 
-def test_kept_features_train_the_same_weights(datasets, files, tmp_path, monkeypatch):
-    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    cfg = load_config(files / "tiny.yaml", ["train.max_iter=12"])
-    prepared = prepare_row(Row.parse("dinov2_small"), with_fixed_copies(cfg, 2))
-    trained = []
-    for cache in (None, tmp_path / "features", tmp_path / "features"):
-        prepared.cfg.train.output_dir = str(tmp_path / f"run{len(trained)}")
-        trainer = CachedTrainer(prepared.cfg, cache=cache, name="dinov2_small")
-        trainer.train()
-        trained.append(trainer)
-    plain, filling, reading = (trainer.model for trainer in trained)
-    # Two copies of two clips to train on, and one clip to test.
-    assert filling.num_computed == 5 and reading.num_computed == 0
-    for name, value in plain.state_dict().items():
-        assert torch.allclose(filling.state_dict()[name], value, atol=1e-6), name
-        assert torch.allclose(reading.state_dict()[name], value, atol=1e-6), name
-    lines = [read_metrics(trainer.output_dir) for trainer in trained]
-    assert [line["loss"] for line in lines[0] if "loss" in line] == pytest.approx(
-        [line["loss"] for line in lines[2] if "loss" in line], abs=1e-6
-    )
-    assert trained[0].results["camus_4ch_val"]["mean"] == pytest.approx(
-        trained[2].results["camus_4ch_val"]["mean"], nan_ok=True
-    )
+@pytest.mark.slow
+def test_sigterm_saves_and_the_same_command_goes_on(datasets, files, tmp_path):
+    tool = ROOT / "tools" / "compare_backbones.py"
+    command = [sys.executable, str(tool), "--config-file", str(files / "tiny.yaml")]
+    command += ["--backbones", "dinov2_small", "--output", str(tmp_path), "--seeds", "0", "1"]
+    command += ["train.max_iter=100000", "train.log_period=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LGRSEG_DATASETS": str(datasets)}
+    folder = tmp_path / "fraction_1" / "dinov2_small" / "seed_0"
+    lines = folder / "metrics.jsonl"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = lines.stat().st_size if lines.is_file() else 0
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        while not lines.is_file() or lines.stat().st_size == before:  # no step yet
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, errors
+        assert f"stopped by {number.name}; the same command goes on" in errors
+        assert "failed" not in errors and not (tmp_path / "comparison.json").exists()
+        assert not folder.with_name("seed_1").exists()
+        assert (folder / "checkpoints" / "last.state.pt").is_file()
+        assert f"stopped by {number.name}" in (folder.parent / "seed_0.log").read_text()
+        if before:
+            assert "going on from iteration" in (folder / "log.txt").read_text()
 
 
 @pytest.mark.slow
@@ -178,6 +146,10 @@ def test_seeds_copies_and_a_run_that_fails(datasets, files, tmp_path):
         (["--backbones", "dinov2_small", "--copies", "-1"], "copies is 0 (no augmentation)"),
         (["--backbones", "dinov2_small", "--max-cache-gib", "0"], "take fewer --copies"),
         (["--backbones", "dinov2_small", "--only", "dinov2", "1", "0"], "no row is called"),
+        (["--backbones", "dinov2_small", WEIGHTS], "--backbones, dinov2_small=w.pth"),
+        (["--backbones", "config:no.py,model.x=1"], "no config file no.py;"),
+        (["--backbones", "dinov2_small", "--time-cache", "--seeds", "0", "1"], "one of --seeds"),
+        (["--backbones", "dinov2_small", "--time-cache", "--max-cache-gib", "0"], "take fewer"),
     ],
 )
 def test_errors_are_one_sentence_before_anything_starts(
@@ -189,11 +161,22 @@ def test_errors_are_one_sentence_before_anything_starts(
     assert not list(tmp_path.rglob("fraction_*"))
 
 
+def test_nothing_to_time(datasets, files, tmp_path):
+    command = ["--backbones", f"config:{files / 'unet.yaml'}", "--time-cache"]
+    result = run(datasets, files, tmp_path / "out", *command)
+    assert result.returncode == 1 and "has nothing to time" in result.stderr
+    assert "unet is not timed: it has no encoder that is frozen" in result.stderr
+
+
 @pytest.mark.slow
 def test_timing_epochs(datasets, files, tmp_path):
-    command = ["--backbones", "dinov2_small", "--time-cache", "--copies", "1"]
+    rows = ["dinov2_small", f"config:{files / 'unet.yaml'}"]
+    command = ["--backbones", *rows, "--time-cache", "--copies", "1", "--precision", "float16"]
     result = run(datasets, files, tmp_path, *command)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0 and "unet is not timed" in result.stderr, result.stderr
+    assert "Features are kept as float16" in result.stdout
+    assert "features of dinov2_small: at most" in result.stdout
+    assert not list((tmp_path / "features").iterdir())  # only for the time it was measured
     (table,) = json.loads((tmp_path / "time_cache.json").read_text())["comparisons"]
     assert list(table["rows"]) == [
         "no cache", "first epoch, which fills the cache", "from the cache"

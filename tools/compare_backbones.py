@@ -5,27 +5,33 @@ r"""Compare frozen backbones: one head, splits, steps, batch and seeds, on featu
         --seeds 0 1 2 --fractions 0.01 0.1 1.0 --output output/compare_brain_tumor
     python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
         --backbones dinov2_small dinov3_vits16 --time-cache
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+        --backbones dinov2_small=W1.pth config:OTHER.py,model.backbone.encoder.weights=W2.pth
 
 A backbone is a name of `build_encoder`, with its weights behind `=`; without weights it is drawn at
 random, and its row goes into a table called "machinery check", never among the results. Other
-settings of the config's own `build_encoder` are kept. `config:PATH` compares a whole other config:
-its model, optimiser, schedule and clip norm, the others' clips, steps and seeds; it is not cached.
+settings of the config's own `build_encoder` are kept; its `layers` are taken at the same parts of
+each encoder's depth. `config:PATH,KEY=VALUE,KEY=VALUE` compares a whole other config, named after
+its file, with settings of its own: its model, optimiser, schedule and clip norm, the others' clips,
+steps and seeds. Its features are kept where its encoder is frozen as a whole (an example with two
+encoders: configs/foundation/hiera_dinov2_camus.py).
 
 Features are of the unaugmented image, or with --copies K of K fixed augmented copies of each clip.
 What they will take on the disk is printed before anything starts. --fractions keep the labels of
 so many of the patients, drawn by dataloader.train.label_seed; the tables' JSON names them.
 
 Runs lie in OUTPUT/fraction_F/NAME/seed_N. What is finished is not done again, what was stopped goes
-on, and what fails is named at the end while the others go on. `key=value` changes the shared
-config. Tables: OUTPUT/comparison.{md,csv,json} and OUTPUT/comparison_paired.csv. --only trains one
-run and writes no table.
+on (Ctrl-C and SIGTERM save), and what fails is named at the end while the others go on; a run of
+other settings, weights or precision is refused. `key=value` changes the shared config. Tables:
+OUTPUT/comparison.{md,csv,json} and OUTPUT/comparison_paired.csv. --only trains one run and writes
+no table; --time-cache times epochs of one fraction and seed with and without kept features.
 """
 
 import argparse
 import json
 import os
 import re
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -39,8 +45,10 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         return compare(arguments)
-    except StopRequested as stop:
-        print(f"{stop}, and saved; the same command goes on", file=sys.stderr)
+    except (KeyboardInterrupt, StopRequested) as stop:
+        if isinstance(stop, KeyboardInterrupt):
+            stop = StopRequested(signal.SIGINT)
+        print(f"{stop}; the same command goes on from what is saved", file=sys.stderr)
         return 128 + stop.number
     except (ImportError, KeyError, OSError, ValueError) as error:
         if os.environ.get("LGRSEG_TRACEBACK"):
@@ -58,7 +66,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--config-file", required=True, help="head, data, optimiser and steps")
     parser.add_argument(
-        "--backbones", nargs="+", required=True, metavar="NAME[=WEIGHTS]|config:PATH"
+        "--backbones",
+        nargs="+",
+        required=True,
+        metavar="NAME[=WEIGHTS]|config:PATH[,KEY=VALUE...]",
+        help="encoders with their weights, or whole configs with settings of their own",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--fractions", nargs="+", type=float, default=[1.0], help="of the labels")
@@ -68,8 +80,9 @@ def parse_arguments() -> argparse.Namespace:
     kinds = ["float32", "bfloat16", "float16"]
     parser.add_argument("--precision", choices=kinds, default="float32", help="of kept features")
     parser.add_argument("--max-cache-gib", type=float, default=50.0, help="refuse to take more")
-    parser.add_argument("--time-cache", action="store_true", help="time epochs, compare nothing")
-    parser.add_argument("--only", nargs=3, metavar=("NAME", "FRACTION", "SEED"))
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--time-cache", action="store_true", help="time epochs, compare nothing")
+    kind.add_argument("--only", nargs=3, metavar=("NAME", "FRACTION", "SEED"))
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     # Options that take several words would swallow settings behind them; a setting has a dot in its
     # key, and weights=path has none.
@@ -83,8 +96,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Prepare every row, train what is not done, tabulate."""
-    from lgrseg.comparison.disk import plan
-    from lgrseg.comparison.rows import parse_rows, prepare, with_fixed_copies
+    from lgrseg.comparison.prepared import prepare, with_fixed_copies
+    from lgrseg.comparison.rows import parse_rows
     from lgrseg.comparison.runs import config_of_run, finished, run, run_folder
 
     rows = parse_rows(arguments.backbones)
@@ -96,16 +109,40 @@ def compare(arguments: argparse.Namespace) -> int:
         named = {row.name: row for row in rows}
         if name not in named:
             raise ValueError(f"no row is called {name!r}; there are: {', '.join(named)}")
-        row = named[name]
-        prepared = prepare(row, shared)
+        prepared = prepare(named[name], shared)
         folder = run_folder(arguments.output, prepared, float(fraction), int(seed))
         cfg = config_of_run(prepared, folder, float(fraction), int(seed))
-        if not finished(prepared, cfg):
+        if not finished(prepared, cfg, arguments.precision):
             run(prepared, cfg, cache=arguments.cache, precision=arguments.precision)
         return 0
     rows = [prepare(row, shared) for row in rows]
     if arguments.time_cache:
-        return time_cache(rows, arguments)
+        return time_cache(rows, shared, arguments)
+    show_plan(rows, shared, arguments)
+    runs = []
+    for fraction in arguments.fractions:
+        for seed in arguments.seeds:
+            for prepared in rows:
+                folder = run_folder(arguments.output, prepared, fraction, seed)
+                cfg = config_of_run(prepared, folder, fraction, seed)
+                is_done = finished(prepared, cfg, arguments.precision)  # all, before any is trained
+                runs.append((prepared.row.name, folder, fraction, seed, is_done))
+    failed, done = [], {}
+    for name, folder, fraction, seed, is_done in runs:
+        if not is_done and train_alone(name, folder, fraction, seed):
+            failed.append(f"{folder}, see {folder}.log")
+        else:
+            done.setdefault(fraction, {}).setdefault(name, []).append(folder)
+    tabulate(shared, done, failed, arguments)
+    for name in failed:
+        print(f"failed: {name}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def show_plan(rows: list, shared, arguments: argparse.Namespace) -> None:
+    """Print what features will take on the disk; ValueError where that is too much."""
+    from lgrseg.comparison.disk import plan
+
     for line in plan(
         rows,
         shared,
@@ -115,41 +152,43 @@ def compare(arguments: argparse.Namespace) -> int:
         limit_gib=arguments.max_cache_gib,
     ):
         print(line, flush=True)
-    failed, done = [], {}
-    for fraction in arguments.fractions:
-        for seed in arguments.seeds:
-            for prepared in rows:
-                folder = run_folder(arguments.output, prepared, fraction, seed)
-                if not finished(prepared, config_of_run(prepared, folder, fraction, seed)):
-                    if train_alone(prepared.row.name, folder, fraction, seed):
-                        failed.append(f"{folder}, see {folder}.log")
-                        continue
-                done.setdefault(fraction, {}).setdefault(prepared.row.name, []).append(folder)
-    tabulate(shared, done, failed, arguments)
-    for name in failed:
-        print(f"failed: {name}", file=sys.stderr)
-    return 1 if failed else 0
 
 
 def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
     """One run in a process of its own, its output in FOLDER.log; the exit status."""
+    from lgrseg.comparison.child import run_child
+
     print(f"training {folder}", file=sys.stderr, flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, *sys.argv, "--only", name, f"{fraction!r}", str(seed)]
     with open(f"{folder}.log", "a", encoding="utf-8") as log:
-        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+        return run_child(command, log)
 
 
-def time_cache(rows: list, arguments: argparse.Namespace) -> int:
+def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
     """Epochs with and without kept features, as a table and OUTPUT/time_cache.json."""
     from lgrseg.benchmarks import machine
     from lgrseg.benchmarks.timing import write_json
     from lgrseg.comparison.epoch_times import time_epochs
 
+    for option in ("fractions", "seeds"):
+        if len(given := getattr(arguments, option)) > 1:
+            raise ValueError(f"--time-cache times one of --{option}, not {len(given)}: name one")
     kept = [prepared for prepared in rows if prepared.encoder_hash]
+    for prepared in rows:
+        if prepared not in kept:
+            reason = "it has no encoder that is frozen as a whole, so no features are kept"
+            print(f"{prepared.row.name} is not timed: {reason}", file=sys.stderr)
+    if not kept:
+        raise ValueError("--time-cache has nothing to time: name an encoder in --backbones")
+    # Those of one row at a time are on the disk.
+    show_plan([max(kept, key=lambda row: row.bytes_per_frame)], shared, arguments)
+    compared = []
     for prepared in kept:
         prepared.cfg.dataloader.train.label_fraction = arguments.fractions[0]
-    compared = [time_epochs(prepared).show() for prepared in kept]
+        prepared.cfg.train.seed = arguments.seeds[0]
+        timed = time_epochs(prepared, cache=arguments.cache, precision=arguments.precision)
+        compared.append(timed.show())
     write_json(arguments.output / "time_cache.json", machine.describe(), compared, [])
     return 0
 

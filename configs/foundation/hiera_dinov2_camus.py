@@ -4,6 +4,16 @@ r"""Interleaved Hiera-large and DINOv2-small on CAMUS: both frozen, adapter and 
         model.backbone.encoder.encoder.stages.weights=facebook/hiera-large-224-hf \
         model.backbone.encoder.encoder.patches.weights=facebook/dinov2-small
 
+Beside each of the two alone, under one U-Net, on features kept on disk:
+
+    encoder=model.backbone.encoder.encoder
+    python tools/compare_backbones.py --config-file configs/foundation/hiera_dinov2_camus.py \
+        --backbones hiera_large=facebook/hiera-large-224-hf dinov2_small=facebook/dinov2-small \
+        config:configs/foundation/hiera_dinov2_camus.py,\
+$encoder.stages.weights=facebook/hiera-large-224-hf,\
+$encoder.patches.weights=facebook/dinov2-small \
+        --output output/compare_camus
+
 Weights: the two hub ids, or hiera_large_224.pth and dinov2_vits14_pretrain.pth of their authors.
 Without them the frozen encoders are random, which checks the machinery only. Expected: not measured
 yet. hiera_tiny_dinov2_camus.py is the same at a size for CPUs.

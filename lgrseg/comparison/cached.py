@@ -84,6 +84,19 @@ class CachedSegmenter(PerPixelSegmenter):
         levels = [torch.cat([m.to(images) for m in level]) for level in zip(*maps, strict=True)]
         return self.backbone.neck(levels, size=tuple(images.shape[-2:]))
 
+    def check_encoder(self) -> None:
+        """After weights were loaded: the encoder is still the one whose features are kept.
+
+        Raises:
+            ValueError: it is another, so that its features would be kept under a wrong name.
+        """
+        if (found := weights_hash(self.backbone.encoder)) != self.encoder_hash:
+            raise ValueError(
+                f"the encoder in it (SHA-256 {found[:16]}) is not the one whose features are kept "
+                f"({self.encoder_hash[:16]}); a checkpoint of the same encoder, or of neck and "
+                "head alone, can be loaded"
+            )
+
     def _compute(self, images: Tensor) -> list[Tensor]:
         self.backbone.encoder.eval()
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
@@ -138,6 +151,23 @@ class CachedTrainer(DefaultTrainer):
         """
         self._settings = {"cache": cache, "name": name, "precision": precision}
         super().__init__(cfg)
+
+    def load_state_dict(self, state: dict) -> None:
+        """As DefaultTrainer; ValueError where it has another encoder than the kept features."""
+        super().load_state_dict(state)
+        self._check_encoder()
+
+    def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
+        """As DefaultTrainer; ValueError where they have another encoder than the kept features."""
+        super().load_weights(path, strict=strict)
+        try:
+            self._check_encoder()
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be loaded: {error}") from error
+
+    def _check_encoder(self) -> None:
+        if self._settings["cache"] is not None:
+            self.model.check_encoder()
 
     def build_model(self, cfg: DictConfig) -> nn.Module:
         """The model; its encoder is the same whatever the run's seed."""

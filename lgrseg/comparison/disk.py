@@ -7,7 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from lgrseg.comparison.feature_store import PRECISIONS
-from lgrseg.comparison.rows import Prepared
+from lgrseg.comparison.prepared import Prepared
 from lgrseg.config import instantiate
 
 GIB = 2**30

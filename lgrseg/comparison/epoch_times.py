@@ -7,28 +7,34 @@ from pathlib import Path
 
 from lgrseg.benchmarks.timing import Comparison, Timing
 from lgrseg.comparison.cached import CachedTrainer
-from lgrseg.comparison.rows import Prepared
+from lgrseg.comparison.prepared import Prepared
 from lgrseg.engine.train_loop import SimpleTrainer
 
 NOTE = (
     "{clips} clips of {images}, batch {batch}; one epoch to warm up and fill the store, then "
-    "{repeats} epochs of each in turns. Reading, augmenting and the head's training are in all."
+    "{repeats} epochs of each in turns. Features are kept as {precision}. Reading, augmenting and "
+    "the head's training are in all."
 )
 WITHOUT, FILLING, WITH = "no cache", "first epoch, which fills the cache", "from the cache"
 
 
-def time_epochs(prepared: Prepared, *, repeats: int = 3) -> Comparison:
-    """Seconds of training epochs; the store lies in a temporary folder.
+def time_epochs(
+    prepared: Prepared, *, cache: Path, precision: str = "float32", repeats: int = 3
+) -> Comparison:
+    """Seconds of training epochs; the store is a temporary folder in `cache`, so on its disk.
 
     With augmented copies the store is first filled with all that the timed epochs show.
 
     Args:
-        prepared: row to measure.
+        prepared: row to measure, with a frozen encoder.
+        cache: folder that the store is made in, and deleted from.
+        precision: in which maps are kept.
         repeats: epochs of each.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        without = _Epochs(prepared, None, Path(folder))
-        kept = _Epochs(prepared, Path(folder) / "features", Path(folder))
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        without = _Epochs(prepared, None, Path(folder), precision)
+        kept = _Epochs(prepared, Path(folder) / "features", Path(folder), precision)
         filling = kept.seconds_of(0)
         without.seconds_of(0)
         for epoch in range(1, repeats + 1) if prepared.cfg.dataloader.train.mapper.copies else ():
@@ -45,6 +51,7 @@ def time_epochs(prepared: Prepared, *, repeats: int = 3) -> Comparison:
         images=" x ".join(map(str, kept.shape)),
         batch=loader.batch_size,
         repeats=repeats,
+        precision=precision,
     )
     title = f"Training epochs on features of {prepared.row.name}"
     return Comparison(title, timings, WITHOUT, note)
@@ -53,11 +60,11 @@ def time_epochs(prepared: Prepared, *, repeats: int = 3) -> Comparison:
 class _Epochs:
     """A trainer that is stopped and timed after every epoch."""
 
-    def __init__(self, prepared: Prepared, cache: Path | None, folder: Path):
+    def __init__(self, prepared: Prepared, cache: Path | None, folder: Path, precision: str):
         cfg = copy.deepcopy(prepared.cfg)
         cfg.train.output_dir = str(folder / "run")
         self.trainer = CachedTrainer(
-            cfg, cache=cache, name=prepared.row.encoder or prepared.row.name
+            cfg, cache=cache, name=prepared.features_name, precision=precision
         )
         self.trainer.hooks = []  # nothing but steps is timed
         self.trainer.loader = self.trainer.build_train_loader(cfg)

@@ -1,12 +1,14 @@
 """One run of a comparison: what it costs, its training and evaluation, and its record on disk.
 
 It lies in <output>/fraction_<share>/<row>/seed_<n>. Its comparison.json is written last: where it
-is, the run is finished.
+is, the run is finished. comparison_start.json is written first, so that a run that was stopped goes
+on with nothing but the encoder that it began with.
 """
 
 import json
 import logging
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from omegaconf import DictConfig
 
 from lgrseg.comparison.cached import CachedTrainer
-from lgrseg.comparison.rows import Prepared
+from lgrseg.comparison.prepared import Prepared
 from lgrseg.config import instantiate
 from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.run_folder import config_changes
@@ -25,7 +27,7 @@ from lgrseg.modeling.complexity import count
 
 logger = logging.getLogger("lgrseg")
 
-RECORD = "comparison.json"
+RECORD, START = "comparison.json", "comparison_start.json"
 NUM_PREDICTIONS = 5
 
 
@@ -43,28 +45,62 @@ def config_of_run(prepared: Prepared, folder: Path, fraction: float, seed: int) 
     return cfg
 
 
-def finished(prepared: Prepared, cfg: DictConfig) -> bool:
-    """Whether this run was done before.
+def finished(prepared: Prepared, cfg: DictConfig, precision: str = "float32") -> bool:
+    """Whether this run was done before; False also where it goes on.
+
+    Where it lies, and where the encoder's weights lie, may have changed.
 
     Raises:
-        ValueError: it was, but with other settings or other weights, so that its scores may not
-            stand beside those of this comparison.
+        ValueError: it was done, or begun, with other settings, weights or precision of features, so
+            that its scores may not stand beside those of this comparison.
     """
     folder = Path(cfg.train.output_dir)
-    if not (folder / RECORD).is_file():
+    done = (folder / RECORD).is_file()
+    if not done and not any((folder / "checkpoints").glob("*.state.pt")):
         return False
-    changes = [text for text in config_changes(cfg, folder) if not text.startswith(_UNIMPORTANT)]
-    if read_record(folder)["encoder_sha256"] != prepared.encoder_hash:
-        changes.append("the encoder's weights are others")
+    file = folder / (RECORD if done else START)
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    changes = _changes(before, _facts(prepared, precision), config_changes(cfg, folder))
     if changes:
         raise ValueError(
-            f"{folder} was done with other settings ({'; '.join(changes[:3])}): name another "
-            "--output, or delete it"
+            f"{folder} was {'done' if done else 'begun'} with other settings "
+            f"({'; '.join(changes[:3])}): name another --output, or delete it"
         )
-    return True
+    return done
 
 
-_UNIMPORTANT = ("train.num_threads", "train.device", "dataloader.train.num_workers")
+_UNIMPORTANT = (
+    "train.output_dir",
+    "train.num_threads",
+    "train.device",
+    "dataloader.train.num_workers",
+)
+
+
+def _facts(prepared: Prepared, precision: str) -> dict:
+    """What a run depends on beside its config."""
+    return {
+        "encoder_sha256": prepared.encoder_hash,
+        "random_frozen": prepared.random_frozen,
+        "precision": precision if prepared.encoder_hash else None,
+    }
+
+
+def _changes(before: dict, now: dict, of_config: list[str]) -> list[str]:
+    """What is important among the changes, the facts told in words; `before` may be unknown."""
+    known = {key: value for key, value in now.items() if key in before}
+    differs = {key for key, value in known.items() if before[key] != value}
+    changes = [text for text in of_config if not text.startswith(_UNIMPORTANT)]
+    if known.get("encoder_sha256") and not differs & {"encoder_sha256", "random_frozen"}:
+        # The same weights, though maybe from another place.
+        of_encoder = re.compile(r"model\.backbone\.encoder\.(\w+\.)*weights: ")
+        changes = [text for text in changes if not of_encoder.match(text)]
+    if "precision" in differs:
+        kept = [facts["precision"] or "not kept" for facts in (before, now)]
+        changes.insert(0, f"--precision of features: {kept[0]} -> {kept[1]}")
+    if "encoder_sha256" in differs:
+        changes.insert(0, "the encoder's weights are others")
+    return changes
 
 
 def read_record(folder: Path) -> dict:
@@ -89,15 +125,17 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
         else:
             trainer = DefaultTrainer(cfg)
         trainer.resume_or_load(resume=True)
+        facts = _facts(prepared, precision)
+        _write_json(folder / START, facts)
         trainer.train()
     record = {
         "row": prepared.row.name,
         "weights": prepared.row.weights,
         "config": str(prepared.row.config) if prepared.row.config else None,
-        "encoder_sha256": prepared.encoder_hash,
-        "random_frozen": prepared.random_frozen,
+        "overrides": list(prepared.row.overrides),
+        **facts,
+        "blocks": prepared.blocks,
         "cached": kept,
-        "precision": precision if kept else None,
         "copies": cfg.dataloader.train.mapper.copies,
         "label_fraction": cfg.dataloader.train.label_fraction,
         "seed": cfg.train.seed,
@@ -105,12 +143,18 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
         "train_seconds": trainer.train_seconds,
         "costs": costs,
     }
-    half_done = folder / f".{RECORD}.part"
-    half_done.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    os.replace(half_done, folder / RECORD)
+    _write_json(folder / RECORD, record)
     for pattern in ("*.state.pt", "iter_*.safetensors"):
         for file in (folder / "checkpoints").glob(pattern):
             file.unlink()
+    (folder / START).unlink()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    """Whole or not at all."""
+    half_done = path.with_name(f".{path.name}.part")
+    half_done.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(half_done, path)
 
 
 def measure_costs(cfg: DictConfig) -> dict:

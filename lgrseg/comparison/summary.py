@@ -84,7 +84,8 @@ def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
     by_seed = [results["mean"]["dice"] for results in found]
     return {
         "row": name,
-        "weights": records[0]["weights"] or records[0]["config"] or "random",
+        "weights": records[0]["weights"] or _config(records[0]) or "random",
+        "blocks": records[0].get("blocks"),
         "seeds": [record["seed"] for record in records],
         "num_patients": len(patients),
         "num_scored": len(known),
@@ -109,6 +110,11 @@ def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
         "encoder_sha256": records[0]["encoder_sha256"],
         "patients": patients,
     }
+
+
+def _config(record: dict) -> str:
+    """A whole config and its own settings, as in the command."""
+    return ",".join([record["config"], *record.get("overrides", [])]) if record["config"] else ""
 
 
 def _mean(values: list[float | None]) -> float | None:

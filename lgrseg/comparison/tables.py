@@ -83,6 +83,8 @@ def _notes(table: dict) -> str:
         "GFLOPs are of one image; a multiplication with its addition is one.",
         "Training is the mean over the runs, the filling of the features in it.",
     ]
+    if taken := [f"{row['row']} {row['blocks']}" for row in rows if row["blocks"]]:
+        notes.insert(3, f"Maps are taken: {'; '.join(taken)}.")
     if any(row["whole_config"] for row in rows):
         notes.insert(3, "A whole config has its own optimiser, schedule and clip norm.")
     return " ".join(notes)

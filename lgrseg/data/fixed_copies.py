@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 
+from lgrseg.data.frame_sampling import MixedSampler
 from lgrseg.data.mapper import ClipMapper
 from lgrseg.structures import Clip, ClipTargets
 
@@ -16,16 +17,25 @@ class FixedCopies(ClipMapper):
     """Each clip in one of K augmented forms, which every epoch and every run draws alike.
 
     Copy k of a clip is a function of (video, anchor, k) alone: the choice of frames too, where it
-    is random. Which copy a sample shows is drawn with its own generator.
+    is random, which therefore cannot follow a schedule over the run: a sampler is called with
+    `seen` 0 always, and a MixedSampler whose share changes is refused. Which copy a sample shows is
+    drawn with its own generator.
     """
 
     def __init__(self, *, copies: int = 0, **settings):
         """`copies` K; 0 leaves the augmentations out. `settings` are those of ClipMapper.
 
         Raises:
-            ValueError: a negative number, or copies that nothing would tell apart.
+            ValueError: a negative number, copies that nothing would tell apart, or a sampler with a
+                schedule.
         """
         super().__init__(**settings)
+        if scheduled := _scheduled(self.frame_sampler):
+            raise ValueError(
+                f"frame_sampler draws otherwise early and late in a run (start={scheduled.start}, "
+                f"end={scheduled.end}), and fixed clips are the same throughout: set both alike, "
+                "or take another sampler"
+            )
         if copies < 0:
             raise ValueError(f"copies is 0 (no augmentation) or more, not {copies}")
         if copies and not self.augmentations:
@@ -46,6 +56,15 @@ class FixedCopies(ClipMapper):
         clip, targets = super().__call__(record, anchor, fixed)
         clip.key = _key(clip, copy if self.copies else None)
         return clip, targets
+
+
+def _scheduled(sampler) -> MixedSampler | None:
+    """The sampler, or one within it, whose choice depends on how much was seen."""
+    if not isinstance(sampler, MixedSampler):
+        return None
+    if sampler.start != sampler.end:
+        return sampler
+    return _scheduled(sampler.first) or _scheduled(sampler.second)
 
 
 def _key(clip: Clip, copy: int | None) -> str:

@@ -138,6 +138,15 @@ def test_another_checkpoint_does_not_read_the_first_ones_features(tmp_path):
     assert third.num_computed == 2
 
 
+def test_an_encoder_that_was_loaded_is_the_one_that_is_kept(tmp_path):
+    model = cached(tmp_path, parts(seed=0))
+    model.load_state_dict(cached(tmp_path, parts(seed=0)).state_dict())
+    model.check_encoder()
+    model.load_state_dict(cached(tmp_path, parts(seed=1)).state_dict())
+    with pytest.raises(ValueError, match="is not the one whose features are kept"):
+        model.check_encoder()
+
+
 def test_size_normalisation_settings_and_precision_are_in_the_name(tmp_path):
     samples, _ = clips()
     cached(tmp_path, parts()).eval()(samples)

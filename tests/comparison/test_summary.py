@@ -23,7 +23,8 @@ def write_run(folder, patients, *, row="a", seed=0, random=False, cached=True, v
     (folder / "eval" / "d").mkdir(parents=True)
     record = {
         "row": row, "weights": None if random else "w.pth", "steps": 10,
-        "config": None if cached else "c.py",
+        "config": None if cached else "c.py", "overrides": ["model.a=1"],
+        "blocks": "after 4, 12 of 12 blocks" if cached else None,
         "encoder_sha256": "ab", "random_frozen": random, "cached": cached, "copies": 0,
         "precision": "float32", "label_fraction": 1.0, "seed": seed, "train_seconds": 3.0,
         "costs": COSTS | {"images_per_second": 20.0 + seed},
@@ -128,6 +129,7 @@ def test_files(tmp_path):
         in text
     )
     assert "| c (whole config) | w.pth |" in text
+    assert "Maps are taken: a after 4, 12 of 12 blocks." in text
     assert "Trained on unaugmented clips, the encoder's features kept as float32." in text
     assert "| a - truth | edv, ml | 2 | 2.5 " in text and "none: no volumes" in text
     assert "Fewer than six patients" in text and "- out/z, see out/z.log" in text

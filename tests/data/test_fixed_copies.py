@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from lgrseg.data import ClipMapper, DenseSampler, FixedCopies, HybridSampler, RandomSpeckle
+from lgrseg.data import (
+    ClipMapper,
+    DenseSampler,
+    FixedCopies,
+    HybridSampler,
+    MixedSampler,
+    RandomSpeckle,
+)
 
 
 def mapper(copies, sampler=None, **settings):
@@ -69,3 +76,17 @@ def test_numbers_that_mean_nothing_are_refused():
         mapper(-1)
     with pytest.raises(ValueError, match="copies=2 of a clip need augmentations"):
         mapper(2, augmentations=[])
+
+
+def test_a_schedule_over_the_run_is_refused(make_video):
+    def mixed(start, end, first=None):
+        first = first or DenseSampler(num_frames=3)
+        other = HybridSampler(num_frames=3)
+        return MixedSampler(first, other, start=start, end=end, num_clips=100)
+
+    for sampler in (mixed(0.0, 1.0), mixed(0.5, 0.5, first=mixed(0.0, 1.0))):
+        with pytest.raises(ValueError, match=r"start=0.0, end=1.0.*set both alike"):
+            mapper(1, sampler)
+    record = make_video("long", num_frames=30)
+    clips = draw(mapper(2, mixed(0.5, 0.5)), record, range(20))
+    assert len({clip.key for clip in clips}) == 2
