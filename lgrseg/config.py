@@ -267,7 +267,7 @@ def without_weights(cfg: DictConfig) -> DictConfig:
 
     def clear(node) -> None:
         if isinstance(node, DictConfig):
-            if node.get("weights"):
+            if isinstance(node.get("weights"), str):
                 node.weights = None
             for key in node:
                 if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):

@@ -17,7 +17,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lgrseg.config import load_config
+from lgrseg.config import load_config, without_weights
 from lgrseg.engine import distributed
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import clear_run
@@ -66,6 +66,8 @@ def parse_arguments() -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Train or evaluate, then write the report."""
     cfg = load_config(arguments.config_file, arguments.overrides)
+    if arguments.eval_only:
+        cfg.model = without_weights(cfg.model)  # a checkpoint has them all
     trainer = DefaultTrainer(cfg)
     log_to_console()
     if arguments.eval_only:
