@@ -14,8 +14,16 @@ from lgrseg.data.mapper import PromptedMapper
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.label_tables import label_tables
-from lgrseg.evaluation.overlap import RULES
-from lgrseg.evaluation.tables import show, with_interval
+from lgrseg.evaluation.report_parts import (
+    box_table,
+    class_table,
+    distributions,
+    group_table,
+    heart_parts,
+    image,
+    rule_table,
+    table,
+)
 from lgrseg.windows import window_of
 
 logger = logging.getLogger("lgrseg")
@@ -34,7 +42,6 @@ figure { margin: 1rem 0 }
 """
 LARGEST_INSIDE = 12 * 2**20
 """Bytes of a video that is put into the page; a larger one is linked."""
-SHOWN_CASES = 10
 
 
 def report_run(model, cfg: DictConfig) -> None:
@@ -91,7 +98,7 @@ def write_report(run: Path, dataset: str) -> Path:
     describe = _label_parts if results.get("task") == "classification" else _mask_parts
     parts = describe(folder, results, lines)
     if lines:
-        parts += ["<h2>Training</h2>", _image(plots.training_curves(lines), "losses")]
+        parts += ["<h2>Training</h2>", image(plots.training_curves(lines), "losses")]
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(dataset)}</title>"
         f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
@@ -108,14 +115,15 @@ def _mask_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
         f"{results['num_frames']} annotated frames, {results['num_clips']} clips, "
         f"{results['num_patients']} patients; {results['seconds_per_clip']:.3f} s a clip. "
         f"{_progress(lines)}</p>",
-        _class_table(results),
-        _distributions(results),
+        class_table(results),
+        distributions(results),
         "<div class=tables>",
-        _rule_table(results),
-        _group_table(results["sites"], "site"),
-        _group_table(results["qualities"], "image quality"),
+        rule_table(results),
+        group_table(results["sites"], "site"),
+        group_table(results["qualities"], "image quality"),
+        box_table(results),
         "</div>",
-        *(_heart(results["heart"]) if results["heart"] else ()),
+        *(heart_parts(results["heart"]) if results["heart"] else ()),
         *_videos(folder, results),
     ]
 
@@ -127,7 +135,7 @@ def _label_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
         f"{_progress(lines)} The answer for each clip stands in predictions.csv.</p>"
     ]
     for title, head, rows in label_tables(results):
-        parts += [f"<h2>{html.escape(title)}</h2>", _table(head, rows)]
+        parts += [f"<h2>{html.escape(title)}</h2>", table(head, rows)]
     return parts
 
 
@@ -146,108 +154,6 @@ def _progress(lines: list[dict]) -> str:
     return f"Trained {last['iteration']} iterations in {last['train_seconds'] / 60:.1f} minutes."
 
 
-def _table(head: list[str], rows: list[list[str]], *, mean_row: int | None = None) -> str:
-    def cells(row: list[str], tag: str) -> str:
-        return "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-
-    body = "".join(
-        f"<tr{' class=mean' if i == mean_row else ''}>{cells(row, 'td')}</tr>"
-        for i, row in enumerate(rows)
-    )
-    return f"<table><tr>{cells(head, 'th')}</tr>{body}</table>"
-
-
-def _image(address: str, words: str) -> str:
-    return f"<img alt='{html.escape(words, quote=True)}' src='{address}'>"
-
-
-def _class_table(results: dict) -> str:
-    unit = results["distance_unit"]
-    head = ["structure", "Dice [95% interval]", "IoU", "sensitivity", "precision"]
-    head += [f"HD {unit}", f"HD95 {unit}", f"ASSD {unit}", f"MAD {unit}"]
-    head += [f"surface Dice at {results['nsd_tolerance']:g} {unit}", "missed"]
-    everything = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
-    mean = results["mean"] | {"dice_ci95": results["dice_ci95"]}
-    rows = [
-        [
-            name,
-            with_interval(scores["dice"], scores["dice_ci95"]),
-            *(show(scores[key]) for key in ("iou", "sensitivity", "precision")),
-            *(show(scores[key], 2) for key in ("hd", "hd95", "assd", "mad")),
-            show(scores["nsd"]),
-            str(scores.get("missed", "")),
-        ]
-        for name, scores in (everything | {"mean over patients": mean}).items()
-    ]
-    note = (
-        "<p class=dim>Distances are means over frames on which both masks have the structure; "
-        "“missed” counts those on which one of them lacks it.</p>"
-    )
-    return _table(head, rows, mean_row=len(rows) - 1) + note
-
-
-def _distributions(results: dict) -> str:
-    sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    picture = plots.dice_distributions(results["patients"], sites)
-    return _image(picture, "distribution of Dice")
-
-
-def _rule_table(results: dict) -> str:
-    rows = [
-        [rule, show(results["mean_by_rule"][rule]), show(results["mean_over_clips"][rule])]
-        for rule in RULES
-    ]
-    return _table(["absent class counts as", "Dice over patients", "over clips"], rows)
-
-
-def _group_table(groups: dict, word: str) -> str:
-    rows = [
-        [name, str(scores["num_patients"]), show(scores["dice"])] for name, scores in groups.items()
-    ]
-    return _table([word, "patients", "Dice"], rows) if rows else ""
-
-
-def _heart(heart: dict) -> list[str]:
-    compared = heart["agreement"]
-    shown = {name.replace("_", " "): found for name, found in compared.items()}
-    for groups in (heart["by_site"], heart["by_quality"]):
-        if len(groups) > 1:
-            shown |= {f"ejection fraction, {name}": found for name, found in groups.items()}
-    head = ["", "n", "missing", "bias [95% interval]", "limits of agreement"]
-    head += ["mean abs. error [95% interval]", "correlation [95% interval]"]
-    rows = [
-        [
-            f"{name}, {found['unit']}",
-            str(found["num"]),
-            str(found["missing"]),
-            with_interval(found["bias"], found["bias_ci95"], 1),
-            " to ".join(show(limit, 1) for limit in found["limits"]),
-            with_interval(found["mae"], found["mae_ci95"], 1),
-            with_interval(found["correlation"], found["correlation_ci95"], 3),
-        ]
-        for name, found in shown.items()
-    ]
-    parts = ["<h2>Heart function, against the same method on the true masks</h2>"]
-    parts.append(_table(head, rows))
-    for quantity in ("ejection_fraction", "edv"):
-        if quantity in compared:
-            found = compared[quantity]
-            picture = plots.agreement_plots(heart["cases"], found, quantity, found["unit"])
-            parts.append(_image(picture, f"agreement of the {quantity}"))
-    parts.append("<h2>Worst ejection fractions</h2>")
-    rows = [
-        [
-            case["video_id"],
-            show(case["prediction"]["ejection_fraction"], 1),
-            show(case["truth"]["ejection_fraction"], 1),
-            "; ".join(case["prediction"]["problems"]) or "-",
-        ]
-        for case in heart["cases"][:SHOWN_CASES]
-    ]
-    parts.append(_table(["video", "prediction, %", "truth, %", "doubtful because"], rows))
-    return parts
-
-
 def _videos(folder: Path, results: dict) -> list[str]:
     files = {path.stem: path for path in sorted(folder.glob("videos/*.mp4"))}
     ranked = sorted(results["videos"], key=lambda name: _mean(results["videos"][name]))
@@ -262,7 +168,7 @@ def _videos(folder: Path, results: dict) -> list[str]:
             found = json.loads(measures.read_text(encoding="utf-8"))
             caption += _beats(found)
             if len(next(iter(found["areas"].values()))) >= 5:
-                picture = _image(plots.area_curves(found, name), "areas over time")
+                picture = image(plots.area_curves(found, name), "areas over time")
         parts.append(
             f"<figure><video controls loop muted preload=metadata src='{_address(path)}'></video>"
             f"<figcaption>{html.escape(caption)}</figcaption>{picture}</figure>"

@@ -37,7 +37,11 @@ def print_results(results: dict) -> None:
     console = Console()
     console.print(table)
     if "boxes" in results:
-        console.print(_box_table(results["boxes"]))
+        head, rows = box_rows(results["boxes"])
+        boxes = Table(*head, title="Boxes")
+        for row in rows:
+            boxes.add_row(*row)
+        console.print(boxes)
     if results["heart"]:
         console.print(_heart_table(results["heart"]["agreement"]))
     console.print(
@@ -50,14 +54,14 @@ def _rest(scores: dict) -> list[str]:
     return [show(scores["iou"]), show(scores["hd95"], 2), show(scores["assd"], 2)]
 
 
-def _box_table(boxes: dict):
-    from rich.table import Table
-
-    table = Table("", "IoU", "recall at 0.5", "at 0.75", "AP", "AP at 0.5", title="Boxes")
+def box_rows(boxes: dict) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of what results say of boxes; the last row is the mean over the classes."""
     names = ("iou", "recall_50", "recall_75", "ap", "ap_50")
-    for name, scores in [*boxes["classes"].items(), ("mean", boxes["mean"])]:
-        table.add_row(name.replace("_", " "), *(show(scores[key]) for key in names))
-    return table
+    rows = [
+        [name.replace("_", " "), *(show(scores[key]) for key in names)]
+        for name, scores in [*boxes["classes"].items(), ("mean", boxes["mean"])]
+    ]
+    return ["boxes", "IoU", "recall at 0.5", "at 0.75", "AP", "AP at 0.5"], rows
 
 
 def _heart_table(compared: dict):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
+from lgrseg.evaluation.tables import box_rows
 from lgrseg.structures import Geometry
 
 GEOMETRY = Geometry((40, 60), (4, 6, 36, 54), (32, 48))
@@ -46,3 +47,9 @@ def test_average_precision_knows_confidence():
     unsure = summarise_boxes([frame(score=0.1), frame(score=0.9, there=False)], ("a", "b"))
     assert unsure["classes"]["a"]["ap_50"] == pytest.approx(0.5)
     assert np.isnan(unsure["classes"]["b"]["ap"]) and np.isnan(unsure["classes"]["b"]["iou"])
+
+
+def test_the_table_ends_with_the_mean():
+    head, rows = box_rows(summarise_boxes([frame(), frame(moved=0.25)], ("a_b", "b")))
+    assert head[:2] == ["boxes", "IoU"] and [row[0] for row in rows] == ["a b", "b", "mean"]
+    assert rows[0][1] == "0.6667"  # 1 and 1/3
