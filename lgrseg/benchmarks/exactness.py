@@ -11,7 +11,6 @@ import torch
 from lgrseg.benchmarks.timing import Comparison, in_turns
 from lgrseg.config import instantiate, load_config
 from lgrseg.engine.train_loop import seed_everything
-from lgrseg.modeling.clip_batch import stack_clips
 from lgrseg.structures import Clip, ClipTargets
 
 CONFIG = Path(__file__).parents[2] / "configs" / "lgrnet" / "camus.py"
@@ -29,7 +28,7 @@ def run(*, repeats: int) -> Comparison:
         sum(model(list(clips), list(targets), totals).values()).backward()
 
     def loose():
-        outputs = model._decode(model.normalizer(stack_clips(list(clips))))
+        outputs = model.decode(list(clips))
         sum(model.criterion(outputs, list(targets)).values()).backward()
 
     timings = in_turns({"exact": exact, "loose": _without_draws(model, loose)}, repeats=repeats)
