@@ -13,7 +13,7 @@ from lgrseg.modeling.box_tracking import Boxes, track_video
 from lgrseg.modeling.boxes import from_corners
 from lgrseg.modeling.sam2_tracker import NO_OBJECT
 from lgrseg.structures import Clip, ClipPrediction, Geometry
-from lgrseg.windows import windows
+from lgrseg.windows import read_window, windows
 
 
 def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
@@ -49,8 +49,7 @@ def predicted_boxes(
     boxes, scores = [], []
     how = getattr(model.box_model, "window", {"num_frames": num_frames})
     for window in windows(len(frames), **how):
-        read = [frames[index : index + 1][0] for index in window.indices]
-        pictures = resize_frames(read, geometry.input_size)
+        pictures = resize_frames(read_window(frames, window), geometry.input_size)
         clip = Clip(to_tensor(pictures), torch.tensor(window.indices), "", geometry)
         found = model.predicted_boxes(clip.to(_device(model)))
         kept = [window.indices.index(frame) for frame in window.kept]

@@ -10,7 +10,7 @@ from lgrseg.data.mapper import resize_frames, to_tensor
 from lgrseg.modeling.box_prompts import BoxPrompt
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, Geometry
-from lgrseg.windows import Window, windows
+from lgrseg.windows import read_window, windows
 
 
 def predict_frames(
@@ -56,7 +56,7 @@ def predict_frames(
             raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
         for window in windows(len(frames), num_frames, num_far):
             clip = Clip(
-                to_tensor(resize_frames(_read(frames, window), geometry.input_size)),
+                to_tensor(resize_frames(read_window(frames, window), geometry.input_size)),
                 torch.tensor(window.indices),
                 video_id,
                 geometry,
@@ -68,10 +68,3 @@ def predict_frames(
                 yield index, labels[window.indices.index(index)]
     finally:
         model.train(was_training)
-
-
-def _read(frames: Sequence[np.ndarray], window: Window) -> list[np.ndarray]:
-    # Neighbours in one go: a movie is decoded in its order.
-    found = dict(zip(window.near, frames[window.near.start : window.near.stop], strict=True))
-    found |= {index: frames[index : index + 1][0] for index in window.far}
-    return [found[index] for index in window.indices]

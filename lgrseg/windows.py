@@ -1,7 +1,9 @@
 """How a video of any length is cut into clips; every frame is predicted by one of them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from omegaconf import DictConfig
 
 from lgrseg.config import instantiate
@@ -50,6 +52,13 @@ def _spread(start: int, stop: int, length: int, count: int) -> list[int]:
     rest = length - (stop - start)
     middles = [(2 * part + 1) * rest // (2 * count) for part in range(count)]
     return [middle if middle < start else middle + stop - start for middle in middles]
+
+
+def read_window(frames: Sequence[np.ndarray], window: Window) -> list[np.ndarray]:
+    """The frames of a window, in temporal order; neighbours in one go, as a movie is decoded."""
+    found = dict(zip(window.near, frames[window.near.start : window.near.stop], strict=True))
+    found |= {index: frames[index : index + 1][0] for index in window.far}
+    return [found[index] for index in window.indices]
 
 
 def window_of(mapper: DictConfig) -> dict[str, int]:

@@ -23,7 +23,7 @@ from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.writers import log_to_file, peak_memory_mib
-from lgrseg.modeling.complexity import count
+from lgrseg.modeling.complexity import count, trained_share
 
 logger = logging.getLogger("lgrseg")
 
@@ -180,10 +180,11 @@ def measure_costs(cfg: DictConfig) -> dict:
             seconds.append(time.perf_counter() - begin)
     memory = peak_memory_mib(device)
     parts = count(model, clip.frames)
+    trained, parameters = trained_share(model)
     num_images = len(clip.frames)
     return {
-        "parameters": parts["all"][0],
-        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "parameters": parameters,
+        "trained": trained,
         "gflops": parts["all"][1] / num_images,
         "images_per_second": num_images / statistics.median(seconds[1:]),
         "memory_mib": memory,

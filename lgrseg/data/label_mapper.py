@@ -1,10 +1,8 @@
 """From a record with a label to a clip and its class: no masks are asked for."""
 
 import numpy as np
-import torch
 
-from lgrseg.data.mapper import ClipMapper, geometry_of, resize_frames, to_tensor
-from lgrseg.data.store import open_frames
+from lgrseg.data.mapper import ClipMapper
 from lgrseg.structures import Clip, LabelTarget
 
 
@@ -35,15 +33,6 @@ class LabelMapper(ClipMapper):
     ) -> tuple[Clip, LabelTarget]:
         """One sample; `seen` is the number of clips that the run has drawn before."""
         indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
-        video = open_frames(record)
-        frames = resize_frames([video[index] for index in indices], self.input_size)
         no_masks = np.zeros((0, *self.input_size), dtype=np.uint8)
-        for augment in self.augmentations:
-            frames, no_masks = augment(frames, no_masks, rng)
-        clip = Clip(
-            frames=to_tensor(frames),
-            frame_indices=torch.tensor(indices),
-            video_id=record["video_id"],
-            geometry=None if self.augmentations else geometry_of(record, self.input_size),
-        )
+        clip, _ = self._clip(record, indices, no_masks, rng)
         return clip, LabelTarget(record["label"])

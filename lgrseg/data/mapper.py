@@ -30,13 +30,21 @@ class ClipMapper:
         `seen` is the number of clips that the run has drawn before.
         """
         indices, positions = self.choose(record, anchor, rng, seen)
-        video, stored = open_frames(record), read_masks(record)
-        frames = resize_frames([video[index] for index in indices], self.input_size)
+        stored = read_masks(record)
         masks = np.zeros((len(positions), *self.input_size), dtype=np.uint8)
         top, left, bottom, right = record["crop_box"]
         for row, position in enumerate(positions):
             crop = stored[indices[position]][top:bottom, left:right]
             masks[row] = cv2.resize(crop, self.input_size[::-1], interpolation=cv2.INTER_NEAREST)
+        clip, masks = self._clip(record, indices, masks, rng)
+        return clip, clip_targets(masks, positions, len(indices))
+
+    def _clip(
+        self, record: dict, indices: list[int], masks: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Clip, np.ndarray]:
+        """These frames, resized, and augmented together with masks (M, *input_size), M may be 0."""
+        video = open_frames(record)
+        frames = resize_frames([video[index] for index in indices], self.input_size)
         for augment in self.augmentations:
             frames, masks = augment(frames, masks, rng)
         clip = Clip(
@@ -45,7 +53,7 @@ class ClipMapper:
             video_id=record["video_id"],
             geometry=None if self.augmentations else geometry_of(record, self.input_size),
         )
-        return clip, clip_targets(masks, positions, len(indices))
+        return clip, masks
 
     def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
         """(record, anchor) of every clip of these videos.

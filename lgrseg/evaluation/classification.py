@@ -2,39 +2,19 @@
 
 import numpy as np
 
-from lgrseg.data.catalog import MetadataCatalog
-from lgrseg.engine.distributed import all_gather_object
 from lgrseg.evaluation.label_scores import intervals, measure
 from lgrseg.evaluation.results import plain
+from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
-class ClassificationEvaluator:
+class ClassificationEvaluator(RowEvaluator):
     """Accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
 
     Intervals are over patients. The mean sensitivity, balanced accuracy, chooses the best
     checkpoint: where classes differ in number, accuracy would choose the one that knows the
     largest.
     """
-
-    def __init__(self, *, dataset: str, protocol: str, bootstrap_seed: int = 0):
-        """Nothing is read yet.
-
-        Args:
-            dataset: its name in the catalog.
-            protocol: what is evaluated, in words; it goes into the results.
-            bootstrap_seed: of the intervals.
-        """
-        self.dataset = dataset
-        self.protocol = protocol
-        self.bootstrap_seed = bootstrap_seed
-        self.classes = MetadataCatalog.get(dataset).classes
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all that was seen."""
-        self._rows: list[dict] = []
-        self._seconds = 0.0
 
     def process(
         self,
@@ -95,13 +75,7 @@ class ClassificationEvaluator:
         Raises:
             ValueError: nothing was processed.
         """
-        gathered = all_gather_object((self._rows, self._seconds))
-        # Sorted, so that sums have one order however many processes there are; each clip once.
-        found = {(row["video_id"], row["anchor"]): row for part, _ in gathered for row in part}
-        rows = [found[key] for key in sorted(found)]
-        if not rows:
-            raise ValueError(f"{self.dataset} has no clip to evaluate")
-        seconds = sum(seconds for _, seconds in gathered)
+        rows, seconds = self._gathered(what="clip")
         results = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise_labels(rows, self.classes, seed=self.bootstrap_seed)
         return plain(results | {"seconds_per_clip": seconds / len(rows)})

@@ -6,18 +6,17 @@ from dataclasses import replace
 import torch
 from tqdm import tqdm
 
-from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
-from lgrseg.engine.distributed import all_gather_object
 from lgrseg.engine.writers import show_bars
 from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.frame_scores import score_frame
 from lgrseg.evaluation.results import plain
+from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.evaluation.summary import summarise
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
-class SegmentationEvaluator:
+class SegmentationEvaluator(RowEvaluator):
     """Overlap, distances and heart function on the supervised frames of every clip.
 
     `mean` and `classes` are means over patients (of a patient's annotated frames), classes in
@@ -36,17 +35,8 @@ class SegmentationEvaluator:
             tolerance: of the surface Dice, in mm (in pixels for videos without spacing).
             bootstrap_seed: of the intervals.
         """
-        self.dataset = dataset
-        self.protocol = protocol
+        super().__init__(dataset=dataset, protocol=protocol, bootstrap_seed=bootstrap_seed)
         self.tolerance = tolerance
-        self.bootstrap_seed = bootstrap_seed
-        self.classes = MetadataCatalog.get(dataset).classes
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all that was seen."""
-        self._rows: list[dict] = []
-        self._seconds = 0.0
 
     def process(
         self,
@@ -106,18 +96,7 @@ class SegmentationEvaluator:
         Raises:
             ValueError: nothing was processed.
         """
-        gathered = all_gather_object((self._rows, self._seconds))
-        # Sorted, so that sums have one order however many processes there are; each frame of a clip
-        # once, even from a loader that pads its last round with clips it gave before.
-        found = {
-            (row["video_id"], row["anchor"], row["frame"]): row
-            for part, _ in gathered
-            for row in part
-        }
-        rows = [found[key] for key in sorted(found)]
-        if not rows:
-            raise ValueError(f"{self.dataset} has no annotated frame to evaluate")
-        seconds = sum(seconds for _, seconds in gathered)
+        rows, seconds = self._gathered(what="annotated frame")
         results = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise(rows, self.classes, tolerance=self.tolerance, seed=self.bootstrap_seed)
         if "boxes" in rows[0]:

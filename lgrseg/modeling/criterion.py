@@ -18,7 +18,7 @@ from lgrseg.modeling.box_criterion import box_cost, box_losses, box_totals, box_
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.decoder import DecoderOutput
 from lgrseg.modeling.matcher import assign, matching_cost
-from lgrseg.modeling.numerics import at_least_float32, divide
+from lgrseg.modeling.numerics import at_least_float32, divide, soft_dice
 from lgrseg.ops import point_sample, uncertain_points
 from lgrseg.structures import ClipTargets
 
@@ -222,7 +222,7 @@ class SetCriterion(nn.Module):
         truth = truth[:, 0]
         bce = F.binary_cross_entropy_with_logits(predicted, truth, reduction="none").mean(-1)
         probs = predicted.sigmoid()
-        dice = 1 - (2 * (probs * truth).sum(-1) + 1) / (probs.sum(-1) + truth.sum(-1) + 1)
+        dice = 1 - soft_dice(probs, truth, -1)
 
         def per_output(values: Tensor) -> Tensor:
             sums = rearrange(values, "(l r) -> l r", l=num_outputs).sum(-1)

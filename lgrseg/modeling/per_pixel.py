@@ -22,7 +22,7 @@ from lgrseg.modeling.clip_batch import (
 from lgrseg.modeling.heads import FPNHead, PixelHead  # noqa: F401  saved configs name them here
 from lgrseg.modeling.heads.channel_dropout import draw_channel_dropout
 from lgrseg.modeling.heads.pixel_truth import PixelTruth, pixel_truth
-from lgrseg.modeling.numerics import at_least_float32, divide
+from lgrseg.modeling.numerics import at_least_float32, divide, soft_dice
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -144,8 +144,7 @@ def per_pixel_losses(
     classes = torch.arange(1, scores.shape[1], device=labels.device)[:, None, None]
     truth = (labels[:, None] == classes).to(scores)
     probs = scores.softmax(dim=1)[:, 1:]
-    overlap = (probs * truth).sum(dim=(-2, -1))
-    dice = (2 * overlap + 1) / (probs.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)
+    dice = soft_dice(probs, truth, (-2, -1))
     entropy = F.cross_entropy(scores, labels, reduction="none").mean(dim=(-2, -1))
     return {
         "loss_ce": divide(entropy.sum(), num_frames),

@@ -100,7 +100,7 @@ def test_two_processes_find_what_one_finds(make_video, monkeypatch):
             for ((record, anchor, clip, targets),) in samples[1 - rank :: 2]:
                 part.process(record, anchor, clip, targets, model([clip])[0])
     rows = [(part._rows, part._seconds) for part in parts]
-    monkeypatch.setattr("lgrseg.evaluation.evaluator.all_gather_object", lambda own: rows)
+    monkeypatch.setattr("lgrseg.evaluation.row_evaluator.all_gather_object", lambda own: rows)
     merged = parts[0].evaluate()
     merged.pop("seconds_per_clip")
     whole.pop("seconds_per_clip")

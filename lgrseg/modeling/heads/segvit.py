@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lgrseg.modeling.heads.convolutions import resized
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
-from lgrseg.modeling.numerics import at_least_float32, divide
+from lgrseg.modeling.numerics import at_least_float32, divide, soft_dice
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 """Of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""
@@ -175,7 +175,10 @@ class SegViT(nn.Module):
         )
         weights = torch.where(present > 0, 1.0, self.no_object_weight)
         num_present = present.sum(dim=1)  # at least 1: every pixel is of some class
-        focal, dice = focal_loss(mask_logits, masks), dice_loss(mask_logits, masks)
+        focal, dice = (
+            focal_loss(mask_logits, masks),
+            1 - soft_dice(mask_logits.sigmoid(), masks, (-2, -1)),
+        )
         return {
             "class": (weights * entropy).sum(dim=1) / weights.sum(dim=1),
             "focal": (present * focal).sum(dim=1) / num_present,
@@ -198,10 +201,3 @@ def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
     balance = FOCAL_ALPHA * truth + (1 - FOCAL_ALPHA) * (1 - truth)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return (balance * (1 - right) ** FOCAL_GAMMA * entropy).mean(dim=(-2, -1))
-
-
-def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """1 - (2 sum p y + 1) / (sum p + sum y + 1) over the pixels, (..., h, w) -> (...)."""
-    probs = logits.sigmoid()
-    overlap = (probs * truth).sum(dim=(-2, -1))
-    return 1 - (2 * overlap + 1) / (probs.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)

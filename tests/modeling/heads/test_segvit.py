@@ -9,7 +9,8 @@ from torch import nn
 
 from lgrseg.modeling.heads import SegViT
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
-from lgrseg.modeling.heads.segvit import AttentionToMask, dice_loss, focal_loss
+from lgrseg.modeling.heads.segvit import AttentionToMask, focal_loss
+from lgrseg.modeling.numerics import soft_dice
 
 CHANNELS = {"res4": 12, "res5": 20}
 
@@ -82,9 +83,11 @@ def test_focal_and_dice_by_hand():
     logits, mask = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])
     # p = 1/2 everywhere: (0.25 + 0.75) / 2 * (1/2)^2 * ln 2.
     assert focal_loss(logits, mask).item() == pytest.approx(0.125 * math.log(2))
-    assert dice_loss(logits, mask).item() == pytest.approx(1 - 2 / 3)  # (1 + 1) / (1 + 1 + 1)
+    dice = soft_dice(logits.sigmoid(), mask, (-2, -1))
+    assert dice.item() == pytest.approx(2 / 3)  # (1 + 1) / (1 + 1 + 1)
     sure = torch.tensor([[20.0, -20.0]])
-    assert focal_loss(sure, mask).item() < 1e-6 and dice_loss(sure, mask).item() < 1e-6
+    assert focal_loss(sure, mask).item() < 1e-6
+    assert soft_dice(sure.sigmoid(), mask, (-2, -1)).item() > 1 - 1e-6
 
 
 def test_losses_by_hand():
