@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lgrseg.data.resizing import resize_image, resize_labels
+
 HEADER, LEGEND = 22, 24
 """Heights of the line above the panels and of the legend below, in pixels."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -86,13 +88,13 @@ def beside_input(
 def _panels(frame, panels, *, classes, colors, height: int) -> np.ndarray:
     """One column for every (heading, labels or None), and the legend below."""
     width = max(2, round(frame.shape[1] * height / frame.shape[0]))
-    image = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    image = resize_image(frame, (height, width))
     gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
     columns = []
     for heading, labels in panels:
         if labels is None:
             labels = np.zeros(frame.shape[:2], np.uint8)
-        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        labels = resize_labels(labels, (height, width))
         top = np.full((HEADER, width, 3), BACKGROUND, np.uint8)
         _write(top, heading, (4, 15), (230, 230, 230))
         columns += [np.concatenate([top, overlay(image, labels, colors)]), gap]

@@ -15,6 +15,7 @@ from lgrseg.data import (
     RandomSpeckle,
 )
 from lgrseg.data.readers import read_nifti
+from lgrseg.data.resizing import resize_labels
 from lgrseg.data.store import open_frames, read_record, write_video
 
 SIZE, NUM_FRAMES, CLIP = (600, 800), 60, 7
@@ -74,7 +75,7 @@ def _write(folder: Path) -> tuple[dict, list[Path], Path]:
     scan = next(iter(scans("demo").values()))
     scan.num_frames = NUM_FRAMES
     frames = np.stack([cv2.resize(frame, SIZE[::-1]) for frame in scan.frames()])
-    mask = cv2.resize(scan.labels(MIDDLE), SIZE[::-1], interpolation=cv2.INTER_NEAREST)
+    mask = resize_labels(scan.labels(MIDDLE), SIZE)
     meta = {
         "video_id": "video", "original_size": SIZE, "crop_box": (0, 0, *SIZE), "sources": [],
         "spacing_mm": (0.3, 0.3), "fps": 30, "site": None, "patient": "p", "view": "4",

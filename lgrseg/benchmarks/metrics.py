@@ -4,6 +4,7 @@ import numpy as np
 
 from lgrseg.benchmarks.timing import Comparison, in_turns
 from lgrseg.data.datasets.phantom import scans
+from lgrseg.data.resizing import resize_labels
 from lgrseg.evaluation.surface import border_distances
 
 SIZE = (600, 800)
@@ -34,8 +35,6 @@ def run(*, repeats: int) -> Comparison:
 
 def frames() -> tuple[np.ndarray, np.ndarray]:
     """Two label maps of a phantom, four frames apart, at the size of CardiacUDC."""
-    import cv2
-
     scan = next(iter(scans("demo").values()))
     maps = [scan.labels(frame) for frame in (0, 4)]
-    return tuple(cv2.resize(m, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for m in maps)
+    return tuple(resize_labels(m, SIZE) for m in maps)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 
 from lgrseg.data.frame_sampling import AroundAnchor
+from lgrseg.data.resizing import resize_image, resize_labels
 from lgrseg.data.store import open_frames, read_masks
 from lgrseg.modeling.box_prompts import BoxPrompt
 from lgrseg.modeling.boxes import boxes_of_masks
@@ -35,7 +35,7 @@ class ClipMapper:
         top, left, bottom, right = record["crop_box"]
         for row, position in enumerate(positions):
             crop = stored[indices[position]][top:bottom, left:right]
-            masks[row] = cv2.resize(crop, self.input_size[::-1], interpolation=cv2.INTER_NEAREST)
+            masks[row] = resize_labels(crop, self.input_size)
         clip, masks = self._clip(record, indices, masks, rng)
         return clip, clip_targets(masks, positions, len(indices))
 
@@ -163,12 +163,8 @@ def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:
 
 def resize_frames(frames: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Frames (H, W) or (H, W, 3) uint8 -> (T, height, width, C) float32, 0 to 1."""
-    resized = []
-    for frame in frames:
-        smaller = frame.shape[0] > size[0] or frame.shape[1] > size[1]
-        method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        frame = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=method)
-        resized.append(frame if frame.ndim == 3 else frame[..., None])
+    resized = [resize_image(frame, size) for frame in frames]
+    resized = [frame if frame.ndim == 3 else frame[..., None] for frame in resized]
     return np.stack(resized).astype(np.float32) / 255
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lgrseg.data.resizing import resize_image
 from lgrseg.evaluation.feature_maps import ColourBasis, cosine_similarity
 from lgrseg.video import BACKGROUND, FONT, HEADER
 
@@ -58,7 +59,7 @@ class FeatureDrawer:
             (height, width, 3) uint8 RGB each.
         """
         width = max(2, round(frame.shape[1] * self.height / frame.shape[0]))
-        image = cv2.resize(frame, (width, self.height), interpolation=cv2.INTER_AREA)
+        image = resize_image(frame, (self.height, width))
         image = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
         scores = self.basis.scores(features).astype(np.float32)
         found = [image, self.basis.paint(_resized(scores, image.shape[:2]))]
