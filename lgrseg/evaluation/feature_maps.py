@@ -225,7 +225,7 @@ def place_of(
     """(row, column) of the map's place in which a pixel lies.
 
     Args:
-        point: (x, y) in pixels of the original frame.
+        point: (x, y) in pixels of the original frame; whole numbers are the centres of pixels.
         box: (top, left, bottom, right), what of the frame the map covers.
         grid: (h, w) of the map.
 
@@ -238,9 +238,9 @@ def place_of(
             f"the point ({x:g}, {y:g}) is outside what is looked at: x from {left} to {right - 1}, "
             f"y from {top} to {bottom - 1} (the fan; --no-crop looks at whole frames)"
         )
-    row = int((y - top) / (bottom - top) * grid[0])
-    column = int((x - left) / (right - left) * grid[1])
-    return row, column
+    row = int((y + 0.5 - top) / (bottom - top) * grid[0])
+    column = int((x + 0.5 - left) / (right - left) * grid[1])
+    return min(row, grid[0] - 1), min(column, grid[1] - 1)
 
 
 def cosine_similarity(features: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_no_shift_over_many_sizes():
         shifts.append((found - centre) / np.maximum(1, before / after))
     shifts = np.array(shifts)  # in pixels of the coarser picture
     assert np.abs(shifts.mean(axis=0)).max() < 0.01
-    assert np.abs(shifts).max() < 0.1
+    assert np.abs(shifts).max() < 0.2
 
 
 def draw_disc(size, rng) -> tuple[np.ndarray, np.ndarray]:

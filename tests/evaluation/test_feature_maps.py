@@ -110,7 +110,10 @@ def test_the_place_of_a_pixel():
     box = (10, 20, 50, 100)  # 40 high, 80 wide, on a map of 4 x 8: places of 10 px
     assert place_of((20, 10), box, (4, 8)) == (0, 0)
     assert place_of((99, 49), box, (4, 8)) == (3, 7)
-    assert place_of((39.5, 30), box, (4, 8)) == (2, 1)
+    # Pixel 39 ends where the third column of the map begins; halfway to pixel 40 is in it.
+    assert place_of((39, 30), box, (4, 8)) == (2, 1)
+    assert place_of((39.5, 30), box, (4, 8)) == (2, 2)
+    assert place_of((99.9, 49.9), box, (4, 8)) == (3, 7)
     with pytest.raises(ValueError, match=r"x from 20 to 99, y from 10 to 49.*--no-crop"):
         place_of((100, 30), box, (4, 8))
 
