@@ -16,8 +16,10 @@ from lgrseg.data import (
     RandomElastic,
 )
 from lgrseg.data.mapper import PromptedMapper, geometry_of
+from lgrseg.data.resizing import resize_image, resize_labels
 from lgrseg.data.store import read_record, write_video
 from lgrseg.data.transforms_stills import RandomFlip, RandomGridDistortion, RandomQuarterTurn
+from lgrseg.evaluation.feature_maps import DenseFeatures
 from lgrseg.structures import ClipPrediction
 from lgrseg.video import side_by_side
 
@@ -132,14 +134,35 @@ def test_overlays_lie_on_what_they_show(size):
     assert np.abs(centroid(shown[..., 0] > 50) - centroid(tinted)).max() < 0.1
 
 
+class Averages(torch.nn.Module):
+    """A backbone whose map of stride 8 is the picture itself, averaged."""
+
+    def __init__(self):
+        super().__init__()
+        self.strides = [8]
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        return [torch.nn.functional.avg_pool2d(images, 8)]
+
+
+@pytest.mark.parametrize("size", [(112, 112), (480, 640), (708, 1016)])
+def test_feature_maps_lie_on_what_they_show(size):
+    frame = np.where(painted_ellipse(size, (0, 0, *size), RNG(4)), 200, 0).astype(np.uint8)
+    (features,) = DenseFeatures(backbone=Averages(), size=256)([frame])
+    shown = resize_image(features[..., 0], (320, round(size[1] * 320 / size[0])))
+    picture = resize_image(frame, shown.shape)
+    # A place of the map is 10 pixels wide here.
+    middle = (shown.min() + shown.max()) / 2
+    assert np.abs(centroid(shown > middle) - centroid(picture > 100)).max() < 1
+
+
 def test_real_masks_come_back(shared_data):
     """CAMUS at 256 px: what a perfect model scores, per class; 0.988, 0.976, 0.985 before."""
     nibabel = pytest.importorskip("nibabel")
     folders = sorted((shared_data / "camus" / "database_nifti").glob("patient*"))[:30]
     if not folders:
         pytest.skip("no CAMUS here")
-    from lgrseg.data.resizing import resize_labels
-
     overlaps = []
     for folder in folders:
         stored = nibabel.load(folder / f"{folder.name}_4CH_ES_gt.nii.gz")
