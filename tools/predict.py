@@ -21,17 +21,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from lgrseg.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.config import instantiate, load_config, without_weights
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
 from lgrseg.data.lazy_frames import crop_frames
 from lgrseg.data.readers import Video, read_video
+from lgrseg.distributed import pick_device
 from lgrseg.engine.checkpoint import load_weights
-from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
 from lgrseg.inference import predict_frames
-from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun

@@ -17,8 +17,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from lgrseg import distributed
 from lgrseg.config import load_config, without_weights
-from lgrseg.engine import distributed
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import clear_run
 from lgrseg.engine.trainer import DefaultTrainer

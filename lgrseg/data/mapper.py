@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import torch
 
+from lgrseg.box_prompts import BoxPrompt
+from lgrseg.boxes import boxes_of_masks
 from lgrseg.data.frame_sampling import AroundAnchor
 from lgrseg.data.store import open_frames, read_masks
-from lgrseg.modeling.box_prompts import BoxPrompt
-from lgrseg.modeling.boxes import boxes_of_masks
 from lgrseg.structures import Clip, ClipTargets, Geometry
 
 

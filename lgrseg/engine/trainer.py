@@ -13,8 +13,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from lgrseg import distributed
 from lgrseg.config import instantiate, save_config
-from lgrseg.engine import distributed, speed
+from lgrseg.engine import speed
 from lgrseg.engine.checkpoint import (
     CheckpointError,
     load_weights,

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.boxes import draw_boxes
+from lgrseg.boxes import draw_boxes
 from lgrseg.modeling.position_encoding import sine_position_1d, sine_position_2d
 
 
