@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from lgrseg.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
-from lgrseg.config import instantiate, load_config, without_weights
+from lgrseg.config import instantiate, load_asked_config, without_weights
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
 from lgrseg.data.lazy_frames import crop_frames
@@ -36,6 +36,7 @@ from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
+from lgrseg.targets import add_import_options
 from lgrseg.video import beside_input, write_mp4
 from lgrseg.windows import window_of
 
@@ -53,10 +54,11 @@ def main() -> int:
     parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
     parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
     parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
+    add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     try:
-        cfg = load_config(arguments.config_file, arguments.overrides)
+        cfg = load_asked_config(arguments)
         if not cfg.dataloader.test:
             raise ValueError(
                 f"{arguments.config_file} has no dataloader.test, which says what is predicted and "
