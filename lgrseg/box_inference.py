@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lgrseg.box_prompts import BoxPrompt, PromptError
+from lgrseg.boxes import from_corners
 from lgrseg.data.mapper import resize_frames, to_tensor
-from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.box_tracking import Boxes, track_video
-from lgrseg.modeling.boxes import from_corners
 from lgrseg.modeling.sam2_tracker import NO_OBJECT
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.windows import read_window, windows

@@ -12,40 +12,42 @@ The idea and the names are detectron2's LazyConfig. What is different:
       part, in one load or in two, never see each other's edits.
 """
 
+import argparse
 import builtins
 import copy
-import difflib
 import functools
-import importlib
 import importlib.util
 import inspect
-import os
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-TARGET, PARTIAL = "_target_", "_partial_"
-TRUSTED = (
-    "lgrseg.data",
-    "lgrseg.engine.layer_decay",
-    "lgrseg.engine.solver",
-    "lgrseg.evaluation",
-    "lgrseg.modeling",
-    "torch.nn",
-    "torch.optim",
+from lgrseg.setting_types import SettingError, fitted_arguments
+from lgrseg.suggestions import did_you_mean
+from lgrseg.targets import (
+    IMPORTS,
+    PARTIAL,
+    TARGET,
+    UnknownNameError,
+    check_trust,
+    import_modules,
+    locate,
+    trust,
 )
-"""Packages whose classes and functions a YAML config may name. A YAML file comes with somebody's
-weights and looks like data, so it must not be able to call anything else. A Python config is a
-program, which one does not run unread."""
-TRUST_MORE = "LGRSEG_TRUSTED"
-"""Environment variable: further packages, parted by commas."""
+
+DATASETS = "datasets"
+"""The part of a saved config that describes its datasets: their classes and colours."""
+PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
+"""Parts of a config that a Python file may write as plain dicts."""
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class UntrustedTargetError(ValueError):
-    """A YAML config wants to call what it may not."""
+class ConfigError(ValueError):
+    """A part of a config from which nothing can be built."""
 
 
 def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]:  # noqa: N802
@@ -74,7 +76,13 @@ def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]: 
 
 
 def instantiate(cfg: Any, **extra: Any) -> Any:
-    """Build what a config describes, children first; `extra` are arguments known only now."""
+    """Build what a config describes, children first; `extra` are arguments known only now.
+
+    Raises:
+        SettingError: a setting that is not of the kind that the argument asks for.
+        ConfigError: what is built does not take these settings.
+        UnknownNameError: there is nothing of the name of a `_target_`.
+    """
     if isinstance(cfg, (ListConfig, list)):
         return [instantiate(item) for item in cfg]
     if not isinstance(cfg, (DictConfig, dict)):
@@ -82,46 +90,100 @@ def instantiate(cfg: Any, **extra: Any) -> Any:
     kwargs = {key: instantiate(cfg[key]) for key in cfg if key not in (TARGET, PARTIAL)}
     if TARGET not in cfg:
         return kwargs | extra
-    target = locate(cfg[TARGET])
+    key = _full_key(cfg)
     try:
+        target = locate(cfg[TARGET])
+        kwargs = fitted_arguments(target, kwargs, key, extra=extra)
         if cfg.get(PARTIAL):
             return functools.partial(target, **kwargs, **extra)
         return target(**kwargs, **extra)
-    except Exception as error:
-        error.add_note(f"while building {cfg[TARGET]} (config key: {_full_key(cfg)})")
+    except (OSError, KeyError, MemoryError, ValueError) as error:  # says what is wrong
+        if not isinstance(error, ConfigError | SettingError):
+            error.add_note(f"while building {cfg[TARGET]} (config key: {key})")
         raise
+    except Exception as error:
+        raise ConfigError(
+            f"{key} ({cfg[TARGET]}) cannot be built{_with_settings(kwargs)}: {error}"
+        ) from error
 
 
-def load_config(path: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    imports: Iterable[str] = (),
+    trusted: Iterable[str] = (),
+) -> DictConfig:
     """Load a .py or .yaml config file and apply `key=value` overrides in their order.
+
+    The modules that the config lists under `imports` are imported, and datasets that it describes
+    under `datasets` are known from then on by their classes.
 
     A key walks down with dots, list elements by number: `dataloader.train.batch_size=2`,
     `dataloader.train.mapper.augmentations.0.prob=1`. Values are read as YAML.
+
+    Args:
+        path: the file; one of the project's own, configs/..., may be named from anywhere.
+        overrides: of settings.
+        imports: further modules to import, which are trusted; the config lists them afterwards.
+        trusted: packages that a YAML config may name beside `targets.TRUSTED`.
 
     Raises:
         FileNotFoundError: no such file.
         KeyError: a key that neither the config has nor what it configures takes.
         ValueError: an override that is not `key=value`, a file of another kind or that is no YAML.
-        UntrustedTargetError: a YAML config names what is not in a package of `TRUSTED`.
+        UnknownNameError: it names a module or an object that does not exist.
+        UntrustedTargetError: a YAML config names what is not in a trusted package.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no config file {path}; the project's own are in configs/")
+    path, imports = _config_file(Path(path)), list(imports)
+    trust([*trusted, *(module.partition(".")[0] for module in imports)])
+    import_modules(imports)
     if path.suffix in (".yaml", ".yml"):
         cfg = _load_yaml(path)
     elif path.suffix == ".py":
-        names = vars(_run_config_file(path.resolve()))
-        cfg = OmegaConf.create({k: v for k, v in names.items() if isinstance(v, DictConfig)})
+        cfg = _load_python(path)
     else:
         raise ValueError(f"a config is a .py or .yaml file, not {path}")
+    listed = cfg.get(IMPORTS, [])
+    if isinstance(listed, str) or imports:
+        listed = [listed] if isinstance(listed, str) else listed
+        cfg[IMPORTS] = list(dict.fromkeys([*listed, *imports]))
+    _know_parts(cfg, path)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise ValueError(f"an override looks like key=value, not {override!r}")
         _set(cfg, key, OmegaConf.from_dotlist([f"value={text}"]).value)
-    if path.suffix != ".py":
-        _check_targets(OmegaConf.to_container(cfg), "", path)
+    if overrides:
+        _know_parts(cfg, path)
     return cfg
+
+
+def _know_parts(cfg: DictConfig, path: Path) -> None:
+    """Import what a config lists, and let its datasets be known; a YAML config must be trusted."""
+    if path.suffix != ".py":
+        check_trust(OmegaConf.to_container(cfg), path)
+    import_modules(cfg.get(IMPORTS, ()))
+    if DATASETS in cfg:
+        from lgrseg.data.described import know_datasets  # which reads configs itself
+
+        know_datasets(OmegaConf.to_container(cfg[DATASETS]), path)
+
+
+def load_asked_config(arguments: argparse.Namespace) -> DictConfig:
+    """The config of a command with --config-file, overrides and `targets.add_import_options`."""
+    return load_config(
+        arguments.config_file,
+        arguments.overrides,
+        imports=arguments.imports,
+        trusted=arguments.trust,
+    )
+
+
+def shipped_configs() -> Path:
+    """The folder of the project's own configs: in an installed package, or in a checkout."""
+    installed = Path(__file__).with_name("configs")
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "configs"
 
 
 def save_config(cfg: DictConfig, path: str | Path) -> None:
@@ -129,31 +191,25 @@ def save_config(cfg: DictConfig, path: str | Path) -> None:
     OmegaConf.save(cfg, path)
 
 
-def locate(path: str) -> Any:
-    """The object an import path names: 'torch.optim.AdamW', 'pkg.module.Class.method'."""
-    parts = path.split(".")
-    for split in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:split])
-        try:
-            found = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            # Only "this is no module" is ours to handle; a module's own missing import is not.
-            if not (module == error.name or module.startswith(f"{error.name}.")):
-                raise
-            continue
-        for name in parts[split:]:
-            if not hasattr(found, name):
-                known = did_you_mean(name, vars(found))
-                raise ImportError(f"{path}: {module} has no {name!r}{known}")
-            found = getattr(found, name)
-        return found
-    raise ImportError(f"{path}: no part of it can be imported")
+def _config_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    if path.parts[:1] == ("configs",) and shipped.joinpath(*path.parts[1:]).is_file():
+        return shipped.joinpath(*path.parts[1:])
+    raise FileNotFoundError(f"no config file {path}; the project's own are in {shipped}")
 
 
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """The tail of an error message: '; did you mean ...?', or nothing when nothing is near."""
-    close = difflib.get_close_matches(word, [str(option) for option in options], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _load_python(path: Path) -> DictConfig:
+    names = vars(_run_config_file(path.resolve()))
+    parts = {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, DictConfig)
+        or (name in PARTS and isinstance(value, dict))
+        or (name == IMPORTS and isinstance(value, str | list | tuple))
+    }
+    return OmegaConf.create(parts)
 
 
 def _load_yaml(path: Path) -> DictConfig:
@@ -164,39 +220,6 @@ def _load_yaml(path: Path) -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"{path} holds a list, not the parts of a config by name")
     return cfg
-
-
-def _check_targets(node: Any, key: str, path: Path) -> None:
-    if isinstance(node, list):
-        for number, item in enumerate(node):
-            _check_targets(item, f"{key}.{number}", path)
-    elif isinstance(node, dict):
-        if TARGET in node:
-            _check_target(node[TARGET], key.removeprefix("."), path)
-        for name, item in node.items():
-            _check_targets(item, f"{key}.{name}", path)
-
-
-def _check_target(target: Any, key: str, path: Path) -> None:
-    more = os.environ.get(TRUST_MORE, "").split(",")
-    trusted = (*TRUSTED, *(package.strip() for package in more if package.strip()))
-
-    def is_trusted(name: str) -> bool:
-        return any(name == package or name.startswith(f"{package}.") for package in trusted)
-
-    reason = "is not in"
-    if isinstance(target, str) and is_trusted(target):
-        # A module's attributes lead anywhere (lgrseg.data.loader.np.load): what counts is where
-        # the thing found was defined.
-        home = getattr(locate(target), "__module__", None)
-        if isinstance(home, str) and is_trusted(home):
-            return
-        reason = f"is of {home}, not of"
-    raise UntrustedTargetError(
-        f"{path}: {key}.{TARGET} names {target!r}, which {reason} the packages that a YAML config "
-        f"may call: {', '.join(trusted)}. If you know the file and trust it, add the package: "
-        f"{TRUST_MORE}=package"
-    )
 
 
 def _run_config_file(path: Path) -> types.ModuleType:
@@ -223,7 +246,7 @@ def _import_from(importer: Path, name, globals_=None, locals_=None, fromlist=(),
         file = folder / f"{wanted}.py"
         if not file.is_file():
             known = did_you_mean(wanted, (other.stem for other in folder.glob("*.py")))
-            raise ImportError(f"{importer}: there is no config file {file}{known}")
+            raise UnknownNameError(f"{importer}: there is no config file {file}{known}")
         setattr(package, wanted, _run_config_file(file))
     return package
 
@@ -238,7 +261,7 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
             part = int(part)
         elif not isinstance(node, DictConfig):
             raise KeyError(f"no config key {here!r}: {'.'.join(parts[:depth])!r} is {node!r}")
-        elif part not in (known := _known_keys(node)):
+        elif part not in (known := _known_keys(node)) and not _checks_itself(node):
             raise KeyError(f"no config key {here!r}{did_you_mean(part, known)}")
         if depth == len(parts) - 1:
             node[part] = value
@@ -250,8 +273,22 @@ def _known_keys(node: DictConfig) -> set[str]:
     # A key may be set if the config has it, or if the thing it configures takes it.
     known = {str(key) for key in node}
     if TARGET in node:
-        known |= inspect.signature(locate(node[TARGET])).parameters.keys()
+        parameters = inspect.signature(locate(node[TARGET])).parameters
+        known |= {name for name in parameters if parameters[name].kind not in VARIADIC}
     return known
+
+
+def _checks_itself(node: DictConfig) -> bool:
+    """Whether a config's target takes any keyword, and so looks itself for those it knows."""
+    if TARGET not in node:
+        return False
+    parameters = inspect.signature(locate(node[TARGET])).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _with_settings(settings: dict[str, Any]) -> str:
+    plain = {k: v for k, v in settings.items() if isinstance(v, str | int | float | list | None)}
+    return f" with {', '.join(f'{key}={value!r}' for key, value in plain.items())}" * bool(plain)
 
 
 def _full_key(cfg: Any) -> str:

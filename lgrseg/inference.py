@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from lgrseg.box_inference import follow_boxes
+from lgrseg.box_prompts import BoxPrompt
 from lgrseg.data.mapper import resize_frames, to_tensor
-from lgrseg.modeling.box_prompts import BoxPrompt
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, Geometry
 from lgrseg.windows import read_window, windows

@@ -7,6 +7,10 @@ import numpy as np
 from omegaconf import DictConfig
 
 from lgrseg.config import instantiate
+from lgrseg.data.frame_sampling import WholeVideoSampler
+
+WHOLE_VIDEO_WINDOW = 11
+"""Frames of a window where test clips are whole videos, which can be too long for the memory."""
 
 
 class Window(NamedTuple):
@@ -64,10 +68,24 @@ def read_window(frames: Sequence[np.ndarray], window: Window) -> list[np.ndarray
 def window_of(mapper: DictConfig) -> dict[str, int]:
     """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
 
-    Where clips are whole videos windows have 11 frames.
+    Where clips are whole videos windows have `WHOLE_VIDEO_WINDOW` frames.
+
+    Raises:
+        ValueError: the mapper's sampler does not say how many frames its clips have.
     """
+    if mapper.get("frame_sampler") is None:
+        raise ValueError(
+            f"{mapper.get('_target_')} has no frame_sampler, so nothing says how many frames a "
+            "window of a whole video has; take lgrseg.data.ClipMapper for test clips"
+        )
     sampler = instantiate(mapper.frame_sampler)
-    return {
-        "num_frames": getattr(sampler, "num_frames", 11),
-        "num_far": getattr(sampler, "num_far", 0),
-    }
+    if isinstance(sampler, WholeVideoSampler):
+        return {"num_frames": WHOLE_VIDEO_WINDOW, "num_far": 0}
+    num_frames = getattr(sampler, "num_frames", None)
+    if not isinstance(num_frames, int) or num_frames < 1:
+        raise ValueError(
+            f"{type(sampler).__name__}.num_frames is {num_frames!r}: a sampler of test clips needs "
+            "an attribute num_frames, 1 or more, which is also the length of the windows that "
+            "whole videos are predicted in; DenseSampler and HybridSampler have it"
+        )
+    return {"num_frames": num_frames, "num_far": getattr(sampler, "num_far", 0)}

@@ -12,12 +12,12 @@ from forked import run_script
 from safetensors.torch import save_file
 
 from lgrseg.box_inference import follow_boxes, prompts_of
+from lgrseg.box_prompts import BoxPrompt, PromptError
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
 from lgrseg.evaluation.export import export_record
 from lgrseg.inference import predict_frames
-from lgrseg.modeling.box_prompts import BoxPrompt, PromptError
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.modeling.per_pixel import UNet
 from lgrseg.modeling.sam2_tracker import NO_OBJECT

@@ -10,8 +10,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import instantiate, load_asked_config
 from lgrseg.modeling.complexity import count
+from lgrseg.targets import add_import_options
 
 
 def main() -> int:
@@ -22,10 +23,11 @@ def main() -> int:
     parser.add_argument("--config-file", required=True)
     parser.add_argument("--num-frames", type=int, default=7, help="of the clip (default 7)")
     parser.add_argument("--size", type=int, nargs=2, default=None, metavar=("H", "W"))
+    add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     try:
-        cfg = load_config(arguments.config_file, arguments.overrides)
+        cfg = load_asked_config(arguments)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

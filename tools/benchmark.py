@@ -37,7 +37,7 @@ def main() -> int:
 
     from lgrseg.benchmarks import machine
     from lgrseg.benchmarks.timing import write_json
-    from lgrseg.engine.distributed import pick_device
+    from lgrseg.distributed import pick_device
 
     try:
         device = pick_device(arguments.device).type

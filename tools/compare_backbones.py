@@ -35,9 +35,10 @@ import signal
 import sys
 from pathlib import Path
 
-from lgrseg.config import load_config
+from lgrseg.config import load_asked_config
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.writers import log_to_console
+from lgrseg.targets import add_import_options
 
 
 def main() -> int:
@@ -83,6 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--time-cache", action="store_true", help="time epochs, compare nothing")
     kind.add_argument("--only", nargs=3, metavar=("NAME", "FRACTION", "SEED"))
+    add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     # Options that take several words would swallow settings behind them; a setting has a dot in its
     # key, and weights=path has none.
@@ -101,7 +103,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from lgrseg.comparison.runs import config_of_run, finished, run, run_folder
 
     rows = parse_rows(arguments.backbones)
-    shared = load_config(arguments.config_file, arguments.overrides)
+    shared = load_asked_config(arguments)
     shared = with_fixed_copies(shared, arguments.copies)
     log_to_console()
     if arguments.only:

@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from lgrseg.engine.hooks import is_evaluated
-from lgrseg.evaluation.report import read_metrics
+from lgrseg.engine.writers import read_metrics
 
 
 def main() -> int:

@@ -21,21 +21,22 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lgrseg.config import instantiate, load_config, without_weights
+from lgrseg.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
+from lgrseg.config import instantiate, load_asked_config, without_weights
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
 from lgrseg.data.lazy_frames import crop_frames
 from lgrseg.data.readers import Video, read_video
+from lgrseg.distributed import pick_device
 from lgrseg.engine.checkpoint import load_weights
-from lgrseg.engine.distributed import pick_device
 from lgrseg.engine.speed import channels_last, hold_on_to_memory
 from lgrseg.evaluation.export import write_masks
 from lgrseg.inference import predict_frames
-from lgrseg.modeling.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.modeling.box_sam2 import BoxSam2
 from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun
 from lgrseg.structures import Geometry
+from lgrseg.targets import add_import_options
 from lgrseg.video import beside_input, write_mp4
 from lgrseg.windows import window_of
 
@@ -53,10 +54,11 @@ def main() -> int:
     parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
     parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
     parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
+    add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     try:
-        cfg = load_config(arguments.config_file, arguments.overrides)
+        cfg = load_asked_config(arguments)
         if not cfg.dataloader.test:
             raise ValueError(
                 f"{arguments.config_file} has no dataloader.test, which says what is predicted and "

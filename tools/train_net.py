@@ -17,13 +17,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from lgrseg.config import load_config, without_weights
-from lgrseg.engine import distributed
+from lgrseg import distributed
+from lgrseg.config import load_asked_config, without_weights
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import clear_run
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
+from lgrseg.targets import add_import_options
 
 
 def main() -> int:
@@ -59,13 +60,14 @@ def parse_arguments() -> argparse.Namespace:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run, if there is one")
     start.add_argument("--overwrite", action="store_true", help="delete the run, if there is one")
+    add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser.parse_intermixed_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train or evaluate, then write the report."""
-    cfg = load_config(arguments.config_file, arguments.overrides)
+    cfg = load_asked_config(arguments)
     if arguments.eval_only:
         cfg.model = without_weights(cfg.model)  # a checkpoint has them all
     trainer = DefaultTrainer(cfg)

@@ -13,7 +13,7 @@ from lgrseg.config import instantiate, load_config
 from lgrseg.engine.train_loop import seed_everything
 from lgrseg.structures import Clip, ClipTargets
 
-CONFIG = Path(__file__).parents[2] / "configs" / "lgrnet" / "camus.py"
+CONFIG = Path("configs/lgrnet/camus.py")
 
 
 def run(*, repeats: int) -> Comparison:

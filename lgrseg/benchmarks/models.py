@@ -14,7 +14,7 @@ from lgrseg.config import instantiate, load_config
 from lgrseg.engine import speed
 from lgrseg.structures import Clip, ClipTargets
 
-CONFIG = Path(__file__).parents[2] / "configs" / "lgrnet" / "public_release.py"
+CONFIG = Path("configs/lgrnet/public_release.py")
 NUM_OBJECTS = 3
 
 

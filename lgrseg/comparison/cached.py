@@ -31,7 +31,19 @@ class CachedSegmenter(PerPixelSegmenter):
     """
 
     def __init__(
-        self, *, cache: Path, name: str, about: dict, precision: str = "float32", **settings
+        self,
+        *,
+        cache: Path,
+        name: str,
+        about: dict,
+        precision: str = "float32",
+        backbone: nn.Module,
+        head: nn.Module,
+        num_classes: int,
+        ce_weight: float = 1.0,
+        dice_weight: float = 1.0,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
         """A model of a backbone with `encoder` and `neck`.
 
@@ -40,12 +52,26 @@ class CachedSegmenter(PerPixelSegmenter):
             name: of the encoder, for the folder's name.
             about: what else its features depend on, beside its weights: its settings.
             precision: in which maps are kept (FeatureStore).
-            settings: those of PerPixelSegmenter.
+            backbone: of this and the rest, see PerPixelSegmenter.
+            head: likewise.
+            num_classes: likewise.
+            ce_weight: likewise.
+            dice_weight: likewise.
+            pixel_mean: likewise.
+            pixel_std: likewise.
 
         Raises:
             ValueError: the encoder is trained, so that its features change.
         """
-        super().__init__(**settings)
+        super().__init__(
+            backbone=backbone,
+            head=head,
+            num_classes=num_classes,
+            ce_weight=ce_weight,
+            dice_weight=dice_weight,
+            pixel_mean=pixel_mean,
+            pixel_std=pixel_std,
+        )
         encoder = getattr(self.backbone, "encoder", None)
         if encoder is None:
             raise ValueError(

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from lgrseg.comparison.cached import CachedTrainer
 from lgrseg.comparison.prepared import Prepared
 from lgrseg.config import instantiate
-from lgrseg.engine.distributed import pick_device
+from lgrseg.distributed import pick_device
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.writers import log_to_file, peak_memory_mib

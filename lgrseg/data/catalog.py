@@ -1,11 +1,12 @@
 """Names of datasets: a function that lists the videos, and the facts that every video shares."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgrseg.config import did_you_mean
+from lgrseg.suggestions import nearest
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,32 @@ class Metadata:
 
 
 class _Catalog:
-    def __init__(self, kind: str):
-        self._kind = kind
+    def __init__(self):
         self._entries: dict = {}
+        self._homes: dict[str, str | None] = {}
 
     def register(self, name: str, entry) -> None:
         """Add one entry; a name can be taken once."""
         if name in self._entries:
-            raise ValueError(f"{self._kind} {name!r} is registered already")
+            raise ValueError(f"dataset {name!r} is registered already")
         self._entries[name] = entry
+        self._homes[name] = _calling_module()
 
     def list(self) -> list[str]:
         """All names, sorted."""
         return sorted(self._entries)
 
+    def home(self, name: str) -> str | None:
+        """The module that registered a dataset; None for the project's own, and for a script."""
+        return self._homes.get(name)
+
     def _find(self, name: str):
         if name not in self._entries:
             raise ValueError(
-                f"no {self._kind} is called {name!r}{did_you_mean(name, self._entries)}; "
-                f"there are: {', '.join(self.list())}"
+                f"no dataset is called {name!r}; the nearest are "
+                f"{', '.join(nearest(str(name), self._entries))}. A dataset of your own is known "
+                "once the module that registers it is imported: --import MODULE, or imports = "
+                '["MODULE"] in the config'
             )
         return self._entries[name]
 
@@ -60,13 +68,35 @@ class _DatasetCatalog(_Catalog):
 
 
 class _MetadataCatalog(_Catalog):
+    def __init__(self):
+        super().__init__()
+        self._described: dict[str, Metadata] = {}
+
+    def describe(self, name: str, metadata: Metadata) -> None:
+        """What a run's config says of a dataset: it counts until somebody registers the name."""
+        self._described[name] = metadata
+
     def get(self, name: str) -> Metadata:
         """The facts of a dataset; ValueError for an unknown name."""
+        if name not in self._entries and name in self._described:
+            return self._described[name]
         return self._find(name)
 
 
-DatasetCatalog = _DatasetCatalog("dataset")
-MetadataCatalog = _MetadataCatalog("dataset")
+def _calling_module() -> str | None:
+    """The module outside this package whose code is running now, where it can be imported."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("lgrseg."):
+        frame = frame.f_back
+    name = frame.f_globals.get("__name__", "") if frame is not None else ""
+    module = sys.modules.get(name)
+    is_module = module is not None and vars(module) is frame.f_globals
+    # The import system calls a module of this package; a script cannot be imported.
+    return name if is_module and name != "__main__" and "importlib" not in name else None
+
+
+DatasetCatalog = _DatasetCatalog()
+MetadataCatalog = _MetadataCatalog()
 
 
 def data_root() -> Path:

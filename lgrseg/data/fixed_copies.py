@@ -5,6 +5,7 @@ What a frozen encoder makes of such a clip is computed once and kept (lgrseg/com
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,14 +23,23 @@ class FixedCopies(ClipMapper):
     drawn with its own generator.
     """
 
-    def __init__(self, *, copies: int = 0, **settings):
-        """`copies` K; 0 leaves the augmentations out. `settings` are those of ClipMapper.
+    def __init__(
+        self,
+        *,
+        frame_sampler,
+        input_size: tuple[int, int],
+        augmentations: Sequence = (),
+        copies: int = 0,
+    ):
+        """As ClipMapper; `copies` is K, and 0 leaves the augmentations out.
 
         Raises:
             ValueError: a negative number, copies that nothing would tell apart, or a sampler with a
                 schedule.
         """
-        super().__init__(**settings)
+        super().__init__(
+            frame_sampler=frame_sampler, input_size=input_size, augmentations=augmentations
+        )
         if scheduled := _scheduled(self.frame_sampler):
             raise ValueError(
                 f"frame_sampler draws otherwise early and late in a run (start={scheduled.start}, "

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
-from lgrseg.engine.distributed import get_rank, get_world_size
+from lgrseg.distributed import get_rank, get_world_size
 from lgrseg.structures import UnlabelledViews
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from lgrseg.box_prompts import BoxPrompt
+from lgrseg.boxes import boxes_of_masks
 from lgrseg.data.frame_sampling import AroundAnchor
 from lgrseg.data.resizing import resize_image, resize_labels
 from lgrseg.data.store import open_frames, read_masks
-from lgrseg.modeling.box_prompts import BoxPrompt
-from lgrseg.modeling.boxes import boxes_of_masks
 from lgrseg.structures import Clip, ClipTargets, Geometry
 
 
@@ -114,9 +114,18 @@ class PromptedMapper(ClipMapper):
     supervised frame at least so many frames after its last box.
     """
 
-    def __init__(self, *, every: int = 0, **settings):
-        """`settings` are those of ClipMapper; `every` 0 gives one box a class."""
-        super().__init__(**settings)
+    def __init__(
+        self,
+        *,
+        frame_sampler,
+        input_size: tuple[int, int],
+        augmentations: Sequence = (),
+        every: int = 0,
+    ):
+        """As ClipMapper; `every` 0 gives one box a class."""
+        super().__init__(
+            frame_sampler=frame_sampler, input_size=input_size, augmentations=augmentations
+        )
         self.every = every
 
     def __call__(

@@ -10,7 +10,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.structures import Clip
 
 

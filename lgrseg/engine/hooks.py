@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.workers import STOP_SIGNALS

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lgrseg.config import load_config
-
 OWNED = (
     "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
 )  # fmt: skip
@@ -35,7 +33,7 @@ def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
     if not file.is_file():
         return []
     before, now = (
-        _flat(OmegaConf.to_container(load_config(file))),
+        _flat(OmegaConf.to_container(OmegaConf.load(file))),
         _flat(OmegaConf.to_container(cfg)),
     )
     return [

@@ -2,9 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
-from lgrseg.config import did_you_mean
+from lgrseg.setting_types import fitted
+from lgrseg.suggestions import did_you_mean
+
+LEAST = {"max_iter": 1, "accumulate": 1, "log_period": 1}
+"""The smallest number of a setting that counts; 0 for the others."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,19 +57,13 @@ class TrainSettings:
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
-        positive = ("max_iter", "accumulate", "log_period")
-        counts = (
-            "eval_period", "checkpoint_period", "keep_checkpoints", "num_threads",
-            "export_videos", "example_overlays", "seed",
-        )  # fmt: skip
-        for name in (*positive, *counts):
-            value, least = getattr(self, name), 1 if name in positive else 0
-            # `max_iter=1e3` on the command line is a float and means a thousand.
-            if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-                raise ValueError(f"train.{name} is a whole number, not {value!r}")
-            if value < least:
-                raise ValueError(f"train.{name} is {least} or more, not {value}")
-            object.__setattr__(self, name, int(value))
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = fitted(getattr(self, field.name), hints[field.name], f"train.{field.name}")
+            least = LEAST.get(field.name, 0)
+            if hints[field.name] is int and value < least:
+                raise ValueError(f"train.{field.name} is {least} or more, not {value}")
+            object.__setattr__(self, field.name, value)
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"train.ema_decay is 0 (off) or below 1, not {self.ema_decay}")
         if self.clip_norm is not None and not self.clip_norm > 0:
@@ -77,7 +75,7 @@ class TrainSettings:
 
         Raises:
             KeyError: a setting that has no effect because nothing has that name.
-            ValueError: a value out of range.
+            ValueError: a value of another kind, or out of range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:

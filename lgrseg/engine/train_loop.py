@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.engine.guard import StepGuard, StepRecord
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.workers import batches_of

@@ -13,8 +13,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from lgrseg import distributed
 from lgrseg.config import instantiate, save_config
-from lgrseg.engine import distributed, speed
+from lgrseg.data.described import describe_datasets
+from lgrseg.engine import speed
 from lgrseg.engine.checkpoint import (
     CheckpointError,
     load_weights,
@@ -24,6 +26,7 @@ from lgrseg.engine.checkpoint import (
     state_path,
     weights_path,
 )
+from lgrseg.engine.config_check import check_parts, check_test_datasets
 from lgrseg.engine.ema import WeightAverage
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import (
@@ -46,6 +49,8 @@ from lgrseg.engine.train_loop import (
 )
 from lgrseg.engine.workers import batches_of, deaf_to_children
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
+from lgrseg.evaluation.evaluator import inference_on_dataset
+from lgrseg.evaluation.results import write_results
 from lgrseg.modeling.complexity import trained_share
 
 logger = logging.getLogger("lgrseg")
@@ -63,11 +68,16 @@ class DefaultTrainer(SimpleTrainer):
 
     def __init__(self, cfg: DictConfig):
         """Join the other processes, build model, optimiser and hooks; nothing is written yet."""
+        check_parts(cfg)
         settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
+        cfg = describe_datasets(cfg)
         device = distributed.pick_device(settings.device)
         distributed.init_from_env(device)
         if settings.num_threads:
             torch.set_num_threads(settings.num_threads)
+        check_test_datasets(
+            cfg, build_loader=self.build_test_loader, build_evaluator=self.build_evaluator
+        )
         seed_everything(settings.seed)
         if settings.deterministic:
             use_deterministic_algorithms()
@@ -329,10 +339,6 @@ class DefaultTrainer(SimpleTrainer):
         Raises:
             EvaluationInterruptedError: a signal did.
         """
-        # Evaluation reads the data package, whose loader reads this one: not while that is loading.
-        from lgrseg.evaluation.evaluator import inference_on_dataset
-        from lgrseg.evaluation.results import write_results
-
         self.results = {}
         with self.evaluated_weights():
             for name in names or self.cfg.dataloader.test:

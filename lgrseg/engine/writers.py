@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.engine.hook_base import HookBase
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lgrseg.boxes import boxes_of_masks, corner_iou, corners
 from lgrseg.evaluation import overlap
-from lgrseg.modeling.boxes import boxes_of_masks, corner_iou, corners
 from lgrseg.structures import Geometry
 
 RECALLS = (0.5, 0.75)

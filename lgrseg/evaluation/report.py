@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.mapper import PromptedMapper
+from lgrseg.engine.writers import read_metrics
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.label_tables import label_tables
@@ -137,14 +138,6 @@ def _label_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
     for title, head, rows in label_tables(results):
         parts += [f"<h2>{html.escape(title)}</h2>", table(head, rows)]
     return parts
-
-
-def read_metrics(run: Path) -> list[dict]:
-    """The lines of metrics.jsonl; none where the run has none (evaluation only)."""
-    file = run / "metrics.jsonl"
-    if not file.is_file():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def _progress(lines: list[dict]) -> str:

@@ -1,7 +1,7 @@
 """What evaluators share: rows of scores, gathered from all processes."""
 
 from lgrseg.data.catalog import MetadataCatalog
-from lgrseg.engine.distributed import all_gather_object
+from lgrseg.distributed import all_gather_object
 
 
 class RowEvaluator:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgrseg.modeling.boxes import box_iou, boxes_of_masks
+from lgrseg.boxes import box_iou, boxes_of_masks
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.numerics import divide
 from lgrseg.structures import ClipTargets

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.boxes import boxes_of_masks, corners, from_corners
+from lgrseg.distributed import mean_over_processes
 from lgrseg.modeling.box_tracking import Boxes, BoxTracking, choose_prompts, track_video
-from lgrseg.modeling.boxes import boxes_of_masks, corners, from_corners
 from lgrseg.modeling.clip_batch import (
     ImageNormalizer,
     clip_generators,

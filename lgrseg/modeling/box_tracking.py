@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgrseg.modeling.boxes import box_iou, boxes_of_masks, corners
+from lgrseg.boxes import box_iou, boxes_of_masks, corners
 from lgrseg.modeling.sam2_tracker import (
     NO_OBJECT,
     Embedding,

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.boxes import draw_boxes
+from lgrseg.boxes import draw_boxes
 from lgrseg.modeling.position_encoding import sine_position_1d, sine_position_2d
 
 
@@ -141,9 +141,31 @@ class BoxDecoder(MaskedDecoder):
     Queries look at the inside of the boxes that they predict, as a masked decoder's do at masks.
     """
 
-    def __init__(self, *, box_head: nn.Module, **settings):
-        """`settings` are those of MaskedDecoder."""
-        super().__init__(box_head=box_head, **settings)
+    def __init__(
+        self,
+        *,
+        box_head: nn.Module,
+        num_classes: int,
+        dim: int = 64,
+        num_queries: int = 10,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        ffn_dim: int = 1024,
+        memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
+        attention_threshold: float = 0.0,
+    ):
+        """As MaskedDecoder, with a head for boxes."""
+        super().__init__(
+            num_classes=num_classes,
+            dim=dim,
+            num_queries=num_queries,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            ffn_dim=ffn_dim,
+            memory_scales=memory_scales,
+            attention_threshold=attention_threshold,
+            box_head=box_head,
+        )
         del self.mask_head
 
     def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:

@@ -12,7 +12,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.distributed import mean_over_processes
 from lgrseg.modeling.backbones.drop_path import draw_drop_paths
 from lgrseg.modeling.clip_batch import (
     SIZE_DIVISOR,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.engine.distributed import mean_over_processes
+from lgrseg.distributed import mean_over_processes
 from lgrseg.modeling.backbones.drop_path import draw_drop_paths
 from lgrseg.modeling.clip_batch import (
     ImageNormalizer,

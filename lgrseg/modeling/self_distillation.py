@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.modeling.clip_batch import clip_generators
 from lgrseg.modeling.numerics import at_least_float32
 from lgrseg.modeling.semi_supervised import follow

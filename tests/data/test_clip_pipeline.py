@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lgrseg import distributed
 from lgrseg.data import (
     ClipMapper,
     DenseSampler,
@@ -16,7 +17,6 @@ from lgrseg.data import (
     RandomSpeckle,
 )
 from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader
-from lgrseg.engine import distributed
 
 RNG = np.random.default_rng
 

@@ -11,7 +11,7 @@ import sys
 import torch
 from omegaconf import OmegaConf
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer

@@ -7,7 +7,7 @@ import socket
 import pytest
 import torch
 
-from lgrseg.engine import distributed
+from lgrseg import distributed
 from lgrseg.engine.trainer import DefaultTrainer
 
 

@@ -35,6 +35,12 @@ def test_a_float_that_means_a_whole_number_is_one():
         ({"log_period": "often"}, "whole number, not 'often'"),
         ({"ema_decay": 1.0}, "below 1, not 1.0"),
         ({"clip_norm": 0}, "null for none, not 0"),
+        ({"clip_norm": "none"}, "train.clip_norm is a finite number, or null, not 'none'"),
+        ({"clip_norm": float("inf")}, "train.clip_norm is a finite number, or null, not inf"),
+        ({"recompute_activations": "flase"}, "recompute_activations is true or false, not 'flase'"),
+        ({"amp": "banana"}, "train.amp is true or false, not 'banana'"),
+        ({"output_dir": 2024}, "train.output_dir is text, not 2024; for text, quote it"),
+        ({"ema_decay": "half"}, "train.ema_decay is a finite number, not 'half'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(values, message):

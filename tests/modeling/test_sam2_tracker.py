@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from lgrseg.boxes import from_corners
 from lgrseg.modeling.box_tracking import BoxTracking, track_video
-from lgrseg.modeling.boxes import from_corners
 from lgrseg.modeling.sam2 import build_sam2
 from lgrseg.modeling.sam2_tracker import NO_OBJECT, ObjectMemory, Sam2Tracker
 

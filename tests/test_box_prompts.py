@@ -1,10 +1,10 @@
-"""lgrseg/modeling/box_prompts.py: every box that cannot be meant is refused with its reason."""
+"""lgrseg/box_prompts.py: every box that cannot be meant is refused with its reason."""
 
 import json
 
 import pytest
 
-from lgrseg.modeling.box_prompts import (
+from lgrseg.box_prompts import (
     BoxPrompt,
     PromptError,
     check_prompts,

@@ -1,0 +1,1 @@
+"""Models, their parts and their losses; importing this package alone loads none of them."""
