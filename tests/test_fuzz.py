@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lgrseg.config import instantiate, load_config, save_config
-from lgrseg.data.readers import UnreadableFile, read_video
+from lgrseg.data.io import UnreadableFile, read_video
 from lgrseg.engine.checkpoint import CheckpointError, load_weights, read_state
 from lgrseg.video import write_mp4
 

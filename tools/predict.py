@@ -25,8 +25,7 @@ from lgrseg.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
 from lgrseg.config import instantiate, load_asked_config, without_weights
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.clip_files import box_of_clip, find_clips
-from lgrseg.data.lazy_frames import crop_frames
-from lgrseg.data.readers import Video, read_video
+from lgrseg.data.io import Video, crop_frames, read_video
 from lgrseg.distributed import pick_device
 from lgrseg.engine.checkpoint import load_weights
 from lgrseg.engine.speed import channels_last, hold_on_to_memory

@@ -22,8 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lgrseg.data.clip_files import box_of_clip, find_clips
-from lgrseg.data.lazy_frames import crop_frames
-from lgrseg.data.readers import Video, read_video
+from lgrseg.data.io import Video, crop_frames, read_video
 from lgrseg.distributed import pick_device
 from lgrseg.engine.speed import hold_on_to_memory
 from lgrseg.evaluation.feature_maps import (

@@ -14,7 +14,7 @@ from lgrseg.data import (
     RandomGamma,
     RandomSpeckle,
 )
-from lgrseg.data.readers import read_nifti
+from lgrseg.data.io import read_nifti
 from lgrseg.data.resizing import resize_labels
 from lgrseg.data.store import open_frames, read_record, write_video
 

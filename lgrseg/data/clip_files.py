@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lgrseg.data.fan_crop import find_fan
-from lgrseg.data.readers import IMAGES, Video, is_readable
+from lgrseg.data.io import IMAGES, Video, is_readable
 
 
 def find_clips(path: Path) -> dict[str, Path]:

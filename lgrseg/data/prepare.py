@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.io import UnreadableFile
 from lgrseg.data.parallel import KILLED, in_parallel
-from lgrseg.data.readers import UnreadableFile
 from lgrseg.data.store import read_record, write_video
 
 VERSION = 1

@@ -5,8 +5,8 @@ import pytest
 
 from lgrseg.data.datasets import cardiac_udc, phantom
 from lgrseg.data.fan_crop import find_fan
+from lgrseg.data.io import read_video
 from lgrseg.data.phantom_heart import Heart, bullet
-from lgrseg.data.readers import read_video
 
 
 def box_iou(a, b):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lgrseg.data.datasets import phantom
-from lgrseg.data.readers import read_nifti
+from lgrseg.data.io import read_nifti
 from lgrseg.evaluation.clinical import (
     biplane_volume,
     ejection_fraction,

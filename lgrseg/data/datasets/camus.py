@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
-from lgrseg.data.readers import read_nifti, to_uint8
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (

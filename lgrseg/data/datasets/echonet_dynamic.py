@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
+from lgrseg.data.io import read_video
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
-from lgrseg.data.readers import read_video
 from lgrseg.data.splits import records_of
 
 HOW_TO_GET = (

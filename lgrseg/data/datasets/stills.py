@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import image_files
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
-from lgrseg.data.readers import image_files
 from lgrseg.data.splits import register_splits
 
 COLORS = ((230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 127), (132, 145, 180))

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import image_files, read_video
 from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
-from lgrseg.data.readers import image_files, read_video
 from lgrseg.data.splits import register_splits
 
 

@@ -1,4 +1,4 @@
-"""lgrseg/data/readers.py: every format, written here or real, and files that are broken."""
+"""lgrseg/data/io: every format, written here or real, and files that are broken."""
 
 import gzip
 import re
@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from lgrseg.data.lazy_frames import LazyFrames, MovieFrames, crop_frames
-from lgrseg.data.readers import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
+from lgrseg.data.io import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
+from lgrseg.data.io.lazy_frames import LazyFrames, MovieFrames, crop_frames
 from lgrseg.video import write_mp4
 
 
@@ -244,7 +244,7 @@ def grey_pictures(count):
 def test_a_long_movie_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
     movie(tmp_path / "a.avi", grey_pictures(200))
     whole = read_video(tmp_path / "a.avi")
-    monkeypatch.setattr("lgrseg.data.readers.WHOLE_BYTES", 1000)
+    monkeypatch.setattr("lgrseg.data.io.lazy_frames.WHOLE_BYTES", 1000)
     lazy = read_video(tmp_path / "a.avi")
     assert isinstance(lazy.frames, LazyFrames) and lazy.frames.shape == whole.frames.shape
     colour = lazy.frames.shape[3:]
@@ -270,7 +270,7 @@ def test_a_long_movie_against_time_is_not_decoded_anew_for_every_frame(tmp_path,
 def test_a_large_folder_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 9, 3), number, np.uint8))
-    monkeypatch.setattr("lgrseg.data.readers.WHOLE_BYTES", 10)
+    monkeypatch.setattr("lgrseg.data.io.lazy_frames.WHOLE_BYTES", 10)
     frames = read_video(tmp_path).frames
     assert isinstance(frames, LazyFrames) and frames.shape == (3, 8, 9, 3)
     assert frames[2].max() == 2 and np.asarray(frames).shape == (3, 8, 9, 3)

@@ -9,6 +9,8 @@ import numpy as np
 
 logger = logging.getLogger("lgrseg")
 
+WHOLE_BYTES = 2**30
+"""A movie or folder that is larger as RGB is read frame by frame, when frames are asked for."""
 KEPT = 64
 """Frames that are remembered: more than a window of prediction goes back."""
 
