@@ -94,10 +94,10 @@ def neighbours(name, size, heads, width, kernel_size, dilation, maps=1) -> Case:
     return Case(name, neighborhood_attention, shapes, options=options)
 
 
-def sampling(name, maps, channels, size, points) -> Case:
+def sampling(name, maps, channels, size, points, **options) -> Case:
     """A case of point sampling."""
     shapes = {"maps": (maps, channels, *size), "points": (maps, points, 2)}
-    return Case(name, point_sample, shapes, places=("points",))
+    return Case(name, point_sample, shapes, places=("points",), options=options)
 
 
 SMALL = [(5, 7), (3, 4), (2, 2)]
@@ -119,6 +119,7 @@ CASES = [
     neighbours("neighbourhood, width 64", (4, 5), 1, 64, 3, 1),
     neighbours("neighbourhood, no map", (4, 5), 1, 8, 3, 1, maps=0),
     sampling("point sampling", 2, 3, (7, 6), 50),
+    sampling("point sampling, up to the border", 2, 3, (5, 4), 50, padding="border"),
     sampling("point sampling, one pixel", 1, 1, (1, 1), 3),
     sampling("point sampling, many points", 1, 1, (20, 30), 300),
     sampling("point sampling, no map", 0, 2, (3, 3), 4),

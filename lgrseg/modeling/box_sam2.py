@@ -9,18 +9,23 @@ Letters: B clips, T frames, K classes, N objects of a clip.
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.boxes import boxes_of_masks, corners, from_corners
 from lgrseg.distributed import mean_over_processes
-from lgrseg.modeling.box_tracking import Boxes, BoxTracking, choose_prompts, track_video
+from lgrseg.modeling.box_tracking import (
+    Boxes,
+    BoxTracking,
+    Opinions,
+    choose_prompts,
+    track_video,
+)
 from lgrseg.modeling.clip_batch import (
     ImageNormalizer,
     clip_generators,
     stack_clips,
-    to_device,
 )
+from lgrseg.modeling.mask_candidates import TrackLosses
 from lgrseg.modeling.numerics import divide
 from lgrseg.modeling.sam2_tracker import NO_OBJECT, Embedding, Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -46,6 +51,7 @@ class BoxSam2(nn.Module):
         jitter: float = 0.1,
         predicted_share: float = 0.0,
         max_prompted: int = 4,
+        iou_weight: float = 1.0,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
@@ -58,12 +64,14 @@ class BoxSam2(nn.Module):
             box_model: predicts boxes, as a `FrozenRun` of an LGRNet with a box head does.
             every: prompt with a predicted box every so many frames; 0: on the surest frame alone.
             least_score: of a predicted box that is used.
-            agreement: IoU of followed mask and predicted box below which it is prompted anew.
+            agreement: IoU of followed mask and predicted box below which the surer of the two is
+                believed; where that is the box, the object is prompted anew.
             jitter: boxes of the truth are moved and stretched in training by up to this part.
             predicted_share: of the clips in training that are prompted with the box model's boxes
                 where those are sure enough, instead of the truth's. It has seen these clips too:
                 its boxes are better here than they will be at test.
-            max_prompted: prompted frames that are remembered of an object.
+            max_prompted: prompted frames that are remembered of an object, its first among them.
+            iou_weight: weight of the loss of the IoU that is expected of masks.
             pixel_mean: of frames of 0 to 1, RGB.
             pixel_std: likewise.
 
@@ -81,12 +89,22 @@ class BoxSam2(nn.Module):
         self.box_model = box_model
         self.every, self.least_score, self.agreement = every, least_score, agreement
         self.jitter, self.predicted_share = jitter, predicted_share
+        self.iou_weight = iou_weight
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
-        """What the losses of these clips are divided by: objects x annotated frames."""
-        rows = sum(len(target.labels) * len(target.annotated_frames) for target in targets)
-        return {"mask": float(rows)}
+        """What the losses of these clips are divided by; sums over batches are a larger batch's.
+
+        Returns:
+            "mask": objects x annotated frames that they are in. "object": objects x annotated
+            frames, of objects that are in one of them at all; the others cannot be prompted.
+        """
+        masks = answers = 0.0
+        for target in targets:
+            present = target.masks[:, target.annotated_frames].flatten(2).any(dim=2)  # N A
+            masks += float(present.sum())
+            answers += float(present.any(dim=1).sum()) * len(target.annotated_frames)
+        return {"mask": masks, "object": answers}
 
     def forward(
         self,
@@ -117,9 +135,17 @@ class BoxSam2(nn.Module):
         parts = [
             self._track(*each) for each in zip(clips, of_clips, targets, generators, strict=True)
         ]
-        losses = self.criterion.mask_losses([rows for rows, _ in parts], totals, generators)
-        there = divide(sum(lost for _, lost in parts), totals["mask"])
-        return {name: loss[0] for name, loss in losses.items()} | {"loss_object": there}
+        # A batch without an object teaches nothing, but its losses have a gradient all the same.
+        nothing = 0 * next(self.tracker.parameters()).sum()
+        side = self.tracker.size // 4
+        rows = [part.rows(nothing.expand(0, side, side)) for part in parts]
+        losses = self.criterion.mask_losses(rows, totals, generators)
+        iou = nothing + sum(part.iou_loss for part in parts)
+        absence = nothing + sum(part.object_loss for part in parts)
+        return {name: loss[0] for name, loss in losses.items()} | {
+            "loss_iou": self.iou_weight * divide(iou, totals["mask"]),
+            "loss_object": divide(absence, totals["object"]),
+        }
 
     def prepared(self, clips: list[Clip]) -> Tensor:
         """Clips as (B, T, 3, size, size), normalised.
@@ -137,70 +163,82 @@ class BoxSam2(nn.Module):
 
     # -- training -----------------------------------------------------------------------------
 
-    def _track(self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator):
-        """Rows of mask losses (1, R, ...) of one clip, and its summed loss of absence.
+    def _track(
+        self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator
+    ) -> TrackLosses:
+        """Follow the objects of one clip, and compare what is said of annotated frames.
 
-        Objects are prompted on an annotated frame that they are in, drawn for the clip, and
-        followed to both ends; what is said of annotated frames is compared with the truth.
+        Each object is prompted on an annotated frame that it is in, drawn for the clip, and
+        followed to both ends. So it is compared once on every annotated frame.
         """
         boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
         present = present.cpu()  # which objects are followed is for Python to decide
-        start = self._start(present, target, generator)
-        prompted = [n for n in range(len(target.labels)) if start is not None and present[n, start]]
-        # A clip without an object teaches nothing, but its losses have a gradient all the same.
-        lost = 0 * next(self.tracker.parameters()).sum()
-        logits, truth = [], []
-        if prompted:
-            first = {n: self._jittered(boxes[n, start], generator) for n in prompted}
-            first |= self._predicted_first(clip, target, start, prompted, generator)
-            for way in (1, -1):
-                tracking = BoxTracking(self.tracker, len(target.labels))
-                stop = len(frames) if way == 1 else -1
-                for t in range(start, stop, way):
-                    found = tracking.step(frames[t], t, first if t == start else {})
-                    if t in target.annotated_frames and (t != start or way == 1):
-                        logits.append(found.shapes[prompted])
-                        truth.append(target.masks[prompted, t])
-                        wanted = to_device(present[prompted, t], clip.frames.device)
-                        lost = lost + F.binary_cross_entropy_with_logits(
-                            found.object_logits[prompted], wanted.float(), reduction="sum"
-                        )
-        side = self.tracker.size // 4
-        empty = [lost.expand(0, side, side)], [target.masks.new_zeros(0, *target.masks.shape[-2:])]
-        rows = [torch.cat(parts)[None] for parts in ((logits, truth) if logits else empty)]
-        return tuple(rows), lost
+        starts = self._starts(present, target, generator)
+        first = {n: self._jittered(boxes[n, t], generator) for n, t in starts.items()}
+        first |= self._predicted_first(clip, target, starts, generator) if starts else {}
+        losses = TrackLosses(target.masks, self.criterion.weights)
+        for way in (1, -1):
+            tracking = BoxTracking(self.tracker, len(target.labels))
+            for t in range(len(frames))[::way]:
+                prompts = {n: box for n, box in first.items() if starts[n] == t}
+                if not prompts and not tracking.objects:
+                    continue
+                masks = tracking.step(frames[t], t, prompts)
+                # On the frame of its prompt an object is compared in the first direction alone.
+                objects = [n for n in sorted(tracking.objects) if way == 1 or n not in prompts]
+                if objects and t in target.annotated_frames:
+                    losses.compare(masks, t, objects, present)
+        return losses
 
-    def _start(self, present: Tensor, target: ClipTargets, generator) -> int | None:
-        """An annotated frame with an object, drawn; None where there is none."""
-        found = [t for t in target.annotated_frames if present[:, t].any()]
-        if not found:
+    def _starts(self, present: Tensor, target: ClipTargets, generator) -> dict[int, int]:
+        """Object -> the annotated frame that it is prompted on, of all that are on one at all.
+
+        One frame is drawn for the clip; those that it does not show are given one of their own.
+        """
+        starts: dict[int, int] = {}
+        frame = self._draw(present.any(dim=0), target, generator)
+        for n in range(len(present)):
+            own = frame
+            if frame is not None and not present[n, frame]:
+                own = self._draw(present[n], target, generator)
+            if own is not None:
+                starts[n] = own
+        return starts
+
+    def _draw(self, present: Tensor, target: ClipTargets, generator) -> int | None:
+        """One of the annotated frames where `present` (T,) is true; None where there is none."""
+        frames = [t for t in target.annotated_frames if present[t]]
+        if not frames:
             return None
-        drawn = torch.randint(len(found), (), generator=generator, device=generator.device)
-        return found[int(drawn)]
+        place = torch.randint(len(frames), (), generator=generator, device=generator.device)
+        return frames[int(place)]
 
     def _jittered(self, box: Tensor, generator) -> Tensor:
         """Each corner coordinate moves by up to `jitter` of the box's size."""
         drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
         return from_corners(corners(box) + self.jitter * drawn.to(box) * box[2:].repeat(2))
 
-    def _predicted_first(self, clip, target: ClipTargets, start: int, prompted, generator) -> Boxes:
-        """Those of the box model on the first frame, for a share of the clips."""
+    def _predicted_first(self, clip, target: ClipTargets, starts: dict[int, int], generator):
+        """Boxes of the box model for the objects that start on these frames, where it is sure.
+
+        For a share of the clips; none for the others.
+        """
         drawn = torch.rand((), generator=generator, device=generator.device)
         if drawn >= self.predicted_share:
             return {}
-        found = self.predicted_boxes(clip)
+        prediction = self.predicted_boxes(clip)
         labels = target.labels.tolist()
-        sure = (found.box_scores[:, start] >= self.least_score).tolist()
-        return {n: found.boxes[labels[n], start] for n in prompted if sure[labels[n]]}
+        sure = (prediction.box_scores >= self.least_score).tolist()
+        return {n: prediction.boxes[labels[n], t] for n, t in starts.items() if sure[labels[n]][t]}
 
     # -- prediction ---------------------------------------------------------------------------
 
     def _predict(self, frames: Tensor, clip: Clip) -> ClipPrediction:
-        seen = None
+        opinions = None
         prompts = clip.boxes
         if prompts is None:
             found = self.predicted_boxes(clip)
-            prompts, seen = self.choose_prompts(found.boxes, found.box_scores)
+            prompts, opinions = self.choose_prompts(found.boxes, found.box_scores)
         prompts = {t: {k: b.to(frames) for k, b in boxes.items()} for t, boxes in prompts.items()}
         if not any(prompts.values()):
             side = self.tracker.size // 4
@@ -209,7 +247,7 @@ class BoxSam2(nn.Module):
             return ClipPrediction(masks, nothing, nothing.bool())
         found = track_video(
             self.tracker, frames, prompts, self.num_classes,
-            look=None if seen is None else seen.__getitem__, agreement=self.agreement,
+            look=None if opinions is None else opinions.__getitem__, agreement=self.agreement,
         )  # fmt: skip
         masks = torch.stack([logits for _, logits in found], dim=1)
         prompted = {label for boxes in prompts.values() for label in boxes}
@@ -240,6 +278,8 @@ class BoxSam2(nn.Module):
             )
         return found
 
-    def choose_prompts(self, boxes: Tensor, scores: Tensor) -> tuple[dict[int, Boxes], list[Boxes]]:
+    def choose_prompts(
+        self, boxes: Tensor, scores: Tensor
+    ) -> tuple[dict[int, Boxes], list[Opinions]]:
         """`choose_prompts` with this model's settings."""
         return choose_prompts(boxes, scores, every=self.every, least_score=self.least_score)

@@ -1,7 +1,8 @@
 """The losses of BASIC: classes, masks and dice on uncertain points, after Hungarian matching.
 
 Sources: Mask2Former (CVPR 2022), section 3.3 and Table 1; uncertain points: Kirillov et al.,
-"PointRend", CVPR 2020, section 3.1.
+"PointRend", CVPR 2020, section 3.1. Unlike in their code masks do not fade to zero at the picture's
+border (`point_sample`'s padding), which drew the uncertain points there.
 
 Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip,
 R rows (one for every object on every annotated frame of the batch), P points, K classes.
@@ -81,14 +82,17 @@ class SetCriterion(nn.Module):
         Returns:
             "mask": objects x annotated frames. "class": weights of the queries. With `boxes` also
             those of `box_totals`.
+
+        Raises:
+            ValueError: a clip has more objects than there are queries.
         """
+        _check_queries(targets, num_queries)
         masks = classes = 0.0
         for target in targets:
-            num_frames = len(target.annotated_frames)
-            matched = min(len(target.labels), num_queries)
-            masks += matched * num_frames
+            num_frames, num_objects = len(target.annotated_frames), len(target.labels)
+            masks += num_objects * num_frames
             if num_frames:
-                classes += matched + (num_queries - matched) * self.no_object_weight
+                classes += num_objects + (num_queries - num_objects) * self.no_object_weight
         totals = {"mask": masks, "class": classes}
         return totals | box_totals(targets, num_queries) if boxes else totals
 
@@ -117,7 +121,11 @@ class SetCriterion(nn.Module):
             "loss_class", "loss_mask", "loss_dice" of the last output, with a box head also
             "loss_box", "loss_giou", "loss_object", and the sum of each over the earlier outputs as
             "aux_loss_class" and so on.
+
+        Raises:
+            ValueError: a clip has more objects than there are queries.
         """
+        _check_queries(targets, outputs[0].class_logits.shape[1])
         has_boxes = outputs[0].boxes is not None
         boxes = truths = None
         if has_boxes:
@@ -161,10 +169,12 @@ class SetCriterion(nn.Module):
                 matching_cost(
                     class_logits[:, clip],
                     rearrange(
-                        point_sample(predicted, points), "a (l q) p -> l q (a p)", l=num_outputs
+                        point_sample(predicted, points, padding="border"),
+                        "a (l q) p -> l q (a p)",
+                        l=num_outputs,
                     ),
                     to_device(target.labels, device),
-                    rearrange(point_sample(truth, points), "a n p -> n (a p)"),
+                    rearrange(point_sample(truth, points, padding="border"), "a n p -> n (a p)"),
                     **self.weights,
                 )
             )
@@ -216,9 +226,10 @@ class SetCriterion(nn.Module):
                 self._points_per_mask(masks),
                 [(own.shape[1], g) for (own, _), g in zip(rows, generators, strict=True)],
             )
-            truth = point_sample(rearrange(masks, "l r h w -> (l r) 1 h w").to(logits), points)
+            masks = rearrange(masks, "l r h w -> (l r) 1 h w").to(logits)
+            truth = point_sample(masks, points, padding="border")
         logits = rearrange(logits, "l r h w -> (l r) 1 h w")
-        predicted = point_sample(logits, points)[:, 0]  # (L R) P
+        predicted = point_sample(logits, points, padding="border")[:, 0]  # (L R) P
         truth = truth[:, 0]
         bce = F.binary_cross_entropy_with_logits(predicted, truth, reduction="none").mean(-1)
         probs = predicted.sigmoid()
@@ -255,6 +266,16 @@ class SetCriterion(nn.Module):
         candidates, anywhere = drawn[:, :num_candidates], drawn[:, num_candidates:]
         uncertain = uncertain_points(logits.flatten(0, 1), candidates, num_uncertain)
         return torch.cat([uncertain, anywhere], dim=1)
+
+
+def _check_queries(targets: list[ClipTargets], num_queries: int) -> None:
+    """Refuse clips of which some object would be taught to no query, in silence."""
+    most = max((len(target.labels) for target in targets), default=0)
+    if most > num_queries:
+        raise ValueError(
+            f"a clip has {most} objects, the decoder {num_queries} queries, and a query answers "
+            f"for one object: set decoder.num_queries to {most} or more"
+        )
 
 
 def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, Tensor]]:

@@ -77,7 +77,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
 
     config = sam2_config(variant, size)
     if weights is None:
-        return _from_random(Sam2VideoModel(config))
+        return start_from_random(Sam2VideoModel(config))
     source = Path(weights).as_posix() if Path(weights).is_dir() else weights
     model, report = Sam2VideoModel.from_pretrained(
         source,
@@ -101,7 +101,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     return model
 
 
-def _from_random(model: nn.Module) -> nn.Module:
+def start_from_random(model: nn.Module) -> nn.Module:
     """The model with PyTorch's own random weights, as the authors' code starts.
 
     transformers draws all with a deviation of 0.02, which dies away in the mask decoder's stacks of
@@ -110,9 +110,8 @@ def _from_random(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
-    # Until it has learnt otherwise an object is there: what is absent gets no mask to learn.
-    last = list(model.mask_decoder.pred_obj_score_head.parameters())[-1]
-    nn.init.constant_(last, 3.0)
+    # Until it has learnt otherwise an object is there: what is absent gets no mask to remember.
+    nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 3.0)
     return model
 
 
@@ -129,8 +128,8 @@ def sam2_config(variant: str, size: int):
     maps = [[size // stride] * 2 for stride in (4, 8, 16)]
     return Sam2VideoConfig(
         image_size=size,
-        # A small model from random weights has no use for candidates that its guess of their IoU
-        # chooses from.
+        # A small model from random weights has one mask to learn; the others have several
+        # candidates when they follow, and choose the one whose IoU they expect to be highest.
         multimask_output_in_sam=variant != "nano",
         vision_config=Sam2VisionConfig(
             backbone_config=encoder,

@@ -5,16 +5,18 @@ appendix D; the parts are those of transformers' Sam2VideoModel, so its checkpoi
 
 What is different from the public predictor and from transformers' session:
     * the objects of a frame are a batch, not a loop; the picture is encoded once for all;
-    * what is remembered is what the memory attention can look at: the last few prompted frames, the
-      next one, the last few others. Nothing else is kept, so memory does not grow with the clip;
+    * what is remembered is what the memory attention can look at: the first prompted frame and the
+      last few, the next one, the last few others. Nothing else is kept, so memory does not grow
+      with the clip;
     * how far away a remembered object is is told as in transformers' streaming mode, which does not
       know how long the clip is: clips of 3 frames and of 1000 are the same to it;
     * it trains: nothing here is inference only.
 
-Letters: O objects, C width of the features (256), M of the memory (64), S pixels at stride 16.
+Letters: O objects, C width of the features (256), M of the memory (64), S pixels at stride 16,
+J mask candidates of an object, s side of a mask.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 import torch.nn.functional as F
@@ -92,20 +94,34 @@ class FrameMasks:
 
     logits: Tensor
     """(O, s, s) at a quarter of the input size, raw; 0 is the boundary, NO_OBJECT where absent."""
-    shapes: Tensor
-    """(O, s, s) the same before absence was decided, for the losses."""
+    candidates: Tensor
+    """(O, J, s, s) raw: the masks among which one was chosen, before absence was decided. Where
+    SAM 2 gives a single mask, all J are that one."""
+    ious: Tensor
+    """(O, J) the IoU with the object that is expected of each candidate, 0 to 1."""
     object_logits: Tensor
     """(O,) raw: whether the object is in the frame."""
+
+    @property
+    def sureness(self) -> Tensor:
+        """(O,) 0 to 1: how far the tracker trusts what it says of each object.
+
+        Of a mask, the probability that the object is there times the IoU that is expected of the
+        mask; of an absent object, the probability that it is absent.
+        """
+        there = self.object_logits.sigmoid()
+        mask = there * self.ious.amax(dim=1)
+        return torch.where(self.object_logits > 0, mask, 1 - there)
 
     def replaced(self, places: list[int], others: "FrameMasks") -> "FrameMasks":
         """These, with others at some places; of this type, where autocast made them another."""
         where = to_device(torch.tensor(places), self.logits.device)
-        pairs = (
-            (self.logits, others.logits),
-            (self.shapes, others.shapes),
-            (self.object_logits, others.object_logits),
-        )
+        pairs = ((getattr(self, f.name), getattr(others, f.name)) for f in fields(self))
         return FrameMasks(*(own.index_copy(0, where, new.to(own)) for own, new in pairs))
+
+    def at(self, places: list[int]) -> "FrameMasks":
+        """Those of some objects."""
+        return FrameMasks(*(getattr(self, f.name)[places] for f in fields(self)))
 
 
 class Sam2Tracker(nn.Module):
@@ -116,7 +132,12 @@ class Sam2Tracker(nn.Module):
     """
 
     def __init__(self, sam: nn.Module, *, max_prompted: int = 4):
-        """`sam` is a Sam2VideoModel; `max_prompted` prompted frames are remembered for an object.
+        """Take a model in.
+
+        Args:
+            sam: a Sam2VideoModel.
+            max_prompted: prompted frames that are remembered of an object: its first and the
+                nearest in time; with 1 the nearest alone.
 
         Raises:
             ValueError: `max_prompted` below 1.
@@ -137,6 +158,12 @@ class Sam2Tracker(nn.Module):
         """Frames without a prompt that can be looked at."""
         pointers = self.sam.config.max_object_pointers_in_encoder - 1
         return max(self.sam.num_maskmem - 1, pointers)
+
+    @property
+    def num_candidates(self) -> int:
+        """J: masks that an object can have to choose from, 1 where it never has several."""
+        several = self.sam._use_multimask(False, None)
+        return self.sam.mask_decoder.num_multimask_outputs if several else 1
 
     def embed(self, frames: Tensor) -> list[Embedding]:
         """Encode frames (N, 3, size, size), normalised as SAM 2's are, together."""
@@ -182,7 +209,10 @@ class Sam2Tracker(nn.Module):
     def remember(self, one: ObjectMemory, memory: Memory, *, prompted: bool) -> None:
         """Take a frame in, and forget what can be looked at no more."""
         if prompted:
-            one.prompted = [*one.prompted, memory][-self.max_prompted :]
+            one.prompted = [*one.prompted, memory]
+            if len(one.prompted) > self.max_prompted:
+                # The second goes: the first says what was meant, the others are the nearest.
+                del one.prompted[1 if self.max_prompted > 1 else 0]
             one.ahead = [coming for coming in one.ahead if coming.frame != memory.frame]
         else:
             one.recent = [*one.recent, memory][-self.max_recent :]
@@ -247,8 +277,7 @@ class Sam2Tracker(nn.Module):
         best = ious[:, 0].argmax(dim=-1)
         each = torch.arange(num_objects, device=best.device)
         is_there = there[:, 0] > 0  # O 1
-        shapes = masks[each, 0, best]
-        logits = shapes.where(is_there[..., None], NO_OBJECT)
+        logits = masks[each, 0, best].where(is_there[..., None], NO_OBJECT)
         pointer = sam.object_pointer_proj(tokens[each, 0, best if tokens.shape[2] > 1 else 0])
         pointer = torch.where(is_there, pointer, sam.no_object_pointer)
         large = F.interpolate(
@@ -261,4 +290,6 @@ class Sam2Tracker(nn.Module):
             is_mask_from_pts=prompted,
         )
         memory = Memory(frame, remembered.to(features.dtype), position, pointer)
-        return FrameMasks(logits, shapes, there[:, 0, 0]), memory
+        candidates = masks[:, 0].expand(-1, self.num_candidates, -1, -1)
+        expected = ious[:, 0].expand(-1, self.num_candidates)
+        return FrameMasks(logits, candidates, expected, there[:, 0, 0]), memory

@@ -9,24 +9,47 @@ from torch import Tensor
 
 from lgrseg.ops.dispatch import KernelOp
 
+PADDINGS = ("zeros", "border")
 
-def point_sample(maps: Tensor, points: Tensor, *, kernels: str | None = None) -> Tensor:
+
+def point_sample(
+    maps: Tensor, points: Tensor, *, padding: str = "zeros", kernels: str | None = None
+) -> Tensor:
     """Bilinear values of maps at points.
 
     Args:
         maps: (N, C, H, W).
-        points: (N, P, 2) as (x, y), 0 to 1 from edge to edge; outside reads towards zero.
+        points: (N, P, 2) as (x, y), 0 to 1 from edge to edge.
+        padding: what lies beyond the centres of the outermost pixels: with "zeros" maps fade to 0,
+            so that half a pixel from the edge, within the picture, they are read wrongly; with
+            "border" the outermost pixels go on.
         kernels: which version computes (see `lgrseg.ops.dispatch`).
 
     Returns:
         (N, C, P), of the maps' type.
+
+    Raises:
+        ValueError: another padding.
     """
+    if padding not in PADDINGS:
+        raise ValueError(f"padding is one of {', '.join(PADDINGS)}, not {padding!r}")
+    if padding == "border":
+        points = _between_centres(points, *maps.shape[-2:])
     return _OP(maps, points, kernels=kernels)
+
+
+def _between_centres(points: Tensor, height: int, width: int) -> Tensor:
+    """Points moved to the nearest place that four pixels surround."""
+    pairs = zip(points.unbind(dim=-1), (width, height), strict=True)
+    return torch.stack([place.clamp(0.5 / side, 1 - 0.5 / side) for place, side in pairs], dim=-1)
 
 
 @torch.no_grad()
 def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
     """Of each map's candidates, those where its logit is nearest to zero.
+
+    Maps go on beyond their outermost pixels: would they fade to zero, as in PointRend's and
+    Mask2Former's code, they would seem unsure all along the border.
 
     Args:
         logits: (N, H, W).
@@ -36,7 +59,7 @@ def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
     Returns:
         (N, count, 2), in no order.
     """
-    doubt = -point_sample(logits[:, None], candidates)[:, 0].abs()  # N P
+    doubt = -point_sample(logits[:, None], candidates, padding="border")[:, 0].abs()  # N P
     kept = doubt.topk(count, dim=1, sorted=False).indices
     return candidates.gather(1, kept[..., None].expand(-1, -1, 2))
 

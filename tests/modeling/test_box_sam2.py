@@ -1,10 +1,13 @@
 """lgrseg/modeling/box_sam2.py."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from lgrseg.modeling.box_sam2 import BoxSam2, choose_prompts
 from lgrseg.modeling.criterion import SetCriterion
+from lgrseg.modeling.mask_candidates import TrackLosses
 from lgrseg.modeling.sam2 import build_sam2
 from lgrseg.modeling.sam2_tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -39,13 +42,61 @@ def target(labels=(0, 2), annotated=(True, False, True, False)):
 def test_losses_of_a_batch_reach_every_part(sam):
     net = model(sam).train()
     clips, targets = [clip(), clip()], [target(), target(labels=(1,))]
-    assert net.loss_totals(targets) == {"mask": 6}
+    assert net.loss_totals(targets) == {"mask": 6, "object": 6}
     losses = net(clips, targets)
-    assert set(losses) == {"loss_mask", "loss_dice", "loss_object"}
+    assert set(losses) == {"loss_mask", "loss_dice", "loss_iou", "loss_object"}
     net.zero_grad()
     sum(losses.values()).backward()
-    for part in (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder):
+    parts = (sam.memory_attention, sam.memory_encoder, sam.mask_decoder, sam.vision_encoder)
+    for part in (*parts, sam.mask_decoder.iou_prediction_head):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+
+
+def on_frames(shown):
+    """The truth of objects, each on these of the annotated frames 0, 2 and 3."""
+    masks = torch.zeros(len(shown), 4, SIZE, SIZE, dtype=torch.bool)
+    for n, numbers in enumerate(shown):
+        masks[n, list(numbers), 10:26, 12:40] = True
+    annotated = torch.tensor([True, False, True, True])
+    return ClipTargets(annotated, torch.arange(len(shown)), masks)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("shown", "num_masks", "num_answers"),
+    [
+        ([(0, 2, 3), (0, 2, 3)], 6, 6),
+        ([(0,), (2, 3), ()], 3, 6),  # no frame shows both; the third is on none
+        ([(), ()], 0, 0),
+    ],
+)
+def test_what_is_counted_is_what_is_compared(sam, monkeypatch, seed, shown, num_masks, num_answers):
+    """Masks where the object is; "is it there" on every annotated frame."""
+    compared, rows = [], []
+    compare, mask_losses = TrackLosses.compare, SetCriterion.mask_losses
+    monkeypatch.setattr(
+        TrackLosses, "compare", lambda *a: compared.extend((a[2], n) for n in a[3]) or compare(*a)
+    )
+    monkeypatch.setattr(
+        SetCriterion, "mask_losses", lambda *a: rows.extend(a[1]) or mask_losses(*a)
+    )
+    net, truth = model(sam).train(), on_frames(shown)
+    assert net.loss_totals([truth]) == {"mask": num_masks, "object": num_answers}
+    net([dataclasses.replace(clip(), seed=seed)], [truth])
+    answers = [(t, n) for n in range(len(shown)) if shown[n] for t in (0, 2, 3)]
+    assert sorted(compared) == sorted(answers) and len(answers) == num_answers
+    assert [len(truth[0]) for _, truth in rows] == [num_masks]
+
+
+def test_several_candidates_train_too(sam, monkeypatch):
+    """As those of published weights: a box gives one mask, a followed object three."""
+    monkeypatch.setattr(sam.config, "multimask_output_in_sam", True)
+    net = model(sam).train()
+    losses = net([clip()], [target()])
+    net.zero_grad()
+    sum(losses.values()).backward()
+    tokens = sam.mask_decoder.mask_tokens.weight.grad.abs().sum(dim=1)
+    assert tokens.shape == (4,) and (tokens > 0).all()
 
 
 def test_it_trains_in_bfloat16(sam):
@@ -68,7 +119,7 @@ def test_parts_of_a_batch_add_up(sam):
     net = model(sam).train()
     clips, targets = [clip(), clip()], [target(), target(labels=(1,))]
     whole = net(clips, targets)
-    totals = {"mask": torch.tensor(6.0)}
+    totals = {"mask": torch.tensor(6.0), "object": torch.tensor(6.0)}
     parts = [net([c], [t], totals=totals) for c, t in zip(clips, targets, strict=True)]
     for name, loss in whole.items():
         assert torch.allclose(loss, sum(part[name] for part in parts), rtol=1e-4), name
@@ -128,6 +179,7 @@ def test_which_boxes_prompt():
     prompts, seen = choose_prompts(boxes, scores, every=0, least_score=0.5)
     assert {t: sorted(p) for t, p in prompts.items()} == {1: [0], 0: [2]}
     assert [sorted(s) for s in seen] == [[2], [0, 2], [2], [0, 2]]
+    assert seen[1][0].score == pytest.approx(0.9) and torch.equal(seen[1][0].box, boxes[0, 1])
     prompts, _ = choose_prompts(boxes, scores, every=3, least_score=0.5)
     assert {t: sorted(p) for t, p in prompts.items()} == {0: [2], 1: [0], 3: [0, 2]}
 

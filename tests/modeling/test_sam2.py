@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lgrseg.engine.checkpoint import CheckpointError
-from lgrseg.modeling.sam2 import build_sam2
+from lgrseg.modeling.sam2 import build_sam2, start_from_random
+from lgrseg.modeling.sam2_tracker import ObjectMemory, Sam2Tracker
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,19 @@ def test_weights_of_another_size_load_whole(saved):
             assert torch.equal(loaded[name], value), name
     parameters = dict(model.named_parameters())
     assert all(loaded[name].shape == value.shape for name, value in parameters.items())
+
+
+def test_from_random_weights_an_object_is_there():
+    """Else its mask is not remembered, and a follower has nothing to learn from."""
+    box, sam = torch.tensor([[10.0, 10, 40, 40]]), build_sam2(variant="nano", size=64).eval()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        tracker = Sam2Tracker(start_from_random(sam))
+        with torch.no_grad():
+            first, second = tracker.embed(torch.rand(2, 3, 64, 64))
+            prompted, memory = tracker.prompt(first, box, 0)
+            followed, _ = tracker.follow(second, [ObjectMemory(prompted=[memory])], 1)
+        assert prompted.object_logits > 1 and followed.object_logits > 1, seed
 
 
 def test_half_precision_comes_back_as_float32(saved, tmp_path):

@@ -1,12 +1,14 @@
 """lgrseg/modeling/sam2_tracker.py and box_tracking.py, beside transformers' own route."""
 
+import math
+
 import pytest
 import torch
 
 from lgrseg.boxes import from_corners
-from lgrseg.modeling.box_tracking import BoxTracking, track_video
+from lgrseg.modeling.box_tracking import BoxTracking, Opinion, track_video
 from lgrseg.modeling.sam2 import build_sam2
-from lgrseg.modeling.sam2_tracker import NO_OBJECT, ObjectMemory, Sam2Tracker
+from lgrseg.modeling.sam2_tracker import NO_OBJECT, FrameMasks, ObjectMemory, Sam2Tracker
 
 SIZE = 64
 BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]], dtype=torch.float64)  # pixels
@@ -21,7 +23,7 @@ def sam():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 or "embed" in name or "memory" in name or "pointer" in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        list(model.mask_decoder.pred_obj_score_head.parameters())[-1].fill_(5.0)
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(5.0)
     return model
 
 
@@ -109,16 +111,20 @@ def test_between_two_boxes_both_are_known(sam, frames):
     assert not torch.allclose(alone[5], ours[5], atol=1e-3)
 
 
-def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings):
-    tracker = Sam2Tracker(sam, max_prompted=2)
+@pytest.mark.parametrize(
+    ("max_prompted", "remembered"), [(1, (12,)), (2, (0, 12)), (3, (0, 8, 12)), (4, (0, 4, 8, 12))]
+)
+def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings, max_prompted, remembered):
+    """The first prompt, which says what is meant, and the nearest in time."""
+    tracker = Sam2Tracker(sam, max_prompted=max_prompted)
     tracking = BoxTracking(tracker, 3)
     with torch.no_grad():
         for number in range(20):
-            boxes = {0: parts(BOXES[0])} if number in (0, 4, 8) else {}
+            boxes = {0: parts(BOXES[0])} if number in (0, 4, 8, 12) else {}
             tracking.step(embeddings[number], number, boxes)
     memory = tracking.objects[0]
-    recent = tuple(n for n in range(20) if n not in (0, 4, 8))[-15:]
-    assert memory.frames == ((4, 8), recent, ())
+    recent = tuple(n for n in range(20) if n not in (0, 4, 8, 12))[-15:]
+    assert memory.frames == (remembered, recent, ())
 
 
 def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, embeddings):
@@ -153,12 +159,46 @@ def test_a_class_is_followed_from_its_first_box_both_ways(sam, frames):
         assert torch.allclose(masks[4][1], turned[1][1], atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_of_a_mask_and_a_box_that_disagree_the_surer_is_believed(sam, embeddings, share):
+    """The box: its score x the sureness of the mask that it leads to; here a hair less or more."""
+    tracker, boxes = Sam2Tracker(sam), parts(BOXES)
+    with torch.no_grad():
+        tracking, other = BoxTracking(tracker, 1), BoxTracking(tracker, 1)
+        for number in range(3):
+            masks = tracking.step(embeddings[number], number, {} if number else {0: boxes[0]})
+        of_box = other.step(embeddings[2], 2, {0: boxes[1]})
+        tie = float(masks.sureness / of_box.sureness)
+        opinion = {0: Opinion(boxes[1], tie * share)}
+        again = BoxTracking(tracker, 1)
+        again.step(embeddings[0], 0, {0: boxes[0]})
+        again.step(embeddings[1], 1, {})
+        chosen = again.step(embeddings[2], 2, {}, opinions=opinion, agreement=1.0)
+    expected = of_box if share > 1 else masks
+    assert torch.allclose(chosen.logits, expected.logits, atol=1e-6)
+    assert not torch.allclose(of_box.logits, masks.logits, atol=1e-3)
+    prompted, recent, _ = again.objects[0].frames
+    assert (prompted, recent) == (((0, 2), (1,)) if share > 1 else ((0,), (1, 2)))
+
+
+def test_sureness_is_of_what_is_said():
+    """There: P(there) x the expected IoU of the chosen mask; absent: P(absent)."""
+    logit = math.log(4)  # P = 0.8
+    said = FrameMasks(
+        logits=torch.zeros(2, 1, 1),
+        candidates=torch.zeros(2, 3, 1, 1),
+        ious=torch.tensor([[0.2, 0.9, 0.5]] * 2),
+        object_logits=torch.tensor([logit, -logit]),
+    )
+    assert torch.allclose(said.sureness, torch.tensor([0.8 * 0.9, 0.8]))
+
+
 def test_a_disagreeing_box_prompts_anew(sam, frames):
     tracker, seen = Sam2Tracker(sam), []
 
     def look(number):
         seen.append(number)
-        return {0: parts(BOXES[1])} if number == 3 else {}
+        return {0: Opinion(parts(BOXES[1]), 100.0)} if number == 3 else {}  # surer than anything
 
     prompts = {0: {0: parts(BOXES[0])}}
     with torch.no_grad():

@@ -12,7 +12,7 @@ def masks(sam):
     tracker = Sam2Tracker(sam)
     frame = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     found, _ = tracker.prompt(tracker.embed(frame[None])[0], torch.tensor([[10.0, 10, 40, 40]]), 0)
-    return found.shapes
+    return found.candidates
 
 
 def trained(sam):
