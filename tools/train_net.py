@@ -7,20 +7,24 @@
     torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/camus.py
 
 `key=value` changes one setting of the config; list elements go by number. A run lies in
-`train.output_dir`. --eval-only takes the weights of its last checkpoint, or those of
-train.init_weights=FILE where that is on the command line.
+`train.output_dir`, where one process writes at a time. --overwrite keeps the run that is there
+until the new one has its first checkpoint, and puts it back where the new one fails before.
+--eval-only takes the weights of its last checkpoint, or those of train.init_weights=FILE where that
+is on the command line.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lgrseg import distributed
 from lgrseg.config import load_asked_config, without_weights
 from lgrseg.engine.hooks import StopRequested
-from lgrseg.engine.run_folder import clear_run
+from lgrseg.engine.run_folder import replacing_run
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
@@ -59,10 +63,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--eval-only", action="store_true", help="evaluate, do not train")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run, if there is one")
-    start.add_argument("--overwrite", action="store_true", help="delete the run, if there is one")
+    start.add_argument("--overwrite", action="store_true", help="replace the run, if there is one")
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    return parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args()
+    if arguments.eval_only and arguments.overwrite:
+        parser.error("--eval-only trains nothing, so there is nothing to --overwrite a run with")
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -76,17 +83,27 @@ def run(arguments: argparse.Namespace) -> None:
         named = any(o.partition("=")[0] == "train.init_weights" for o in arguments.overrides)
         trainer.load_for_evaluation(explicit=named)
     else:
+        trainer.build_data()  # what is misspelt is found before anything is moved or written
+    with trainer.lock:
+        if not arguments.eval_only:
+            trainer.resume_or_load(resume=arguments.resume, overwrite=arguments.overwrite)
+        with making_room(trainer, arguments), log_to_file(trainer.output_dir / "log.txt"):
+            if arguments.eval_only:
+                trainer.test()
+            else:
+                trainer.train()
+            if distributed.is_main_process():
+                report(trainer)
+
+
+@contextlib.contextmanager
+def making_room(trainer: DefaultTrainer, arguments: argparse.Namespace) -> Iterator[None]:
+    """Inside, --overwrite has set an earlier run aside, for all processes."""
+    with contextlib.ExitStack() as stack:
         if arguments.overwrite and distributed.is_main_process():
-            clear_run(trainer.output_dir)
+            stack.enter_context(replacing_run(trainer.output_dir))
         distributed.barrier()
-        trainer.resume_or_load(resume=arguments.resume)
-    with log_to_file(trainer.output_dir / "log.txt"):
-        if arguments.eval_only:
-            trainer.test()
-        else:
-            trainer.train()
-        if distributed.is_main_process():
-            report(trainer)
+        yield
 
 
 def report(trainer: DefaultTrainer) -> None:

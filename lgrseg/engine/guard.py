@@ -6,6 +6,8 @@ weights alone, and the decision is read one step later, before the next update.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from lgrseg.structures import Clip
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss or gradient is infinite or no number; the weights are as before it."""
+    """A loss, gradient or weight is infinite or no number; no checkpoint has it."""
 
 
 @dataclasses.dataclass
@@ -27,11 +29,21 @@ class StepRecord:
     """Of every batch that was accumulated, detached."""
     clips: list[list[str]] = dataclasses.field(default_factory=list)
     """Of every batch, as "video [frame, ...]"."""
+    data_seconds: float = 0.0
+    """Spent waiting for the batches."""
 
-    def add(self, losses: dict[str, Tensor], clips: list[Clip]) -> None:
-        """A batch went forward."""
-        self.losses.append({name: loss.detach() for name, loss in losses.items()})
+    def add_clips(self, clips: list[Clip]) -> None:
+        """A batch goes forward."""
         self.clips.append([f"{clip.video_id} {clip.frame_indices.tolist()}" for clip in clips])
+
+    def add_losses(self, losses: dict[str, Tensor]) -> None:
+        """It came out."""
+        self.losses.append({name: loss.detach() for name, loss in losses.items()})
+
+    def batches(self) -> list[str]:
+        """A line for every batch: its losses, as far as they are known, and its clips."""
+        pairs = itertools.zip_longest(self.losses, self.clips, fillvalue={})
+        return [f"{show(losses) or 'no loss'}; clips {'; '.join(clips)}" for losses, clips in pairs]
 
 
 class StepGuard:
@@ -112,17 +124,37 @@ def _send_to_cpu(flags: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
 
 def _message(step: StepRecord, norm: float) -> str:
     lines = [f"not finite at iteration {step.iteration}: the gradient's norm is {norm}"]
-    own = [
-        ", ".join(f"{name} {float(loss):.6g}" for name, loss in losses.items())
-        + "; clips "
-        + "; ".join(clips)
-        for losses, clips in zip(step.losses, step.clips, strict=True)
-    ]
-    for rank, batches in enumerate(distributed.all_gather_object(own)):
+    for rank, batches in enumerate(distributed.all_gather_object(step.batches())):
         who = f"process {rank}: " if distributed.get_world_size() > 1 else ""
         lines += [f"  {who}{batch}" for batch in batches]
-    lines.append(
-        "The weights were not changed, and the last checkpoint is from before. Look at these "
-        "clips; a lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
-    )
-    return "\n".join(lines)
+    return "\n".join([*lines, _ADVICE])
+
+
+_ADVICE = (
+    "The weights were not changed, and the last checkpoint is from before. Look at these clips; "
+    "a lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
+)
+
+
+def diverged_in_the_model(
+    step: StepRecord, error: FloatingPointError, before: Mapping[str, float | Tensor]
+) -> NonFiniteError:
+    """What to raise where the model itself met numbers that are not finite, before any loss.
+
+    Other processes know nothing of it, so none is asked.
+
+    Args:
+        step: its last batch was in the model.
+        error: of the model.
+        before: metrics of the step before; none in the first one.
+    """
+    lines = [f"not finite at iteration {step.iteration}: {error}"]
+    lines += [f"  {batch}" for batch in step.batches()]
+    if losses := {name: value for name, value in before.items() if name.startswith("loss")}:
+        lines.append(f"  the step before: {show(losses)}")
+    return NonFiniteError("\n".join([*lines, _ADVICE]))
+
+
+def show(losses: Mapping[str, float | Tensor]) -> str:
+    """Losses in a line."""
+    return ", ".join(f"{name} {float(loss):.6g}" for name, loss in losses.items())

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from lgrseg import distributed
 from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
+from lgrseg.engine.guard import NonFiniteError
 from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.run_folder import forget_replaced
 from lgrseg.engine.workers import STOP_SIGNALS
 from lgrseg.engine.writers import read_metrics, write_metrics
 
@@ -51,8 +53,18 @@ class LearningRate(HookBase):
         self._rates = [group["initial_lr"] for group in self.trainer.optimizer.param_groups]
 
     def before_step(self) -> None:
-        """Set the rates of the coming step."""
-        factor = self.schedule(self.trainer.iteration)
+        """Set the rates of the coming step.
+
+        Raises:
+            NonFiniteError: the schedule's factor would spoil the weights.
+        """
+        iteration = self.trainer.iteration
+        factor = self.schedule(iteration)
+        if not math.isfinite(factor):
+            raise NonFiniteError(
+                f"the schedule's factor at iteration {iteration} is {factor}: look at its settings "
+                "in the config (schedule.*). The weights were not changed"
+            )
         for group, rate in zip(self.trainer.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 
@@ -108,7 +120,10 @@ class WatchCollapse(HookBase):
 
 
 class Checkpointer(HookBase):
-    """Writes `last`, and a numbered copy, every `period` steps and at the end."""
+    """Writes `last`, and a numbered copy, every `period` steps and at the end.
+
+    With the first one, a run that this one replaces is deleted.
+    """
 
     def __init__(self, *, period: int, keep: int):
         """`keep` numbered checkpoints stay, the last ones."""
@@ -120,7 +135,10 @@ class Checkpointer(HookBase):
         if trainer.iteration < trainer.max_iter and not is_due(trainer.iteration, self.period):
             return
         trainer.save("last")
-        if self.keep and distributed.is_main_process():
+        if not distributed.is_main_process():
+            return
+        forget_replaced(trainer.output_dir)
+        if self.keep:
             copy_checkpoint(trainer.checkpoints, "last", f"iter_{trainer.iteration}")
             remove_old(trainer.checkpoints, self.keep)
 

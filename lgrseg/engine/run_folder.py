@@ -1,15 +1,92 @@
-"""The folder of a run: what is deleted to start anew, what its config was, whose labels it had."""
+"""The folder of a run: what makes room for a new one, what its config was, whose labels it had."""
 
+import contextlib
 import json
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+
+from lgrseg.config import save_config
+from lgrseg.engine.checkpoint import replace_file
+
+logger = logging.getLogger("lgrseg")
 
 OWNED = (
     "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
 )  # fmt: skip
 """What a run writes; anything else in its folder is not touched."""
+REPLACED = "replaced_run"
+"""Where in its folder a run lies that a new one replaces, until that has its first checkpoint."""
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run in this folder can go on."""
+    return any((folder / "checkpoints").glob("*.state.pt"))
+
+
+@contextlib.contextmanager
+def replacing_run(folder: Path) -> Iterator[None]:
+    """Inside, the folder is free for a new run; the old one is set aside.
+
+    The new run's first regular checkpoint deletes it (`forget_replaced`). Where the new one ends by
+    an error without any checkpoint, the old one is put back.
+    """
+    set_aside(folder)
+    try:
+        yield
+    except BaseException:
+        if not has_checkpoint(folder):
+            put_back(folder)
+        elif (folder / REPLACED).is_dir():
+            logger.info("the run that was to be replaced is still in %s", folder / REPLACED)
+        raise
+
+
+def set_aside(folder: Path) -> None:
+    """Move a run out of the way.
+
+    Where one is aside already, the new run that replaced it never had a regular checkpoint: that
+    one is deleted instead.
+    """
+    aside = folder / REPLACED
+    if aside.is_dir():
+        clear_run(folder)
+        return
+    present = [name for name in OWNED if _exists(folder / name)]
+    if not present:
+        return
+    aside.mkdir()
+    try:
+        for name in present:
+            (folder / name).rename(aside / name)
+    except OSError:  # another file system is mounted at one of them
+        for path in aside.iterdir():
+            path.rename(folder / path.name)
+        aside.rmdir()
+        raise
+
+
+def put_back(folder: Path) -> None:
+    """Undo `set_aside`; what the new run wrote is deleted."""
+    aside = folder / REPLACED
+    if not aside.is_dir():
+        return
+    clear_run(folder)
+    for path in aside.iterdir():
+        path.rename(folder / path.name)
+    aside.rmdir()
+    logger.warning("no checkpoint was written yet: the earlier run is back in %s", folder)
+
+
+def forget_replaced(folder: Path) -> None:
+    """Delete the run that was set aside, where there is one."""
+    if (folder / REPLACED).is_dir():
+        clear_run(folder / REPLACED)
+        with contextlib.suppress(OSError):  # somebody keeps something of his own in it
+            (folder / REPLACED).rmdir()
 
 
 def clear_run(folder: Path) -> None:
@@ -22,20 +99,36 @@ def clear_run(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def write_config(cfg: DictConfig, folder: Path) -> None:
+    """Write config.yaml, whole or not at all."""
+    replace_file(folder / "config.yaml", lambda path: save_config(cfg, path))
+
+
 def write_labels(summary: dict, folder: Path) -> None:
     """Write labels.json: which patients were trained on with their labels, which without."""
-    (folder / "labels.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    text = json.dumps(summary, indent=1)
+    replace_file(folder / "labels.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
-    """How a config differs from the one that the folder's run was started with, a line a key."""
+    """How a config differs from the one that the folder's run was started with, a line a key.
+
+    Raises:
+        ValueError: that config was damaged, so nobody knows.
+    """
     file = folder / "config.yaml"
     if not file.is_file():
         return []
-    before, now = (
-        _flat(OmegaConf.to_container(OmegaConf.load(file))),
-        _flat(OmegaConf.to_container(cfg)),
-    )
+    try:
+        # It is compared and nothing in it is called, so it may name classes of anybody.
+        before = _flat(OmegaConf.to_container(OmegaConf.load(file)))
+    except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
+        raise ValueError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
+    now = _flat(OmegaConf.to_container(cfg))
     return [
         f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
         for key in sorted(before.keys() | now.keys())

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lgrseg import distributed
-from lgrseg.engine.guard import StepGuard, StepRecord
+from lgrseg.engine.finite import names_not_finite
+from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord, diverged_in_the_model
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.workers import batches_of
 
@@ -93,6 +94,9 @@ class SimpleTrainer(TrainerBase):
             )
         self.guard = StepGuard(optimizer, device=device)
         self.loader = None
+        self.batch_offset = 0
+        """Batches that every process saw beyond `iteration * accumulate`, in a run that began with
+        other numbers of processes or of accumulated batches."""
         self.signal: int | None = None
         """The signal by which this process was asked to stop."""
         self.stop_agreed = False
@@ -109,7 +113,7 @@ class SimpleTrainer(TrainerBase):
     @property
     def batches_done(self) -> int:
         """Batches that every process has seen: where the loader goes on."""
-        return self.iteration * self.accumulate
+        return self.iteration * self.accumulate + self.batch_offset
 
     def train(self) -> None:
         """Train to `max_iter`."""
@@ -122,18 +126,52 @@ class SimpleTrainer(TrainerBase):
         """One update, from `accumulate` batches of every process."""
         begin = time.perf_counter()
         step = StepRecord(self.iteration)
+        try:
+            self.compute_gradient(step)
+            norm = self._update(step)
+        except NonFiniteError as error:
+            if bad := names_not_finite(self.model):
+                shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+                error.add_note(f"{len(bad)} weights were not finite before this step: {shown}")
+            raise
+        self.metrics = (
+            self._means(step)
+            | getattr(self.model, "monitored", {})
+            | {
+                "grad_norm": norm,
+                "step_seconds": time.perf_counter() - begin,
+                "data_seconds": step.data_seconds,
+            }
+        )
+
+    def compute_gradient(self, step: StepRecord) -> None:
+        """Forward and backward; the weights are left alone.
+
+        Args:
+            step: gets its clips, then its losses.
+
+        Raises:
+            NonFiniteError: the model met numbers that are not finite.
+        """
         self.optimizer.zero_grad(set_to_none=True)
+        begin = time.perf_counter()
         batches = self._next_batches()
-        waited = time.perf_counter() - begin
+        step.data_seconds = time.perf_counter() - begin
         totals = self._totals(batches)
         for number, batch in enumerate(batches):
             seed_everything(self.seed, self._batch_number(number))
-            with self._reducing(number == self.accumulate - 1):
-                losses = self._losses(batch, totals)
-                (sum(losses.values()) / self.accumulate).backward()
             clips, _, *unlabelled = batch
-            step.add(losses, [*clips, *itertools.chain(*unlabelled)])
+            step.add_clips([*clips, *itertools.chain(*unlabelled)])
+            with self._reducing(number == self.accumulate - 1):
+                try:
+                    losses = self._losses(batch, totals)
+                except FloatingPointError as error:
+                    raise diverged_in_the_model(step, error, self.metrics) from error
+                step.add_losses(losses)
+                (sum(losses.values()) / self.accumulate).backward()
 
+    def _update(self, step: StepRecord) -> Tensor:
+        """Clip the gradient and take the step, unless it is not finite; the gradient's norm."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
         if self.guard.judge(step, norm, stop=self.signal is not None):
@@ -143,15 +181,7 @@ class SimpleTrainer(TrainerBase):
         self.optimizer.step()
         if self.iteration + 1 == self.max_iter:
             self.guard.settle()
-        self.metrics = (
-            self._means(step)
-            | getattr(self.model, "monitored", {})
-            | {
-                "grad_norm": norm,
-                "step_seconds": time.perf_counter() - begin,
-                "data_seconds": waited,
-            }
-        )
+        return norm
 
     def _next_batches(self) -> list:
         return [next(self._batches) for _ in range(self.accumulate)]

@@ -1,33 +1,21 @@
 """DefaultTrainer: from a config to a trained model, and on from where a run was stopped.
 
 The names are detectron2's (DefaultTrainer, HookBase, resume_or_load); what a step is stands in
-train_loop.py, what happens between steps in hooks.py.
+train_loop.py, what is saved in resumable.py, what happens between steps in hooks.py.
 """
 
-import contextlib
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from lgrseg import distributed
-from lgrseg.config import instantiate, save_config
+from lgrseg.config import instantiate
 from lgrseg.data.described import describe_datasets
 from lgrseg.engine import speed
-from lgrseg.engine.checkpoint import (
-    CheckpointError,
-    load_weights,
-    read_newest_state,
-    read_state,
-    save_checkpoint,
-    state_path,
-    weights_path,
-)
 from lgrseg.engine.config_check import check_parts, check_test_datasets
-from lgrseg.engine.ema import WeightAverage
+from lgrseg.engine.finite import check_settings
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import (
     AverageWeights,
@@ -40,14 +28,12 @@ from lgrseg.engine.hooks import (
     WatchCollapse,
 )
 from lgrseg.engine.overlays import ExampleOverlays
-from lgrseg.engine.run_folder import config_changes, write_labels
+from lgrseg.engine.resumable import ResumableTrainer
+from lgrseg.engine.run_folder import config_changes, write_config, write_labels
 from lgrseg.engine.settings import TrainSettings
-from lgrseg.engine.train_loop import (
-    SimpleTrainer,
-    seed_everything,
-    use_deterministic_algorithms,
-)
-from lgrseg.engine.workers import batches_of, deaf_to_children
+from lgrseg.engine.test_sets import check_not_empty, name_tests_by_dataset
+from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
+from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 from lgrseg.evaluation.evaluator import inference_on_dataset
 from lgrseg.evaluation.results import write_results
@@ -56,7 +42,7 @@ from lgrseg.modeling.complexity import trained_share
 logger = logging.getLogger("lgrseg")
 
 
-class DefaultTrainer(SimpleTrainer):
+class DefaultTrainer(ResumableTrainer):
     """Builds what a config describes, trains it, evaluates it.
 
         trainer = DefaultTrainer(cfg)
@@ -69,6 +55,8 @@ class DefaultTrainer(SimpleTrainer):
     def __init__(self, cfg: DictConfig):
         """Join the other processes, build model, optimiser and hooks; nothing is written yet."""
         check_parts(cfg)
+        check_settings(cfg)
+        cfg = name_tests_by_dataset(cfg)
         settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
         device = distributed.pick_device(settings.device)
@@ -92,22 +80,9 @@ class DefaultTrainer(SimpleTrainer):
             model=model,
             optimizer=self.build_optimizer(cfg, model),
             device=device,
-            max_iter=settings.max_iter,
-            seed=settings.seed,
-            accumulate=settings.accumulate,
-            clip_norm=settings.clip_norm,
-            amp=settings.amp,
-            find_unused_parameters=settings.find_unused_parameters,
+            settings=settings,
         )
-        self.cfg, self.settings = cfg, settings
-        self.output_dir = Path(settings.output_dir)
-        for group in self.optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-        decay = settings.ema_decay
-        self.average = WeightAverage(model, decay=decay) if decay else None
-        self.best_score: float | None = None
-        self.train_seconds = 0.0
-        """Seconds in training steps so far, earlier processes included."""
+        self.cfg = cfg
         self.tensorboard = None
         self.results: dict[str, dict] = {}
         """Of the last call of `test`."""
@@ -166,166 +141,66 @@ class DefaultTrainer(SimpleTrainer):
         watched = hasattr(self.model.objective, "complaint")
         return [Teaching(), *([WatchCollapse(period=self.settings.log_period)] * watched)]
 
+    @property
+    def followed(self) -> str | None:
+        """The first test dataset."""
+        return next(iter(self.cfg.dataloader.test), None)
+
+    def build_data(self) -> None:
+        """Build the loaders, where they are not built yet; nothing is written.
+
+        Raises:
+            FileNotFoundError, KeyError, ValueError: a dataset is not there, for training or tests.
+        """
+        if self.loader is None:
+            self.loader = self.build_train_loader(self.cfg)
+            self._build_tests(self.cfg.dataloader.test)
+
+    def _build_tests(self, names) -> dict[str, tuple]:
+        """The loader and the evaluator of every test dataset: all, before the first is used."""
+        tests = {}
+        for name in names:
+            loader = self.build_test_loader(self.cfg, name)
+            check_not_empty(name, loader)
+            tests[name] = (loader, self.build_evaluator(self.cfg, name))
+        return tests
+
     def train(self) -> None:
         """Train from the present iteration to `train.max_iter`, and evaluate.
 
         Raises:
+            RunFolderError: another process writes into the run's folder.
             StopRequested: SIGTERM or Ctrl-C came; the run is saved.
             NonFiniteError: a loss or gradient is not finite; the weights are as before it.
         """
-        if distributed.is_main_process():
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            for change in config_changes(self.cfg, self.output_dir):
-                logger.info("config changed, %s", change)
-            save_config(self.cfg, self.output_dir / "config.yaml")
-        self.loader = self.build_train_loader(self.cfg)
-        if distributed.is_main_process() and (protocol := getattr(self.loader, "protocol", None)):
+        self.build_data()
+        with self.lock:
+            if distributed.is_main_process():
+                self._write_settings()
+            trained, everything = trained_share(self.model)
+            logger.info(
+                "%d clips to train on, %.3g iterations an epoch, %d x %s; %s of %s parameters "
+                "trained",
+                len(self.loader.dataset),
+                self.loader.iterations_per_epoch / self.accumulate,
+                distributed.get_world_size(),
+                self.device,
+                f"{trained:,}",
+                f"{everything:,}",
+            )
+            super().train()
+
+    def _write_settings(self) -> None:
+        try:
+            changes = config_changes(self.cfg, self.output_dir)
+        except ValueError as error:
+            changes = []
+            logger.warning("%s; it is written anew", error)
+        for change in changes:
+            logger.info("config changed, %s", change)
+        write_config(self.cfg, self.output_dir)
+        if protocol := getattr(self.loader, "protocol", None):
             write_labels(protocol.summary(), self.output_dir)
-        trained, everything = trained_share(self.model)
-        logger.info(
-            "%d clips to train on, %.3g iterations an epoch, %d x %s; %s of %s parameters trained",
-            len(self.loader.dataset),
-            self.loader.iterations_per_epoch / self.accumulate,
-            distributed.get_world_size(),
-            self.device,
-            f"{trained:,}",
-            f"{everything:,}",
-        )
-        super().train()
-
-    def run_step(self) -> None:
-        """One update."""
-        super().run_step()
-        self.train_seconds += self.metrics["step_seconds"]
-
-    def _next_batches(self) -> list:
-        try:
-            return super()._next_batches()
-        except Exception as error:
-            # The weights are whole, and --resume asks for these batches again.
-            self.save("last")
-            error.add_note(f"saved after iteration {self.iteration}; --resume goes on from there")
-            raise
-
-    # -- saving and going on ------------------------------------------------------------------
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.output_dir / "checkpoints"
-
-    def save(self, name: str) -> None:
-        """Write a checkpoint; its weights are the averaged ones where averaging is on.
-
-        Raises:
-            NonFiniteError: the last step turns out to be not finite; nothing is written.
-        """
-        if self.guard.settle():
-            self.stop_agreed = True
-        if not distributed.is_main_process():
-            return
-        weights = self.average.weights if self.average else self.model.state_dict()
-        with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
-            save_checkpoint(self.checkpoints, name, weights, self.state_dict())
-
-    def state_dict(self) -> dict:
-        """All that a run needs to go on, besides its config."""
-        return {
-            "iteration": self.iteration,
-            "train_seconds": self.train_seconds,
-            "best_score": self.best_score,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from a `state_dict`; rates and decays are this config's, not the state's.
-
-        Raises:
-            KeyError, RuntimeError, ValueError: it is of another architecture.
-        """
-        self.model.load_state_dict(state["model"])
-        options = [
-            {key: value for key, value in group.items() if key != "params"}
-            for group in self.optimizer.param_groups
-        ]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group, own in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(own)
-        if self.average and state["average"]:
-            self.average.load_state_dict(state["average"])
-        elif self.average:
-            self.average.reset()
-        self.iteration = state["iteration"]
-        self.train_seconds = state["train_seconds"]
-
-    def resume_or_load(self, *, resume: bool) -> None:
-        """Go on from the run's last checkpoint; where there is none, from `train.init_weights`.
-
-        Raises:
-            CheckpointError: the run folder holds a run and `resume` is not set, or its checkpoint
-                does not fit this config.
-        """
-        if not resume and any(self.checkpoints.glob("*.state.pt")):
-            raise CheckpointError(
-                f"{self.output_dir} holds a run already: --resume goes on with it, --overwrite "
-                "deletes it, train.output_dir=... names another folder"
-            )
-        newest = read_newest_state(self.checkpoints) if resume else None
-        if newest is None:
-            if self.settings.init_weights:
-                self.load_weights(self.settings.init_weights, strict=False)
-            return
-        path, state = newest
-        try:
-            self.load_state_dict(state)
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"{path} was written by another config than this one: {str(error)[:500]}"
-            ) from error
-        best = state_path(self.checkpoints, "best")
-        self.best_score = read_state(best)["best_score"] if best.is_file() else None
-        logger.info("going on from iteration %d of %s", self.iteration, path)
-
-    def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
-        """Take a model's weights from a file; see `checkpoint.load_weights`."""
-        load_weights(self.model, path, strict=strict)
-        if self.average:
-            self.average.reset()
-        logger.info("weights from %s", path)
-
-    def load_for_evaluation(self, *, explicit: bool = False) -> None:
-        """Take the weights of the run's last checkpoint, or `train.init_weights`.
-
-        Args:
-            explicit: `train.init_weights` was asked for by name, so it goes first.
-
-        Raises:
-            FileNotFoundError: there are neither.
-        """
-        last, given = weights_path(self.checkpoints, "last"), self.settings.init_weights
-        if not last.is_file() and not given:
-            raise FileNotFoundError(
-                f"nothing to evaluate: there is no {last}; train first, or name a file with "
-                "train.init_weights=..."
-            )
-        self.load_weights(given if explicit or not last.is_file() else last)
-
-    # -- evaluating ---------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def evaluated_weights(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights, where averaging is on."""
-        if self.average is None:
-            yield
-            return
-        own = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average.weights)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(own)
 
     def test(
         self, names: list[str] | None = None, *, interruptible: bool = False
@@ -340,10 +215,9 @@ class DefaultTrainer(SimpleTrainer):
             EvaluationInterruptedError: a signal did.
         """
         self.results = {}
+        tests = self._build_tests(names or self.cfg.dataloader.test)
         with self.evaluated_weights():
-            for name in names or self.cfg.dataloader.test:
-                loader = self.build_test_loader(self.cfg, name)
-                evaluator = self.build_evaluator(self.cfg, name)
+            for name, (loader, evaluator) in tests.items():
                 watched = _Watched(loader, self) if interruptible else loader
                 self.results[name] = inference_on_dataset(self.model, watched, evaluator)
                 if distributed.is_main_process():

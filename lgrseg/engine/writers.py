@@ -146,15 +146,37 @@ def write_metrics(trainer: "DefaultTrainer", values: dict[str, float | None]) ->
 
 
 def read_metrics(run: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl, as far as they are whole; none where there is no file."""
+    """The lines of a run's metrics.jsonl, as far as they are whole; none where there is no file.
+
+    A line that is not whole (a process was killed in the middle of it) is left out with a warning.
+    """
     file = run / "metrics.jsonl"
-    lines = []
-    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+    lines, num_damaged = [], 0
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    for line in filter(str.strip, text.splitlines()):
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:  # the process was killed in the middle of a line
-            continue
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            values = None
+        if isinstance(values, dict) and "iteration" in values:
+            lines.append(values)
+        else:
+            num_damaged += 1
+    if num_damaged:
+        logger.warning("%s: %d lines are damaged and left out", file, num_damaged)
     return lines
+
+
+def best_recorded(run: Path, dataset: str | None, iteration: int) -> float | None:
+    """The best mean score on a dataset, of the evaluations up to this iteration."""
+    scores = [
+        value
+        for line in read_metrics(run)
+        if line["iteration"] <= iteration
+        for key, value in line.items()
+        if key.startswith(f"eval/{dataset}/mean_") and value is not None
+    ]
+    return max(scores, default=None)
 
 
 def forget_metrics_after(run: Path, iteration: int) -> None:

@@ -170,7 +170,7 @@ def test_a_worker_out_of_memory_says_so(cfg):
     cfg.dataloader.train.mapper.augmentations.append({"_target_": f"{__name__}.Greedy"})
     with pytest.raises(WorkerEndedError, match="^_ArrayMemoryError: Unable to allocate") as e:
         run(cfg)
-    assert e.value.__notes__ == ["saved after iteration 0; --resume goes on from there"]
+    assert not hasattr(e.value, "__notes__")  # no step was done, so there is nothing to save
     assert not multiprocessing.active_children()
 
 

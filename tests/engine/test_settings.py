@@ -4,10 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from lgrseg.config import load_config
-from lgrseg.engine.run_folder import clear_run, config_changes
 from lgrseg.engine.settings import TrainSettings
 
 COMMON = Path(__file__).parents[2] / "configs" / "common" / "train.py"
@@ -51,24 +49,3 @@ def test_what_cannot_be_meant_is_refused(values, message):
 def test_a_setting_nobody_reads_is_refused():
     with pytest.raises(KeyError, match="no setting train.max_iters; did you mean 'max_iter'"):
         TrainSettings.parse({"max_iters": 5})
-
-
-def test_clearing_a_run_leaves_what_is_not_its_own(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.state.pt").touch()
-    (tmp_path / "metrics.jsonl").touch()
-    (tmp_path / "notes.txt").touch()
-    clear_run(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-def test_how_a_config_changed(tmp_path):
-    before = OmegaConf.create({"train": {"max_iter": 5, "seed": 0}, "sizes": [1, 2]})
-    assert config_changes(before, tmp_path) == []
-    OmegaConf.save(before, tmp_path / "config.yaml")
-    after = OmegaConf.create({"train": {"max_iter": 6, "seed": 0, "amp": True}, "sizes": [1]})
-    assert config_changes(after, tmp_path) == [
-        "sizes.1: 2 -> not set",
-        "train.amp: not set -> True",
-        "train.max_iter: 5 -> 6",
-    ]

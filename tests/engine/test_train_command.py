@@ -9,6 +9,7 @@ import re
 import runpy
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from lgrseg.data.datasets import RAW, phantom
 from lgrseg.data.prepare import prepare
+from lgrseg.engine.run_folder import REPLACED
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "train_net.py"
@@ -121,6 +123,68 @@ def test_overwriting_must_be_asked_for(datasets, tmp_path, tiny, monkeypatch, ca
     last = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["iteration"] == 3
     assert call(monkeypatch, *tiny, "--resume") == 0  # three more
+
+
+def test_a_mistake_costs_no_finished_run(datasets, tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    run = tmp_path / "run"
+    assert call(monkeypatch, *tiny) == 0
+    finished = read_files(run)
+    for mistake, message in (
+        ("dataloader.train.dataset=camus_4ch_trian", "did you mean 'camus_4ch_train'"),
+        ("dataloader.test.camus_4ch_val.dataset=camus_4hc_val", "did you mean 'camus_4ch_val'"),
+        ("train.init_weights=nowhere.pth", "no checkpoint nowhere.pth"),
+    ):
+        assert call(monkeypatch, *tiny, "--overwrite", mistake) == 1
+        errors = capsys.readouterr().err
+        assert message in errors and "Traceback" not in errors
+        assert read_files(run) == finished
+    # Found in the first step alone, when the old run is aside already.
+    frames = sorted((datasets / "camus").rglob("frames.npy"))
+    for path in frames:
+        path.rename(path.with_suffix(".away"))
+    try:
+        assert call(monkeypatch, *tiny, "--overwrite") == 1
+    finally:
+        for path in frames:
+            path.with_suffix(".away").rename(path)
+    errors = capsys.readouterr().err
+    assert "frames.npy is gone" in errors and f"the earlier run is back in {run}" in errors
+    assert read_files(run) == finished
+
+
+def read_files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_may_start_from_the_weights_of_the_one_that_it_replaces(
+    datasets, tmp_path, tiny, monkeypatch
+):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    run = tmp_path / "run"
+    assert call(monkeypatch, *tiny) == 0
+    weights = f"train.init_weights={run / 'checkpoints/last.safetensors'}"
+    assert call(monkeypatch, *tiny, "--overwrite", weights, "train.max_iter=1") == 0
+    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["iteration"] == 1
+    assert not (run / REPLACED).exists()
+
+
+def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    run = tmp_path / "run"
+    process = start(datasets, *tiny, "train.max_iter=100000")
+    while not (run / "metrics.jsonl").is_file():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    config = (run / "config.yaml").read_text()
+    for words in ([], ["--resume"], ["--overwrite"]):
+        assert call(monkeypatch, *tiny, *words) == 1
+        told = f"run is in use by process {process.pid} on {socket.gethostname()}"
+        assert told in capsys.readouterr().err
+    assert (run / "config.yaml").read_text() == config
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert call(monkeypatch, *tiny, "--resume", "train.max_iter=1") == 0
 
 
 @pytest.mark.parametrize(

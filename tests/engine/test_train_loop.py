@@ -122,7 +122,7 @@ def test_deferring_needs_an_optimiser_that_can_skip():
 
 def test_a_finite_gradient_of_an_infinite_loss_stops_too():
     step = StepRecord(0)
-    step.add({"loss": torch.tensor(math.inf)}, [])
+    step.add_losses({"loss": torch.tensor(math.inf)})
     with pytest.raises(NonFiniteError):
         StepGuard(torch.optim.SGD([nn.Parameter(torch.zeros(1))]), device=CPU).judge(
             step, torch.tensor(1.0), stop=False

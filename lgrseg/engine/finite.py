@@ -1,0 +1,53 @@
+"""Numbers that must be finite before a run begins, and before it is saved."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Refuse an infinite rate, or one that is no number, before it spoils the weights.
+
+    Args:
+        cfg: of a run; its parts `train`, `optimizer` and `schedule` are looked at.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    for part in ("train", "optimizer", "schedule"):
+        _check(OmegaConf.to_container(cfg[part], resolve=True) if part in cfg else None, part)
+
+
+def _check(node, key: str) -> None:
+    if isinstance(node, dict):
+        for name, item in node.items():
+            _check(item, f"{key}.{name}")
+    elif isinstance(node, list):
+        for number, item in enumerate(node):
+            _check(item, f"{key}.{number}")
+    elif isinstance(node, float) and not math.isfinite(node):
+        raise ValueError(f"{key} is a finite number, not {node}; null is for none, where it may be")
+
+
+def names_not_finite(model: nn.Module, weights: Mapping[str, Tensor] | None = None) -> list[str]:
+    """Names of weights that are not numbers, or that are trained and infinite.
+
+    An infinite buffer may be meant, as that of a mask.
+
+    Args:
+        model: says what is trained.
+        weights: under the model's names; by default its own.
+    """
+    weights = model.state_dict() if weights is None else weights
+    trained = {name for name, _ in model.named_parameters()}
+    floats = {name: value for name, value in weights.items() if value.is_floating_point()}
+    if not floats:
+        return []
+    bad = [
+        ~torch.isfinite(value).all() if name in trained else torch.isnan(value).any()
+        for name, value in floats.items()
+    ]
+    return [name for name, is_bad in zip(floats, torch.stack(bad).tolist(), strict=True) if is_bad]

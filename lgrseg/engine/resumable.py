@@ -1,0 +1,268 @@
+"""A trainer whose run lies in a folder: it is saved there, and goes on from there."""
+
+import contextlib
+import logging
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lgrseg import distributed
+from lgrseg.engine.checkpoint import (
+    CheckpointError,
+    load_weights,
+    read_newest_state,
+    read_state,
+    save_checkpoint,
+    state_path,
+    weights_path,
+)
+from lgrseg.engine.ema import WeightAverage
+from lgrseg.engine.finite import names_not_finite
+from lgrseg.engine.guard import NonFiniteError, StepRecord
+from lgrseg.engine.run_folder import has_checkpoint
+from lgrseg.engine.run_lock import RunLock
+from lgrseg.engine.settings import TrainSettings
+from lgrseg.engine.train_loop import SimpleTrainer
+from lgrseg.engine.workers import deaf_to_children
+from lgrseg.engine.writers import best_recorded
+
+logger = logging.getLogger("lgrseg")
+
+
+class ResumableTrainer(SimpleTrainer):
+    """Steps, and checkpoints of all that a run needs to go on."""
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        settings: TrainSettings,
+    ):
+        """Nothing is read or written yet."""
+        super().__init__(
+            model=model,
+            optimizer=optimizer,
+            device=device,
+            max_iter=settings.max_iter,
+            seed=settings.seed,
+            accumulate=settings.accumulate,
+            clip_norm=settings.clip_norm,
+            amp=settings.amp,
+            find_unused_parameters=settings.find_unused_parameters,
+        )
+        self.settings = settings
+        self.output_dir = Path(settings.output_dir)
+        self.lock = RunLock(self.output_dir)
+        """Held while anything is written into the folder."""
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        decay = settings.ema_decay
+        self.average = WeightAverage(model, decay=decay) if decay else None
+        self.best_score: float | None = None
+        self.train_seconds = 0.0
+        """Seconds in training steps so far, earlier processes included."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.output_dir / "checkpoints"
+
+    @property
+    def followed(self) -> str | None:
+        """The test dataset whose score says which weights are the best."""
+        return None
+
+    def run_step(self) -> None:
+        """One update."""
+        super().run_step()
+        self.train_seconds += self.metrics["step_seconds"]
+
+    def compute_gradient(self, step: StepRecord) -> None:
+        """Forward and backward; after an error the run is saved, since its weights are whole."""
+        try:
+            super().compute_gradient(step)
+        except NonFiniteError:
+            raise
+        except Exception as error:
+            if step.clips:
+                clips = "; ".join(step.clips[-1])
+                error.add_note(f"at iteration {step.iteration}, with the clips {clips}")
+            self._save_after(error)
+            raise
+
+    def _save_after(self, error: Exception) -> None:
+        """Save what is done, and say so in the error's notes; --resume asks for the batch again."""
+        if self.iteration == self.start_iteration:
+            return
+        if not distributed.is_main_process():
+            error.add_note("this process saves nothing; --resume goes on from the last checkpoint")
+            return
+        try:
+            self.save("last")
+        except Exception as other:  # the error before it is the one to tell
+            error.add_note(f"iteration {self.iteration} could not be saved: {other}")
+        else:
+            error.add_note(f"saved after iteration {self.iteration}; --resume goes on from there")
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint; its weights are the averaged ones where averaging is on.
+
+        Raises:
+            NonFiniteError: the last step turns out to be not finite, or the weights are; nothing is
+                written.
+        """
+        if self.guard.settle():
+            self.stop_agreed = True
+        if not distributed.is_main_process():
+            return
+        weights = self.average.weights if self.average else self.model.state_dict()
+        if bad := names_not_finite(self.model) or names_not_finite(self.model, weights):
+            raise NonFiniteError(
+                f"not finite after iteration {self.iteration}: {len(bad)} weights, the first is "
+                f"{bad[0]}. Nothing was written, so that the last checkpoint is from before; a "
+                "lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
+            )
+        with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
+            save_checkpoint(self.checkpoints, name, weights, self.state_dict())
+
+    def state_dict(self) -> dict:
+        """All that a run needs to go on, besides its config."""
+        num_processes = distributed.get_world_size()
+        return {
+            "iteration": self.iteration,
+            "num_processes": num_processes,
+            "num_batches": self.batches_done * num_processes,
+            "train_seconds": self.train_seconds,
+            "best_score": self.best_score,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+        }
+
+    # -- going on -----------------------------------------------------------------------------
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a `state_dict`; rates and decays are this config's, not the state's.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: it is of another architecture.
+        """
+        self.model.load_state_dict(state["model"])
+        options = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(own)
+        if self.average and state["average"]:
+            self.average.load_state_dict(state["average"])
+        elif self.average:
+            self.average.reset()
+        self.iteration = state["iteration"]
+        self.train_seconds = state["train_seconds"]
+        self._go_on_with_the_clips(state)
+
+    def _go_on_with_the_clips(self, state: dict) -> None:
+        """Go on after the last batch of all processes, however many they were."""
+        now = distributed.get_world_size()
+        before = state.get("num_processes", now)
+        usual = self.iteration * self.accumulate
+        seen = state.get("num_batches", usual * before)
+        self.batch_offset = math.ceil(seen / now) - usual
+        if before != now:
+            logger.info(
+                "processes: %d before, %d now: the clips go on where they were, none is repeated; "
+                "an update is now of %d batches (train.accumulate=%d)",
+                before,
+                now,
+                now * self.accumulate,
+                self.accumulate,
+            )
+
+    def resume_or_load(self, *, resume: bool, overwrite: bool = False) -> None:
+        """Go on from the run's last checkpoint; where there is none, from `train.init_weights`.
+
+        Args:
+            resume: go on, where there is a checkpoint.
+            overwrite: a run in the folder is about to be replaced (`replacing_run`).
+
+        Raises:
+            CheckpointError: the run folder holds a run and neither is set, or its checkpoint does
+                not fit this config.
+        """
+        if not (resume or overwrite) and has_checkpoint(self.output_dir):
+            raise CheckpointError(
+                f"{self.output_dir} holds a run already: --resume goes on with it, --overwrite "
+                "deletes it, train.output_dir=... names another folder"
+            )
+        newest = read_newest_state(self.checkpoints) if resume else None
+        if newest is None:
+            if self.settings.init_weights:
+                self.load_weights(self.settings.init_weights, strict=False)
+            return
+        path, state = newest
+        try:
+            self.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} was written by another config than this one: {str(error)[:500]}"
+            ) from error
+        self.best_score = self._read_best_score()
+        logger.info("going on from iteration %d of %s", self.iteration, path)
+
+    def _read_best_score(self) -> float | None:
+        """Of `best`; where that is damaged, the best of metrics.jsonl."""
+        file = state_path(self.checkpoints, "best")
+        if not file.is_file():
+            return None
+        try:
+            return read_state(file)["best_score"]
+        except (CheckpointError, KeyError) as error:
+            score = best_recorded(self.output_dir, self.followed, self.iteration)
+            logger.warning("%s; it is not needed: the best score so far is %s", error, score)
+            return score
+
+    def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
+        """Take a model's weights from a file; see `checkpoint.load_weights`."""
+        load_weights(self.model, path, strict=strict)
+        if self.average:
+            self.average.reset()
+        logger.info("weights from %s", path)
+
+    def load_for_evaluation(self, *, explicit: bool = False) -> None:
+        """Take the weights of the run's last checkpoint, or `train.init_weights`.
+
+        Args:
+            explicit: `train.init_weights` was asked for by name, so it goes first.
+
+        Raises:
+            FileNotFoundError: there are neither.
+        """
+        last, given = weights_path(self.checkpoints, "last"), self.settings.init_weights
+        if not last.is_file() and not given:
+            raise FileNotFoundError(
+                f"nothing to evaluate: there is no {last}; train first, or name a file with "
+                "train.init_weights=..."
+            )
+        self.load_weights(given if explicit or not last.is_file() else last)
+
+    @contextlib.contextmanager
+    def evaluated_weights(self) -> Iterator[None]:
+        """Inside, the model has the averaged weights, where averaging is on."""
+        if self.average is None:
+            yield
+            return
+        own = {key: value.clone() for key, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.weights)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(own)
