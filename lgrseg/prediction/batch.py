@@ -28,10 +28,10 @@ class Summary:
         """Notes, doubts and failures by clip; and the numbers."""
         kept = sum(outcome.was_there for outcome in self.outcomes.values())
         lines = [
-            f"{kind}: {path}: {text}"
-            for kind, texts in (("note", "notes"), ("doubtful", "doubts"))
+            f"{kind}: {path}: {'; '.join(texts)}"
+            for kind in ("notes", "doubts")
             for path, outcome in self.outcomes.items()
-            for text in getattr(outcome, texts)
+            if (texts := getattr(outcome, kind))
         ]
         lines += [f"not segmented: {path}: {why}" for path, why in self.failed.items()]
         number = len(self.outcomes) + len(self.failed)
@@ -60,4 +60,5 @@ def describe_error(error: Exception) -> str:
     """What happened; errors that were not written for users say what kind they are of."""
     if isinstance(error, (ValueError, OSError)) and str(error):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    first_line = str(error).partition("\n")[0][:300]
+    return f"{type(error).__name__}: {first_line} (LGRSEG_TRACEBACK=1 shows where)"
