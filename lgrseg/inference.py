@@ -1,6 +1,7 @@
 """Prediction of whole videos of any length, window by window, with bounded memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from lgrseg.box_inference import follow_boxes
 from lgrseg.box_prompts import BoxPrompt
 from lgrseg.data.mapper import resize_frames, to_tensor
 from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.structures import Clip, Geometry
+from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.windows import read_window, windows
 
 
@@ -63,8 +64,15 @@ def predict_frames(
             )
             with torch.inference_mode():
                 (prediction,) = model([clip.to(device)])
-                labels = prediction.label_maps(geometry).cpu().numpy()
             for index in window.kept:
-                yield index, labels[window.indices.index(index)]
+                yield index, _labels(prediction, window.indices.index(index), geometry)
     finally:
         model.train(was_training)
+
+
+@torch.inference_mode()
+def _labels(prediction: ClipPrediction, position: int, geometry: Geometry) -> np.ndarray:
+    """The label map of one frame: those of a whole window of large frames are hundreds of MB."""
+    logits = prediction.mask_logits[:, position : position + 1]
+    (labels,) = replace(prediction, mask_logits=logits).label_maps(geometry)
+    return labels.cpu().numpy()

@@ -1,17 +1,24 @@
 """Pictures and H.264 videos of segmentations: input | truth | prediction."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lgrseg.data.resizing import resize_image, resize_labels
+from lgrseg.whole_files import appears_whole
+
+logger = logging.getLogger("lgrseg")
 
 HEADER, LEGEND = 22, 24
 """Heights of the line above the panels and of the legend below, in pixels."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BACKGROUND = 24
+LARGEST_PANEL = 3840
+"""Pixels across; H.264 ends at 16384 for all panels of a picture."""
 
 
 def overlay(
@@ -118,29 +125,48 @@ def _write(image: np.ndarray, text: str, where: tuple[int, int], color) -> None:
     cv2.putText(image, text, where, FONT, 0.4, color, 1, cv2.LINE_AA)
 
 
+def panel_height(size: tuple[int, int], *, most: int = 320) -> int:
+    """How high panels of a frame (H, W) are: less where they would be too wide for a film."""
+    height, width = size
+    return min(most, max(1, LARGEST_PANEL * height // width))
+
+
+class NoFilm(RuntimeError):
+    """A film that cannot be encoded; the message says why."""
+
+
 def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
     """Write RGB pictures (H, W, 3) uint8 of one even size as H.264 that browsers play.
 
-    The file appears only when it is whole.
+    The file appears only when it is whole. Its rate is a fraction: 29.97 stays 30000/1001.
 
     Returns:
         The number of frames.
 
     Raises:
-        RuntimeError: this build of PyAV has no H.264 encoder.
+        NoFilm: this build of PyAV has no H.264 encoder, or it refuses the rate or the size.
     """
     import av
 
     if "libx264" not in av.codecs_available:
-        raise RuntimeError("PyAV has no libx264 here; install its wheel: pip install av")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half_done = path.with_name(f".{path.name}")
-    count = 0
-    with av.open(str(half_done), "w", format="mp4", options={"movflags": "+faststart"}) as file:
-        stream = None
+        raise NoFilm("PyAV has no libx264 here; install its wheel: pip install av")
+    if not 0.01 <= fps <= 10_000:
+        raise NoFilm(f"a film shows 0.01 to 10000 frames a second, not {fps:g}")
+    try:
+        with appears_whole(path) as half_done:
+            return _encode(half_done, pictures, Fraction(fps).limit_denominator(1001))
+    except av.error.FFmpegError as error:
+        raise NoFilm(f"the encoder refuses it: {error}") from error
+
+
+def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
+    import av
+
+    count, stream = 0, None
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as file:
         for picture in pictures:
             if stream is None:
-                stream = file.add_stream("libx264", rate=max(1, round(fps)))
+                stream = file.add_stream("libx264", rate=rate)
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.options = {"crf": "20", "preset": "veryfast"}
@@ -149,8 +175,17 @@ def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
             count += 1
         if stream is not None:
             file.mux(stream.encode())
-    half_done.replace(path)
     return count
+
+
+def write_mp4_or_warn(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> None:
+    """`write_mp4`; where there can be no film a warning says so, and pictures are still drawn."""
+    try:
+        write_mp4(path, pictures, fps=fps)
+    except NoFilm as error:
+        logger.warning("%s could not be made: %s", path, error)
+        for _ in pictures:  # stills among them are written as they pass
+            pass
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:

@@ -58,13 +58,19 @@ def test_predict_a_folder_of_clips(weights, tmp_path):
     (clips / "broken.dcm").write_bytes(b"no")
     (clips / "notes.txt").write_text("not a clip")
     result = predict(weights, clips, out)
-    assert result.returncode == 0, result.stderr
-    assert "2 of 3 clips segmented" in result.stdout and "broken.dcm" in result.stderr
+    assert result.returncode == 1, result.stderr  # one failed
+    assert "2 of 3 clips segmented" in result.stdout
+    assert "not segmented: " in result.stderr and "broken.dcm" in result.stderr
+    assert "notes.txt: no known kind of clip" in result.stderr
     # Two clips of one stem do not overwrite each other.
-    names = {"a_nii_gz_masks.nii.gz", "a_nii_gz.mp4", "a_mp4_masks.nii.gz", "a_mp4.mp4"}
+    stems = ("a.nii.gz", "a.mp4")
+    names = {f"{stem}_{kind}" for stem in stems for kind in ("masks.nii.gz", "overlay.mp4")}
     assert {file.name for file in out.iterdir()} == names
-    masks = nibabel.load(out / "a_nii_gz_masks.nii.gz")
+    masks = nibabel.load(out / "a.nii.gz_masks.nii.gz")
     assert masks.shape == (320, 240, 3) and np.allclose(masks.affine, affine)
+    # Done again, nothing is done: both are kept, and it says so.
+    again = predict(weights, clips, out)
+    assert "2 had been there already" in again.stdout and "frame/s" not in again.stderr
 
 
 def test_predict_says_what_is_wrong(weights, tmp_path):

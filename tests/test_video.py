@@ -1,9 +1,21 @@
 """lgrseg/video.py: overlays and files, read back."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
+import pytest
 
-from lgrseg.video import beside_input, overlay, side_by_side, write_mp4, write_png
+from lgrseg.video import (
+    NoFilm,
+    beside_input,
+    overlay,
+    panel_height,
+    side_by_side,
+    write_mp4,
+    write_mp4_or_warn,
+    write_png,
+)
 
 LOOK = {"classes": ("left_ventricle", "left_atrium"), "colors": [(255, 0, 0), (0, 255, 0)]}
 
@@ -44,6 +56,65 @@ def test_mp4_is_h264_that_browsers_play(tmp_path):
     content = (tmp_path / "new" / "a.mp4").read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")  # starts before it is loaded
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [
+        (30000 / 1001, Fraction(30000, 1001)),
+        (29.97, Fraction(2997, 100)),
+        (1000 / 33, Fraction(1000, 33)),
+        (0.5, Fraction(1, 2)),
+        (50.0, Fraction(50)),
+    ],
+)
+def test_a_fractional_rate_is_kept(tmp_path, fps, rate):
+    write_mp4(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)] * 6, fps=fps)
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        stream = file.streams.video[0]
+        assert stream.average_rate == rate
+        assert float(stream.duration * stream.time_base) == pytest.approx(6 / fps, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fps", "size", "told"),
+    [
+        (float("inf"), 16, "frames a second, not inf"),
+        (float("nan"), 16, "not nan"),
+        (0, 16, "not 0"),
+        (20, 20000, "the encoder refuses"),
+    ],
+)
+def test_a_film_that_cannot_be_made_leaves_nothing(tmp_path, fps, size, told):
+    picture = np.zeros((2, size, 3), np.uint8)
+    with pytest.raises(NoFilm, match=told):
+        write_mp4(tmp_path / "a.mp4", [picture], fps=fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_there_is_no_film_the_pictures_are_drawn_nevertheless(tmp_path, caplog):
+    drawn = []
+
+    def pictures():
+        for index in range(3):
+            drawn.append(index)
+            yield np.zeros((16, 16, 3), np.uint8)
+
+    write_mp4_or_warn(tmp_path / "a.mp4", pictures(), fps=float("inf"))
+    assert drawn == [0, 1, 2] and "a.mp4 could not be made" in caplog.text
+
+
+def test_wide_frames_have_low_panels():
+    assert panel_height((600, 800)) == 320
+    assert panel_height((3, 2000)) == 5  # 3333 pixels wide
+    assert panel_height((1, 10_000)) == 1
+    picture = beside_input(
+        np.zeros((3, 2000), np.uint8),
+        np.zeros((3, 2000), np.uint8),
+        **LOOK,
+        height=panel_height((3, 2000)),
+    )
+    assert picture.shape[1] <= 2 * 3840 + 4
 
 
 def test_png(tmp_path):

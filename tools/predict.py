@@ -7,41 +7,62 @@ r"""Segment clips that have no labels: masks as NIfTI, and a video with the outl
         --output output/predictions --box 0,120,40,310,290,left_ventricle
 
 CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
-such clips. NAME_masks.nii.gz has the axes (x, y, t) and, for NIfTI input, its affine. A BOX-SAM2
-follows boxes: by hand (--box frame,x0,y0,x1,y1,class, in pixels of the clip, frames from 0; --boxes
-FILE.json), or those of a run that predicts them (--boxes-from-model RUN).
+such clips, which is searched with the folders within it; what is not taken is listed. Results keep
+the folders of the input. NAME_masks.nii.gz has the axes (x, y, t), and lies over NIfTI, MetaImage
+and DICOM input in a viewer (some show DICOM whose spacing stands in ultrasound regions at 1 mm a
+pixel; the masks have the true one). NAME_overlay.mp4 shows clip and masks side by side.
+
+Nothing is replaced that this tool did not write. Masks that were made with the same weights and
+settings of the same clip are kept, so that the same command goes on where it was stopped;
+--skip-existing keeps all that are there, --overwrite makes them anew.
+
+A BOX-SAM2 follows boxes: by hand (--box frame,x0,y0,x1,y1,class, in pixels of the clip, frames from
+0; --boxes FILE.json), or those of a run that predicts them (--boxes-from-model RUN).
+
+Exit status: 0 where every clip has masks, also where some are doubtful; 1 where a clip failed, or
+nothing could begin.
 """
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
-from lgrseg.box_prompts import BoxPrompt, check_prompts, parse_box, read_boxes
-from lgrseg.config import instantiate, load_asked_config, without_weights
-from lgrseg.data import MetadataCatalog
-from lgrseg.data.clip_files import box_of_clip, find_clips
-from lgrseg.data.io import Video, crop_frames, read_video
-from lgrseg.distributed import pick_device
-from lgrseg.engine.checkpoint import load_weights
-from lgrseg.engine.speed import channels_last, hold_on_to_memory
-from lgrseg.evaluation.export import write_masks
-from lgrseg.inference import predict_frames
+from lgrseg.box_prompts import parse_box, read_boxes
+from lgrseg.config import load_asked_config
+from lgrseg.data.clip_files import find_clips
 from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.modeling.classifier import ClipClassifier
 from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.structures import Geometry
+from lgrseg.prediction import Existing, Predictor, predict_clips
 from lgrseg.targets import add_import_options
-from lgrseg.video import beside_input, write_mp4
-from lgrseg.windows import window_of
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 when no clip could be segmented."""
+    """Run the command line."""
+    arguments = parse_arguments()
+    try:
+        cfg = load_asked_config(arguments)
+        found = find_clips(arguments.input, output=arguments.output)
+        predictor = Predictor(
+            cfg=cfg,
+            weights=arguments.weights,
+            crop=not arguments.no_crop,
+            existing=arguments.existing,
+        )
+        take_boxes(predictor, arguments)
+    except (KeyError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for line in found.describe_left_out():
+        print(f"not taken: {line}", file=sys.stderr)
+    summary = predict_clips(predictor, found, arguments.output)
+    details, last = summary.describe(arguments.output)
+    print("\n".join(details), file=sys.stderr)
+    print(last)
+    return summary.exit_status
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,131 +71,59 @@ def main() -> int:
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
+    existing = parser.add_mutually_exclusive_group()
+    existing.set_defaults(existing=Existing.KEEP_SAME)
+    for option, what in (("--skip-existing", Existing.KEEP), ("--overwrite", Existing.REPLACE)):
+        existing.add_argument(
+            option,
+            dest="existing",
+            action="store_const",
+            const=what,
+            help=f"results that are there already: {what.value}",
+        )
     parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
     parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
     parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args()
-    try:
-        cfg = load_asked_config(arguments)
-        if not cfg.dataloader.test:
-            raise ValueError(
-                f"{arguments.config_file} has no dataloader.test, which says what is predicted and "
-                "how: take the config of a run that segments, not of a pre-training"
-            )
-        clips = find_clips(arguments.input)
-        device = pick_device(cfg.train.device)
-        if device.type == "cpu":
-            hold_on_to_memory()
-        model = channels_last(instantiate(without_weights(cfg.model)).to(device)).eval()
-        if isinstance(model, ClipClassifier):
-            raise ValueError(
-                f"{arguments.config_file} is of a classifier, which draws no masks; "
-                "tools/train_net.py --eval-only writes its answers into predictions.csv"
-            )
-        load_weights(model, arguments.weights)
-        given = boxes_by_hand(model, cfg, arguments)
-    except (KeyError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    failed = {}
-    for name, path in clips.items():
-        try:
-            stem = arguments.output / name
-            predict_clip(model, cfg, path, stem, crop=not arguments.no_crop, given=given)
-        except (OSError, ValueError) as error:
-            failed[path] = error
-    for path, error in failed.items():
-        print(f"not segmented: {path}: {error}", file=sys.stderr)
-    print(f"{len(clips) - len(failed)} of {len(clips)} clips segmented into {arguments.output}")
-    return 1 if len(failed) == len(clips) else 0
+    return parser.parse_args()
 
 
-def boxes_by_hand(model, cfg, arguments: argparse.Namespace) -> list[BoxPrompt] | None:
-    """The boxes of the command line; None where a model is to find them.
+def take_boxes(predictor: Predictor, arguments: argparse.Namespace) -> None:
+    """Give a BOX-SAM2 the boxes of the command line, or the run that finds them.
 
     Raises:
-        ValueError: the model takes no boxes, or one cannot be read.
+        ValueError: the model takes no boxes, one cannot be read, or there are none to start from.
     """
-    asked = arguments.box or arguments.boxes or arguments.boxes_from_model
-    if asked and not isinstance(model, BoxSam2):
-        raise ValueError(
-            f"{arguments.config_file} is of a {type(model).__name__}, which takes no boxes; "
-            "take the config of a BOX-SAM2"
-        )
+    by_hand, model = arguments.box or arguments.boxes, predictor.model
+    asked = by_hand or arguments.boxes_from_model
+    if not isinstance(model, BoxSam2):
+        if asked:
+            raise ValueError(
+                f"{arguments.config_file} is of a {type(model).__name__}, which takes no boxes; "
+                "take the config of a BOX-SAM2"
+            )
+        return
     if arguments.boxes_from_model:
-        if arguments.box or arguments.boxes:
+        if by_hand:
             raise ValueError("boxes come by hand or from a model, not both")
         model.box_model = FrozenRun(run=arguments.boxes_from_model)
-    classes = MetadataCatalog.get(next(iter(cfg.dataloader.test))).classes
-    if isinstance(model, BoxSam2) and isinstance(model.box_model, FrozenRun):
-        found = model.box_model.classes
-        if found != classes:
-            raise ValueError(f"the boxes are of {', '.join(found)}, the masks {', '.join(classes)}")
-    if not arguments.box and not arguments.boxes:
-        return None
-    given = [parse_box(text, classes) for text in arguments.box]
-    return given + (read_boxes(arguments.boxes, classes) if arguments.boxes else [])
-
-
-def predict_clip(
-    model: torch.nn.Module,
-    cfg,
-    path: Path,
-    stem: Path,
-    *,
-    crop: bool,
-    given: list[BoxPrompt] | None = None,
-) -> None:
-    """Write STEM_masks.nii.gz and STEM.mp4 for one clip, from boxes where some are given."""
-    video = read_video(path)
-    for note in video.notes:
-        print(f"{path.name}: {note}", file=sys.stderr)
-    dataset, loader = next(iter(cfg.dataloader.test.items()))
-    metadata = MetadataCatalog.get(dataset)
-    geometry = _geometry(video, tuple(loader.mapper.input_size), crop=crop, name=path.name)
-    frames = crop_frames(video.frames, geometry.crop_box)
-    if given is not None:
-        size = video.frames.shape[1:3]
-        check_prompts(given, num_frames=len(frames), size=size, classes=metadata.classes)
-    window = window_of(loader.mapper)
-    predicted = predict_frames(model, frames, geometry, **window, video_id=stem.name, boxes=given)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=stem.parent) as file:
-        # On the disk, since the masks of a long clip are too large for memory.
-        masks = np.memmap(file, np.uint8, "w+", shape=video.frames.shape[:3])
-        _write(stem, video, masks, predicted, metadata, path.name)
-        if isinstance(model, BoxSam2) and not any(labels.any() for labels in masks):
-            print(f"{path.name}: no box was found, so there is nothing in it", file=sys.stderr)
-
-
-def _write(stem: Path, video: Video, masks, predicted, metadata, name: str) -> None:
-    def pictures():
-        for index, labels in tqdm(predicted, desc=name, total=len(masks), unit="frame"):
-            masks[index] = labels
-            yield beside_input(
-                video.frames[index],
-                labels,
-                classes=metadata.classes,
-                colors=metadata.colors,
-                caption=f"frame {index}",
-            )
-
-    write_mp4(stem.with_name(f"{stem.name}.mp4"), pictures(), fps=video.fps or 20)
-    write_masks(
-        stem.with_name(f"{stem.name}_masks.nii.gz"),
-        masks,
-        spacing_mm=video.spacing_mm,
-        affine=video.affine,
-    )
-
-
-def _geometry(video: Video, input_size: tuple[int, int], *, crop: bool, name: str) -> Geometry:
-    box, note = box_of_clip(video, crop=crop)
-    if note:
-        print(f"{name}: {note}", file=sys.stderr)
-    return Geometry(video.frames.shape[1:3], box, input_size, video.spacing_mm)
+    classes = predictor.metadata.classes
+    if isinstance(model.box_model, FrozenRun) and model.box_model.classes != classes:
+        theirs = ", ".join(model.box_model.classes)
+        raise ValueError(f"the boxes are of {theirs}, the masks {', '.join(classes)}")
+    if by_hand:
+        boxes = [parse_box(text, classes) for text in arguments.box]
+        boxes += read_boxes(arguments.boxes, classes) if arguments.boxes else []
+        predictor.take_boxes(boxes, made_with=[repr(boxes)])
+    elif isinstance(model.box_model, FrozenRun):
+        predictor.take_boxes(
+            None, made_with=[model.box_model.run / "checkpoints" / "last.safetensors"]
+        )
+    elif model.box_model is None:
+        raise ValueError(
+            "there is no box to start from: give boxes, with --box, --boxes or --boxes-from-model"
+        )
 
 
 if __name__ == "__main__":

@@ -35,32 +35,44 @@ from lgrseg.evaluation.feature_maps import (
 from lgrseg.evaluation.feature_pictures import FeatureDrawer, Point
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.video import write_mp4, write_png
+from lgrseg.prediction.batch import describe_error
+from lgrseg.video import write_mp4_or_warn, write_png
 
 SHEET_FRAMES = 6
 """Frames of a contact sheet."""
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 when no clip could be drawn."""
+    """Run the command line; the exit status is 1 where a clip could not be drawn."""
     arguments = parse_arguments()
     try:
         point = parse_point(arguments.point) if arguments.point else None
-        clips = find_clips(arguments.input)
+        found = find_clips(arguments.input, output=arguments.output)
+        check_output(arguments)
         dense = build_features(arguments)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
+    for line in found.describe_left_out():
+        print(f"not taken: {line}", file=sys.stderr)
     failed = {}
-    for name, path in clips.items():
+    for name, path in found.clips.items():
         try:
             draw_clip(dense, path, arguments.output / name, point=point, arguments=arguments)
-        except (OSError, ValueError) as error:
-            failed[path] = error
-    for path, error in failed.items():
-        print(f"not drawn: {path}: {error}", file=sys.stderr)
-    print(f"{len(clips) - len(failed)} of {len(clips)} clips drawn into {arguments.output}")
-    return 1 if len(failed) == len(clips) else 0
+        except Exception as error:  # whatever it is, the other clips are no part of it
+            failed[path] = describe_error(error)
+    for path, why in failed.items():
+        print(f"not drawn: {path}: {why}", file=sys.stderr)
+    drawn = len(found.clips) - len(failed)
+    print(f"{drawn} of {len(found.clips)} clips drawn into {arguments.output}")
+    return 1 if failed else 0
+
+
+def check_output(arguments: argparse.Namespace) -> None:
+    """Raises ValueError where a result could take the place of a file that was given."""
+    source = arguments.input if arguments.input.is_dir() else arguments.input.parent
+    if source.resolve() == arguments.output.resolve():
+        raise ValueError(f"--output {arguments.output} is the folder of the input: choose another")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -176,7 +188,8 @@ def draw_clip(
                 chosen[index] = panels
             yield drawer.row(index, panels)
 
-    write_mp4(stem.with_name(f"{stem.name}_features.mp4"), pictures(), fps=video.fps or 20)
+    film = stem.with_name(f"{stem.name}_features.mp4")
+    write_mp4_or_warn(film, pictures(), fps=video.fps or 20)
     write_png(stem.with_name(f"{stem.name}_features.png"), drawer.contact_sheet(chosen))
     facts = describe(dense, basis, compared, maps, frames, arguments)
     text = json.dumps(facts, indent=1)

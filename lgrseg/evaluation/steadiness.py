@@ -8,15 +8,17 @@ Temporal Consistency", IEEE TMI 2022 (second differences); Dice of neighbouring 
 ECCV 2018, who compare warped frames; here nothing is warped, so fast walls cost a little as well.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 
 
-def steadiness(masks: np.ndarray, spacing_mm: tuple[float, float] | None = None) -> dict:
+def steadiness(masks: Iterable[np.ndarray], spacing_mm: tuple[float, float] | None = None) -> dict:
     """Of one structure in one video.
 
     Args:
-        masks: (T, H, W) bool.
+        masks: (H, W) bool for each of T frames, which may come one by one.
         spacing_mm: of rows and of columns; None measures in pixels.
 
     Returns:
@@ -27,19 +29,24 @@ def steadiness(masks: np.ndarray, spacing_mm: tuple[float, float] | None = None)
         said is NaN: jerks need three frames in a row that show the structure.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
-    masks = np.asarray(masks, bool)
-    areas = masks.sum(axis=(1, 2)) * rows * columns
-    centroids = np.array([_centroid(mask) * (rows, columns) for mask in masks]).reshape(-1, 2)
+    areas, centroids, dice, split, before = [], [], [], 0, None
+    for mask in masks:
+        areas.append(mask.sum() * rows * columns)
+        centroids.append(_centroid(mask) * (rows, columns))
+        split += _is_split(mask)
+        if before is not None and (before.any() or mask.any()):
+            dice.append(2 * (before & mask).sum() / (before.sum() + mask.sum()))
+        before = mask
+    areas = np.array(areas)
     shown = np.where(areas > 0, areas, np.nan)
-    pairs = [(a, b) for a, b in zip(masks, masks[1:], strict=False) if a.any() or b.any()]
-    dice = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairs]
+    steps = np.diff(np.reshape(centroids, (-1, 2)), 2, axis=0)
     return {
         "area_jerk": _mean(np.abs(np.diff(shown, 2))) / _mean(shown),
-        "centroid_jerk": _mean(np.linalg.norm(np.diff(centroids, 2, axis=0), axis=1)),
+        "centroid_jerk": _mean(np.linalg.norm(steps, axis=1)),
         "dice_of_neighbours": _mean(np.array(dice)),
         "frames_absent": int((areas == 0).sum()),
-        "frames_split": sum(_is_split(mask) for mask in masks),
-        "frames": len(masks),
+        "frames_split": split,
+        "frames": len(areas),
     }
 
 

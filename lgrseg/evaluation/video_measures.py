@@ -1,5 +1,7 @@
 """What the predicted masks of a whole video tell: areas over time, beats, volumes, steadiness."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -13,7 +15,7 @@ CUT_OFF = 0.1
 
 
 def measure_video(
-    masks: np.ndarray,
+    masks: Sequence[np.ndarray],
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     *,
@@ -22,7 +24,8 @@ def measure_video(
     """Measure one video.
 
     Args:
-        masks: (T, H, W) uint8, 0 background, k + 1 for class k.
+        masks: (H, W) uint8 for each of T frames, 0 background, k + 1 for class k; an array, or
+            a MaskFile, of which one frame at a time is held.
         classes: names.
         spacing_mm: of rows and of columns.
         fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
@@ -34,14 +37,13 @@ def measure_video(
         is doubtful.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
+    areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
     found = {
         "unit": "mm" if spacing_mm else "px",
-        "areas": {
-            name: ((masks == k + 1).sum(axis=(1, 2)) * rows * columns).tolist()
-            for k, name in enumerate(classes)
-        },
+        "areas": {name: areas[:, k].tolist() for k, name in enumerate(classes)},
         "steadiness": {
-            name: steadiness(masks == k + 1, spacing_mm) for k, name in enumerate(classes)
+            name: steadiness((labels == k + 1 for labels in masks), spacing_mm)
+            for k, name in enumerate(classes)
         },
     }
     if "left_ventricle" in classes:
@@ -49,6 +51,11 @@ def measure_video(
         beats = find_beats(np.where(areas > 0, areas, np.nan))
         found["beats"] = [_beat(masks, classes, spacing_mm, fan, *beat) for beat in beats]
     return found
+
+
+def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """(K,) how many pixels every class has."""
+    return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
 def _beat(masks, classes, spacing_mm, fan, ed: int, es: int) -> dict:

@@ -1,0 +1,74 @@
+"""Where the pixels of a file lie in a viewer: masks with the same affine lie over it.
+
+An affine leads from (column, row, frame) to millimetres, which grow to the right, to the front and
+upwards (RAS) in NIfTI; in DICOM and MetaImage to the left, to the back and upwards (LPS). A picture
+without a place lies at the origin there.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+
+
+def affine_of_file(path: Path, spacing_mm: tuple[float, float] | None) -> np.ndarray:
+    """The affine that a viewer gives a file.
+
+    Args:
+        path: a clip of any kind.
+        spacing_mm: (row, column) as its reader says, which knows more than a viewer of DICOM
+            regions; None keeps the viewer's.
+
+    Returns:
+        (4, 4), always invertible: what the file states wrongly counts as not stated.
+    """
+    if spacing_mm is not None and not 0 < min(spacing_mm) <= max(spacing_mm) < float("inf"):
+        spacing_mm = None
+    affine = None
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        affine = _affine_of_nifti(path)
+    elif path.is_file():
+        affine = _affine_of_image(path, spacing_mm)
+    if affine is None or not _is_usable(affine):
+        row, column = spacing_mm or (1.0, 1.0)
+        affine = FROM_LPS @ np.diag([column, row, 1.0, 1.0])
+    return affine
+
+
+def _is_usable(affine: np.ndarray) -> bool:
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 1e-12)
+
+
+def _affine_of_nifti(path: Path) -> np.ndarray | None:
+    import nibabel
+
+    image = nibabel.load(path)
+    if image.affine is None:
+        return None
+    to_mm = MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
+    return np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
+
+
+def _affine_of_image(path: Path, spacing_mm: tuple[float, float] | None) -> np.ndarray | None:
+    """Of MetaImage and DICOM; None of what SimpleITK does not know, such as movies."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    axes = min(reader.GetDimension(), 3)
+    direction, spacing, origin = np.eye(3), np.ones(3), np.zeros(3)
+    whole = np.reshape(reader.GetDirection(), (reader.GetDimension(),) * 2)
+    direction[:axes, :axes] = whole[:axes, :axes]
+    spacing[:axes] = reader.GetSpacing()[:axes]
+    origin[:axes] = reader.GetOrigin()[:axes]
+    if spacing_mm is not None:
+        spacing[:2] = spacing_mm[::-1]
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = direction * spacing, origin
+    return FROM_LPS @ affine

@@ -1,0 +1,64 @@
+"""Many clips one after the other: none of them ends the others, and all are named at the end."""
+
+import os
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lgrseg.data.clip_files import ClipsInFolder
+from lgrseg.prediction.predictor import Outcome, Predictor
+
+
+@dataclass
+class Summary:
+    """How the clips of a folder fared."""
+
+    outcomes: dict[Path, Outcome] = field(default_factory=dict)
+    """Of the clips that have masks now."""
+    failed: dict[Path, str] = field(default_factory=dict)
+    """Why the others have none."""
+
+    @property
+    def exit_status(self) -> int:
+        """0 where every clip has masks, else 1."""
+        return 1 if self.failed else 0
+
+    def describe(self, output: Path) -> tuple[list[str], str]:
+        """Notes, doubts and failures by clip; and the numbers."""
+        kept = sum(outcome.was_there for outcome in self.outcomes.values())
+        lines = [
+            f"{kind}: {path}: {'; '.join(texts)}"
+            for kind in ("notes", "doubts")
+            for path, outcome in self.outcomes.items()
+            if (texts := getattr(outcome, kind))
+        ]
+        lines += [f"not segmented: {path}: {why}" for path, why in self.failed.items()]
+        number = len(self.outcomes) + len(self.failed)
+        doubtful = sum(bool(outcome.doubts) for outcome in self.outcomes.values())
+        last = f"{len(self.outcomes)} of {number} clips segmented into {output}"
+        last += f", {doubtful} of them doubtful" if doubtful else ""
+        last += f"; {kept} had been there already (--overwrite makes them anew)" if kept else ""
+        return lines, last
+
+
+def predict_clips(predictor: Predictor, found: ClipsInFolder, output: Path) -> Summary:
+    """Segment clips into `output`, each at its place within the input."""
+    summary = Summary()
+    for name, path in found.clips.items():
+        try:
+            summary.outcomes[path] = predictor.predict(path, output / name)
+        except Exception as error:  # whatever it is, the other clips are no part of it
+            if os.environ.get("LGRSEG_TRACEBACK"):
+                traceback.print_exc()
+            summary.failed[path] = describe_error(error)
+            print(f"{path.name}: not segmented: {summary.failed[path]}", file=sys.stderr)
+    return summary
+
+
+def describe_error(error: Exception) -> str:
+    """What happened; errors that were not written for users say what kind they are of."""
+    if isinstance(error, (ValueError, OSError)) and str(error):
+        return str(error)
+    first_line = str(error).partition("\n")[0][:300]
+    return f"{type(error).__name__}: {first_line} (LGRSEG_TRACEBACK=1 shows where)"
