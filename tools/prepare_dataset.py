@@ -2,72 +2,100 @@
 
     python tools/prepare_dataset.py camus --raw DOWNLOAD --out datasets/camus --workers 4
     python tools/prepare_dataset.py camus --raw DOWNLOAD --out datasets/camus --check-only
+    python tools/prepare_dataset.py mine --import my_data --raw DOWNLOAD --out datasets/mine
 
-What is done already is kept, so an interrupted run goes on where it stopped. Everything that could
-not be used is listed at the end and in OUT/prepare_report.json. --check-only opens everything,
-prepares nothing, and writes OUT/check_report.json.
+What is done already is kept, so an interrupted run goes on where it stopped; what changed in the
+download, files and lists alike, is done again. Everything that could not be used or looks odd is
+listed at the end and in OUT/prepare_report.json. --check-only opens everything, prepares nothing,
+and writes OUT/check_report.json.
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
-from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.check import check, print_check, write_check
-from lgrseg.data.datasets import RAW
+from lgrseg.data.datasets import classes_of, raw_dataset
 from lgrseg.data.prepare import prepare, print_report
 
 
 def main() -> int:
     """Run the command line; the exit status is 1 when no video could be used."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", choices=sorted(RAW))
-    parser.add_argument("--raw", type=Path, required=True, help="folder of the download")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
-    parser.add_argument("--check-only", action="store_true", help="look at it, prepare nothing")
-    arguments = parser.parse_args()
-    dataset = RAW[arguments.name]
+    arguments = parsed()
     try:
+        for name in arguments.modules:
+            import_module(name)
+        dataset = raw_dataset(arguments.name)
+        classes = classes_of(arguments.name)
         if hasattr(dataset, "generate"):
             dataset.generate(arguments.raw)
         videos, problems = dataset.find_videos(arguments.raw)
-    except (FileNotFoundError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if arguments.check_only:
-        if hasattr(dataset, "splits_of"):
-            name_splits(videos, dataset.splits_of(arguments.raw))
-        found = check(videos, problems, classes_of(arguments.name), num_workers=arguments.workers)
+        found = check(videos, problems, classes, num_workers=arguments.workers)
         write_check(found, arguments.out / "check_report.json")
         print_check(found)
-        return 0 if found["videos"] else 1
+        return 0 if found["videos"] else nothing_usable(arguments.raw, found["unusable"])
     try:
-        report = prepare(videos, problems, arguments.out, num_workers=arguments.workers)
+        report = prepare(
+            videos, problems, arguments.out, classes=classes, num_workers=arguments.workers
+        )
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     if hasattr(dataset, "finish"):
         dataset.finish(arguments.raw, arguments.out)
     print_report(report)
-    if not report.num_usable:
-        print(f"error: nothing in {arguments.raw} could be used", file=sys.stderr)
-        return 1
-    return 0
+    return 0 if report.num_usable else nothing_usable(arguments.raw, report.unusable)
 
 
-def name_splits(videos: list, splits: dict[str, list[str]]) -> None:
-    """Let every video say which lists name its patient: "train", or "train and test"."""
-    for video in videos:
-        video.facts["split"] = " and ".join(splits.get(video.patient, ["in no list"]))
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", help="of a dataset, such as camus")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the download")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--check-only", action="store_true", help="look at it, prepare nothing")
+    parser.add_argument(
+        "--import", dest="modules", metavar="MODULE", action="append", default=[],
+        help="a module of yours that registers a dataset; may be given several times",
+    )  # fmt: skip
+    return parser.parse_args()
 
 
-def classes_of(name: str) -> tuple[str, ...]:
-    """The classes of the first of a dataset's registered names."""
-    registered = next(n for n in MetadataCatalog.list() if n.startswith(f"{name}_"))
-    return MetadataCatalog.get(registered).classes
+def import_module(name: str) -> None:
+    """Import a module that is installed or lies where you stand.
+
+    Raises:
+        ImportError: there is none of this name.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.split(".")[0] and error.name != name:
+            raise  # the module is there, and one that it imports is not
+        raise ImportError(
+            f"no module {name!r} is installed or lies in {here}; --import wants its dotted name, "
+            "such as my_data for my_data.py"
+        ) from error
+
+
+def nothing_usable(raw: Path, unusable: dict[str, str]) -> int:
+    """Say why, and give the exit status."""
+    reasons = [f"{name}: {reason}" for name, reason in list(unusable.items())[:3]]
+    more = f" (and {len(unusable) - 3} more)" if len(unusable) > 3 else ""
+    why = f": {'; '.join(reasons)}{more}" if reasons else ""
+    print(f"error: nothing in {raw} could be used{why}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
+from lgrseg.data.label_check import label_values, odd_labels
+from lgrseg.data.leaks import absent_classes, copies, leaks
 from lgrseg.data.parallel import KILLED, in_parallel
-from lgrseg.data.prepare import LoadedVideo, RawVideo, file_hash, reason_of
-
-TINY = 0.02
-"""A part of a structure below this share of its area is named."""
+from lgrseg.data.prepare import reason_of, refuse_unfit
+from lgrseg.data.prepare_report import shortened
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, file_hash
 
 
 def check(
@@ -35,13 +34,13 @@ def check(
         "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings" (how many
         videos of each; None where a file does not say) and "classes" (frames that show it);
         "suspicious" and "unusable" (name -> reasons); "leaks" (a patient, or a file of the same
-        content, in several splits).
+        content, in several splits); "warnings" (copies in one split, classes that never occur).
     """
     from tqdm import tqdm
 
     counts = {key: Counter() for key in ("sites", "views", "splits", "shapes", "spacings")}
     found = {"videos": 0, "annotated_frames": 0, "classes": dict.fromkeys(classes, 0)}
-    suspicious, unusable, hashes = {}, dict(problems), {}
+    suspicious, unusable, pictures, shown = {}, dict(problems), {}, []
     bar = tqdm(total=len(videos), desc="checking", unit="video")
     for video, facts in in_parallel(partial(_examine, classes=classes), videos, num_workers):
         bar.update()
@@ -53,39 +52,28 @@ def check(
         found["annotated_frames"] += facts["annotated_frames"]
         for name in classes:
             found["classes"][name] += facts["classes"][name]
-        split = video.facts.get("split")
-        values = (video.site, video.view, split, facts["shape"], facts["spacing"])
+        values = (video.site, video.view, video.split, facts["shape"], facts["spacing"])
         for counter, value in zip(counts.values(), values, strict=True):
             counter[str(value)] += 1
         if facts["suspicious"]:
             suspicious[video.video_id] = facts["suspicious"]
-        hashes.setdefault(facts["hash"], []).append(video)
+        pictures.setdefault(facts["pictures"], []).append(video)
+        if facts["values"] is not None:
+            shown.append((video.split, facts["values"]))
     bar.close()
     found |= {key: dict(sorted(counter.items())) for key, counter in counts.items()}
-    leaks = _leaks(videos, hashes)
-    return found | {"suspicious": suspicious, "unusable": unusable, "leaks": leaks}
-
-
-def _leaks(videos: list[RawVideo], hashes: dict[str, list[RawVideo]]) -> list[str]:
-    by_patient: dict[str, set] = {}
-    for video in videos:
-        by_patient.setdefault(video.patient, set()).add(video.facts.get("split"))
-    told = [
-        f"patient {patient} is in {', '.join(sorted(map(str, splits)))}"
-        for patient, splits in sorted(by_patient.items())
-        if len(splits) > 1 or " and " in str(splits)
-    ]
-    for same in hashes.values():
-        where = {(video.patient, video.facts.get("split")) for video in same}
-        if len(where) > 1:
-            names = ", ".join(sorted(video.video_id for video in same))
-            told.append(f"the same file under several names: {names}")
-    return sorted(told)
+    return found | {
+        "suspicious": suspicious,
+        "unusable": unusable,
+        "leaks": leaks(videos, pictures),
+        "warnings": copies(pictures) + absent_classes(shown, classes),
+    }
 
 
 def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
     try:
         loaded = video.load(video)
+        refuse_unfit(loaded, classes)
         shape, spacing = loaded.frames.shape, loaded.spacing_mm
         return {
             "annotated_frames": len(loaded.masks or {}),
@@ -93,48 +81,26 @@ def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
                 name: sum(bool((mask == k + 1).any()) for mask in (loaded.masks or {}).values())
                 for k, name in enumerate(classes)
             },
+            "values": None if loaded.masks is None else label_values(loaded.masks),
             "shape": " x ".join(map(str, shape[1:3])) + (" colour" if len(shape) == 4 else ""),
             "spacing": spacing and tuple(round(float(step), 3) for step in spacing),
-            "suspicious": [*loaded.notes, *_suspicious(video, loaded, classes)],
-            "hash": file_hash(video.sources[0]),
+            "suspicious": [*loaded.notes, *odd_labels(loaded.masks, classes, _fan(video, loaded))],
+            "pictures": tuple(file_hash(path) for path in video.sources[: video.num_pictures]),
         }
     except Exception as error:
         return reason_of(error)
 
 
-def _suspicious(video: RawVideo, loaded: LoadedVideo, classes: tuple[str, ...]) -> list[str]:
-    told = []
-    inside = None
-    if video.crop_to_fan and loaded.masks:
-        from lgrseg.data.fan_crop import find_fan
+def _fan(video: RawVideo, loaded: LoadedVideo) -> np.ndarray | None:
+    """(H, W) bool: what is kept of the picture; None where all of it is."""
+    if not (video.crop_to_fan and loaded.masks):
+        return None
+    from lgrseg.data.fan_crop import find_fan
 
-        top, left, bottom, right = find_fan(loaded.frames).box
-        inside = np.zeros(loaded.frames.shape[1:3], bool)
-        inside[top:bottom, left:right] = True
-    for frame, labels in sorted((loaded.masks or {}).items()):
-        if not labels.any():
-            told.append(f"frame {frame}: the mask is empty")
-        if inside is not None and (outside := np.count_nonzero(labels[~inside])):
-            told.append(f"frame {frame}: {outside} annotated pixels lie outside the fan")
-        for k, name in enumerate(classes):
-            told += [f"frame {frame}, {name}: {what}" for what in _odd_shape(labels == k + 1)]
-    return told
-
-
-def _odd_shape(mask: np.ndarray) -> list[str]:
-    if not mask.any():
-        return []
-    told = []
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = np.sort(stats[1:, cv2.CC_STAT_AREA])
-    tiny = areas[areas < TINY * areas.sum()]
-    if len(tiny):
-        told.append(f"{len(tiny)} tiny parts, of {tiny.sum()} pixels")
-    if count - 1 - len(tiny) > 1:
-        told.append(f"{count - 1 - len(tiny)} separate parts")
-    if binary_fill_holes(mask).sum() > 2 * mask.sum():
-        told.append("an outline, not filled")
-    return told
+    top, left, bottom, right = find_fan(loaded.frames).box
+    inside = np.zeros(loaded.frames.shape[1:3], bool)
+    inside[top:bottom, left:right] = True
+    return inside
 
 
 def write_check(found: dict, file: Path) -> None:
@@ -159,7 +125,9 @@ def print_check(found: dict) -> None:
     for name, reason in sorted(found["unusable"].items()):
         odd.add_row(escape(name), f"[red]cannot be used[/red]: {escape(reason)}")
     for name, reasons in sorted(found["suspicious"].items()):
-        odd.add_row(escape(name), escape("; ".join(reasons)))
+        odd.add_row(escape(name), escape(shortened(reasons)))
+    for warning in found["warnings"]:
+        odd.add_row("whole dataset", escape(warning))
     for leak in found["leaks"]:
         odd.add_row("[red]leak[/red]", escape(leak))
     if odd.row_count:

@@ -4,92 +4,70 @@ A dataset module gives a list of `RawVideo`s and of problems found while listing
 here. A file that cannot be used is in the report with the reason, and the others go on.
 """
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lgrseg.data.io import UnreadableFile
+from lgrseg.data.label_check import (
+    label_values,
+    odd_labels,
+    refuse_unknown_values,
+    refuse_wrong_labels,
+)
+from lgrseg.data.leaks import absent_classes, copies, leaks
+from lgrseg.data.leftovers import record_before, remove_moved
 from lgrseg.data.parallel import KILLED, in_parallel
-from lgrseg.data.store import read_record, write_video
+from lgrseg.data.prepare_report import Report, print_report
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash
+from lgrseg.data.store import write_video
 
-VERSION = 1
+__all__ = [
+    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "file_hash", "prepare", "prepare_video",
+    "print_report", "reason_of", "refuse_unfit",
+]  # fmt: skip
+
+VERSION = 2
 """Raised when what is written changes, so that videos of an earlier version are done again."""
 
 
-class UnusableVideo(ValueError):
-    """A raw file that cannot be used; the message says why, to a reader who has the file."""
-
-
 @dataclass
-class LoadedVideo:
-    """One raw video, read."""
+class Prepared:
+    """What came of one video."""
 
-    frames: np.ndarray
-    """(T, H, W) or (T, H, W, 3) uint8, whole."""
-    masks: dict[int, np.ndarray] | None
-    """Frame index -> (H, W) uint8 in the dataset's class order; None without a mask file."""
-    spacing_mm: tuple[float, float] | None = None
-    fps: float | None = None
-    notes: list[str] = field(default_factory=list)
-    """What a user should know of this video: filled outlines, dropped labels."""
-    extra: dict = field(default_factory=dict)
-    """Further facts for meta.json."""
-
-
-@dataclass
-class RawVideo:
-    """One raw video, found and named, not yet read. It travels to worker processes."""
-
-    video_id: str
-    sources: list[Path]
-    patient: str
-    """A key that is unique over the whole dataset: splits never part a patient."""
-    load: Callable[["RawVideo"], LoadedVideo]
-    site: str | None = None
-    view: str | None = None
-    crop_to_fan: bool = False
-    facts: dict = field(default_factory=dict)
-    """What `load` needs to know besides, and what goes into meta.json."""
-
-
-@dataclass
-class Report:
-    """What came of a preparation."""
-
-    prepared: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    unusable: dict[str, str] = field(default_factory=dict)
-    """File or video -> reason."""
-    notes: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def num_usable(self) -> int:
-        """Videos in the store now."""
-        return len(self.prepared) + len(self.kept)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many there are of each kind; `with_notes` are among prepared and kept."""
-        return {
-            "prepared": len(self.prepared),
-            "kept": len(self.kept),
-            "unusable": len(self.unusable),
-            "with_notes": len(self.notes),
-        }
+    is_new: bool
+    """Whether it was written now; else it was up to date."""
+    notes: list[str]
+    pictures: tuple[str, ...]
+    """Hashes of the files that hold its pictures."""
+    values: list[int] | None
+    """Classes + 1 that its labels show; None without labels."""
 
 
 def prepare(
-    videos: list[RawVideo], problems: dict[str, str], out: Path, *, num_workers: int = 1
+    videos: list[RawVideo],
+    problems: dict[str, str],
+    out: Path,
+    *,
+    classes: tuple[str, ...] = (),
+    num_workers: int = 1,
 ) -> Report:
     """Write every video to the store below `out`, and `prepare_report.json` beside them.
 
-    A video whose sources have the hashes that its prepared form names is left as it is. Whatever
-    goes wrong with one video, the others go on; what is finished survives an interruption.
+    A video is left as it is where its sources have the hashes that its prepared form names, and the
+    lists say the same of it. Whatever goes wrong with one video, the others go on; what is finished
+    survives an interruption. A video that lies elsewhere now, in another split for example, leaves
+    its old place in the store.
+
+    Args:
+        videos: of a dataset's `find_videos`.
+        problems: likewise.
+        out: folder of the prepared dataset.
+        classes: names; value k + 1 in a mask is class k. Empty: values are not compared with them.
+        num_workers: processes.
     """
     from tqdm import tqdm
 
@@ -97,21 +75,26 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     report = Report(unusable=dict(problems))
     videos = _without_repeats(videos, report)
+    done: list[tuple[RawVideo, Prepared]] = []
     bar = tqdm(total=len(videos), desc=f"preparing {out.name}", unit="video")
+    task = partial(_attempt, out=out, classes=tuple(classes))
     with bar:
-        for video, outcome in in_parallel(partial(_attempt, out=out), videos, num_workers):
-            fresh, notes, reason = outcome or (False, [], KILLED)
-            if reason is not None:
-                report.unusable[video.video_id] = f"{_names(video)}: {reason}"
+        for video, outcome in in_parallel(task, videos, num_workers):
+            outcome = outcome or KILLED
+            if isinstance(outcome, str):
+                report.unusable[video.video_id] = f"{video.source_names}: {outcome}"
             else:
-                (report.prepared if fresh else report.kept).append(video.video_id)
-                if notes:
-                    report.notes[video.video_id] = notes
+                (report.prepared if outcome.is_new else report.kept).append(video.video_id)
+                if outcome.notes:
+                    report.notes[video.video_id] = outcome.notes
+                done.append((video, outcome))
             bar.update()
     report.prepared.sort()
     report.kept.sort()
-    text = json.dumps({"counts": report.counts} | vars(report), indent=1, sort_keys=True)
-    (out / "prepare_report.json").write_text(text, encoding="utf-8")
+    _compare_videos(done, classes, report)
+    new_names = {outcome.pictures: video.video_id for video, outcome in done}
+    report.removed, report.left_over = remove_moved(out, {v.video_id for v in videos}, new_names)
+    report.write(out / "prepare_report.json")
     return report
 
 
@@ -121,32 +104,46 @@ def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
     for video in videos:
         other = first.setdefault(video.video_id, video)
         if other is not video:
-            report.unusable[_names(video)] = (
-                f"has the same name as {_names(other)}, which is used: {video.video_id}"
+            report.unusable[video.source_names] = (
+                f"has the same name as {other.source_names}, which is used: {video.video_id}"
             )
     return list(first.values())
 
 
-_Outcome = tuple[bool, list[str], str | None]
-"""Whether it was written, notes, and why it cannot be used (None: it can)."""
+def _compare_videos(
+    done: list[tuple[RawVideo, Prepared]], classes: tuple[str, ...], report: Report
+) -> None:
+    """Report what only shows when all videos are seen together."""
+    pictures: dict[tuple[str, ...], list[RawVideo]] = {}
+    for video, outcome in done:
+        pictures.setdefault(outcome.pictures, []).append(video)
+    report.leaks = leaks([video for video, _ in done], pictures)
+    shown = [(v.split, outcome.values) for v, outcome in done if outcome.values is not None]
+    report.warnings = copies(pictures) + absent_classes(shown, classes)
 
 
-def _attempt(video: RawVideo, out: Path) -> _Outcome:
-    """Prepare one video in a worker.
+def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared | str:
+    """Prepare one video in a worker, or say why it cannot be used.
 
     Every error becomes a sentence here: a damaged header can raise anything in a reading library,
     and not every error travels between processes.
     """
+    folder = out / video.video_id
     try:
-        return *prepare_video(video, out), None
+        return prepare_video(video, out, classes)
+    except UnusableVideo as error:  # the files were understood: what was made of them is wrong now
+        reason = str(error)
+        if (folder / "meta.json").is_file():
+            shutil.rmtree(folder)
+            reason += "; its form prepared earlier was taken out of the store"
     except Exception as error:
         reason = reason_of(error)
-    if (out / video.video_id / "meta.json").is_file():
-        reason += (
-            f"; the form prepared earlier from other files is still there: delete "
-            f"{out / video.video_id} to leave the video out"
-        )
-    return False, [], reason
+        if (folder / "meta.json").is_file():
+            reason += (
+                f"; the form prepared earlier from other files is still there: delete {folder} to "
+                "leave the video out"
+            )
+    return reason
 
 
 def reason_of(error: Exception) -> str:
@@ -155,52 +152,71 @@ def reason_of(error: Exception) -> str:
     return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
-def prepare_video(video: RawVideo, out: Path) -> tuple[bool, list[str]]:
-    """Prepare one video: (whether it was written, notes)."""
+def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> Prepared:
+    """Prepare one video, unless that is done already."""
     sources = [{"name": path.name, "sha256": file_hash(path)} for path in video.sources]
-    before = _prepared_before(out / video.video_id)
-    if before.get("version") == VERSION and before["sources"] == sources:
-        return False, before["notes"]
+    pictures = tuple(source["sha256"] for source in sources[: video.num_pictures])
+    listed = {"version": VERSION, "sources": sources, "facts_sha256": video.facts_hash()}
+    before = record_before(out / video.video_id)
+    if listed.items() <= before.items():
+        refuse_unknown_values(before["label_values"] or [], classes)
+        return Prepared(False, before["notes"], pictures, before["label_values"])
     loaded = video.load(video)
-    _check(loaded)
+    refuse_unfit(loaded, classes)
     box, notes = _crop_box(video, loaded)
     top, left, bottom, right = box
+    inside = np.zeros(loaded.frames.shape[1:3], bool)
+    inside[top:bottom, left:right] = True
     meta = {
-        "version": VERSION,
         "video_id": video.video_id,
         "original_size": list(loaded.frames.shape[1:3]),
         "crop_box": list(box),
-        "spacing_mm": list(loaded.spacing_mm) if loaded.spacing_mm else None,
-        "fps": loaded.fps,
+        "spacing_mm": _sound_spacing(loaded, notes),
+        "fps": _sound_rate(loaded, notes),
         "site": video.site,
         "patient": video.patient,
         "view": video.view,
         "has_labels": loaded.masks is not None,
-        "sources": sources,
-        "notes": loaded.notes + notes,
+        "label_values": _shown(video, loaded),
+        "notes": loaded.notes + notes + odd_labels(loaded.masks, classes, inside),
     }
-    meta |= video.facts | loaded.extra
+    meta |= listed | video.facts | loaded.extra
     write_video(out, loaded.frames[:, top:bottom, left:right], loaded.masks, meta)
-    return True, meta["notes"]
+    return Prepared(True, meta["notes"], pictures, meta["label_values"])
 
 
-def _prepared_before(folder: Path) -> dict:
-    """The record of an earlier run; empty where there is none that can be read."""
-    try:
-        return read_record(folder)
-    except (FileNotFoundError, ValueError):  # not there, or cut short by a power failure
-        return {}
-
-
-def _check(loaded: LoadedVideo) -> None:
+def refuse_unfit(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
+    """Raise UnusableVideo for frames or masks that training could not use."""
     if not loaded.frames.size:
         raise UnusableVideo(f"there are no frames: (T, H, W) = {loaded.frames.shape}")
-    size = loaded.frames.shape[1:3]
     if loaded.frames.dtype != np.uint8:
         raise UnusableVideo(f"frames must be 8 bit (0 to 255), not {loaded.frames.dtype}")
-    for index, mask in (loaded.masks or {}).items():
-        if mask.shape != size:
-            raise UnusableVideo(f"the mask of frame {index} is {mask.shape}, the frames are {size}")
+    refuse_wrong_labels(loaded, classes)
+
+
+def _shown(video: RawVideo, loaded: LoadedVideo) -> list[int] | None:
+    if loaded.masks is None:
+        return [video.facts["label"] + 1] if "label" in video.facts else None
+    return label_values(loaded.masks)
+
+
+def _sound_spacing(loaded: LoadedVideo, notes: list[str]) -> list[float] | None:
+    """Millimetres, or None with a note where they make no sense."""
+    if not loaded.spacing_mm:
+        return None
+    spacing = [float(step) for step in loaded.spacing_mm]
+    if all(np.isfinite(step) and step > 0 for step in spacing):
+        return spacing
+    notes.append(f"a spacing of {spacing} mm makes no sense: taken as unknown")
+    return None
+
+
+def _sound_rate(loaded: LoadedVideo, notes: list[str]) -> float | None:
+    """Frames a second, or None with a note where they make no sense."""
+    if loaded.fps is None or (np.isfinite(loaded.fps) and loaded.fps > 0):
+        return loaded.fps
+    notes.append(f"a rate of {loaded.fps} frames a second makes no sense: taken as unknown")
+    return None
 
 
 def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], list[str]]:
@@ -211,41 +227,4 @@ def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], li
 
     fan = find_fan(loaded.frames)
     notes = [] if fan.found else [f"no fan found, not cropped: {fan.reason}"]
-    top, left, bottom, right = fan.box
-    outside = 0
-    for mask in (loaded.masks or {}).values():
-        inside = np.count_nonzero(mask[top:bottom, left:right])
-        outside += np.count_nonzero(mask) - inside
-    if outside:
-        notes.append(f"{outside} annotated pixels lie outside the fan {tuple(fan.box)}")
     return tuple(int(edge) for edge in fan.box), notes
-
-
-def _names(video: RawVideo) -> str:
-    return ", ".join(path.name for path in video.sources)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def print_report(report: Report) -> None:
-    """The report as a person reads it."""
-    from rich.console import Console
-    from rich.markup import escape  # names and messages may hold brackets
-    from rich.table import Table
-
-    console = Console()
-    table = Table("video or file", "what", title="Worth knowing", title_justify="left")
-    for name, reason in sorted(report.unusable.items()):
-        table.add_row(escape(name), f"[red]not used[/red]: {escape(reason)}")
-    for name, notes in sorted(report.notes.items()):
-        table.add_row(escape(name), escape("; ".join(notes)))
-    if table.row_count:
-        console.print(table)
-    console.print(
-        f"{len(report.prepared)} videos prepared, {len(report.kept)} were up to date, "
-        f"{len(report.unusable)} files could not be used"
-    )

@@ -156,12 +156,27 @@ def test_an_order_taken_on_trust_and_an_empty_mask_are_told(raw, tmp_path, monke
     (folder / "Info_4CH.cfg").unlink()
     _change(folder / "patient0001_2CH_ES_gt.nii.gz", lambda labels: labels * 0)
     report = prepared(raw, tmp_path, monkeypatch)
-    assert report.notes == {
-        "patient0001_4CH_half_sequence": [
-            "no ED and ES in Info_4CH.cfg: taken to run from ED to ES"
-        ],
-        "patient0001_2CH": ["the mask of frame 1 is empty"],
-    }
+    assert report.notes["patient0001_4CH_half_sequence"][0] == (
+        "no ED and ES in Info_4CH.cfg: taken to run from ED to ES"
+    )
+    assert "frame 1: the mask is empty" in report.notes["patient0001_2CH"]
+
+
+def test_a_line_of_the_cfg_that_is_no_number_costs_that_number_alone(raw, tmp_path, monkeypatch):
+    """Line 2 is ES, 7 the EF, 8 the rate."""
+    folder = raw / "database_nifti" / "patient0001"
+    info = folder / "Info_4CH.cfg"
+    lines = info.read_text().splitlines()
+    lines[1], lines[6], lines[7] = "ES: ", "EF: 140", "FrameRate: 47,5"
+    info.write_text("\n".join(lines))
+    report = prepared(raw, tmp_path, monkeypatch)
+    assert len(report.prepared) == 12 and not report.unusable
+    told = report.notes["patient0001_4CH_half_sequence"]
+    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is no number above 0")
+    assert told[1].startswith("Info_4CH.cfg, line 7: EF is '140'") and "up to 100" in told[1]
+    records = DatasetCatalog.get("camus_half_sequence_train")
+    record = next(r for r in records if r["view"] == "4CH")
+    assert record["fps"] == 47.5 and record["reference_ejection_fraction"] is None
 
 
 def test_an_interrupted_preparation_has_no_lists_yet(raw, tmp_path, monkeypatch):

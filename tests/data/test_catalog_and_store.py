@@ -135,13 +135,23 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path):
     assert report.unusable["b.npy"] == "has the same name as a.npy, which is used: a"
 
 
-def test_a_file_that_broke_since_is_told_with_what_is_left_of_it(tmp_path):
+def test_a_file_that_is_refused_now_leaves_the_store(tmp_path):
     out = tmp_path / "out"
     prepare([raw(tmp_path, "a")], {}, out)
     np.save(tmp_path / "a.npy", np.zeros((0, 6, 5), np.uint8))
     report = prepare([raw(tmp_path, "a")], {}, out)
     assert "there are no frames: (T, H, W) = (0, 6, 5)" in report.unusable["a"]
+    assert "its form prepared earlier was taken out of the store" in report.unusable["a"]
+    assert not (out / "a").exists()
+
+
+def test_a_file_that_cannot_be_read_any_more_is_told_with_what_is_left_of_it(tmp_path):
+    out = tmp_path / "out"
+    prepare([raw(tmp_path, "a")], {}, out)
+    (tmp_path / "a.npy").write_bytes(b"")  # a damaged disk: the prepared form may be the last copy
+    report = prepare([raw(tmp_path, "a")], {}, out)
     assert f"delete {out / 'a'} to leave the video out" in report.unusable["a"]
+    assert (out / "a" / "frames.npy").is_file()
 
 
 def test_a_damaged_meta_file_is_named_and_made_again(tmp_path):

@@ -62,9 +62,9 @@ def test_counts_and_suspicions(tmp_path, capsys):
     assert found["suspicious"] == {
         "b": ["frame 1, right: an outline, not filled"],
         "c": [
+            "frame 2: the mask is empty",
             "frame 0, left: 1 tiny parts, of 1 pixels",
             "frame 1, left: 2 separate parts",
-            "frame 2: the mask is empty",
         ],
     }
     assert found["leaks"] == [

@@ -92,7 +92,7 @@ def test_what_does_not_fit_together_is_told(raw, tmp_path, monkeypatch):
         "FileList.csv: 0X3C": "there is no Videos/0X3C.avi",
         "FileList.csv: 0X2B2": "its Split is 'OTHER', not of ('train', 'val', 'test')",
         "VolumeTracings.csv: 0X9": "is not in FileList.csv",
-        f"VolumeTracings.csv, line {num_lines - 2}": "has a field that is no number",
+        f"VolumeTracings.csv, line {num_lines - 2}": "has a field that is no finite number",
         "Videos/stray.avi": "is not in FileList.csv",
     }
     assert report.notes["0X2B"] == ["the tracing of frame 6 has 2 points: left out"]

@@ -1,9 +1,12 @@
 """The datasets: importing this makes their names known to the catalog, and touches nothing else.
 
-To add one: a file here with `find_videos(raw) -> (videos, problems)`, a line in `RAW`, and its
-names registered in the catalog.
+To add one: a module (here, or of your own) with `find_videos(raw) -> (videos, problems)`, names
+that it registers in the catalog, and `register_raw_dataset("mine", module)`; then
+`tools/prepare_dataset.py mine --import my_module` prepares it.
 """
 
+from lgrseg.config import did_you_mean
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.datasets import (
     camus,
     cardiac_udc,
@@ -25,3 +28,48 @@ RAW = {
     **{dataset.name: dataset for dataset in stills.DATASETS},
 }
 """What tools/prepare_dataset.py can prepare."""
+
+
+def register_raw_dataset(name: str, dataset) -> None:
+    """Let tools/prepare_dataset.py prepare a dataset of your own.
+
+    Args:
+        name: dataset, as on the command line; its names in the catalog are `name`, or begin with
+            `name` and "_", such as mine_train.
+        dataset: module or object with `find_videos(raw)`, which returns a list of `RawVideo`s and a
+            dict, file -> why it is not used. It may have `generate(raw)`, called before, and
+            `finish(raw, out)`, called at the end.
+
+    Raises:
+        ValueError: the name is taken, or the dataset cannot list its videos.
+    """
+    if name in RAW:
+        raise ValueError(f"raw dataset {name!r} is registered already")
+    if not callable(getattr(dataset, "find_videos", None)):
+        raise ValueError(f"the raw dataset {name!r} needs a function find_videos(raw)")
+    RAW[name] = dataset
+
+
+def raw_dataset(name: str):
+    """The dataset of this name; ValueError for an unknown one."""
+    if name not in RAW:
+        raise ValueError(
+            f"no raw dataset is called {name!r}{did_you_mean(name, RAW)}; there are: "
+            f"{', '.join(sorted(RAW))}, and those that a module given to --import registers"
+        )
+    return RAW[name]
+
+
+def classes_of(name: str) -> tuple[str, ...]:
+    """The classes of a raw dataset, as registered in the catalog for NAME or NAME_<split>.
+
+    Raises:
+        ValueError: none of its names is registered.
+    """
+    names = [n for n in MetadataCatalog.list() if n == name or n.startswith(f"{name}_")]
+    if not names:
+        raise ValueError(
+            f"the classes of {name!r} are not known: register {name}_train and so on, for example "
+            "with lgrseg.data.splits.register_splits"
+        )
+    return MetadataCatalog.get(names[0]).classes

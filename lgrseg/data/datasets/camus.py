@@ -18,6 +18,7 @@ clip from end-diastole to end-systole. The images are sectors already: nothing i
 import enum
 import functools
 import json
+import math
 import re
 from pathlib import Path
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.io import read_nifti, to_uint8
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -75,6 +76,9 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
             problems[folder.name] = f"holds no image; {_EXPECTED.format(folder.name)}"
         for view in ("2CH", "4CH"):
             videos += _clips_of_view(folder, view, images, problems)
+    parts = _parts_of_patients(raw)
+    for video in videos:
+        video.split = " and ".join(parts.get(video.patient, ["in no list"]))
     return videos, problems
 
 
@@ -116,6 +120,7 @@ def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> lis
                 view=view,
                 load=_load,
                 facts={"sequence": sequence},
+                num_pictures=len(files),
             )
         )
     return clips
@@ -123,7 +128,7 @@ def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> lis
 
 def _load(video: RawVideo) -> LoadedVideo:
     images = [file for file in video.sources if _IMAGE.fullmatch(file.name)]
-    info = _read_info(images[0].with_name(f"Info_{video.view}.cfg"))
+    info = InfoFile(images[0].with_name(f"Info_{video.view}.cfg"))
     frames, masks, spacing = [], [], None
     for file in images:
         truth = file.with_name(file.name.replace(".nii.gz", "_gt.nii.gz"))
@@ -138,23 +143,22 @@ def _load(video: RawVideo) -> LoadedVideo:
         raise UnusableVideo(f"ED and ES differ in size: {[frame.shape for frame in frames]}")
     if masks and len(masks) != len(frames):
         raise UnusableVideo("only one of ED and ES has a mask")
-    notes = []
+    first, last, notes = info.number("ED"), info.number("ES"), []
     if len(images) == 1:
-        if "ED" not in info or "ES" not in info:
+        if first is None or last is None:
             notes.append(f"no ED and ES in Info_{video.view}.cfg: taken to run from ED to ES")
-        elif int(info["ES"]) < int(info["ED"]):
+        elif last < first:
             frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED: time runs from ED
-    notes += [f"the mask of frame {i} is empty" for i, mask in enumerate(masks) if not mask.any()]
-    rate = info.get("FrameRate")
+    rate, fraction = info.number("FrameRate"), info.number("EF", most=100)
     return LoadedVideo(
         frames=np.stack(frames),
         masks=dict(enumerate(masks)) if masks else None,
         spacing_mm=spacing,
-        fps=float(rate) if rate and len(images) == 1 else None,
-        notes=notes,
+        fps=rate if len(images) == 1 else None,
+        notes=info.notes + notes,
         extra={
-            "info": info,
-            "reference_ejection_fraction": _number(info.get("EF")),
+            "info": info.texts,
+            "reference_ejection_fraction": fraction,
             "ed_frame": 0,
             "es_frame": len(frames) - 1,
         },
@@ -177,19 +181,41 @@ def _checked(labels: np.ndarray, name: str) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-def _number(text: str | None) -> float | None:
-    """Of a line of Info_*.cfg; the ejection fraction is in per cent."""
-    try:
-        return float(text)
-    except (TypeError, ValueError):
+class InfoFile:
+    """Lines "key: value" of Info_*.cfg; empty where there is no such file."""
+
+    def __init__(self, file: Path):
+        """`notes` say which lines are no numbers, once they are asked for."""
+        self.notes: list[str] = []
+        self.texts: dict[str, str] = {}
+        self._file, self._lines = file, {}
+        if not file.is_file():
+            return
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if ":" in line:
+                key, value = (part.strip() for part in line.split(":", 1))
+                self.texts[key], self._lines[key] = value, number
+
+    def number(self, key: str, *, most: float = math.inf) -> float | None:
+        """A number above 0, at most `most`; None, with a note, where the line holds none.
+
+        A decimal comma is read as a point. The ejection fraction is in per cent.
+        """
+        if key not in self.texts:
+            return None
+        text = self.texts[key]
+        try:
+            number = float(text.replace(",", ".", 1))
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number) and 0 < number <= most:
+            return number
+        self.notes.append(
+            f"{self._file.name}, line {self._lines[key]}: {key} is {text!r}, which is no number "
+            "above 0" + (f" and up to {most:g}" if math.isfinite(most) else "") + ": left out"
+        )
         return None
-
-
-def _read_info(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
-    pairs = (line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def finish(raw: Path, out: Path) -> None:
@@ -204,7 +230,7 @@ def finish(raw: Path, out: Path) -> None:
     (out / "splits.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
-def splits_of(raw: Path) -> dict[str, list[str]]:
+def _parts_of_patients(raw: Path) -> dict[str, list[str]]:
     """Patient -> the parts of the official split whose lists name it."""
     raw = raw.parent if raw.name == "database_nifti" else raw
     found: dict[str, list[str]] = {}

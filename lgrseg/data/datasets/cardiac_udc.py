@@ -21,13 +21,12 @@ import hashlib
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.io import read_nifti, to_uint8
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.outlines import fill_outlines, open_outlines
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -49,9 +48,6 @@ four-chamber. The Kaggle release has view 4 alone."""
 DROPPED, MERGED = {5: "epicardium"}, {6: 1}
 """Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background;
 6, a second part of the left ventricle, joins it. Both are noted in the report."""
-
-MAX_GAP = 6
-"""Pixels: the widest gap of an outline that is still bridged when it is filled."""
 
 SITE_SPLIT = {
     "train": ("Site_G_100", "Site_R_126"),
@@ -127,7 +123,13 @@ def _raw_video(image: Path, *, number: str, view: str) -> RawVideo:
         view=view,
         load=_load,
         crop_to_fan=True,
+        split=_split_of(site),
     )
+
+
+def _split_of(site: str) -> str:
+    """The part of the default split that a site is in."""
+    return next((part for part, sites in SITE_SPLIT.items() if site in sites), "unlabelled")
 
 
 def _load(video: RawVideo) -> LoadedVideo:
@@ -185,58 +187,6 @@ def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list
             notes.append(f"label {value} joined to {joined}: {int((labels == value).sum())} pixels")
             table[value] = joined
     return table[labels.astype(np.intp)], notes  # whole numbers by now, of whatever type
-
-
-def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Classes that are drawn as a closed line become the area inside it.
-
-    A class is an outline where filling its holes more than doubles it; a filled chamber with a hole
-    or two is left as it is. Gaps of a line up to MAX_GAP pixels are bridged. Inside one class,
-    pixels of another stay what they are.
-
-    Args:
-        labels: (H, W) integer.
-
-    Returns:
-        (H, W) uint8, and how many classes were filled.
-    """
-    filled, count = labels.astype(np.uint8), 0
-    for value in sorted(set(np.unique(labels).tolist()) - {0}):
-        area = _enclosed(labels == value)
-        if area is not None:
-            filled[area & (filled == 0)] = value
-            count += 1
-    return filled, count
-
-
-def _enclosed(line: np.ndarray) -> np.ndarray | None:
-    """A line with what is inside it, (H, W) bool; None where it is no line, or an open one."""
-    area = binary_fill_holes(line)
-    if area.sum() > 2 * line.sum():
-        return area
-    if not _is_line(line):
-        return None
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (MAX_GAP + 1, MAX_GAP + 1))
-    bridged = cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    area = binary_fill_holes(bridged)
-    return area if area.sum() > 2 * line.sum() else None
-
-
-def open_outlines(labels: np.ndarray) -> list[int]:
-    """Classes of (H, W) labels that are lines around nothing: no chamber is so thin."""
-    values = sorted(set(np.unique(labels).tolist()) - {0})
-    return [value for value in values if _is_line(labels == value)]
-
-
-def _is_line(mask: np.ndarray) -> bool:
-    """Whether a mask is thin for its extent, and less than half of its convex hull."""
-    hull = cv2.contourArea(cv2.convexHull(np.argwhere(mask).astype(np.int32)))
-    if hull <= 2 * mask.sum():
-        return False
-    # Padded, for a chamber that the picture's edge cuts is no thinner for it.
-    padded = np.pad(mask.astype(np.uint8), 1, mode="edge")
-    thickness = 2 * cv2.distanceTransform(padded, cv2.DIST_L2, 3).max()
-    return bool(thickness < 0.15 * hull**0.5)
 
 
 def random_split(patient: str) -> str:

@@ -17,15 +17,17 @@ come from the list, and distances are in pixels.
 
 import csv
 import functools
+import math
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.io import read_video
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.outlines import filled_polygon
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.splits import records_of
 
 HOW_TO_GET = (
@@ -43,35 +45,46 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
 
     Raises:
         FileNotFoundError: a list is not there.
-        ValueError: a list lacks a column.
+        ValueError: a list lacks a column, or is no table.
     """
     listed = _read_csv(raw / "FileList.csv", {"FileName", "EF", "ESV", "EDV", "Split"})
-    outlines, problems = _read_tracings(raw / "VolumeTracings.csv")
+    tracings, problems = _read_tracings(raw / "VolumeTracings.csv")
     videos, names = [], set()
-    for row in listed:
+    for line, row in listed:
         name = _stem(row["FileName"])
+        if not name:
+            problems[f"FileList.csv, line {line}"] = "has no FileName"
+            continue
         names.add(name)
         file = raw / "Videos" / f"{name}.avi"
         if not file.is_file():
             problems[f"FileList.csv: {name}"] = f"there is no Videos/{name}.avi"
             continue
-        split = row["Split"].strip().lower()
+        split = (row["Split"] or "").strip().lower()
         if split not in SPLITS:
             problems[f"FileList.csv: {name}"] = f"its Split is {row['Split']!r}, not of {SPLITS}"
             continue
+        notes: list[str] = []
         facts = {
             "split": split,
-            "outlines": outlines.get(name, {}),
-            "reference_ejection_fraction": _number(row["EF"]),
-            "reference_edv_ml": _number(row["EDV"]),
-            "reference_esv_ml": _number(row["ESV"]),
+            "reference_ejection_fraction": _reference(row, "EF", line, notes, most=100),
+            "reference_edv_ml": _reference(row, "EDV", line, notes),
+            "reference_esv_ml": _reference(row, "ESV", line, notes),
         }
+        labels = tracings.get(name, Tracings())
+        labels.notes = notes + labels.notes
         videos.append(
             RawVideo(
-                video_id=name, sources=[file], patient=name, load=_load, view="A4C", facts=facts
+                video_id=name,
+                sources=[file],
+                patient=name,
+                load=_load,
+                view="A4C",
+                facts=facts,
+                labels=vars(labels),
             )
         )
-    for name in sorted(set(outlines) - names):
+    for name in sorted(set(tracings) - names):
         problems[f"VolumeTracings.csv: {name}"] = "is not in FileList.csv"
     for file in sorted((raw / "Videos").glob("*")):
         if file.stem not in names and not file.name.startswith("."):
@@ -83,73 +96,133 @@ def _load(video: RawVideo) -> LoadedVideo:
     (file,) = video.sources
     read = read_video(file)
     frames = read.frames[..., 0] if read.frames.ndim == 4 else read.frames
-    masks, notes, areas = {}, list(read.notes), {}
-    for frame, points in video.facts.pop("outlines").items():
+    masks, notes, areas = {}, [*read.notes, *video.labels["notes"]], {}
+    for frame, points in video.labels["outlines"].items():
         if frame >= len(frames):
             raise UnusableVideo(
                 f"VolumeTracings.csv traces frame {frame}, but the video has {len(frames)}"
             )
-        if len(points) < 3:
-            notes.append(f"the tracing of frame {frame} has {len(points)} points: left out")
+        if fault := _fault(points, frames.shape[1:3]):
+            notes.append(f"the tracing of frame {frame} {fault}: left out")
             continue
-        mask = np.zeros(frames.shape[1:3], np.uint8)
-        cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
-        masks[frame], areas[frame] = mask, int(mask.sum())
+        masks[frame] = filled_polygon(points, frames.shape[1:3])
+        areas[frame] = int(masks[frame].sum())
+    if video.labels["num_lines"] and not masks:
+        raise UnusableVideo(f"none of its tracings can be used: {'; '.join(notes)}")
     extra = {}
     if len(areas) >= 2:
         extra = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
     return LoadedVideo(frames=frames, masks=masks or None, fps=read.fps, notes=notes, extra=extra)
 
 
-def _read_tracings(file: Path) -> tuple[dict, dict[str, str]]:
-    """Video -> frame -> outline (N, 2) as x, y; and the rows that are none."""
+def _fault(points: list, size: tuple[int, int]) -> str | None:
+    if len(points) < 3:
+        return f"has {len(points)} points"
+    low, high = np.min(points, axis=0), np.max(points, axis=0)
+    if (high > np.array(size[::-1])).any():
+        return (
+            f"reaches from ({low[0]:g}, {low[1]:g}) to ({high[0]:g}, {high[1]:g}), beyond the "
+            f"picture of {size[1]} x {size[0]}"
+        )
+    return None
+
+
+@dataclass
+class Tracings:
+    """What VolumeTracings.csv says of one video."""
+
+    outlines: dict[int, list] = field(default_factory=dict)
+    """Frame -> points [x, y]."""
+    num_lines: int = 0
+    """Lines of the file that name the video."""
+    notes: list[str] = field(default_factory=list)
+
+
+def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
+    """Video -> its tracings; and the lines that are none."""
     rows = _read_csv(file, {"FileName", "Frame"})
-    in_pairs = bool(rows) and "X1" in rows[0]
+    in_pairs = bool(rows) and "X1" in rows[0][1]
     columns = ("X1", "Y1", "X2", "Y2") if in_pairs else ("X", "Y")
-    if rows and not set(columns) <= set(rows[0]):
-        raise ValueError(f"{file} has columns {', '.join(rows[0])}; wanted are X1 to Y2, or X, Y")
-    points, problems = defaultdict(lambda: defaultdict(list)), {}
-    for number, row in enumerate(rows, start=2):
+    if rows and not set(columns) <= set(rows[0][1]):
+        header = ", ".join(map(str, rows[0][1]))
+        raise ValueError(f"{file} has columns {header}; wanted are X1 to Y2, or X, Y")
+    points: dict[str, dict[int, list]] = defaultdict(lambda: defaultdict(list))
+    found, problems = defaultdict(Tracings), {}
+    for line, row in rows:
+        name, frame = _stem(row["FileName"]), _number(row["Frame"])
         values = [_number(row[column]) for column in columns]
-        frame = _number(row["Frame"])
-        if None in values or frame is None:
-            problems[f"VolumeTracings.csv, line {number}"] = "has a field that is no number"
-            continue
-        points[_stem(row["FileName"])][int(frame)].append(values)
-    return {
-        name: {frame: _outline(found, in_pairs) for frame, found in frames.items()}
-        for name, frames in points.items()
-    }, problems
+        fault = _fault_of_line(frame, values)
+        if fault:
+            problems[f"{file.name}, line {line}"] = fault
+            found[name].notes.append(f"{file.name}, line {line} {fault}: left out")
+        found[name].num_lines += 1
+        if frame is not None and frame >= 0 and frame == int(frame):
+            points[name][int(frame)].append(None if fault else values)
+    for name, frames in points.items():
+        found[name].outlines = {frame: _outline(lines, in_pairs) for frame, lines in frames.items()}
+    return dict(found), problems
 
 
-def _outline(points: list, in_pairs: bool) -> list[list[float]]:
-    """One side of the pairs down, the other up; without the first, which is the long axis."""
+def _fault_of_line(frame: float | None, values: list[float | None]) -> str | None:
+    if None in values or frame is None:
+        return "has a field that is no finite number"
+    if frame < 0 or frame != int(frame):
+        return f"has the frame {frame:g}; wanted is a whole number from 0"
+    if min(values) <= -1:
+        return f"has the coordinate {min(values):g}, outside the picture"
+    return None
+
+
+def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float]]:
+    """One side of the pairs down, the other up; without the first, which is the long axis.
+
+    A line that cannot be used is None: it is left out, and the axis stays the first.
+    """
+    lines = lines[1:] if in_pairs else lines
+    lines = [line for line in lines if line is not None]
     if not in_pairs:
-        return points
-    chords = points[1:]
-    return [pair[:2] for pair in chords] + [pair[2:] for pair in reversed(chords)]
+        return lines
+    return [pair[:2] for pair in lines] + [pair[2:] for pair in reversed(lines)]
 
 
-def _read_csv(file: Path, wanted: set[str]) -> list[dict[str, str]]:
+def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | None]]]:
+    """(line of the file, row) of every row."""
     if not file.is_file():
         raise FileNotFoundError(f"there is no {file}. {HOW_TO_GET}")
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = list(csv.DictReader(lines))
-    missing = wanted - set(rows[0] if rows else wanted)
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+        lines = csv.DictReader(text)
+        try:
+            rows = [(lines.line_num, row) for row in lines]
+        except csv.Error as error:
+            raise ValueError(f"{file}, line {lines.line_num + 1}, is no table ({error})") from error
+        missing = wanted - set(lines.fieldnames or ())
     if missing:
         raise ValueError(f"{file} has no column {', '.join(sorted(missing))}")
     return rows
 
 
-def _stem(name: str) -> str:
-    return name.strip().removesuffix(".avi")
+def _stem(name: str | None) -> str:
+    return (name or "").strip().removesuffix(".avi")
 
 
 def _number(text: str | None) -> float | None:
+    """A finite number, or None."""
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
+
+
+def _reference(
+    row: dict, key: str, line: int, notes: list[str], *, most: float = math.inf
+) -> float | None:
+    """A measurement of the list: above 0, at most `most`; None, with a note, where it is not."""
+    number = _number(row[key])
+    if number is not None and 0 < number <= most:
+        return number
+    notes.append(f"FileList.csv, line {line}: {key} is {row[key]!r}, taken as unknown")
+    return None
 
 
 def list_videos(split: str) -> list[dict]:

@@ -19,7 +19,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.datasets import cardiac_udc
 from lgrseg.data.phantom_heart import Heart
 from lgrseg.data.phantom_scan import Scan, Scanner
-from lgrseg.data.prepare import RawVideo
+from lgrseg.data.raw_video import RawVideo
 from lgrseg.data.store import read_records
 
 UNLABELLED_SITE = "Site_P_5"
@@ -254,6 +254,8 @@ class PhantomSource:
         file = raw / "truth.json"
         truth = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         for video in videos:
+            parts = (part for part, sites in SITE_SPLIT.items() if video.site in sites)
+            video.split = next(parts, "unlabelled")
             if video.video_id in truth:
                 fraction = 100 * truth[video.video_id]["ejection_fraction"]
                 video.facts["reference_ejection_fraction"] = fraction

@@ -3,7 +3,8 @@
     RAW/<any>/<part>/Frame/<video>/<frame>.jpg        or JPEGImages/, as YouTube-VOS has them
     RAW/<any>/<part>/GT/<video>/<frame>.png           or Annotations/, with a palette
 
-In a mask, what is not 0 (SUN-SEG: 255; with a palette: an object's number) is the one structure.
+In a mask, what is not 0 (SUN-SEG: 255; with a palette: an object's number) is the one structure
+(lgrseg/data/mask_images.py has the rules, and what is refused).
 
 A mask belongs to the image of its name; a frame without one is not annotated. Every part (the
 folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen "test_easy_seen".
@@ -19,7 +20,8 @@ import numpy as np
 
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.io import image_files, read_video
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.mask_images import read_mask_image
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.splits import register_splits
 
 
@@ -69,11 +71,16 @@ class VideoFolders:
                 if not (folder.is_dir() and image_files(folder)):
                     problems[f"{split}/{self.images}/{name}"] = "is no folder of images"
                     continue
+                images = image_files(folder)
                 truth = part / self.masks / name
+                masks = image_files(truth) if truth.is_dir() else []
+                if truth.is_dir() and not masks:
+                    problems[f"{split}/{self.masks}/{name}"] = "holds no image: nothing is labelled"
                 videos.append(
                     RawVideo(
                         video_id=f"{split}/{name}",
-                        sources=[*image_files(folder), *_images_of(truth)],
+                        sources=[*images, *masks],
+                        num_pictures=len(images),
                         patient=f"{split}/{name}",
                         load=_load,
                         facts={"split": split},
@@ -93,39 +100,26 @@ def split_name(part: Path) -> str:
     return "_".join(kept) or "all"
 
 
-def _images_of(folder: Path) -> list[Path]:
-    return image_files(folder) if folder.is_dir() else []
-
-
 def _load(video: RawVideo) -> LoadedVideo:
-    folder = video.sources[0].parent
-    frames = np.asarray(read_video(folder).frames)
-    names = [path.stem for path in video.sources if path.parent == folder]
-    masks = {}
-    for file in (path for path in video.sources if path.parent != folder):
-        if file.stem not in names:
-            raise UnusableVideo(f"{_short(file)} has no image of this name")
-        masks[names.index(file.stem)] = _read_mask(file, frames.shape[1:3])
-    return LoadedVideo(frames=frames, masks=masks or None)
-
-
-def _read_mask(file: Path, size: tuple[int, int]) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            in_colours = image.mode == "P"  # then the numbers are objects, not grey values
-            mask = np.asarray(image if in_colours else image.convert("L"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UnusableVideo(f"{_short(file)} is no image") from error
-    if mask.shape != tuple(size):
-        raise UnusableVideo(f"{_short(file)} is {mask.shape}, its image {tuple(size)}")
-    least = 127 if mask.max() > 1 and not in_colours else 0  # 0 and 255, or 0 and 1
-    return (mask > least).astype(np.uint8)
-
-
-def _short(file: Path) -> str:
-    return "/".join(file.parts[-3:])
+    images, truths = video.sources[: video.num_pictures], video.sources[video.num_pictures :]
+    read = read_video(images[0].parent)
+    frames, notes = np.asarray(read.frames), list(read.notes)
+    names = [path.stem for path in images]
+    masks: dict[int, np.ndarray] = {}
+    for file in truths:
+        if names.count(file.stem) != 1 or names.index(file.stem) in masks:
+            few = "no image" if file.stem not in names else "several images or masks"
+            raise UnusableVideo(f"{'/'.join(file.parts[-3:])} has {few} of this name")
+        frame = names.index(file.stem)
+        masks[frame] = read_mask_image(
+            file,
+            1,
+            picture=images[frame],
+            shown=frames.shape[1:3],
+            numbers_objects=True,
+            notes=notes,
+        )
+    return LoadedVideo(frames=frames, masks=masks or None, notes=notes)
 
 
 SUN_SEG = VideoFolders(

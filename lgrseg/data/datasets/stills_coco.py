@@ -1,0 +1,114 @@
+"""Still images with the outlines of one COCO file a split: polygons and run lengths."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from lgrseg.data.datasets.still_shapes import Still
+from lgrseg.data.io import image_files
+
+
+def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
+    """Polygons and RLE; a category counts by its name, whatever its number and its case.
+
+    An image with objects none of which can be drawn is refused: it would teach that what it shows
+    is nothing.
+    """
+    yield from _stills(folder, classes, problems, always_shows=False)
+
+
+def in_annotated_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
+    """As `in_coco`, where every image shows an object: one without has been forgotten."""
+    yield from _stills(folder, classes, problems, always_shows=True)
+
+
+def _stills(
+    folder: Path, classes: tuple[str, ...], problems: dict, *, always_shows: bool
+) -> Iterator[Still]:
+    files = sorted(folder.glob("*.json"))
+    if len(files) != 1:
+        problems[folder.name] = f"holds {len(files)} .json files; one with annotations is wanted"
+        return
+    name = f"{folder.name}/{files[0].name}"
+    try:
+        content = _read(files[0])
+    except ValueError as error:
+        problems[name] = str(error)
+        return
+    labels = {name.lower(): k + 1 for k, name in enumerate(classes)}
+    values = {c["id"]: labels.get(str(c["name"]).lower()) for c in content["categories"]}
+    objects: dict = {image["id"]: [] for image in content["images"]}
+    for place, annotation in enumerate(content["annotations"]):
+        if annotation["image_id"] in objects:
+            objects[annotation["image_id"]].append(annotation)
+        else:
+            problems[f"{name}, annotations[{place}]"] = (
+                f"belongs to image {annotation['image_id']}, which is not among its images"
+            )
+    named, ids = set(), Counter(image["id"] for image in content["images"])
+    for entry in content["images"]:
+        image = folder / entry["file_name"]
+        named.add(image)
+        if not image.is_file():
+            problems[f"{folder.name}/{entry['file_name']}"] = f"{files[0].name} names it, but none"
+            continue
+        still = Still(image, shapes=[], drawn_on=_size(entry))
+        _add_shapes(still, objects[entry["id"]], values, classes)
+        if ids[entry["id"]] > 1:
+            still.refused = f"shares its id, {entry['id']}, with another image of {files[0].name}"
+        if still.notes:
+            problems[f"{folder.name}/{image.name}"] = "; ".join(still.notes)
+        if not still.shapes and (objects[entry["id"]] or always_shows):
+            problems.pop(f"{folder.name}/{image.name}", None)
+            still.refused = "shows an object, but has no outline"
+            if still.notes:
+                still.refused += f": {'; '.join(still.notes)}"
+        yield still
+    for image in image_files(folder):
+        if image not in named:
+            problems[f"{folder.name}/{image.name}"] = f"is not named in {files[0].name}"
+
+
+def _add_shapes(still: Still, objects: list[dict], values: dict, classes: tuple[str, ...]) -> None:
+    for annotation in objects:
+        value = values.get(annotation["category_id"])
+        if value is None:
+            still.notes.append(
+                f"an object of category {annotation['category_id']} is none of {classes}"
+            )
+        elif annotation.get("segmentation"):
+            still.shapes.append((value, annotation["segmentation"]))
+    without = sum(not annotation.get("segmentation") for annotation in objects)
+    if without and still.shapes:
+        still.notes.append(f"{without} of {len(objects)} objects have no outline: left out")
+
+
+def _size(entry: dict) -> tuple[int, int] | None:
+    size = entry.get("height"), entry.get("width")
+    return size if all(isinstance(side, int) and side > 0 for side in size) else None
+
+
+_KEYS = {
+    "categories": ("id", "name"),
+    "images": ("id", "file_name"),
+    "annotations": ("image_id", "category_id"),
+}
+
+
+def _read(file: Path) -> dict:
+    """The content of a COCO file; ValueError, in a sentence, where it is none."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"is no JSON, or cut short ({error})") from error
+    for key, wanted in _KEYS.items():
+        entries = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(entries, list):
+            raise ValueError(f"has no list {key!r}: a COCO file has {', '.join(_KEYS)}")
+        for place, entry in enumerate(entries):
+            found = entry if isinstance(entry, dict) else {}
+            lacking = [k for k in wanted if not isinstance(found.get(k), (int, str))]
+            if lacking:
+                raise ValueError(f"{key}[{place}] has no {lacking[0]!r}")
+    return content

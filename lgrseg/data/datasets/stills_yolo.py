@@ -1,0 +1,73 @@
+"""Still images with YOLO's outlines: a text file an image, a line an object."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.datasets.still_shapes import MAX_OUTSIDE, Still
+from lgrseg.data.io import image_files
+
+
+def in_yolo(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
+    """One line a polygon; an image without a text file, or with an empty one, holds nothing.
+
+    An image whose lines are all unusable is refused: it would teach that what it shows is nothing.
+    """
+    images, labels = folder / "images", folder / "labels"
+    pictures = image_files(images) if images.is_dir() else []
+    if pictures and not labels.is_dir():
+        problems[folder.name] = "has images/ but no labels/"
+        return
+    files = {p for p in labels.glob("*") if p.name[0] != "."} if labels.is_dir() else set()
+    for image in pictures:
+        mine = {file for file in files if file.stem == image.stem}
+        files -= mine
+        yield _read(image, labels / f"{image.stem}.txt", mine, classes, problems)
+    for file in sorted(files):
+        problems[f"{folder.name}/labels/{file.name}"] = "has no image of the same name"
+
+
+def _read(
+    image: Path, file: Path, mine: set[Path], classes: tuple[str, ...], problems: dict
+) -> Still:
+    still = Still(image, shapes=[], in_parts=True)
+    if others := sorted(other.name for other in mine - {file}):
+        still.refused = f"has labels in {', '.join(others)}; wanted is {file.name}"
+        return still
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if mine else []
+    faults = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            still.shapes.append(_shape(line, len(classes)))
+        except ValueError as error:
+            faults.append(f"line {number} {error}")
+            place = f"{image.parent.parent.name}/labels/{file.name}, line {number}"
+            problems[place] = str(error)
+    if faults and not still.shapes:
+        still.refused = f"none of the lines of labels/{file.name} is usable: {'; '.join(faults)}"
+    still.notes = [f"labels/{file.name}, {fault}: left out" for fault in faults]
+    return still
+
+
+def _shape(line: str, num_classes: int) -> tuple[int, list]:
+    """(value, [polygon]) of one line; ValueError says what is wrong with it."""
+    try:
+        first, *rest = line.split()
+        label, corners = int(first), np.array(rest, float)
+    except ValueError:
+        label, corners = -1, np.zeros(0)
+    if len(corners) == 4 and 0 <= label < num_classes:
+        raise ValueError("is a box (class, centre, size), not an outline")
+    if not 0 <= label < num_classes or len(corners) % 2 or len(corners) < 6:
+        raise ValueError(f"is not a class of 0 to {num_classes - 1} and three points or more")
+    if not np.isfinite(corners).all():
+        raise ValueError("has a coordinate that is no finite number")
+    if corners.min() < -MAX_OUTSIDE or corners.max() > 1 + MAX_OUTSIDE:
+        raise ValueError(
+            f"has coordinates of {corners.min():g} to {corners.max():g}; wanted are parts of the "
+            "picture, 0 to 1, not pixels"
+        )
+    return label + 1, [corners.tolist()]

@@ -1,0 +1,106 @@
+"""Masks of one video: what would break training is refused, what looks odd is told."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+
+from lgrseg.data.raw_video import LoadedVideo, UnusableVideo
+
+TINY = 0.02
+"""A part of a structure below this share of its area is named."""
+
+
+def refuse_wrong_labels(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
+    """Raise UnusableVideo for masks that training could not use, or would use wrongly.
+
+    Args:
+        loaded: video as the dataset's `load` gives it.
+        classes: names, where they are known: values beyond them are refused. Empty: not known.
+    """
+    masks = loaded.masks or {}
+    num_frames, size = len(loaded.frames), loaded.frames.shape[1:3]
+    beyond = [index for index in masks if not 0 <= index < num_frames]
+    if beyond:
+        raise UnusableVideo(
+            f"there are masks of frames {_short(beyond)}, but the clip has {num_frames} frames, "
+            f"0 to {num_frames - 1}"
+        )
+    for index, mask in masks.items():
+        if mask.shape != size:
+            raise UnusableVideo(f"the mask of frame {index} is {mask.shape}, the frames are {size}")
+        if mask.dtype.kind not in "biu":
+            raise UnusableVideo(
+                f"the mask of frame {index} holds {mask.dtype}; wanted are whole numbers"
+            )
+    refuse_unknown_values(label_values(masks), classes)
+
+
+def refuse_unknown_values(values: list[int], classes: tuple[str, ...]) -> None:
+    """Raise UnusableVideo where a mask holds what is no class."""
+    most = len(classes) or 255
+    unknown = [value for value in values if not 0 < value <= most]
+    if unknown:
+        named = f" ({', '.join(classes)})" if classes else ""
+        raise UnusableVideo(
+            f"the masks hold the values {_short(unknown)}; allowed are 0 to {most}{named}"
+        )
+
+
+def label_values(masks: dict[int, np.ndarray] | None) -> list[int]:
+    """Values other than 0 that occur in any mask, in order."""
+    found = {int(value) for mask in (masks or {}).values() for value in np.unique(mask)}
+    return sorted(found - {0})
+
+
+def odd_labels(
+    masks: dict[int, np.ndarray] | None, classes: tuple[str, ...], inside: np.ndarray | None = None
+) -> list[str]:
+    """What is odd about masks: empty, outside the fan, in pieces, not filled.
+
+    Args:
+        masks: frame index -> (H, W); None without labels.
+        classes: names; a value without one is called by its number.
+        inside: (H, W) bool, the part of the picture that is kept; None for all of it.
+    """
+    frames_of: dict[str, list[int]] = {}
+    for frame, labels in sorted((masks or {}).items()):
+        for what in _odd_mask(labels, classes, inside):
+            frames_of.setdefault(what, []).append(frame)
+    worst_first = sorted(frames_of.items(), key=lambda item: "part" in item[0])
+    return [_sentence(what, frames) for what, frames in worst_first]
+
+
+def _odd_mask(
+    labels: np.ndarray, classes: tuple[str, ...], inside: np.ndarray | None
+) -> Iterator[str]:
+    if not labels.any():
+        yield ": the mask is empty"
+    if inside is not None and (outside := np.count_nonzero(labels[~inside])):
+        yield f": {outside} annotated pixels lie outside the fan"
+    for value in label_values({0: labels}):
+        name = classes[value - 1] if value <= len(classes) else f"value {value}"
+        yield from (f", {name}: {what}" for what in _odd_shape(labels == value))
+
+
+def _odd_shape(mask: np.ndarray) -> Iterator[str]:
+    if binary_fill_holes(mask).sum() > 2 * mask.sum():
+        yield "an outline, not filled"
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = np.sort(stats[1:, cv2.CC_STAT_AREA])
+    tiny = areas[areas < TINY * areas.sum()]
+    if len(tiny):
+        yield f"{len(tiny)} tiny parts, of {tiny.sum()} pixels"
+    if count - 1 - len(tiny) > 1:
+        yield f"{count - 1 - len(tiny)} separate parts"
+
+
+def _sentence(what: str, frames: list[int]) -> str:
+    return f"frame{'s' * (len(frames) > 1)} {_short(frames)}{what}"
+
+
+def _short(numbers: list) -> str:
+    """Some numbers of many, for a message."""
+    shown = ", ".join(map(str, sorted(numbers)[:5]))
+    return shown + (f", ... ({len(numbers)} in all)" if len(numbers) > 5 else "")
