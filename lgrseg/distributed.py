@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,11 @@ def get_local_rank() -> int:
 def is_main_process() -> bool:
     """Whether this process writes files and speaks."""
     return get_rank() == 0
+
+
+def show_bars() -> bool:
+    """Whether progress bars are drawn: in the main process, where somebody watches."""
+    return is_main_process() and sys.stderr.isatty()
 
 
 def barrier() -> None:

@@ -99,7 +99,7 @@ class ProgressBar(HookBase):
 
     def before_train(self) -> None:
         """Show the bar."""
-        if show_bars():
+        if distributed.show_bars():
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -126,11 +126,6 @@ class ProgressBar(HookBase):
 def top_rate(trainer: "DefaultTrainer") -> float:
     """The learning rate of the last step, of the group with the largest (not the backbone)."""
     return max(group["lr"] for group in trainer.optimizer.param_groups)
-
-
-def show_bars() -> bool:
-    """Whether somebody watches."""
-    return distributed.is_main_process() and sys.stderr.isatty()
 
 
 def write_metrics(trainer: "DefaultTrainer", values: dict[str, float | None]) -> None:
@@ -222,7 +217,7 @@ class _Console(logging.Handler):
     """Lines on stderr, above the bar where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not show_bars():
+        if not distributed.show_bars():
             print(self.format(record), file=sys.stderr, flush=True)
         elif record.name != progress.name:
             from tqdm import tqdm

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from tqdm import tqdm
 
+from lgrseg import distributed
 from lgrseg.data.store import read_masks
-from lgrseg.engine.writers import show_bars
 from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.frame_scores import score_frame
 from lgrseg.evaluation.results import plain
@@ -113,7 +113,7 @@ def inference_on_dataset(model: torch.nn.Module, loader, evaluator: Segmentation
     try:
         with torch.inference_mode():
             # The bar is for those who watch; it goes when the last clip is done.
-            name, hidden = evaluator.dataset, not show_bars()
+            name, hidden = evaluator.dataset, not distributed.show_bars()
             for samples in tqdm(loader, desc=name, unit="clip", leave=False, disable=hidden):
                 for record, anchor, clip, targets in samples:
                     begin = time.perf_counter()
