@@ -291,9 +291,7 @@ def test_a_yaml_config_cannot_call_anything(tmp_path, target):
 
 def test_a_package_of_ones_own_can_be_trusted(tmp_path, monkeypatch):
     file = yaml(tmp_path, "model:\n  _target_: fractions.Fraction\n  numerator: 3\n")
-    with pytest.raises(
-        UntrustedTargetError, match="--trust fractions to .*=fractions$"
-    ):
+    with pytest.raises(UntrustedTargetError, match="--trust fractions to .*=fractions$"):
         load_config(file)
     monkeypatch.setenv("LGRSEG_TRUSTED", "somebody, fractions")
     assert instantiate(load_config(file).model) == 3
