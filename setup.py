@@ -4,6 +4,13 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# Shipped inside the package: lgrseg/configs, which benchmarks and users load, and the commands.
+INSIDE = {
+    f"lgrseg.{folder.as_posix().replace('/', '.')}": folder.as_posix()
+    for folder in [Path("tools"), Path("configs"), *sorted(Path("configs").rglob("*"))]
+    if folder.is_dir() and folder.name != "__pycache__"
+}
+
 setup(
     name="lgrseg",
     version="0.1.0",
@@ -11,7 +18,8 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["lgrseg", "lgrseg.*"]),
+    packages=[*find_packages(include=["lgrseg", "lgrseg.*"]), *INSIDE],
+    package_dir=INSIDE,
     python_requires=">=3.11,<3.14",
     # Why each is here, and what it replaces: README, "What replaces what".
     install_requires=[
@@ -41,6 +49,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "setuptools>=70.1",
             "medpy",
             "monai",
             "surface-distance",

@@ -1,0 +1,111 @@
+"""The wheel is whole: installed alone, in a folder elsewhere, it trains and predicts.
+
+The empty environment sees the packages of this one, but not its installation of lgrseg: a .pth file
+that leads to another site-packages does not run the .pth files in there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from lgrseg.data.datasets import phantom
+from lgrseg.data.prepare import prepare
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = """
+import importlib, pkgutil, runpy, sys
+from pathlib import Path
+import lgrseg
+
+clip, *short = sys.argv[1:]
+home = Path(lgrseg.__file__).parent
+assert home.is_relative_to(sys.prefix), f"{home} is not the wheel's"
+modules = [module.name for module in pkgutil.walk_packages(lgrseg.__path__, "lgrseg.")]
+for name in modules:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name in ("triton", "timm", "peft"), error  # extras
+
+def command(tool, *words):
+    sys.argv = [tool, *words]
+    try:
+        runpy.run_path(str(home / "tools" / tool), run_name="__main__")
+    except SystemExit as end:
+        assert not end.code, f"{tool} ended with status {end.code}"
+
+command("train_net.py", "--config-file", "configs/lgrnet/phantom.py", *short)
+command("predict.py", "--config-file", "output/demo/config.yaml", "--weights",
+        "output/demo/checkpoints/last.safetensors", "--input", clip, "--output", "out")
+print(*modules, sep="\\n")
+"""
+SHORT = [
+    "train.max_iter=2",
+    "train.eval_period=0",
+    "train.checkpoint_period=0",
+    "train.export_videos=0",
+    "dataloader.train.mapper.input_size=[32,32]",
+    "dataloader.test.phantom_demo_val.mapper.input_size=[32,32]",
+    "dataloader.test.phantom_demo_test.mapper.input_size=[32,32]",
+]
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """Built from a copy of the sources, without a network."""
+    source = tmp_path / "source"
+    for name in ("lgrseg", "tools", "configs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    offline = ["--no-deps", "--no-index", "--no-build-isolation"]
+    pip(["wheel", *offline, "--wheel-dir", str(tmp_path), "."], cwd=source)
+    (built,) = tmp_path.glob("lgrseg-*.whl")
+    return built
+
+
+def pip(words, cwd):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
+    place = tmp_path / "environment"
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(place)
+    variables = {"base": str(place), "platbase": str(place)}
+    packages = Path(sysconfig.get_path("purelib", "venv", vars=variables))
+    pip(["install", "--no-deps", "--no-index", "--target", str(packages), str(wheel)], tmp_path)
+    parents = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "parent.pth").write_text("\n".join(sorted(parents)))
+
+    work = tmp_path / "work"
+    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan.num_frames = 3
+    for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
+        phantom.write_scan(work / "raw", f"{site}/patient1-4", scan, annotated=[1])
+    videos, problems = phantom.PhantomSource("demo").find_videos(work / "raw")
+    assert prepare(videos, problems, work / "datasets" / "phantom_demo").num_usable == 3
+    clip = work / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
+
+    strange = ("PYTHONPATH", "LGRSEG_DATASETS", "LGRSEG_TRUSTED")
+    environment = {k: v for k, v in os.environ.items() if k not in strange}
+    done = subprocess.run(
+        [place / "bin" / "python", "-c", PROGRAM, clip, *SHORT],
+        cwd=work,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert (work / "out" / "patient1-4_image_masks.nii.gz").is_file(), done.stdout
+    # Nothing of the sources is left out of it.
+    sources = [path.relative_to(ROOT) for path in ROOT.glob("lgrseg/**/*.py")]
+    dotted = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in sources}
+    assert dotted - {"lgrseg"} == {word for word in done.stdout.split() if "lgrseg." in word}
