@@ -19,7 +19,7 @@ def run(*arguments, root):
     return run_script(ROOT / "tools" / "ablation.py", arguments, environment=environment)
 
 
-def write_finished(folder, dice):
+def write_finished(folder, dice, config):
     results = {
         "dataset": LAST,
         "classes": {},
@@ -30,6 +30,10 @@ def write_finished(folder, dice):
     (folder / "eval" / LAST / "results.json").write_text(json.dumps(results))
     line = {"iteration": 420, "train_seconds": 6.0, f"eval/{LAST}/mean_dice": dice}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    place = f"train.output_dir={folder}"
+    save_config(
+        load_config(config, [f"train.seed={folder.name[-1]}", place]), folder / "config.yaml"
+    )
 
 
 @pytest.fixture
@@ -39,8 +43,8 @@ def finished(tmp_path):
     save_config(load_config(PHANTOM), other)
     out = tmp_path / "out"
     for seed, dice in ((0, 0.8), (1, 0.9)):
-        write_finished(out / "phantom" / f"seed_{seed}", dice)
-    write_finished(out / "other" / "seed_0", 0.7)
+        write_finished(out / "phantom" / f"seed_{seed}", dice, PHANTOM)
+    write_finished(out / "other" / "seed_0", 0.7, other)
     return [PHANTOM, other], out
 
 
@@ -51,6 +55,30 @@ def test_what_is_finished_is_not_done_again(finished, tmp_path):
     table = (out / "table.md").read_text()
     assert "| phantom | 2 | 0.8500 ± 0.0707 |" in table
     assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
+
+
+def test_runs_of_other_settings_are_not_taken_for_those_that_are_asked_for(finished, tmp_path):
+    configs, out = finished
+    before = sorted(out.rglob("*"))
+    command = [*configs, "--seeds", "0", "--output", out]
+    for change, told in (
+        ("train.max_iter=10", "train.max_iter: 420 -> 10"),
+        ("optimizer.lr=0.1", "optimizer.lr: 0.002 -> 0.1"),
+    ):
+        result = run(*command, change, root=tmp_path / "no data")
+        assert result.returncode == 1 and "Traceback" not in result.stderr
+        assert (
+            f"{out / 'phantom' / 'seed_0'} is a run with other settings ({told})" in result.stderr
+        )
+        assert sorted(out.rglob("*")) == before  # no table either
+    # A row is of all seeds that lie there, so also those count that are not asked for.
+    (out / "phantom" / "seed_1" / "config.yaml").unlink()
+    result = run(*command, "--seeds", "0", root=tmp_path / "no data")
+    assert result.returncode == 1 and "seed_1 has no config.yaml that says" in result.stderr
+    # What changes no result may differ.
+    save_config(load_config(PHANTOM), out / "phantom" / "seed_1" / "config.yaml")
+    free = ["train.log_period=1", "dataloader.train.num_workers=2", "train.device=cpu"]
+    assert run(*command, *free, root=tmp_path / "no data").returncode == 0
 
 
 def test_a_config_that_is_not_there_is_one_sentence(tmp_path):

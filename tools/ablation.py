@@ -6,7 +6,8 @@ r"""Train several configs with the same seeds, one after the other or side by si
         --strides 2 4
 
 Runs lie in OUTPUT/CONFIG/seed_N. One that is finished is not done again, one that was stopped goes
-on, and one that fails is named at the end while the others go on. `key=value` changes every config.
+on, and one that fails is named at the end while the others go on. `key=value` changes every config;
+runs that lie there already must have had the same settings, or nothing is done.
 --strides evaluates each run once more on clips of every second (fourth) frame, as a recording at a
 lower rate would have them. The table, mean and spread over seeds and the gain over the first
 config, is that of tools/results_table.py --over-seeds, written to OUTPUT/table.{md,csv,tex}.
@@ -21,6 +22,8 @@ from pathlib import Path
 
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
+from lgrseg.engine.run_folder import check_settings_are_those_of
+from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.writers import read_metrics
 
 TOOLS = Path(__file__).parent
@@ -31,7 +34,9 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         for config in arguments.configs:
-            load_config(config, arguments.overrides)
+            cfg = name_tests_by_dataset(load_config(config, arguments.overrides))
+            for run in runs_of(arguments.output, config.stem):
+                check_settings_are_those_of(run, cfg)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
@@ -75,30 +80,37 @@ def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
     if arguments.jobs > 1:
         overrides.insert(0, f"train.num_threads={max(1, os.cpu_count() // arguments.jobs)}")
     cfg = load_config(config, overrides)
-    if not is_finished(run, cfg):
+    keys, names = list(cfg.dataloader.test), list(name_tests_by_dataset(cfg).dataloader.test)
+    if not is_finished(run, cfg.train.max_iter, names):
         print(f"training {run}", file=sys.stderr, flush=True)
         if train_net(run, "--config-file", config, "--resume", *overrides):
             return f"{run}, see {run}.log"
+    weights = run / "checkpoints" / "last.safetensors"
     for stride in arguments.strides:
         at_rate = arguments.output / f"stride_{stride}" / config.stem / run.name
-        tests = cfg.dataloader.test
-        if all((at_rate / "eval" / name / "results.json").is_file() for name in tests):
+        if all(is_newer(at_rate / "eval" / name / "results.json", weights) for name in names):
             continue
-        sparser = [f"dataloader.test.{n}.mapper.frame_sampler.stride={stride}" for n in tests]
-        changes = [f"train.init_weights={run / 'checkpoints' / 'last.safetensors'}"]
+        sparser = [f"dataloader.test.{key}.mapper.frame_sampler.stride={stride}" for key in keys]
+        changes = [f"train.init_weights={weights}"]
         changes += [f"train.output_dir={at_rate}", "train.export_videos=0", *sparser]
         if train_net(at_rate, "--config-file", config, "--eval-only", *overrides, *changes):
             return f"{at_rate}, see {at_rate}.log"
     return None
 
 
-def is_finished(run: Path, cfg) -> bool:
+def is_finished(run: Path, max_iter: int, names: list[str]) -> bool:
     """Whether a run was trained to its end and, where it has test datasets, evaluated on all."""
-    sought = [*cfg.dataloader.test][-1:]
     return any(
-        line["iteration"] == cfg.train.max_iter and all(is_evaluated(line, name) for name in sought)
+        line["iteration"] == max_iter and all(is_evaluated(line, name) for name in names[-1:])
         for line in read_metrics(run)
     )
+
+
+def is_newer(results: Path, weights: Path) -> bool:
+    """Whether there are results, and not of weights that the run had before."""
+    if not (results.is_file() and weights.is_file()):
+        return results.is_file()
+    return results.stat().st_mtime >= weights.stat().st_mtime
 
 
 def train_net(run: Path, *words) -> int:
@@ -109,9 +121,14 @@ def train_net(run: Path, *words) -> int:
         return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
 
 
+def runs_of(output: Path, name: str) -> list[Path]:
+    """The folders of a config's runs, of this call's seeds and of earlier ones."""
+    return [run for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
+
+
 def tabulate(output: Path, names: list[str], file: Path) -> None:
     """The table of these folders of runs."""
-    runs = [run for name in names for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
+    runs = [run for name in names for run in runs_of(output, name)]
     if runs:
         command = [sys.executable, str(TOOLS / "results_table.py"), "--over-seeds", *map(str, runs)]
         subprocess.run([*command, "--output", str(file)], check=False)

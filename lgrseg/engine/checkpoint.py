@@ -184,7 +184,7 @@ def _reason(error: Exception) -> str:
 
 
 def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The state to go on from: `last`, or where it is damaged the newest numbered one.
+    """The state to go on from: `last`, or where it is damaged the newest numbered one, or `best`.
 
     Returns:
         Its path and content, or None where the folder has none.
@@ -194,7 +194,7 @@ def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """
     numbered = [state_path(folder, path.stem) for path in reversed(numbered_checkpoints(folder))]
     first_error = None
-    for path in (state_path(folder, "last"), *numbered):
+    for path in (state_path(folder, "last"), *numbered, state_path(folder, "best")):
         if not path.is_file():
             continue
         try:

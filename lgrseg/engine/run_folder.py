@@ -136,6 +136,37 @@ def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
     ]
 
 
+UNIMPORTANT = (
+    "train.output_dir", "train.seed", "train.num_threads", "train.device", "train.log_period",
+    "train.checkpoint_period", "train.keep_checkpoints", "train.export_videos",
+    "train.example_overlays", "dataloader.train.num_workers",
+)  # fmt: skip
+"""Settings in which runs may differ that stand in one row of a table."""
+
+
+def check_settings_are_those_of(folder: Path, cfg: DictConfig) -> None:
+    """Refuse a config whose results would be mixed up with those of a run that is there.
+
+    Raises:
+        ValueError: the folder holds a run of other settings, or of settings that nobody knows.
+    """
+    if not any(_exists(folder / name) for name in OWNED):
+        return
+    remedy = "name another --output, or delete it"
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"{folder} has no config.yaml that says what its settings were: {remedy}")
+    changes = [
+        change
+        for change in config_changes(cfg, folder)
+        if change.partition(": ")[0] not in UNIMPORTANT
+    ]
+    if changes:
+        more = f"; {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise ValueError(
+            f"{folder} is a run with other settings ({'; '.join(changes[:3])}{more}): {remedy}"
+        )
+
+
 def _flat(node, prefix: str = "") -> dict:
     if isinstance(node, dict):
         items = node.items()

@@ -1,4 +1,4 @@
-"""The test datasets of a config: each is scored under its own name, and none is empty."""
+"""The test datasets of a config: each is scored under its own name."""
 
 import logging
 
@@ -35,16 +35,3 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
     cfg = cfg.copy()
     cfg.dataloader.test = renamed
     return cfg
-
-
-def check_not_empty(name: str, loader) -> None:
-    """Refuse a test loader without clips; one that does not know its length is taken as it is.
-
-    Raises:
-        ValueError: there is nothing to evaluate on.
-    """
-    if hasattr(loader, "__len__") and len(loader) == 0:
-        raise ValueError(
-            f"the test dataset {name} has no annotated clip to evaluate on; prepare it again, or "
-            "name another in dataloader.test"
-        )

@@ -130,9 +130,10 @@ class SimpleTrainer(TrainerBase):
             self.compute_gradient(step)
             norm = self._update(step)
         except NonFiniteError as error:
-            if bad := names_not_finite(self.model):
+            # Parameters alone: a batch norm's means may have become so in this very step.
+            if bad := names_not_finite(self.model, dict(self.model.named_parameters())):
                 shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
-                error.add_note(f"{len(bad)} weights were not finite before this step: {shown}")
+                error.add_note(f"weights that were not finite before this step: {shown}")
             raise
         self.metrics = (
             self._means(step)

@@ -31,7 +31,7 @@ from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
 from lgrseg.engine.settings import TrainSettings
-from lgrseg.engine.test_sets import check_not_empty, name_tests_by_dataset
+from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
@@ -158,12 +158,10 @@ class DefaultTrainer(ResumableTrainer):
 
     def _build_tests(self, names) -> dict[str, tuple]:
         """The loader and the evaluator of every test dataset: all, before the first is used."""
-        tests = {}
-        for name in names:
-            loader = self.build_test_loader(self.cfg, name)
-            check_not_empty(name, loader)
-            tests[name] = (loader, self.build_evaluator(self.cfg, name))
-        return tests
+        return {
+            name: (self.build_test_loader(self.cfg, name), self.build_evaluator(self.cfg, name))
+            for name in names
+        }
 
     def train(self) -> None:
         """Train from the present iteration to `train.max_iter`, and evaluate.

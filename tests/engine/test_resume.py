@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lgrseg.config import load_config
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
 from lgrseg.engine.hook_base import HookBase
@@ -248,6 +249,79 @@ def test_a_run_is_not_overwritten_by_accident(cfg):
     run(cfg)
     with pytest.raises(CheckpointError, match="--resume goes on with it, --overwrite deletes it"):
         run(cfg)
+
+
+def test_an_error_of_the_model_costs_no_step(cfg, tmp_path):
+    # As a clip does for which the GPU's memory is too small, hours after the last checkpoint.
+    cfg.train.update({"checkpoint_period": 0, "eval_period": 0})
+    whole = run(cfg)
+    cfg.train.output_dir = str(tmp_path / "stopped")
+    trainer = DefaultTrainer(cfg)
+
+    def fail():
+        trainer.model.forward = lambda clips, targets, **totals: 1 / 0
+
+    trainer.register_hooks([At(5, fail)])
+    with pytest.raises(ZeroDivisionError) as e:
+        trainer.train()
+    assert re.match(
+        r"at iteration 5, with the clips patient000\d_4CH \[0, 1\]; ", e.value.__notes__[0]
+    )
+    assert e.value.__notes__[1] == "saved after iteration 5; --resume goes on from there"
+    assert_same_end(whole, run(cfg, resume=True))
+
+
+def stopped_at_3(cfg, tmp_path):
+    """The folder of a run that was stopped after three of six iterations, evaluated after two."""
+    cfg.train.output_dir = str(tmp_path / "stopped")
+    with pytest.raises(StopRequested):
+        run(cfg, hook=At(2, lambda: send(signal.SIGTERM)))
+    return tmp_path / "stopped"
+
+
+def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplog):
+    whole = run(cfg)
+    folder = stopped_at_3(cfg, tmp_path)
+    best = folder / "checkpoints" / "best.state.pt"
+    content = best.read_bytes()
+    best.unlink()  # not in place: two names may be of one file
+    best.write_bytes(content[: len(content) // 2])
+    with open(folder / "metrics.jsonl", "ab") as lines:
+        lines.write(b'{"iteration": 4, "lo\xff\n\x00\x00\n[1]\n{"iter')
+    (folder / "config.yaml").write_bytes(b"train: {max_iter: 6\n\x00")
+    caplog.clear()
+    assert_same_end(whole, run(cfg, resume=True))
+    for told in ("best.state.pt is cut short", "it is not needed: the best score so far is 0.",
+                 "4 lines are damaged and left out", "config.yaml is damaged"):  # fmt: skip
+        assert told in caplog.text, told
+    assert load_config(folder / "config.yaml") == cfg
+
+
+def test_where_the_last_checkpoint_is_gone_the_best_is_one_to_go_on_from(cfg, tmp_path):
+    whole = run(cfg)
+    folder = stopped_at_3(cfg, tmp_path)
+    for path in (folder / "checkpoints").glob("last.*"):
+        path.unlink()
+    resumed = run(cfg, resume=True)
+    assert resumed.start_iteration == 2
+    assert_same_end(whole, resumed)
+
+
+def test_the_clips_go_on_where_they_were_with_other_numbers_of_batches(cfg, caplog):
+    caplog.set_level("INFO", "lgrseg")
+    cfg.train.max_iter = 3  # of two batches each
+    run(cfg)
+    cfg.train.update({"max_iter": 5, "accumulate": 1})
+    trainer = DefaultTrainer(cfg)
+    trainer.resume_or_load(resume=True)
+    assert (trainer.iteration, trainer.batches_done) == (3, 6)
+    state = trainer.state_dict() | {"num_processes": 4, "num_batches": 23}
+    trainer.load_state_dict(state)
+    assert (trainer.iteration, trainer.batches_done) == (3, 23)
+    assert "processes: 4 before, 1 now" in caplog.text and "none is repeated" in caplog.text
+    del state["num_processes"], state["num_batches"]  # of an earlier version
+    trainer.load_state_dict(state)
+    assert (trainer.iteration, trainer.batches_done) == (3, 3)
 
 
 def test_the_files_hold_the_averaged_weights_and_the_state_the_trained_ones(cfg, tmp_path):

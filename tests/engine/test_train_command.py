@@ -194,6 +194,8 @@ def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, mo
         (["--eval-only"], "nothing to evaluate"),
         (["train.init_weights=nowhere.pth"], "no checkpoint nowhere.pth"),
         (["train.device=gpu"], "auto, cpu or cuda"),
+        (["optimizer.lr=.inf"], "optimizer.lr is a finite number, not inf"),
+        (["schedule.final=.nan"], "schedule.final is a finite number, not nan"),
     ],
 )
 def test_errors_are_one_message(datasets, tiny, monkeypatch, capsys, arguments, message):
