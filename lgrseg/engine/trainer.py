@@ -5,6 +5,7 @@ train_loop.py, what happens between steps in hooks.py.
 """
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,7 @@ class DefaultTrainer(SimpleTrainer):
         check_parts(cfg)
         settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
+        cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # what was left out is saved too
         device = distributed.pick_device(settings.device)
         distributed.init_from_env(device)
         if settings.num_threads:
