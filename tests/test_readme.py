@@ -1,5 +1,6 @@
-"""Every command of the README: those in bash blocks run, as they are written; of the rest BOX-SAM2's
-run with `-m slow`, and the others, whose data or hours are not here, are parsed by their tools.
+"""Every command of the README: those in bash blocks run, as they are written, BOX-SAM2's as slow.
+
+The others need what is not here: they are parsed by their tools, and their configs loaded.
 
 The commands run in a folder laid out like the project, on simulated data; what is appended only
 makes them short.
@@ -119,9 +120,8 @@ def phantom_place(tmp_path_factory):
     scan.num_frames = 3
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
         phantom.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
-    run(
-        folder, "python tools/prepare_dataset.py phantom_demo --raw raw --out datasets/phantom_demo"
-    )
+    prepare = "python tools/prepare_dataset.py phantom_demo --raw raw --out datasets/phantom_demo"
+    assert run(folder, prepare).returncode == 0
     image = folder / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
     image.rename(folder / "CLIP.nii.gz")
     box = {"frame": 0, "box": [120, 40, 310, 290], "class": "left_ventricle"}
