@@ -74,7 +74,21 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     ("arguments", "message"),
     [
         (["train.max_itre=1"], "no config key 'train.max_itre'; did you mean 'max_iter'"),
-        (["dataloader.train.dataset=phantom_demo_trian"], "did you mean 'phantom_demo_train'"),
+        (["dataloader.train.dataset=phantom_demo_trian"], "the nearest are phantom_demo_train, "),
+        (
+            ["dataloader.test.phantom_demo_val.dataset=phantom_demo_vla"],
+            "the nearest are phantom_demo_val, ",
+        ),
+        (["dataloader.test.phantom_demo_val.dataset=camus_4ch_val"], "creatis.insa-lyon.fr"),
+        (["train.amp=banana"], "train.amp is true or false, not 'banana'"),
+        (["train.recompute_activations=flase"], "activations is true or false, not 'flase'"),
+        (["train.clip_norm=none"], "train.clip_norm is a finite number, or null, not 'none'"),
+        (["optimizer.lr=fast"], "optimizer.lr is a finite number, not 'fast'"),
+        (["schedule.final=.nan"], "schedule.final is a finite number, not nan"),
+        (["model.decoder.dim=65"], "MaskedDecoder) cannot be built with num_classes=3"),
+        (["model.decoder._target_=lgrseg.modeling.decoder.MaskDecoder"], "'MaskedDecoder'"),
+        (["train=5"], "train is 5"),
+        (["dataloader.test=none"], "dataloader.test is 'none'; it describes a loader"),
         (["dataloader.train.dataset=camus_4ch_train"], "creatis.insa-lyon.fr"),
     ],
 )

@@ -111,7 +111,9 @@ def _link(original: Path, path: Path) -> None:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors, .pth or .pt file.
+    """The tensors of a .safetensors, .pth or .pt file, by the names that the model itself has.
+
+    What wrappers of the model add to its names is taken off, and the log says so.
 
     Raises:
         FileNotFoundError: no such file.
@@ -122,14 +124,39 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"no checkpoint {path}")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return without_wrappers(load_file(path), path)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is cut short or no safetensors file: {error}") from error
     content = read_state(path)
     for key in ("model", "state_dict", "model_state"):
         if isinstance(content.get(key), dict):
             content = content[key]
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    return without_wrappers(tensors, path)
+
+
+def without_wrappers(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """Weights without what torch's wrappers of a model write into their names.
+
+    `torch.compile` puts `_orig_mod.` before the names of whatever it compiled, the whole or a part;
+    DataParallel, DistributedDataParallel and AveragedModel (which counts in `n_averaged`) put
+    `module.` before all.
+
+    Args:
+        weights: names -> tensors.
+        path: their file, for the log.
+    """
+    found = {re.sub(r"(^|\.)_orig_mod\.", r"\1", name): value for name, value in weights.items()}
+    words = ["_orig_mod."] if found.keys() != weights.keys() else []
+    inner = {name: value for name, value in found.items() if name != "n_averaged"}
+    while inner and all(name.startswith("module.") for name in inner):
+        found = inner = {name.removeprefix("module."): value for name, value in inner.items()}
+        words.append("module.")
+    if len(inner) < len(weights) - ("n_averaged" in weights):
+        return weights  # two names would become one
+    if words:
+        logger.warning("%s: names without the %s of a wrapped model", path, " and ".join(words))
+    return found
 
 
 def _check_sums(path: str | Path) -> None:

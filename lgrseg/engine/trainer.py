@@ -4,6 +4,7 @@ The names are detectron2's (DefaultTrainer, HookBase, resume_or_load); what a st
 train_loop.py, what is saved in resumable.py, what happens between steps in hooks.py.
 """
 
+import dataclasses
 import logging
 
 import torch
@@ -59,6 +60,7 @@ class DefaultTrainer(ResumableTrainer):
         cfg = name_tests_by_dataset(cfg)
         settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
+        cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # what was left out is saved too
         device = distributed.pick_device(settings.device)
         distributed.init_from_env(device)
         if settings.num_threads:

@@ -13,8 +13,9 @@ from lgrseg.data.store import open_frames, read_masks, read_records, write_video
 
 
 def test_unknown_names_suggest_the_right_one():
-    with pytest.raises(ValueError, match="did you mean 'camus_4ch_train'"):
+    with pytest.raises(ValueError, match="the nearest are camus_4ch_train, ") as caught:
         DatasetCatalog.get("camus_4ch_trian")
+    assert str(caught.value).count("camus_") == 4  # the name itself, and three others
     assert MetadataCatalog.get("cardiac_udc_train").classes[1] == "left_atrium"
     with pytest.raises(ValueError, match="registered already"):
         DatasetCatalog.register("camus_train", list)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from lgrseg.engine.checkpoint import (
@@ -166,3 +167,47 @@ def test_another_architecture(tmp_path):
     torch.save({"other": torch.ones(9)}, file)
     with pytest.raises(CheckpointError, match="only 0% of this model's numbers"):
         load_weights(model, file, strict=False)
+
+
+def wrapped(kind: str, model: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a model as a wrapper of torch names them."""
+    wrappers = {
+        "nothing": lambda model: model,
+        "parallel": nn.DataParallel,
+        "averaged": torch.optim.swa_utils.AveragedModel,
+        "compiled": torch.compile,
+        "compiled, then parallel": lambda model: nn.DataParallel(torch.compile(model)),
+        "a part compiled": lambda model: nn.Sequential(model[0], torch.compile(model[1])),
+    }
+    return wrappers[kind](model).state_dict()
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("nothing", None),
+        ("parallel", "without the module. of"),
+        ("averaged", "without the module. of"),
+        ("compiled", "without the _orig_mod. of"),
+        ("compiled, then parallel", "without the _orig_mod. and module. of"),
+        ("a part compiled", "without the _orig_mod. of"),
+    ],
+)
+def test_the_names_of_wrapped_models_are_understood(kind, told, ending, tmp_path, caplog):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1)))
+    weights, file = wrapped(kind, model), tmp_path / f"w.{ending}"
+    if ending == "pth":
+        torch.save({"state_dict": weights}, file)
+    else:
+        save_file({name: value.clone() for name, value in weights.items()}, file)
+    other = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1)))
+    load_weights(other, file)
+    assert all(torch.equal(value, other.state_dict()[k]) for k, value in model.state_dict().items())
+    assert (told in caplog.text) if told else not caplog.text
+
+
+def test_two_names_never_become_one(tmp_path):
+    weights = {"a.w": torch.zeros(1), "a._orig_mod.w": torch.ones(1)}
+    save_file(weights, tmp_path / "w.safetensors")
+    assert read_weights(tmp_path / "w.safetensors").keys() == weights.keys()

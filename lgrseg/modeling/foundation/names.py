@@ -259,7 +259,7 @@ def _usfm(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_resnet(tensors: Tensors) -> Tensors:
-    return only_below(tensors, "module.base_encoder.", "module.")
+    return only_below(tensors, "module.base_encoder.", "base_encoder.")
 
 
 def _resnet(tensors: Tensors, config: Any) -> Tensors:

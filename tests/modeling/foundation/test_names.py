@@ -335,7 +335,7 @@ def test_vfm4us(loaded, caplog):
     }.items():
         assert torch.equal(own(encoder, ours), tensors[theirs])
     number = len(tensors) + 2 + 2  # of the other encoder with its fc, the predictor and fc
-    assert re.search(rf"left out +{number}: module\.momentum_encoder\.conv1\.weight, ", caplog.text)
+    assert re.search(rf"left out +{number}: momentum_encoder\.conv1\.weight, ", caplog.text)
 
 
 def test_what_the_mapping_leaves_out_is_told(loaded, caplog):
