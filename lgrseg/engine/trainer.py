@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from lgrseg.config import instantiate, save_config
+from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.engine import distributed, speed
 from lgrseg.engine.checkpoint import (
     CheckpointError,
@@ -46,6 +47,7 @@ from lgrseg.engine.train_loop import (
 )
 from lgrseg.engine.workers import batches_of, deaf_to_children
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
+from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.complexity import trained_share
 
 logger = logging.getLogger("lgrseg")
@@ -72,6 +74,7 @@ class DefaultTrainer(SimpleTrainer):
         if settings.deterministic:
             use_deterministic_algorithms()
         model = speed.channels_last(self.build_model(cfg).to(device))
+        check_classes(model, classes_by_dataset(cfg.dataloader))
         if device.type == "cpu":
             speed.hold_on_to_memory()
         if settings.recompute_activations:
