@@ -4,7 +4,7 @@ r"""BOX-SAM2 on the phantom, prompted at test with the boxes of phantom_boxes.py
         --eval-only train.init_weights=output/lgrnet/phantom_box_sam2/checkpoints/last.safetensors
 
 Each chamber of a whole video is followed from its surest box, and prompted anew where its mask and
-the predicted box disagree.
+the predicted box disagree and the box is the surer of the two.
 """
 
 from lgrseg.config import L

@@ -1,10 +1,10 @@
 """Names of datasets: a function that lists the videos, and the facts that every video shares."""
 
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lgrseg.suggestions import nearest
 
@@ -102,3 +102,19 @@ MetadataCatalog = _MetadataCatalog()
 def data_root() -> Path:
     """The folder of the prepared datasets: LGRSEG_DATASETS, or `datasets` where you stand."""
     return Path(os.environ.get("LGRSEG_DATASETS", "datasets"))
+
+
+def classes_by_dataset(dataloader: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Classes of the data sets that a config's `dataloader` trains with labels and tests on.
+
+    Raises:
+        ValueError: no data set has such a name.
+    """
+    train, test = dataloader.get("train") or {}, dataloader.get("test") or {}
+    datasets = [loader.get("dataset") for loader in test.values()]
+    if train.get("batch_size") != 0:  # with 0 no label is looked at
+        datasets.append(train.get("dataset"))
+    names: list[str] = []
+    for one_or_several in datasets:
+        names += [one_or_several] if isinstance(one_or_several, str) else one_or_several or []
+    return {name: MetadataCatalog.get(name).classes for name in names}

@@ -29,6 +29,7 @@ def build_adamw_layer_decay(
     layer_decay: float = 0.75,
     weight_decay: float = 0.05,
     betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
 ) -> torch.optim.AdamW:
     """AdamW with a rate for every block of the model's encoders.
 
@@ -46,6 +47,7 @@ def build_adamw_layer_decay(
         layer_decay: from 0 to 1; 1 gives every block the same rate.
         weight_decay: of the weights.
         betas: of Adam.
+        eps: what is added to the root of Adam's second moment; see `solver.build_adamw`.
 
     Raises:
         ValueError: a decay outside 0 to 1, or a model without an encoder, where it has no effect.
@@ -72,7 +74,7 @@ def build_adamw_layer_decay(
         }
         for (depth, kept), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
-    return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), fused=True)
+    return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), eps=eps, fused=True)
 
 
 def _depths(model: nn.Module) -> dict[str, int]:

@@ -151,7 +151,8 @@ class BoxTracking:
         """Classes in order, their masks from these boxes, and what would be remembered of them."""
         labels = sorted(boxes)
         parts = torch.stack([boxes[label] for label in labels])
-        pixels = corners(parts).clamp(0, 1) * self.tracker.size
+        # SAM 2's pixel i has its centre at i, while the frame's edge is 0 here.
+        pixels = corners(parts).clamp(0, 1) * self.tracker.size - 0.5
         masks, memory = self.tracker.prompt(embedding, pixels, number)
         return labels, masks, {label: memory.of(place) for place, label in enumerate(labels)}
 

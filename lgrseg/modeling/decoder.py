@@ -8,7 +8,11 @@ What is different from the public code:
     * a pixel is attended where its mask probability is at least 0.5 (the public LGRNet compares
       the logit with 0.5; `attention_threshold` brings that back).
 
-Letters: B clips, T frames, Q queries, D width, M heads, S = T * h * w memory tokens, K classes.
+A causal decoder has the queries once for every frame: those of frame t look at the frames up to t,
+and answer for t alone.
+
+Letters: B clips, T frames, Q queries, D width, M heads, S = T * h * w memory tokens, K classes,
+G times that the queries are there: 1, or T in a causal decoder.
 """
 
 from dataclasses import dataclass
@@ -34,6 +38,9 @@ class DecoderOutput:
     """(B, Q, T, 4) as (cx, cy, w, h), parts of the map, 0 to 1; None without a box head."""
     objectness: Tensor | None = None
     """(B, Q, T) raw: whether the query's object is in the frame; None without a box head."""
+    frame_class_logits: Tensor | None = None
+    """(B, T, Q, K + 1) raw: what a causal decoder knows at each frame, whose mean over frames is
+    `class_logits`; None of any other."""
 
 
 class MaskedDecoder(nn.Module):
@@ -51,9 +58,15 @@ class MaskedDecoder(nn.Module):
         memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
         attention_threshold: float = 0.0,
         box_head: nn.Module | None = None,
+        causal: bool = False,
     ):
-        """Plain numbers, and a head that gives boxes too; `attention_threshold` is a mask logit."""
+        """Plain numbers, and a head that gives boxes too.
+
+        `attention_threshold` is a mask logit. With `causal` nothing that is said of a frame depends
+        on later ones; weights have the same names and shapes.
+        """
         super().__init__()
+        self.causal = causal
         self.num_classes = num_classes
         self.num_heads = num_heads
         self.memory_scales = tuple(memory_scales)
@@ -86,24 +99,26 @@ class MaskedDecoder(nn.Module):
             One output from the learned queries alone, then one after every layer.
         """
         mask_features = features["mask_features"]
+        num_clips, num_frames, dim = mask_features.shape[:3]
         if time is None:
-            num_frames, dim = mask_features.shape[1:3]
             time = sine_position_1d(num_frames, dim, mask_features.device)[None]
         memories = [
             self._memory(features[name], level, time)
             for level, name in enumerate(self.memory_scales)
         ]
-        num_clips = mask_features.shape[0]
-        queries = self.query_features.weight.expand(num_clips, -1, -1)
-        positions = self.query_positions.weight.expand(num_clips, -1, -1)
-        outputs = [self._predict(queries, features)]
+        times = num_frames if self.causal else 1
+        queries, positions = (
+            table.weight.repeat(times, 1).expand(num_clips, -1, -1)  # B (G Q) D
+            for table in (self.query_features, self.query_positions)
+        )
+        outputs = [self._answer(queries, features)]
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             memory, memory_position = memories[level]
             size = features[self.memory_scales[level]].shape[-2:]
             blocked = self._blocked(outputs[-1].mask_logits, size)
-            queries = layer(queries, positions, memory, memory_position, blocked)
-            outputs.append(self._predict(queries, features))
+            queries = layer(queries, positions, memory, memory_position, blocked, times=times)
+            outputs.append(self._answer(queries, features))
         return outputs
 
     def _memory(self, feature: Tensor, level: int, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,6 +127,32 @@ class MaskedDecoder(nn.Module):
         plane = rearrange(sine_position_2d(height, width, dim, feature.device), "d h w -> (h w) d")
         position = (plane + time[:, :, None]).to(feature)  # B T (h w) D
         return memory, rearrange(position, "b t s d -> b (t s) d")
+
+    def _answer(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
+        """What queries (B, G Q, D) say; those of a causal decoder each of their own frame."""
+        if not self.causal:
+            return self._predict(queries, features)
+        num_frames = features["mask_features"].shape[1]
+        alone = {  # every frame as a clip of its own
+            name: rearrange(maps, "b t d h w -> (b t) 1 d h w")
+            for name, maps in features.items()
+            if maps.dim() == 5
+        }
+        of_frames = self._predict(rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), alone)
+
+        def joined(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
+            return rearrange(values, "(b t) q 1 ... -> b q t ...", t=num_frames)
+
+        class_logits = rearrange(of_frames.class_logits, "(b t) q k -> b t q k", t=num_frames)
+        return DecoderOutput(
+            class_logits=class_logits.mean(dim=1),
+            mask_logits=joined(of_frames.mask_logits),
+            boxes=joined(of_frames.boxes),
+            objectness=joined(of_frames.objectness),
+            frame_class_logits=class_logits,
+        )
 
     def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
         normed = self.norm(queries)
@@ -122,17 +163,27 @@ class MaskedDecoder(nn.Module):
         return DecoderOutput(self.class_head(normed), masks, *boxes)
 
     def _blocked(self, mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Where each query may not look: (B * M, Q, S) bool."""
+        """Where each query may not look: (B * M, G Q, S) bool."""
         with torch.no_grad():
             masks = F.interpolate(
                 mask_logits.flatten(0, 1), size, mode="bilinear", align_corners=False
             )
-            blocked = rearrange(
-                masks < self.attention_threshold, "(b q) t h w -> b q (t h w)", b=len(mask_logits)
+            outside = rearrange(
+                masks < self.attention_threshold, "(b q) t h w -> b 1 q (t h w)", b=len(mask_logits)
             )
+            later = self._later(mask_logits.shape[2], size[0] * size[1], mask_logits.device)
+            blocked = outside | later
             # A query that may look nowhere looks everywhere, or its softmax would be NaN.
-            blocked = blocked & ~blocked.all(dim=-1, keepdim=True)
+            blocked = torch.where(blocked.all(dim=-1, keepdim=True), later, blocked)
+            blocked = rearrange(blocked, "b g q s -> b (g q) s")
             return blocked.repeat_interleave(self.num_heads, dim=0)
+
+    def _later(self, num_frames: int, num_pixels: int, device: torch.device) -> Tensor:
+        """Which tokens are of frames that queries must not know: (G, 1, S) bool."""
+        if not self.causal:
+            return torch.zeros(1, 1, 1, dtype=torch.bool, device=device)
+        later = torch.ones(num_frames, num_frames, dtype=torch.bool, device=device).triu(1)
+        return later.repeat_interleave(num_pixels, dim=1)[:, None]
 
 
 class BoxDecoder(MaskedDecoder):
@@ -197,11 +248,13 @@ class DecoderLayer(nn.Module):
         memory: Tensor,
         memory_position: Tensor,
         blocked: Tensor,
+        times: int = 1,
     ) -> Tensor:
-        """Queries and positions (B, Q, D), memory and its position (B, S, D) -> (B, Q, D).
+        """Queries and positions (B, G Q, D), memory and its position (B, S, D) -> (B, G Q, D).
 
-        `blocked` (B * M, Q, S) bool is true where a query must not look; no row is all true.
-        Positions go into queries and keys, never into values.
+        `blocked` (B * M, G Q, S) bool is true where a query must not look; no row is all true.
+        Positions go into queries and keys, never into values. The queries are there `times` (G)
+        times, and each set knows of itself alone.
         """
         seen, _ = self.cross_attn(
             queries + positions,
@@ -211,7 +264,10 @@ class DecoderLayer(nn.Module):
             need_weights=False,
         )
         queries = self.cross_norm(queries + seen)
-        placed = queries + positions
-        shared, _ = self.self_attn(placed, placed, queries, need_weights=False)
+        placed, values = (
+            rearrange(x, "b (g q) d -> (b g) q d", g=times) for x in (queries + positions, queries)
+        )
+        shared, _ = self.self_attn(placed, placed, values, need_weights=False)
+        shared = rearrange(shared, "(b g) q d -> b (g q) d", g=times)
         queries = self.self_norm(queries + shared)
         return self.ffn_norm(queries + self.ffn(queries))

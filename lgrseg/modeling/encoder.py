@@ -11,6 +11,7 @@ Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queri
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.position_encoding import sine_position_2d
 from lgrseg.modeling.temporal import (
@@ -30,6 +32,10 @@ from lgrseg.ops import hilbert_order, ms_deform_attn_softmax, reference_points
 
 SCALES = ("res5", "res4", "res3")
 """Coarse first: the order of tokens, level embeddings and the decoder's memories."""
+
+
+MAPS = ("res2", *SCALES)
+"""What is taken from the backbone."""
 
 
 class Layout(NamedTuple):
@@ -59,11 +65,17 @@ def layout_of(
     )
 
 
+def _channels_of_maps(channels: Mapping[str, int]) -> dict[str, int]:
+    if missing := set(MAPS) - set(channels):
+        raise ValueError(f"in_channels lacks {sorted(missing)}; it has {sorted(channels)}")
+    return {name: channels[name] for name in MAPS}
+
+
 class LGREncoder(nn.Module):
     """Backbone maps in, maps of one width at strides 4 to 32 and the frame queries out.
 
     Args:
-        in_channels: channels of res2 to res5.
+        in_channels: channels of res2 to res5; None asks the backbone (`connect`).
         dim: width D.
         num_layers: encoder layers.
         num_heads: of every attention.
@@ -81,15 +93,19 @@ class LGREncoder(nn.Module):
             softmax (public) or not.
         mask_frame_queries: let frame queries gather only where they find their object (see
             `outside_object`; the public fibroid setting).
+        cyclic: let the first frame hear of the last one (see `CyclicNeighborhoodPropagation`).
+        causal: let no frame hear of a later one; this opens the ring too. Weights have the same
+            names and shapes, but what they learnt without it they learnt for another scan.
 
     Raises:
-        ValueError: scales without channels, or a width that heads or positions cannot share.
+        ValueError: scales without channels, a width that heads or positions cannot share, or a
+            causal encoder with norms over the clip.
     """
 
     def __init__(
         self,
         *,
-        in_channels: dict[str, int],
+        in_channels: dict[str, int] | None = None,
         dim: int = 64,
         num_layers: int = 3,
         num_heads: int = 8,
@@ -105,19 +121,26 @@ class LGREncoder(nn.Module):
         norm_over_clip: bool = False,
         zero_padded_keys: bool = False,
         mask_frame_queries: bool = False,
+        cyclic: bool = True,
+        causal: bool = False,
     ):
         """The class says what the arguments are."""
         super().__init__()
-        if missing := {"res2", *SCALES} - set(in_channels):
-            raise ValueError(f"in_channels lacks {sorted(missing)}; it has {sorted(in_channels)}")
+        self.in_channels = None if in_channels is None else _channels_of_maps(in_channels)
         if dim % num_heads or dim % 4:
             raise ValueError(
                 f"dim={dim} must be a multiple of num_heads={num_heads} and, for sine and cosine "
                 "of row and column, of 4"
             )
-        self.norm_over_clip = norm_over_clip
+        if causal and norm_over_clip:
+            raise ValueError(
+                "causal=True lets no frame hear of a later one, norm_over_clip=True norms each "
+                "over all of its clip: set one of them to false"
+            )
+        self.norm_over_clip, self.causal = norm_over_clip, causal
+        channels = self.in_channels or dict.fromkeys(MAPS, 1)  # 1: until `connect`
         self.projections = nn.ModuleDict(
-            {name: nn.Conv2d(in_channels[name], dim, 1, bias=False) for name in SCALES}
+            {name: nn.Conv2d(channels[name], dim, 1, bias=False) for name in SCALES}
         )
         self.norms = nn.ModuleDict({name: nn.GroupNorm(norm_groups, dim) for name in SCALES})
         self.level_embed = nn.Parameter(torch.empty(len(SCALES), dim).normal_())
@@ -136,13 +159,35 @@ class LGREncoder(nn.Module):
                 query_ffn_dim=query_ffn_dim,
                 zero_padded_keys=zero_padded_keys,
                 mask_frame_queries=mask_frame_queries,
+                cyclic=cyclic and not causal,
+                causal=causal,
             )
             for _ in range(num_layers)
         )
-        self.lateral = nn.Conv2d(in_channels["res2"], dim, 1, bias=False)
+        self.lateral = nn.Conv2d(channels["res2"], dim, 1, bias=False)
         self.lateral_norm = nn.GroupNorm(norm_groups, dim)
         self.smooth = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
         self.smooth_norm = nn.GroupNorm(norm_groups, dim)
+
+    def connect(self, backbone: nn.Module) -> None:
+        """Fit the encoder to a backbone: projections of its widths, or a comparison of those given.
+
+        Raises:
+            ValueError: maps are missing, or `in_channels` are not those of the backbone.
+        """
+        if self.in_channels is not None:
+            check_channels("encoder", self.in_channels, backbone)
+            return
+        channels = getattr(backbone, "channels", None)
+        if channels is None:
+            raise ValueError(
+                f"{type(backbone).__name__} does not say its `channels`: set encoder.in_channels"
+            )
+        self.in_channels = _channels_of_maps(channels)
+        dim = self.lateral.out_channels
+        for name in SCALES:
+            self.projections[name] = nn.Conv2d(self.in_channels[name], dim, 1, bias=False)
+        self.lateral = nn.Conv2d(self.in_channels["res2"], dim, 1, bias=False)
 
     def forward(self, features: dict[str, Tensor], time: Tensor | None = None) -> dict[str, Tensor]:
         """Encode one batch of clips.
@@ -224,6 +269,8 @@ class EncoderLayer(nn.Module):
         query_ffn_dim: int,
         zero_padded_keys: bool,
         mask_frame_queries: bool,
+        cyclic: bool,
+        causal: bool,
     ):
         super().__init__()
         self.mask_frame_queries = mask_frame_queries
@@ -233,10 +280,15 @@ class EncoderLayer(nn.Module):
             kernel_size=kernel_size,
             dilation=dilation,
             zero_padded_keys=zero_padded_keys,
+            cyclic=cyclic,
         )
         self.gather = CrossAttention(dim=dim, num_heads=num_heads)
         self.scan = QueryScan(
-            dim=dim, num_layers=num_scans, state_dim=state_dim, ffn_dim=query_ffn_dim
+            dim=dim,
+            num_layers=num_scans,
+            state_dim=state_dim,
+            ffn_dim=query_ffn_dim,
+            causal=causal,
         )
         self.write_back = CrossAttention(dim=dim, num_heads=num_heads)
         self.deform = DeformableAttention(dim=dim, num_heads=num_heads, num_points=num_points)

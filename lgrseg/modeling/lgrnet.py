@@ -28,6 +28,9 @@ from lgrseg.modeling.public_release import from_public, is_public
 from lgrseg.modeling.semi_supervised import student_of
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
+ABSENT = -1024.0
+"""Mask logit of a class on a frame where a causal model does not know of it."""
+
 
 class LGRNet(nn.Module):
     """Segments every frame of a clip; one query answers for one structure through the clip."""
@@ -56,14 +59,32 @@ class LGRNet(nn.Module):
             presence_threshold: a class is in a clip where its surest query is surer than this.
             time_period: tell the model when frames were taken, in frames of the video: this many
                 are one round of the fastest wave (see `sine_time`). None tells their place in the
-                clip alone.
+                clip alone. A causal model (`causal` of encoder and decoder), in which nothing that
+                is said of a frame depends on later ones, needs it.
 
         Raises:
-            ValueError: a period that is not above 0.
+            ValueError: a period that is not above 0, an encoder made for another backbone, a
+                criterion for other classes, or a model that is causal in part.
         """
         super().__init__()
         if time_period is not None and not time_period > 0:
             raise ValueError(f"time_period is above 0, or null for none, not {time_period}")
+        if criterion.num_classes != decoder.num_classes:
+            raise ValueError(
+                f"decoder.num_classes is {decoder.num_classes}, criterion.num_classes "
+                f"{criterion.num_classes}: both are the dataset's"
+            )
+        if encoder.causal != decoder.causal:
+            raise ValueError(
+                f"encoder.causal is {encoder.causal}, decoder.causal {decoder.causal}: one that "
+                "hears of later frames tells the other; set both alike"
+            )
+        if encoder.causal and time_period is None:
+            raise ValueError(
+                "a causal model needs time_period, in frames: without it frames are told their "
+                "place in the clip, which depends on how many are still to come"
+            )
+        encoder.connect(backbone)
         self.backbone = backbone
         self.encoder = encoder
         self.decoder = decoder
@@ -167,6 +188,8 @@ def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
 
 def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -> ClipPrediction:
     """For each class, the query that is surest of it, its mask and boxes."""
+    if output.frame_class_logits is not None:
+        return _prediction_by_frame(output, clip, presence_threshold)
     probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
     class_probs, query = probs.max(dim=0)
     boxes = {}
@@ -177,5 +200,29 @@ def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -
         mask_logits=output.mask_logits[clip][query],
         class_probs=class_probs,
         present=class_probs > presence_threshold,
+        **boxes,
+    )
+
+
+def _prediction_by_frame(
+    output: DecoderOutput, clip: int, presence_threshold: float
+) -> ClipPrediction:
+    """The same of a causal model, which chooses at every frame by what it knows there.
+
+    A class that is not in the clip as far as is known at a frame has no mask there.
+    """
+    probs = output.frame_class_logits[clip].float().softmax(dim=-1)[..., :-1]  # T Q K
+    frame_probs, query = (values.T for values in probs.max(dim=1))  # K T
+    frames = torch.arange(len(probs), device=query.device)
+    present = frame_probs > presence_threshold
+    masks = output.mask_logits[clip][query, frames].where(present[..., None, None], ABSENT)
+    boxes = {}
+    if output.boxes is not None:
+        scores = frame_probs * output.objectness[clip][query, frames].sigmoid()
+        boxes = {"boxes": output.boxes[clip][query, frames], "box_scores": scores}
+    return ClipPrediction(
+        mask_logits=masks,
+        class_probs=frame_probs.amax(dim=1),
+        present=present.any(dim=1),
         **boxes,
     )

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lgrseg.distributed import mean_over_processes
+from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.backbones.drop_path import draw_drop_paths
 from lgrseg.modeling.clip_batch import (
     ImageNormalizer,
@@ -47,7 +48,8 @@ class PerPixelSegmenter(nn.Module):
 
         Args:
             backbone: images (N, 3, H, W) -> maps by name.
-            head: turns them into (N, K + 1, h, w); score 0 is the background.
+            head: turns them into (N, K + 1, h, w); score 0 is the background. What it says as
+                `in_channels`, channels by name of map, is compared with the backbone's.
             num_classes: K.
             ce_weight: of the cross-entropy.
             dice_weight: of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 a common other choice.
@@ -55,7 +57,8 @@ class PerPixelSegmenter(nn.Module):
             pixel_std: of RGB, that it expects to be divided by.
 
         Raises:
-            ValueError: weights for a head that has losses of its own.
+            ValueError: weights for a head that has losses of its own, or a head made for another
+                backbone.
         """
         super().__init__()
         if hasattr(head, "losses") and (ce_weight, dice_weight) != (1.0, 1.0):
@@ -63,6 +66,8 @@ class PerPixelSegmenter(nn.Module):
                 f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "
                 f"{type(head).__name__} has losses of its own; set the weights of the head"
             )
+        if hasattr(head, "in_channels"):
+            check_channels("head", head.in_channels, backbone)
         self.backbone = backbone
         self.head = head
         self.num_classes = num_classes

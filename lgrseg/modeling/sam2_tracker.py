@@ -179,7 +179,8 @@ class Sam2Tracker(nn.Module):
 
         Args:
             embedding: of the frame.
-            boxes: (O, 4) as (x0, y0, x1, y1) in pixels of the input.
+            boxes: (O, 4) as (x0, y0, x1, y1) in pixels of the input as SAM 2 counts them: 0 is the
+                centre of the first, so the frame's edge is at -0.5.
             frame: its number.
         """
         features = embedding.features[-1] + self.sam.no_memory_embedding

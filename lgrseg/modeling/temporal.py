@@ -24,7 +24,8 @@ from lgrseg.ops import neighborhood_attention, selective_scan
 class CyclicNeighborhoodPropagation(nn.Module):
     """A pixel of frame t attends to the k x k pixels around its place in frame t - 1.
 
-    Time is a ring: the first frame hears of the last, and a single frame of itself.
+    Time is a ring: the first frame hears of the last, and a single frame of itself. With
+    `cyclic=False` the ring is open, and the first frame always hears of itself.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class CyclicNeighborhoodPropagation(nn.Module):
         kernel_size: int = 5,
         dilation: int = 1,
         zero_padded_keys: bool = False,
+        cyclic: bool = True,
     ):
         super().__init__()
+        self.cyclic = cyclic
         self.num_heads = num_heads
         self.kernel_size = kernel_size
         self.dilation = dilation
@@ -50,7 +53,7 @@ class CyclicNeighborhoodPropagation(nn.Module):
         """Tokens (B, T, S, D), scales joined as in `shapes` -> the same shape."""
         sizes = [height * width for height, width in shapes]
         query = self.query(tokens)
-        key, value = self.key_value(tokens).roll(1, dims=1).chunk(2, dim=-1)
+        key, value = self._previous(self.key_value(tokens)).chunk(2, dim=-1)
         heard = []
         parts = zip(*(x.split(sizes, dim=2) for x in (query, key, value)), shapes, strict=True)
         for *maps, (height, width) in parts:
@@ -58,6 +61,12 @@ class CyclicNeighborhoodPropagation(nn.Module):
             seen = self._attend(*maps)
             heard.append(rearrange(seen, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
         return self.norm(tokens + self.project(torch.cat(heard, dim=2)))
+
+    def _previous(self, frames: Tensor) -> Tensor:
+        """What each frame hears of: (B, T, ...) -> the same shape, a frame later."""
+        if self.cyclic:
+            return frames.roll(1, dims=1)
+        return torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         height, width = query.shape[1:3]
@@ -109,7 +118,12 @@ class CrossAttention(nn.Module):
 
 
 class HilbertScan(nn.Module):
-    """Selective scan over the (T, Q) grid of frame queries, along a Hilbert curve, both ways."""
+    """Selective scan over the (T, Q) grid of frame queries, along a Hilbert curve, both ways.
+
+    A causal scan, whose weights have the same names and shapes, hears of no later frame: it goes
+    frame by frame, through the queries of a frame in one order by the first direction and in the
+    other by the second, and its convolution looks at this frame and those before.
+    """
 
     def __init__(
         self,
@@ -120,9 +134,11 @@ class HilbertScan(nn.Module):
         kernel_size: int = 3,
         step_min: float = 0.001,
         step_max: float = 0.1,
+        causal: bool = False,
     ):
         """`step_min` and `step_max` bound the scan's initial step sizes."""
         super().__init__()
+        self.causal = causal
         inner = expand * dim
         self.step_rank = math.ceil(dim / 16)
         self.state_dim = state_dim
@@ -151,37 +167,76 @@ class HilbertScan(nn.Module):
         self.A_log.copy_(torch.arange(1, self.state_dim + 1).log().expand_as(self.A_log))
 
     def forward(self, grid: Tensor, order: Tensor) -> Tensor:
-        """(B, T, Q, D), in the order (T Q,) of its cells -> the same shape."""
+        """(B, T, Q, D), in the order (T Q,) of its cells -> the same shape.
+
+        A causal scan has an order of its own.
+        """
         num_queries = grid.shape[2]
         x, gate = self.in_proj(grid).chunk(2, dim=-1)
-        x = self.conv(rearrange(x, "b t q d -> b d t q"))
-        x = rearrange(F.silu(x), "b d t q -> b (t q) d")
-        u = x[:, order]
+        x = F.silu(self._convolve(rearrange(x, "b t q d -> b d t q")))
+        if self.causal:
+            y = self._scan_by_frame(rearrange(x, "b d t q -> b t q d"))
+        else:
+            u = rearrange(x, "b d t q -> b (t q) d")[:, order]
+            y = self._scan(u, slice(None), reverse=(False, True))[:, order.argsort()]
+            y = rearrange(y, "b (t q) d -> b t q d", q=num_queries)
+        return self.out_proj(self.out_norm(y) * F.silu(gate))
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """(B, D, T, Q) -> the same shape."""
+        if not self.causal:
+            return self.conv(x)
+        side = self.conv.kernel_size[0] // 2
+        past = self.conv.weight[:, :, : side + 1]  # the rows of this frame and of those before
+        x = F.pad(x, (side, side, side, 0))
+        return F.conv2d(x, past, self.conv.bias, groups=self.conv.groups)
+
+    def _scan_by_frame(self, x: Tensor) -> Tensor:
+        """(B, T, Q, D) -> the same shape; no frame hears of a later one."""
+        sequences = (rearrange(grid, "b t q d -> b (t q) d") for grid in (x, x.flip(2)))
+        first, second = (
+            rearrange(
+                self._scan(u, slice(k, k + 1), reverse=(False,)),
+                "b (t q) d -> b t q d",
+                q=x.shape[2],
+            )
+            for k, u in enumerate(sequences)
+        )
+        return first + second.flip(2)
+
+    def _scan(self, u: Tensor, scans: slice, *, reverse: tuple[bool, ...]) -> Tensor:
+        """The sum of some of the two scans over sequences (B, L, D) -> (B, L, D)."""
         split = [self.step_rank, self.state_dim, self.state_dim]
-        step, gate_in, gate_out = einsum(u, self.x_proj, "b l d, k r d -> b k l r").split(split, -1)
-        step = einsum(step, self.step_proj, "b k l r, k d r -> b k l d")
-        y = selective_scan(
+        projected = einsum(u, self.x_proj[scans], "b l d, k r d -> b k l r")
+        step, gate_in, gate_out = projected.split(split, -1)
+        step = einsum(step, self.step_proj[scans], "b k l r, k d r -> b k l d")
+        return selective_scan(
             u,
             step,
-            -self.A_log.exp(),
+            -self.A_log[scans].exp(),
             gate_in,
             gate_out,
-            self.D,
-            delta_bias=self.step_bias,
-            reverse=(False, True),
+            self.D[scans],
+            delta_bias=self.step_bias[scans],
+            reverse=reverse,
         ).sum(dim=1)
-        y = y[:, order.argsort()]
-        y = rearrange(y, "b (t q) d -> b t q d", q=num_queries)
-        return self.out_proj(self.out_norm(y) * F.silu(gate))
 
 
 class QueryScan(nn.Module):
     """A few Hilbert scans over the frame queries, then an FFN; residual, normed afterwards."""
 
-    def __init__(self, *, dim: int, num_layers: int = 3, state_dim: int = 16, ffn_dim: int = 2048):
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_layers: int = 3,
+        state_dim: int = 16,
+        ffn_dim: int = 2048,
+        causal: bool = False,
+    ):
         super().__init__()
         self.scans = nn.ModuleList(
-            HilbertScan(dim=dim, state_dim=state_dim) for _ in range(num_layers)
+            HilbertScan(dim=dim, state_dim=state_dim, causal=causal) for _ in range(num_layers)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_layers))
         self.ffn = FeedForward(dim=dim, hidden_dim=ffn_dim)

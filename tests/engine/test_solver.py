@@ -57,6 +57,18 @@ def test_parameter_groups_by_hand():
     }
 
 
+@pytest.mark.parametrize(("eps", "share"), [(1e-8, 0.5), (1e-12, 1.0)])
+def test_eps_takes_its_part_of_the_step(eps, share):
+    """The first step is lr g / (|g| + eps): with g = eps = 1e-8 half of what it is without."""
+    model = Tiny()
+    optimizer = build_adamw(model, lr=0.1, weight_decay=0.0, eps=eps)
+    before = model.head.weight.detach().clone()
+    model.head.weight.grad = torch.full_like(before, 1e-8)
+    optimizer.step()
+    moved = before - model.head.weight.detach()
+    assert moved.flatten().tolist() == pytest.approx([0.1 * share] * 4, rel=1e-3)
+
+
 def test_weight_decay_shrinks_only_what_it_should():
     model = Tiny()
     with torch.no_grad():

@@ -162,7 +162,7 @@ def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
         Sam2Tracker, "prompt", lambda *a, **k: given.append(a[2].detach()) or prompt(*a, **k)
     )
     sure_of_class_2 = Boxes([[0.1] * 4, [0.1] * 4, [0.9] * 4])
-    predicted = torch.tensor([0.3, 0.3, 0.7, 0.7]) * SIZE
+    predicted = torch.tensor([0.3, 0.3, 0.7, 0.7]) * SIZE - 0.5  # SAM 2's pixels
     for share in (0.0, 1.0):
         net = model(sam, box_model=sure_of_class_2, predicted_share=share).train()
         net([clip()], [target()])

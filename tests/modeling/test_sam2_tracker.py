@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
-from lgrseg.boxes import from_corners
+from lgrseg.boxes import boxes_of_masks, from_corners
 from lgrseg.modeling.box_tracking import BoxTracking, Opinion, track_video
 from lgrseg.modeling.sam2 import build_sam2
 from lgrseg.modeling.sam2_tracker import NO_OBJECT, FrameMasks, ObjectMemory, Sam2Tracker
 
 SIZE = 64
-BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]], dtype=torch.float64)  # pixels
+BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]], dtype=torch.float64)
+"""In SAM 2's pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,8 @@ def embeddings(sam, frames):
 
 
 def parts(boxes):
-    """Corners in pixels -> (cx, cy, w, h) as parts."""
-    return from_corners(boxes / SIZE)
+    """Corners in SAM 2's pixels, whose centres are whole numbers -> (cx, cy, w, h) as parts."""
+    return from_corners((boxes + 0.5) / SIZE)
 
 
 def in_transformers(sam, frames, prompted, *, streaming=False):
@@ -125,6 +126,22 @@ def test_memory_holds_what_can_be_looked_at_and_no_more(sam, embeddings, max_pro
     memory = tracking.objects[0]
     recent = tuple(n for n in range(20) if n not in (0, 4, 8, 12))[-15:]
     assert memory.frames == (remembered, recent, ())
+
+
+def test_a_box_lies_where_its_mask_does(sam, embeddings, monkeypatch):
+    """SAM 2 adds half a pixel to what it is told; from then on 0 and 1 are the frame's edges."""
+    told, shared = [], sam.prompt_encoder.shared_embedding
+    forward = shared.forward
+    masks = torch.zeros(2, SIZE, SIZE, dtype=torch.bool)
+    masks[0, 8:24, 4:36] = True
+    masks[1] = True
+    boxes, _ = boxes_of_masks(masks)
+    monkeypatch.setattr(
+        shared, "forward", lambda points, size=None: told.append(points) or forward(points, size)
+    )
+    BoxTracking(Sam2Tracker(sam), 2).step(embeddings[0], 0, dict(enumerate(boxes.double())))
+    corners = [points for points in told if points.shape[-3:] == (1, 3, 2)][0][:, 0, :2]
+    assert corners.tolist() == [[[4, 8], [36, 24]], [[0, 0], [SIZE, SIZE]]]
 
 
 def test_objects_do_not_see_each_other_and_several_are_a_batch(sam, embeddings):

@@ -34,6 +34,14 @@ def test_propagation_by_hand():
     assert heard[0, :, :, 0].tolist() == [[8] * 4, [3] * 4, [2] * 4]
 
 
+def test_an_open_ring_by_hand():
+    """The first frame hears of itself: the mean of 1, 2, 3 and 6 is 3."""
+    clip = torch.tensor([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 4.0, 4.0], [8.0, 8.0, 8.0, 8.0]])
+    local = plain_propagation(kernel_size=3, cyclic=False)
+    heard = local(clip[None, :, :, None], [(2, 2)]) - clip[..., None]
+    assert heard[0, :, :, 0].tolist() == [[3] * 4, [3] * 4, [2] * 4]
+
+
 def test_padding_that_takes_part_thins_the_mean():
     """The 2 x 2 map lies in a 3 x 3 window, whose other five are zeros: 12 / 9, not 12 / 4."""
     clip = torch.tensor([1.0, 2.0, 3.0, 6.0]).reshape(1, 1, 4, 1)
@@ -75,10 +83,18 @@ def scan_by_loops(scan, grid):
     """HilbertScan for one clip, step by step and state by state."""
     num_frames, num_queries = grid.shape[:2]
     x, gate = (grid @ scan.in_proj.weight.T).chunk(2, dim=-1)
-    x = F.silu(scan.conv(x.permute(2, 0, 1)[None])[0]).permute(1, 2, 0).flatten(0, 1)
+    weight = scan.conv.weight.clone()
+    if scan.causal:
+        weight[:, :, 2] = 0  # of the next frame
+    x = F.conv2d(x.permute(2, 0, 1)[None], weight, scan.conv.bias, padding=1, groups=x.shape[2])[0]
+    x = F.silu(x).permute(1, 2, 0).flatten(0, 1)
     y = torch.zeros_like(x)
     order = hilbert_order(num_frames, num_queries).tolist()
-    for direction, cells in enumerate((order, order[::-1])):
+    orders = (order, order[::-1])
+    if scan.causal:
+        ways = (range(num_queries), range(num_queries)[::-1])
+        orders = [[t * num_queries + q for t in range(num_frames) for q in way] for way in ways]
+    for direction, cells in enumerate(orders):
         A = -scan.A_log[direction].exp()  # D N
         state = torch.zeros_like(A)
         for cell in cells:
@@ -93,9 +109,10 @@ def scan_by_loops(scan, grid):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 4), (5, 2)])
+@pytest.mark.parametrize("causal", [False, True])
 @torch.no_grad()
-def test_the_scan_agrees_with_loops(size):
-    scan = HilbertScan(dim=8, state_dim=3).double()
+def test_the_scan_agrees_with_loops(size, causal):
+    scan = HilbertScan(dim=8, state_dim=3, causal=causal).double()
     grids = torch.randn(2, *size, 8, dtype=torch.float64)
     expected = torch.stack([scan_by_loops(scan, grid) for grid in grids])
     assert torch.allclose(scan(grids, hilbert_order(*size)), expected, atol=1e-10)
@@ -130,6 +147,16 @@ def test_a_query_hears_of_all_frames_through_the_scan():
             .amax(dim=(0, 2, 3))
         )
         assert (moved > 0).all()
+
+
+def test_through_a_causal_scan_a_query_hears_of_no_later_frame():
+    scan = QueryScan(dim=16, num_layers=2, ffn_dim=16, causal=True)
+    queries, positions, order = torch.randn(1, 4, 3, 16), torch.randn(3, 16), hilbert_order(4, 3)
+    for source in range(4):
+        changed = queries.clone()
+        changed[:, source] += torch.randn(3, 16)
+        moved = scan(queries, positions, order) != scan(changed, positions, order)
+        assert moved.flatten(2).any(dim=2)[0].tolist() == [t >= source for t in range(4)]
 
 
 def test_positions_are_not_carried_in_the_residual():

@@ -38,6 +38,7 @@ class ConvHead(nn.Module):
             upsample: how many times larger than the map the scores are; 4 brings stride 16 to 4.
         """
         super().__init__()
+        self.in_channels = {feature: in_channels}
         self.feature, self.upsample = feature, upsample
         layers = []
         for before, after in zip([in_channels, *dims], dims, strict=False):

@@ -13,6 +13,7 @@ class FPNHead(nn.Module):
 
     def __init__(self, *, in_channels: dict[str, int], num_classes: int, dim: int = 64):
         super().__init__()
+        self.in_channels = dict(in_channels)
         self.names = sorted(in_channels, reverse=True)  # res5 first
         self.lateral = nn.ModuleDict({n: nn.Conv2d(in_channels[n], dim, 1) for n in self.names})
         self.smooth = conv_norm_relu(dim, dim)

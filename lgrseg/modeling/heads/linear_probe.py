@@ -8,6 +8,7 @@ class PixelHead(nn.Module):
 
     def __init__(self, *, in_channels: int, num_classes: int, feature: str = "res0"):
         super().__init__()
+        self.in_channels = {feature: in_channels}
         self.feature = feature
         self.classify = nn.Conv2d(in_channels, num_classes + 1, 1)
 

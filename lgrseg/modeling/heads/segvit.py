@@ -88,6 +88,7 @@ class SegViT(nn.Module):
             no_object_weight: in that cross-entropy, of classes that the image does not show.
         """
         super().__init__()
+        self.in_channels = dict(in_channels)
         self.names = sorted(in_channels, reverse=True)  # res5 first
         self.weights = {"class": class_weight, "focal": focal_weight, "dice": dice_weight}
         self.no_object_weight = no_object_weight

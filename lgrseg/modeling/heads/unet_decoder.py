@@ -37,6 +37,7 @@ class UNetDecoder(nn.Module):
             ValueError: as many maps need another number of widths.
         """
         super().__init__()
+        self.in_channels = dict(in_channels)
         self.names = sorted(in_channels, reverse=True)  # res5 first
         if len(dims) != len(self.names) - 1:
             raise ValueError(

@@ -59,6 +59,7 @@ class UPerNet(nn.Module):
             dropout: probability of a channel to be left out before the classifier.
         """
         super().__init__()
+        self.in_channels = dict(in_channels)
         self.names = sorted(in_channels, reverse=True)  # res5 first
         self.pooling = PyramidPooling(in_channels=in_channels[self.names[0]], dim=dim, bins=bins)
         finer = self.names[1:]
