@@ -1,6 +1,7 @@
 """Names of datasets: a function that lists the videos, and the facts that every video shares."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

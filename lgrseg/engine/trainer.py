@@ -11,9 +11,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from lgrseg import distributed, speed
+from lgrseg import distributed
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import classes_by_dataset
+from lgrseg.data.described import describe_datasets
+from lgrseg.engine import speed
+from lgrseg.engine.config_check import check_parts, check_test_datasets
+from lgrseg.engine.finite import check_settings
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import (
     AverageWeights,
@@ -33,6 +37,8 @@ from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
+from lgrseg.evaluation.evaluator import inference_on_dataset
+from lgrseg.evaluation.results import write_results
 from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.complexity import trained_share
 

@@ -115,6 +115,49 @@ def test_a_bad_batch_of_one_process_stops_both_and_is_named(tiny_cfg):
         assert "process 1: loss_ce nan" in message and "process 0: loss_ce 0" in message
 
 
+def remember_clips(trainer):
+    """A list that gets the seed of every clip that goes into the model."""
+    seeds, losses = [], trainer._losses
+
+    def remembered(batch, totals):
+        seeds.extend(clip.seed for clip in batch[0])
+        return losses(batch, totals)
+
+    trainer._losses = remembered
+    return seeds
+
+
+def lose_the_videos_of_one(cfg):
+    trainer = DefaultTrainer(cfg)
+    seeds, next_batches = remember_clips(trainer), trainer._next_batches
+
+    def fail_in_process_1():
+        if distributed.get_rank() == 1 and trainer.iteration == 3:
+            raise OSError("the disk of process 1 is gone")
+        return next_batches()
+
+    trainer._next_batches = fail_in_process_1
+    try:
+        trainer.train()
+    except Exception as error:
+        return seeds, error.__notes__
+
+
+def test_after_an_error_of_one_process_another_number_goes_on_and_repeats_no_clip(tiny_cfg):
+    alone = DefaultTrainer(tiny_cfg)
+    alone.build_data()
+    stream = [alone.loader.dataset[number][0].seed for number in range(18)]
+    (main, main_notes), (other, other_notes) = in_two_processes(lose_the_videos_of_one, tiny_cfg)
+    # The main process waited for the other's gradient in vain; it alone writes.
+    assert main_notes[-1] == "saved after iteration 3; --resume goes on from there"
+    assert other_notes == ["this process saves nothing; --resume goes on from the last checkpoint"]
+    alone.resume_or_load(resume=True)
+    seeds = remember_clips(alone)
+    alone.train()
+    assert sorted(main[:6] + other) == sorted(stream[:12])  # 3 iterations x 2 processes x 2 clips
+    assert seeds == stream[12:]
+
+
 def stop_by_signal(cfg):
     from lgrseg.engine.hooks import StopRequested
 
