@@ -28,8 +28,8 @@ class Summary:
         """Notes, doubts and failures by clip; and the numbers."""
         kept = sum(outcome.was_there for outcome in self.outcomes.values())
         lines = [
-            f"{kind}: {path}: {'; '.join(texts)}"
-            for kind in ("notes", "doubts")
+            f"{word}: {path}: {'; '.join(texts)}"
+            for word, kind in (("note", "notes"), ("doubtful", "doubts"))
             for path, outcome in self.outcomes.items()
             if (texts := getattr(outcome, kind))
         ]
@@ -60,5 +60,5 @@ def describe_error(error: Exception) -> str:
     """What happened; errors that were not written for users say what kind they are of."""
     if isinstance(error, (ValueError, OSError)) and str(error):
         return str(error)
-    first_line = str(error).partition("\n")[0][:300]
-    return f"{type(error).__name__}: {first_line} (LGRSEG_TRACEBACK=1 shows where)"
+    first_line = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
+    return f"{first_line[:300]} (LGRSEG_TRACEBACK=1 shows where)"
