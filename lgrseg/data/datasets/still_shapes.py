@@ -110,8 +110,8 @@ def _fault_of_runs(runs: dict, size: tuple[int, int]) -> str | None:
         whole = all(isinstance(count, int) and count >= 0 for count in counts)
         if not whole or sum(counts) != size[0] * size[1]:
             return f"has run lengths that do not add up to {size[0]} x {size[1]} pixels"
-    elif not isinstance(counts, str):
-        return "has no run lengths"
+    elif not isinstance(counts, str) or not all("0" <= letter <= "o" for letter in counts):
+        return "has damaged run lengths"
     return None
 
 
@@ -124,5 +124,5 @@ def _pixels(shape: list | dict, size: tuple[int, int]) -> np.ndarray:
             return coco.decode(coco.merge(coco.frPyObjects(shape, *size))) > 0
         packed = isinstance(shape["counts"], str)
         return coco.decode(shape if packed else coco.frPyObjects(shape, *size)) > 0
-    except ValueError as error:
+    except ValueError as error:  # more pixels than the picture has
         raise UnusableVideo(f"an object has damaged run lengths ({error})") from error
