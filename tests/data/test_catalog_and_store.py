@@ -162,3 +162,94 @@ def test_a_damaged_meta_file_is_named_and_made_again(tmp_path):
         read_records(out)
     assert prepare([raw(tmp_path, "a")], {}, out).prepared == ["a"]
     assert len(read_records(out)) == 1
+
+
+def _load_marked(video):
+    """Frames with the masks that "labels" describe: frame -> value of all its pixels."""
+    frames = np.load(video.sources[0])
+    masks = {k: np.full(frames.shape[1:], v, np.int16) for k, v in video.labels["masks"].items()}
+    return LoadedVideo(frames=frames, masks=masks, **video.labels.get("more", {}))
+
+
+def marked(folder, name, masks, *, split=None, like=None, **more):
+    video = raw(folder, name, load=_load_marked)
+    if not like:
+        np.save(video.sources[0], np.full((2, 6, 5), sum(map(ord, name)) % 250, np.uint8))
+    video.sources = [folder / f"{like or name}.npy"]
+    video.labels, video.split = {"masks": masks, "more": more}, split
+    return video
+
+
+@pytest.mark.parametrize(
+    ("masks", "why"),
+    [
+        ({0: 3}, "the masks hold the values 3; allowed are 0 to 2 (left, right)"),
+        ({0: 255}, "the masks hold the values 255"),
+        ({0: 257}, "the masks hold the values 257"),  # 1 as a byte
+        ({0: -1}, "the masks hold the values -1"),
+        ({0: 1, 2: 1}, "there are masks of frames 2, but the clip has 2 frames, 0 to 1"),
+        ({-1: 1}, "there are masks of frames -1"),
+        (dict.fromkeys(range(400), 1), "masks of frames 2, 3, 4, 5, 6, ... (398 in all)"),
+    ],
+)
+def test_labels_that_would_break_training_are_refused(tmp_path, masks, why):
+    videos = [marked(tmp_path, "bad", masks), marked(tmp_path, "good", {0: 1, 1: 2})]
+    report = prepare(videos, {}, tmp_path / "out", classes=("left", "right"))
+    assert report.prepared == ["good"] and why in report.unusable["bad"]
+    # Prepared before the classes were known, the value is refused all the same.
+    prepare(videos, {}, tmp_path / "other")
+    again = prepare(videos, {}, tmp_path / "other", classes=("left", "right"))
+    assert again.kept == ["good"] and "bad" in again.unusable
+    assert [record["video_id"] for record in read_records(tmp_path / "other")] == ["good"]
+
+
+def test_leaks_copies_and_classes_that_never_occur_are_told(tmp_path, capsys):
+    videos = [
+        marked(tmp_path, "a", {0: 1, 1: 0}, split="train"),
+        marked(tmp_path, "b", {0: 1}, split="test", like="a"),
+        marked(tmp_path, "c", {0: 2}, split="train"),
+        marked(tmp_path, "d", {0: 2}, split="train", like="c"),
+    ]
+    for _ in range(2):  # when all is up to date, too
+        report = prepare(videos, {}, tmp_path / "out", classes=("left", "right", "other"))
+        assert report.leaks == ["the same file under several names: a, b"]
+        assert report.warnings == [
+            "the same file under several names, in one split: c, d",
+            "class right (value 2) never occurs in the masks of test",
+            "class other (value 3) never occurs in the masks",
+        ]
+        assert report.notes == {"a": ["frame 1: the mask is empty"]}
+    print_report(report)
+    assert "never occurs in the masks of test" in " ".join(capsys.readouterr().out.split())
+
+
+def test_spacing_and_rate_that_make_no_sense_are_unknown(tmp_path):
+    videos = [
+        marked(tmp_path, "a", {0: 1}, spacing_mm=(0.0, 0.3), fps=float("nan")),
+        marked(tmp_path, "b", {0: 1}, spacing_mm=(0.2, 0.3), fps=25.0),
+    ]
+    report = prepare(videos, {}, tmp_path / "out")
+    a, b = read_records(tmp_path / "out")
+    assert (a["spacing_mm"], a["fps"]) == (None, None)
+    assert (b["spacing_mm"], b["fps"]) == ([0.2, 0.3], 25.0)
+    assert report.notes["a"] == [
+        "a spacing of [0.0, 0.3] mm makes no sense: taken as unknown",
+        "a rate of nan frames a second makes no sense: taken as unknown",
+    ]
+
+
+def test_a_store_of_the_first_version_opens_and_is_prepared_anew(make_video, tmp_path):
+    record = make_video("old", annotated=(1,))  # as written before: no label_values, no facts
+    video = marked(tmp_path, "old", {0: 2})
+    assert read_masks(record)[1].max() == 1
+    report = prepare([video], {}, tmp_path)
+    assert report.prepared == ["old"]
+    (again,) = [r for r in read_records(tmp_path) if r["video_id"] == "old"]
+    assert again["annotated_frames"] == [0] and read_masks(again)[0].max() == 2
+
+
+def test_other_datasets_below_the_folder_are_left_alone(tmp_path):
+    prepare([raw(tmp_path, "a")], {}, tmp_path / "all" / "one")
+    report = prepare([raw(tmp_path, "b")], {}, tmp_path / "all")  # the same pictures as a
+    assert not report.removed and not report.left_over
+    assert (tmp_path / "all" / "one" / "a" / "frames.npy").is_file()
