@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
 
 
-def run(tool, *arguments):
+def run(tool, *arguments, cwd=None):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return run_script(ROOT / "tools" / f"{tool}.py", arguments, environment=environment)
+    return run_script(ROOT / "tools" / f"{tool}.py", arguments, cwd=cwd, environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +154,55 @@ def test_check_only_uses_the_lists_of_camus(tmp_path):
     assert found["videos"] == 12 and found["splits"] == {"test": 4, "train and test": 4, "val": 4}
     assert "patient patient0001 is in train and test" in found["leaks"]
     assert not list(out.glob("patient*"))  # nothing is prepared
+
+
+MODULE = """
+import numpy as np
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.datasets import register_raw_dataset
+from lgrseg.data.prepare import LoadedVideo, RawVideo
+from lgrseg.data.splits import register_splits
+
+register_splits("mine", ["train"], Metadata(("dot",), ((9, 9, 9),)), how_to_get="")
+
+def load(video):
+    frames = np.load(video.sources[0])
+    return LoadedVideo(frames=frames, masks={0: (frames[0] > 0).astype(np.uint8)})
+
+class Mine:
+    def find_videos(self, raw):
+        files = sorted(raw.glob("*.npy"))
+        return [RawVideo(f.stem, [f], f.stem, load, facts={"split": "train"}) for f in files], {}
+
+register_raw_dataset("mine", Mine())
+"""
+
+
+def test_a_dataset_of_ones_own_module_is_prepared(tmp_path):
+    (tmp_path / "my_data.py").write_text(MODULE)
+    np.save(tmp_path / "a.npy", np.eye(40, dtype=np.uint8)[None])
+    words = ("--raw", tmp_path, "--out", tmp_path / "out")
+    mine = ("mine", "--import", "my_data", *words)
+    result = run("prepare_dataset", *mine, cwd=tmp_path)
+    assert result.returncode == 0 and "1 videos prepared" in result.stdout, result.stderr
+    assert (tmp_path / "out" / "a" / "masks.npz").is_file()
+    checked = run("prepare_dataset", *mine, "--check-only", cwd=tmp_path)
+    assert checked.returncode == 0 and "dot: 1" in checked.stdout, checked.stderr
+    unknown = run("prepare_dataset", "mien", "--import", "my_data", *words, cwd=tmp_path)
+    assert unknown.returncode == 1 and "did you mean 'mine'?" in unknown.stderr
+    nowhere = run("prepare_dataset", "mine", "--import", "my_dat", *words, cwd=tmp_path)
+    assert (
+        nowhere.returncode == 1 and "no module 'my_dat' is installed or lies in" in nowhere.stderr
+    )
+
+
+def test_nothing_usable_is_one_sentence_that_names_the_file(tmp_path):
+    split = tmp_path / "raw" / "train"
+    split.mkdir(parents=True)
+    (split / "_annotations.coco.json").write_text('{"images": [], "categories": []}')
+    result = run(
+        "prepare_dataset", "brain_tumor_coco", "--raw", tmp_path / "raw", "--out", tmp_path
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    told = "train/_annotations.coco.json: has no list 'annotations'"
+    assert told in result.stderr.splitlines()[-1]

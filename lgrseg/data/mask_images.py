@@ -24,7 +24,7 @@ MIDDLE = (64, 191)
 MAX_MIDDLE = 0.25
 """The largest share of them among the pixels that are not black."""
 SMOOTH = 8
-"""Fewer values than this do not come from smooth edges or from JPEG: each has a meaning."""
+"""Fewer values than this do not come from smooth edges: each has a meaning, unless it is JPEG."""
 UNSURE = 255
 """Beside other numbers, this often means "not annotated"."""
 
@@ -52,7 +52,7 @@ def read_mask_image(
         UnusableVideo: no image, of another size, or values whose meaning is not certain.
     """
     name = f"{file.parent.name}/{file.name}"
-    kind, values = _values(file, name)
+    kind, values = _values(file, name, num_classes)
     values = upright(values, orientation(file))
     number = orientation(picture)
     if orientation(file) == 1 and is_turned(number, values.shape, shown):
@@ -79,7 +79,7 @@ def _one_class(
         if len(others) and others[0] not in (1, 255, 65535):
             notes.append(f"{name}: the value {others[0]}, the only one besides 0, is the structure")
         return (values > 0).astype(np.uint8)
-    if kind == "grey" and _is_black_and_white(values, others):
+    if kind in ("grey", "lossy") and _is_black_and_white(kind, values, others):
         return (values > 127).astype(np.uint8)
     if numbers_objects and others.max() < UNSURE:
         return (values > 0).astype(np.uint8)
@@ -89,18 +89,21 @@ def _one_class(
     )
 
 
-def _is_black_and_white(values: np.ndarray, others: np.ndarray) -> bool:
+def _is_black_and_white(kind: str, values: np.ndarray, others: np.ndarray) -> bool:
     """Whether grey values lie around 0 and 255, a few at edges between."""
     if others.min() > MIDDLE[1]:
         return others.max() <= 255
     between = np.count_nonzero((values >= MIDDLE[0]) & (values <= MIDDLE[1]))
     white = np.count_nonzero(values > MIDDLE[1])
-    is_smooth = len(others) >= SMOOTH and 200 <= others.max() <= 255
+    is_smooth = (kind == "lossy" or len(others) >= SMOOTH) and 200 <= others.max() <= 255
     return is_smooth and between <= MAX_MIDDLE * (between + white)
 
 
-def _values(file: Path, name: str) -> tuple[str, np.ndarray]:
-    """What the file holds: "grey", "palette" or "colours"; and (H, W) numbers, 0 for background."""
+def _values(file: Path, name: str, num_classes: int) -> tuple[str, np.ndarray]:
+    """What the file holds, and (H, W) numbers, 0 for background.
+
+    "grey", "lossy" (grey as JPEG, whose values are not exact), "palette" or "colours".
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -108,10 +111,13 @@ def _values(file: Path, name: str) -> tuple[str, np.ndarray]:
             if getattr(image, "n_frames", 1) > 1:
                 raise UnusableVideo(f"{name} holds {image.n_frames} pictures; one is wanted")
             if image.mode == "P":
-                return "palette", _indices(np.asarray(image), image.getpalette(), name)
+                indices, colours = np.asarray(image), image.getpalette()
+                return "palette", _indices(indices, colours, name, num_classes)
             if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
-                return "grey", _whole(np.asarray(image), name)
-            return _grey_or_colours(np.asarray(image.convert("RGBA")), name)
+                kind, values = "grey", _whole(np.asarray(image), name)
+            else:
+                kind, values = _grey_or_colours(np.asarray(image.convert("RGBA")), name)
+            return "lossy" if kind == "grey" and image.format == "JPEG" else kind, values
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise UnusableVideo(f"{name} is no image, or is damaged ({error})") from error
 
@@ -124,15 +130,21 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _indices(indices: np.ndarray, palette: list[int] | None, name: str) -> np.ndarray:
+def _indices(
+    indices: np.ndarray, palette: list[int] | None, name: str, num_classes: int
+) -> np.ndarray:
     """Indices as they are, unless the palette shows the background under another one than 0."""
     used = np.unique(indices).tolist()
-    palette = (palette or []) + [0] * (3 * 256)
-    colours = {index: tuple(palette[3 * index : 3 * index + 3]) for index in used}
+    padded = (palette or []) + [0] * (3 * 256)
+    colours = {index: tuple(padded[3 * index : 3 * index + 3]) for index in used}
     black = [index for index in used if colours[index] == (0, 0, 0)]
+    if palette and used == [0] and not black:
+        raise UnusableVideo(
+            f"{name} is of one colour, {colours[0]}: all background, or all object?"
+        )
     if len(set(colours.values())) < len(used) or black in ([], [0]):
         return indices.astype(np.int64)
-    if len(used) > 2:
+    if len(used) > 2 or num_classes > 1:
         raise UnusableVideo(
             f"{name} has black under the number {black[0]} of its palette: which number is which "
             "class is not certain; number the classes from 1, and the background 0"

@@ -26,6 +26,8 @@ def orientation(file: Path) -> int:
 
 def upright(picture: np.ndarray, number: int) -> np.ndarray:
     """A picture or mask (H, W, ...) as stored, turned as EXIF's `number` asks for."""
+    if number == 1:
+        return picture
     if number in (5, 6, 7, 8):
         picture = picture.swapaxes(0, 1)
     rows = -1 if number in (3, 4, 7, 8) else 1

@@ -92,7 +92,7 @@ def prepare(
     report.prepared.sort()
     report.kept.sort()
     _compare_videos(done, classes, report)
-    new_names = {outcome.pictures: video.video_id for video, outcome in done}
+    new_names = {outcome.pictures: video.video_id for video, outcome in done if outcome.pictures}
     report.removed, report.left_over = remove_moved(out, {v.video_id for v in videos}, new_names)
     report.write(out / "prepare_report.json")
     return report
@@ -116,7 +116,8 @@ def _compare_videos(
     """Report what only shows when all videos are seen together."""
     pictures: dict[tuple[str, ...], list[RawVideo]] = {}
     for video, outcome in done:
-        pictures.setdefault(outcome.pictures, []).append(video)
+        if outcome.pictures:
+            pictures.setdefault(outcome.pictures, []).append(video)
     report.leaks = leaks([video for video, _ in done], pictures)
     shown = [(v.split, outcome.values) for v, outcome in done if outcome.values is not None]
     report.warnings = copies(pictures) + absent_classes(shown, classes)

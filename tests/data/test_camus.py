@@ -172,7 +172,7 @@ def test_a_line_of_the_cfg_that_is_no_number_costs_that_number_alone(raw, tmp_pa
     report = prepared(raw, tmp_path, monkeypatch)
     assert len(report.prepared) == 12 and not report.unusable
     told = report.notes["patient0001_4CH_half_sequence"]
-    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is no number above 0")
+    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is no number above -1")
     assert told[1].startswith("Info_4CH.cfg, line 7: EF is '140'") and "up to 100" in told[1]
     records = DatasetCatalog.get("camus_half_sequence_train")
     record = next(r for r in records if r["view"] == "4CH")

@@ -1,14 +1,9 @@
-"""Catalog, store and preparation: names, atomic folders, reports, and what is not used."""
-
-import json
-import os
-import signal
+"""Catalog and store: names, where to get the data, atomic folders."""
 
 import numpy as np
 import pytest
 
 from lgrseg.data import DatasetCatalog, MetadataCatalog
-from lgrseg.data.prepare import LoadedVideo, RawVideo, UnusableVideo, prepare, print_report
 from lgrseg.data.store import open_frames, read_masks, read_records, write_video
 
 
@@ -56,110 +51,3 @@ def test_a_write_that_fails_leaves_nothing(tmp_path):
 def _meta(video_id):
     names = "original_size crop_box spacing_mm fps site patient view sources".split()
     return dict.fromkeys(names) | {"video_id": video_id}
-
-
-def _load(video):
-    frames = np.load(video.sources[0])
-    masks = {0: np.zeros((4, 4), np.uint8)} if video.facts.get("bad_mask") else None
-    return LoadedVideo(frames=frames, masks=masks, notes=["a note"])
-
-
-def _explode(video):
-    raise UnusableVideo("it is broken")
-
-
-def raw(folder, name, *, load=_load, **facts):
-    source = folder / f"{name}.npy"
-    if not source.is_file():
-        np.save(source, np.full((2, 6, 5), 7, np.uint8))
-    return RawVideo(name, [source], patient=name, load=load, facts=facts)
-
-
-def test_prepare_reports_and_goes_on(tmp_path, capsys):
-    videos = [
-        raw(tmp_path, "good"),
-        raw(tmp_path, "broken", load=_explode),
-        raw(tmp_path, "odd", bad_mask=True),
-    ]
-    out = tmp_path / "out"
-    report = prepare(videos, {"stray.txt": "expected something else"}, out, num_workers=2)
-    assert report.prepared == ["good"] and set(report.unusable) == {"broken", "odd", "stray.txt"}
-    assert "it is broken" in report.unusable["broken"]
-    assert "(4, 4), the frames are (6, 5)" in report.unusable["odd"]
-    assert json.loads((out / "prepare_report.json").read_text())["notes"] == {"good": ["a note"]}
-    print_report(report)
-    assert "stray.txt" in capsys.readouterr().out
-
-
-def test_prepare_keeps_what_is_done_and_redoes_what_changed(tmp_path):
-    out = tmp_path / "out"
-    videos = [raw(tmp_path, "a"), raw(tmp_path, "b")]
-    assert prepare(videos, {}, out).prepared == ["a", "b"]
-    again = prepare(videos, {}, out)
-    assert again.kept == ["a", "b"] and again.notes == {"a": ["a note"], "b": ["a note"]}
-    np.save(tmp_path / "a.npy", np.zeros((3, 6, 5), np.uint8))
-    changed = prepare(videos, {}, out)
-    assert changed.prepared == ["a"] and changed.kept == ["b"]
-
-
-def _fail_as_libraries_do(video):
-    raise {"memory": MemoryError, "key": KeyError, "bracket": OSError}[video.video_id](
-        "[/x] is odd"
-    )
-
-
-def _killed(video):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_any_error_and_a_killed_worker_leave_the_others(tmp_path, capsys):
-    videos = [raw(tmp_path, "killer", load=_killed)]
-    videos += [raw(tmp_path, name, load=_fail_as_libraries_do) for name in ("memory", "key")]
-    videos += [raw(tmp_path, "bracket", load=_fail_as_libraries_do)]
-    videos += [raw(tmp_path, f"good{i}") for i in range(4)]
-    report = prepare(videos, {}, tmp_path / "out", num_workers=2)
-    assert report.prepared + report.kept == [f"good{i}" for i in range(4)]
-    assert report.unusable["memory"] == "memory.npy: MemoryError: [/x] is odd"
-    assert "KeyError" in report.unusable["key"]
-    assert "was killed; it may need more memory" in report.unusable["killer"]
-    print_report(report)  # brackets are no markup
-    assert "[/x] is odd" in capsys.readouterr().out
-    counts = json.loads((tmp_path / "out" / "prepare_report.json").read_text())["counts"]
-    assert counts["unusable"] == 4 and counts["prepared"] + counts["kept"] == 4
-
-
-def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path):
-    one, other = raw(tmp_path, "a"), raw(tmp_path, "b")
-    other.video_id = "a"
-    report = prepare([one, other], {}, tmp_path / "out")
-    assert report.prepared == ["a"]
-    assert report.unusable["b.npy"] == "has the same name as a.npy, which is used: a"
-
-
-def test_a_file_that_is_refused_now_leaves_the_store(tmp_path):
-    out = tmp_path / "out"
-    prepare([raw(tmp_path, "a")], {}, out)
-    np.save(tmp_path / "a.npy", np.zeros((0, 6, 5), np.uint8))
-    report = prepare([raw(tmp_path, "a")], {}, out)
-    assert "there are no frames: (T, H, W) = (0, 6, 5)" in report.unusable["a"]
-    assert "its form prepared earlier was taken out of the store" in report.unusable["a"]
-    assert not (out / "a").exists()
-
-
-def test_a_file_that_cannot_be_read_any_more_is_told_with_what_is_left_of_it(tmp_path):
-    out = tmp_path / "out"
-    prepare([raw(tmp_path, "a")], {}, out)
-    (tmp_path / "a.npy").write_bytes(b"")  # a damaged disk: the prepared form may be the last copy
-    report = prepare([raw(tmp_path, "a")], {}, out)
-    assert f"delete {out / 'a'} to leave the video out" in report.unusable["a"]
-    assert (out / "a" / "frames.npy").is_file()
-
-
-def test_a_damaged_meta_file_is_named_and_made_again(tmp_path):
-    out = tmp_path / "out"
-    prepare([raw(tmp_path, "a")], {}, out)
-    (out / "a" / "meta.json").write_text("")
-    with pytest.raises(ValueError, match="meta.json is damaged"):
-        read_records(out)
-    assert prepare([raw(tmp_path, "a")], {}, out).prepared == ["a"]
-    assert len(read_records(out)) == 1

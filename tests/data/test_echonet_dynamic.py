@@ -116,3 +116,87 @@ def test_missing_lists_and_columns(raw):
     (raw / "FileList.csv").unlink()
     with pytest.raises(FileNotFoundError, match="FileList.csv. Get EchoNet-Dynamic"):
         find(raw)
+
+
+def test_lines_that_cannot_be_used_are_named_and_the_rest_is_kept(raw, tmp_path, monkeypatch):
+    before = prepared(raw, tmp_path, monkeypatch)
+    assert not before.notes
+    masks = read_masks(DatasetCatalog.get("echonet_dynamic_train")[0])
+    file = raw / "VolumeTracings.csv"
+    first = len(file.read_text().splitlines()) + 1
+    bad = ["40,nan,60,30,5", "40,30,inf,30,5", "40,30,60,30,nan", "40,30,60,30,inf"]
+    bad += ["-1,-1,-1,-1,5", "40,30,60,30,-1", "40,30,60,30,2.5", "40,30,60"]
+    with file.open("a") as lines:
+        lines.write("".join(f"0X1A.avi,{values}\n" for values in bad))
+    report = prepared(raw, tmp_path, monkeypatch)
+    assert list(report.unusable) == [
+        f"VolumeTracings.csv, line {first + number}" for number in range(len(bad))
+    ]
+    assert report.prepared == ["0X1A"] and report.kept == ["0X2B"]  # what changed, and no more
+    (record,) = DatasetCatalog.get("echonet_dynamic_train")
+    assert all(np.array_equal(mask, masks[k]) for k, mask in read_masks(record).items())
+    assert f"line {first + 4} has the coordinate -1, outside the picture" in str(record["notes"])
+
+
+def test_a_corrected_tracing_is_prepared_anew(raw, tmp_path, monkeypatch):
+    prepared(raw, tmp_path, monkeypatch)
+    file = raw / "VolumeTracings.csv"
+    file.write_text(file.read_text().replace("0X2B.avi,40,80,70,80", "0X2B.avi,40,90,70,90"))
+    report = prepared(raw, tmp_path, monkeypatch)
+    assert (report.prepared, report.kept) == (["0X2B"], ["0X1A"])
+    (record,) = DatasetCatalog.get("echonet_dynamic_val")
+    assert read_masks(record)[2].sum() == 71 * 31
+
+
+def test_a_video_in_another_split_is_in_that_alone(raw, tmp_path, monkeypatch):
+    prepared(raw, tmp_path, monkeypatch)
+    file = raw / "FileList.csv"
+    file.write_text(file.read_text().replace("TRAIN", "TEST"))
+    assert prepared(raw, tmp_path, monkeypatch).prepared == ["0X1A"]
+    (record,) = DatasetCatalog.get("echonet_dynamic_test")
+    assert record["video_id"] == "0X1A"
+    with pytest.raises(FileNotFoundError, match="no video of part 'train'"):
+        DatasetCatalog.get("echonet_dynamic_train")
+
+
+def test_measurements_that_are_none_are_unknown(raw, tmp_path, monkeypatch):
+    (raw / "FileList.csv").write_text(
+        HEAD + "0X1A,nan,-1,80.3,112,112,50,8,TRAIN\n0X2B,141,60,,112,112,50,8,VAL\n,1,1,1\n0X3\n"
+    )
+    report = prepared(raw, tmp_path, monkeypatch)
+    assert report.unusable == {
+        "FileList.csv, line 4": "has no FileName",
+        "FileList.csv: 0X3": "there is no Videos/0X3.avi",
+    }
+    record = DatasetCatalog.get("echonet_dynamic_train")[0]
+    known = [record[f"reference_{key}"] for key in ("ejection_fraction", "edv_ml", "esv_ml")]
+    assert known == [None, 80.3, None]
+    assert report.notes["0X1A"][:2] == [
+        "FileList.csv, line 2: EF is 'nan', taken as unknown",
+        "FileList.csv, line 2: ESV is '-1', taken as unknown",
+    ]
+    assert DatasetCatalog.get("echonet_dynamic_val")[0]["reference_ejection_fraction"] is None
+
+
+def test_a_video_of_which_no_tracing_is_usable_is_refused(raw, tmp_path, monkeypatch):
+    (raw / "VolumeTracings.csv").write_text(
+        PAIRS + box_as_pairs("0X1A", 20, 40, 80, 70, 1) + box_as_pairs("0X2B", 200, 40, 800, 70, 2)
+    )
+    report = prepared(raw, tmp_path, monkeypatch)
+    told = "the tracing of frame 2 reaches from (40, 200) to (70, 800), beyond the picture of 112 x"
+    assert report.prepared == ["0X1A"] and told in report.unusable["0X2B"]
+
+
+def test_a_list_that_is_no_table_is_named(raw):
+    (raw / "VolumeTracings.csv").write_text('FileName,X,Y,Frame\n"' + "x" * 200_000)
+    with pytest.raises(ValueError, match="VolumeTracings.csv, line 2, is no table .field larger"):
+        RAW["echonet_dynamic"].find_videos(raw)
+
+
+def test_the_case_from_the_field(shared, tmp_path, monkeypatch):
+    case = shared / "cases" / "io" / "n10_nan"
+    if not case.is_dir():
+        pytest.skip(f"no {case}")
+    report = prepared(case, tmp_path, monkeypatch)
+    assert report.prepared == ["0X2"]
+    assert "VolumeTracings.csv, line 7" in report.unusable

@@ -1,34 +1,15 @@
-"""lgrseg/data/datasets/stills.py: folders, COCO and YOLO; a still is a clip of one frame."""
-
-import json
+"""lgrseg/data/datasets/stills.py and stills_yolo.py: folders and YOLO; a clip of one frame each."""
 
 import cv2
 import numpy as np
 import pytest
+from still_images import again, box_mask, picture, prepared
 
 from lgrseg.data import ClipMapper, WholeVideoSampler
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.datasets import RAW
-from lgrseg.data.prepare import prepare
+from lgrseg.data.prepare import print_report
 from lgrseg.data.store import open_frames, read_masks
-
-
-def picture(path, value=90, size=(40, 60)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((*size, 3), value, np.uint8))
-
-
-def box_mask(path, value, size=(40, 60)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mask = np.zeros(size, np.uint8)
-    mask[10:20, 30:50] = value
-    cv2.imwrite(str(path), mask)
-
-
-def prepared(name, raw, tmp_path, monkeypatch):
-    report = prepare(*RAW[name].find_videos(raw), tmp_path / "store" / name)
-    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path / "store"))
-    return report
 
 
 @pytest.mark.parametrize("folder", ["training_set", "trainning_set", "train"])
@@ -49,74 +30,6 @@ def test_folders(tmp_path, monkeypatch, folder):
     mapper = ClipMapper(frame_sampler=WholeVideoSampler(), input_size=(40, 60))
     clip, targets = mapper(record, 0, np.random.default_rng(0))
     assert clip.frames.shape == (1, 1, 40, 60) and targets.masks.sum() == 200
-
-
-def coco(folder, annotations, categories=("none", "Tumor")):
-    folder.mkdir(parents=True, exist_ok=True)
-    picture(folder / "a.jpg")
-    content = {
-        "images": [
-            {"id": 7, "file_name": "a.jpg", "height": 40, "width": 60},
-            {"id": 8, "file_name": "gone.jpg", "height": 40, "width": 60},
-        ],
-        "categories": [{"id": i, "name": name} for i, name in enumerate(categories)],
-        "annotations": [{"image_id": 7} | annotation for annotation in annotations],
-    }
-    (folder / "_annotations.coco.json").write_text(json.dumps(content))
-
-
-def test_coco_polygons_and_runs(tmp_path, monkeypatch):
-    from pycocotools import mask as tools
-
-    box = np.zeros((40, 60), np.uint8, order="F")
-    box[30:35, 5:10] = 1
-    packed = tools.encode(box)
-    runs = {"size": [40, 60], "counts": packed["counts"].decode()}
-    plain_runs = {"size": [40, 60], "counts": [0, 3, 40 * 60 - 3]}  # the first three of column 0
-    polygon = [[30, 10, 50, 10, 50, 20, 30, 20]]
-    raw = tmp_path / "raw"
-    coco(
-        raw / "valid",
-        [{"category_id": 1, "segmentation": shape} for shape in (polygon, runs, plain_runs)]
-        + [{"category_id": 0, "segmentation": polygon}, {"category_id": 1, "segmentation": []}],
-    )
-    report = prepared("brain_tumor_coco", raw, tmp_path, monkeypatch)
-    assert "names it, but none" in report.unusable["valid/gone.jpg"]
-    assert "category 0 is none of ('tumor',)" in report.unusable["valid/a.jpg"]
-    (record,) = DatasetCatalog.get("brain_tumor_coco_val")
-    mask = read_masks(record)[0]
-    assert mask[10:20, 30:50].all() and mask[30:35, 5:10].all() and mask[:3, 0].all()
-    assert mask.sum() == 200 + 25 + 3
-
-
-def test_real_coco(shared, tmp_path, monkeypatch):
-    raw = shared / "data" / "brain_tumor_coco"
-    if not raw.is_dir():
-        pytest.skip("no brain_tumor_coco beside the project")
-    report = prepared("brain_tumor_coco", raw, tmp_path, monkeypatch)
-    # 36 images show a tumour that nobody outlined.
-    assert report.num_usable == 114 and len(report.unusable) == 36
-    reasons = {reason.split(": ")[1] for reason in report.unusable.values()}
-    assert reasons == {"shows an object, but has no outline"}
-    sizes = [len(DatasetCatalog.get(f"brain_tumor_coco_{s}")) for s in ("train", "val", "test")]
-    assert sizes == [81, 15, 18]
-    content = json.loads((raw / "train" / "_annotations.coco.json").read_text())
-    areas = {}
-    for annotation in content["annotations"]:
-        areas.setdefault(annotation["image_id"], []).append(annotation["area"])
-    single = {
-        image["file_name"].rsplit(".", 1)[0]: areas[image["id"]][0]
-        for image in content["images"]
-        if len(areas.get(image["id"], ())) == 1
-    }
-    found = {
-        record["video_id"].removeprefix("train/"): read_masks(record)[0].sum()
-        for record in DatasetCatalog.get("brain_tumor_coco_train")
-    }
-    # The file's areas are those of boxes: a mask fills part of one, and never more.
-    shares = [found[name] / area for name, area in single.items()]
-    assert len(shares) > 50 and 0.3 < np.median(shares) <= 1.01 and max(shares) < 1.1
-    assert open_frames(DatasetCatalog.get("brain_tumor_coco_test")[0]).shape[:3] == (1, 640, 640)
 
 
 def test_yolo(tmp_path, monkeypatch):
@@ -160,3 +73,102 @@ def test_class_folders(tmp_path, monkeypatch):
     labels = {record["video_id"]: record["label"] for record in records}
     assert labels == {"train/benign/a": 0, "train/malignant/a": 1}
     assert records[0]["annotated_frames"] == [] and open_frames(records[0]).shape == (1, 40, 60)
+
+
+def test_an_image_in_another_split_leaves_the_old_one(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    for name in ("a", "b"):
+        picture(raw / "train" / "image" / f"{name}.png", value=ord(name))
+        box_mask(raw / "train" / "mask" / f"{name}.png", 255)
+    prepared("image_folders", raw, tmp_path, monkeypatch)
+    for kind in ("image", "mask"):
+        (raw / "val" / kind).mkdir(parents=True)
+        (raw / "train" / kind / "b.png").rename(raw / "val" / kind / "b.png")
+    report = again("image_folders", raw, tmp_path)
+    assert report.removed == {"train/b": "the same pictures are val/b now"}
+    for split, name in (("train", "train/a"), ("val", "val/b")):
+        (record,) = DatasetCatalog.get(f"image_folders_{split}")
+        assert record["video_id"] == name
+
+
+def test_what_is_no_longer_in_the_raw_folder_stays_and_is_told(tmp_path, monkeypatch, capsys):
+    raw = tmp_path / "raw"
+    for name in ("a", "b"):
+        picture(raw / "train" / "image" / f"{name}.png", value=ord(name))
+        box_mask(raw / "train" / "mask" / f"{name}.png", 255)
+    prepared("image_folders", raw, tmp_path, monkeypatch)
+    for kind in ("image", "mask"):
+        (raw / "train" / kind / "b.png").unlink()
+    report = again("image_folders", raw, tmp_path)
+    assert report.left_over == ["train/b"] and not report.removed
+    print_report(report)
+    assert "stay in the store: train/b" in " ".join(capsys.readouterr().out.split())
+    assert len(DatasetCatalog.get("image_folders_train")) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("0 0.31 0.36 0.31 0.31", "is a box (class, centre, size), not an outline"),
+        ("0 30 10 50 10 50 20", "has coordinates of 10 to 50; wanted are parts of the picture"),
+        ("0 0.1 0.1 nan 0.1 0.5 0.5", "has a coordinate that is no finite number"),
+        ("0 0.1 0.1 0.10001 0.1 0.1 0.10001", "object 1 covers no pixel"),
+        ("3 0.1 0.1 0.5 0.1 0.5 0.5", "is not a class of 0 to 2"),
+    ],
+)
+def test_an_image_with_labels_of_yolo_is_never_one_that_shows_nothing(tmp_path, line, why):
+    raw = tmp_path / "raw"
+    picture(raw / "train" / "images" / "a.jpg")
+    labels = raw / "train" / "labels"
+    labels.mkdir()
+    (labels / "a.txt").write_text(f"{line}\n")
+    report = again("brain_tumor_yolo", raw, tmp_path)
+    assert not report.prepared and why in report.unusable["train/a"]
+
+
+def test_labels_of_yolo_in_other_files_or_none_at_all(tmp_path):
+    raw = tmp_path / "raw"
+    for split in ("train", "val"):
+        picture(raw / split / "images" / "a.jpg")
+    (raw / "train" / "labels").mkdir()
+    (raw / "train" / "labels" / "a.json").write_text("{}")
+    report = again("brain_tumor_yolo", raw, tmp_path)
+    assert not report.prepared
+    assert report.unusable["val"] == "has images/ but no labels/"
+    assert "has labels in a.json; wanted is a.txt" in report.unusable["train/a"]
+
+
+def test_two_masks_of_one_name_are_refused(tmp_path):
+    raw = tmp_path / "raw"
+    picture(raw / "train" / "image" / "a.png")
+    for kind in ("png", "bmp"):
+        box_mask(raw / "train" / "mask" / f"a.{kind}", 255)
+    (raw / "train" / "mask" / "b.npy").touch()
+    report = again("image_folders", raw, tmp_path)
+    assert "has several masks: a.bmp, a.png" in report.unusable["train/a"]
+    assert "is none of .png" in report.unusable["train/mask/b.npy"]
+
+
+def test_an_image_of_16_bits_is_not_black(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    (raw / "train" / "image").mkdir(parents=True)
+    ramp = np.linspace(0, 4095, 40 * 60).reshape(40, 60).astype(np.uint16)
+    cv2.imwrite(str(raw / "train" / "image" / "a.png"), ramp)
+    box_mask(raw / "train" / "mask" / "a.png", 255)
+    prepared("image_folders", raw, tmp_path, monkeypatch)
+    (record,) = DatasetCatalog.get("image_folders_train")
+    frame = open_frames(record)[0]
+    assert frame.min() == 0 and frame.max() >= 250
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "pixels"),
+    [("n07_palette", "image_folders", 1200), ("n09_coco_good", "brain_tumor_coco", 1200)],
+)
+def test_cases_from_the_field(shared, tmp_path, monkeypatch, case, name, pixels):
+    raw = shared / "cases" / "io" / case
+    if not raw.is_dir():
+        pytest.skip(f"no {raw}")
+    prepared(name, raw, tmp_path, monkeypatch)
+    (record,) = DatasetCatalog.get(f"{name}_train")
+    assert read_masks(record)[0].sum() == pixels

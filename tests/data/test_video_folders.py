@@ -10,7 +10,7 @@ from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.datasets import RAW
 from lgrseg.data.datasets.video_folders import split_name
 from lgrseg.data.prepare import prepare
-from lgrseg.data.store import open_frames, read_masks
+from lgrseg.data.store import open_frames, read_masks, read_record
 
 SIZE = (24, 32)
 
@@ -81,6 +81,26 @@ def test_palettes_of_youtube_vos(tmp_path, monkeypatch):
     (record,) = DatasetCatalog.get("youtube_vos_train")
     assert record["annotated_frames"] == [1]
     assert np.array_equal(read_masks(record)[1], (indices > 0).astype(np.uint8))
+
+
+def test_coloured_masks_and_masks_of_several_images(raw, tmp_path):
+    part = raw / "SUN-SEG" / "TrainDataset"
+    red = np.zeros((*SIZE, 3), np.uint8)
+    red[2:6, 3:9] = (0, 0, 76)  # as OpenCV orders colours; grey value 23
+    cv2.imwrite(str(part / "GT" / "case1_1" / "2.png"), red)
+    write(part, "twice", ["1"], {"1": 255})
+    (part / "GT" / "twice" / "1.bmp").write_bytes((part / "GT" / "twice" / "1.png").read_bytes())
+    (part / "Frame" / "none").mkdir()
+    write(part, "silent", ["1"], {})
+    (part / "GT" / "silent").mkdir()
+    videos, problems = RAW["sun_seg"].find_videos(raw)
+    assert problems["train/GT/silent"] == "holds no image: nothing is labelled"
+    report = prepare(videos, problems, tmp_path / "store")
+    assert (
+        "GT/twice/1.png has several images or masks of this name" in report.unusable["train/twice"]
+    )
+    record = read_record(tmp_path / "store" / "train" / "case1_1")
+    assert read_masks(record)[1].sum() == 4 * 6 and record["annotated_frames"] == [1, 2]
 
 
 def test_nothing_there(tmp_path):

@@ -18,13 +18,13 @@ clip from end-diastole to end-systole. The images are sectors already: nothing i
 import enum
 import functools
 import json
-import math
 import re
 from pathlib import Path
 
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.datasets.camus_info import InfoFile
 from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.store import read_records
@@ -143,7 +143,7 @@ def _load(video: RawVideo) -> LoadedVideo:
         raise UnusableVideo(f"ED and ES differ in size: {[frame.shape for frame in frames]}")
     if masks and len(masks) != len(frames):
         raise UnusableVideo("only one of ED and ES has a mask")
-    first, last, notes = info.number("ED"), info.number("ES"), []
+    first, last, notes = info.number("ED", above=-1), info.number("ES", above=-1), []
     if len(images) == 1:
         if first is None or last is None:
             notes.append(f"no ED and ES in Info_{video.view}.cfg: taken to run from ED to ES")
@@ -179,43 +179,6 @@ def _checked(labels: np.ndarray, name: str) -> np.ndarray:
     if unknown:
         raise UnusableVideo(f"{name} holds labels {unknown}; CAMUS has 0 to {max(Label)}")
     return labels.astype(np.uint8)
-
-
-class InfoFile:
-    """Lines "key: value" of Info_*.cfg; empty where there is no such file."""
-
-    def __init__(self, file: Path):
-        """`notes` say which lines are no numbers, once they are asked for."""
-        self.notes: list[str] = []
-        self.texts: dict[str, str] = {}
-        self._file, self._lines = file, {}
-        if not file.is_file():
-            return
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        for number, line in enumerate(lines, start=1):
-            if ":" in line:
-                key, value = (part.strip() for part in line.split(":", 1))
-                self.texts[key], self._lines[key] = value, number
-
-    def number(self, key: str, *, most: float = math.inf) -> float | None:
-        """A number above 0, at most `most`; None, with a note, where the line holds none.
-
-        A decimal comma is read as a point. The ejection fraction is in per cent.
-        """
-        if key not in self.texts:
-            return None
-        text = self.texts[key]
-        try:
-            number = float(text.replace(",", ".", 1))
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number) and 0 < number <= most:
-            return number
-        self.notes.append(
-            f"{self._file.name}, line {self._lines[key]}: {key} is {text!r}, which is no number "
-            "above 0" + (f" and up to {most:g}" if math.isfinite(most) else "") + ": left out"
-        )
-        return None
 
 
 def finish(raw: Path, out: Path) -> None:

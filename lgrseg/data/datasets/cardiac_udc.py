@@ -123,13 +123,13 @@ def _raw_video(image: Path, *, number: str, view: str) -> RawVideo:
         view=view,
         load=_load,
         crop_to_fan=True,
-        split=_split_of(site),
+        split=split_of_site(site, SITE_SPLIT),
     )
 
 
-def _split_of(site: str) -> str:
-    """The part of the default split that a site is in."""
-    return next((part for part, sites in SITE_SPLIT.items() if site in sites), "unlabelled")
+def split_of_site(site: str, parts: dict[str, tuple[str, ...]]) -> str:
+    """The part whose sites hold this one; "unlabelled" where none does."""
+    return next((part for part, sites in parts.items() if site in sites), "unlabelled")
 
 
 def _load(video: RawVideo) -> LoadedVideo:

@@ -254,8 +254,7 @@ class PhantomSource:
         file = raw / "truth.json"
         truth = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         for video in videos:
-            parts = (part for part, sites in SITE_SPLIT.items() if video.site in sites)
-            video.split = next(parts, "unlabelled")
+            video.split = cardiac_udc.split_of_site(video.site, SITE_SPLIT)
             if video.video_id in truth:
                 fraction = 100 * truth[video.video_id]["ejection_fraction"]
                 video.facts["reference_ejection_fraction"] = fraction

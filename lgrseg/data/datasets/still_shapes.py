@@ -80,6 +80,8 @@ def _fault(shape: list | dict, size: tuple[int, int]) -> str | None:
     """Why a shape cannot be drawn; None where it can."""
     if isinstance(shape, dict):
         return _fault_of_runs(shape, size)
+    if not isinstance(shape, list):
+        return f"is {shape!r}, neither a list of polygons nor run lengths"
     for polygon in shape:
         try:
             corners = np.asarray(polygon, float).reshape(-1, 2)
@@ -103,15 +105,15 @@ def _fault(shape: list | dict, size: tuple[int, int]) -> str | None:
 
 
 def _fault_of_runs(runs: dict, size: tuple[int, int]) -> str | None:
-    if list(runs.get("size", ())) != list(size):
+    if runs.get("size") != list(size):
         return f"has run lengths for (H, W) = {runs.get('size')}, the picture is {size}"
     counts = runs.get("counts")
     if isinstance(counts, list):
         whole = all(isinstance(count, int) and count >= 0 for count in counts)
         if not whole or sum(counts) != size[0] * size[1]:
             return f"has run lengths that do not add up to {size[0]} x {size[1]} pixels"
-    elif not isinstance(counts, str):
-        return "has no run lengths"
+    elif not isinstance(counts, str) or not all("0" <= letter <= "o" for letter in counts):
+        return "has damaged run lengths"
     return None
 
 
@@ -121,8 +123,9 @@ def _pixels(shape: list | dict, size: tuple[int, int]) -> np.ndarray:
 
     try:
         if not isinstance(shape, dict):
-            return coco.decode(coco.merge(coco.frPyObjects(shape, *size))) > 0
+            polygons = [np.asarray(polygon, float).ravel().tolist() for polygon in shape]
+            return coco.decode(coco.merge(coco.frPyObjects(polygons, *size))) > 0
         packed = isinstance(shape["counts"], str)
         return coco.decode(shape if packed else coco.frPyObjects(shape, *size)) > 0
-    except ValueError as error:
+    except ValueError as error:  # more pixels than the picture has
         raise UnusableVideo(f"an object has damaged run lengths ({error})") from error

@@ -89,11 +89,13 @@ def _size(entry: dict) -> tuple[int, int] | None:
     return size if all(isinstance(side, int) and side > 0 for side in size) else None
 
 
+_NUMBER = (int, str)
 _KEYS = {
-    "categories": ("id", "name"),
-    "images": ("id", "file_name"),
-    "annotations": ("image_id", "category_id"),
+    "categories": {"id": _NUMBER, "name": _NUMBER},
+    "images": {"id": _NUMBER, "file_name": str},
+    "annotations": {"image_id": _NUMBER, "category_id": _NUMBER},
 }
+"""What a COCO file must have, and of which type."""
 
 
 def _read(file: Path) -> dict:
@@ -108,7 +110,7 @@ def _read(file: Path) -> dict:
             raise ValueError(f"has no list {key!r}: a COCO file has {', '.join(_KEYS)}")
         for place, entry in enumerate(entries):
             found = entry if isinstance(entry, dict) else {}
-            lacking = [k for k in wanted if not isinstance(found.get(k), (int, str))]
+            lacking = [k for k, types in wanted.items() if not isinstance(found.get(k), types)]
             if lacking:
-                raise ValueError(f"{key}[{place}] has no {lacking[0]!r}")
+                raise ValueError(f"{key}[{place}] has no {lacking[0]!r} that can be used")
     return content
