@@ -3,8 +3,6 @@
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from lgrseg.data.io.dicom import read_dicom
 from lgrseg.data.io.dicom_files import is_dicom, is_dicomdir
 from lgrseg.data.io.grey_values import looks_like_doppler
