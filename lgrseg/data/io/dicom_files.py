@@ -6,14 +6,13 @@ from lgrseg.data.io.video import UnreadableFile
 
 MARK = b"DICM"
 PREAMBLE = 128
-FIRST_ITEMS = tuple(
-    group + element
-    for group in (b"\x02\0", b"\x08\0")
-    for element in (b"\0\0", b"\1\0", b"\2\0", b"\5\0", b"\x08\0", b"\x16\0", b"\x18\0")
-)
-"""Tags that a file without preamble begins with: how it is stored, or what it shows."""
+FIRST_GROUPS = (b"\x02\0", b"\x08\0")
+"""Of the first item of a file without preamble: how it is stored, or what it shows."""
+FIRST_TYPES = (b"UL", b"OB", b"UI", b"CS", b"DA")
+FIRST_ELEMENTS = (0x00, 0x01, 0x02, 0x05, 0x08, 0x12, 0x16, 0x18)
+"""Of the first item where the file does not name types."""
 LONGEST_FIRST = 80
-"""Bytes of the first item, where the file does not name its type."""
+"""Bytes of such an item."""
 DIRECTORY = "1.2.840.10008.1.3.10"
 """The class of DICOMDIR, the index on a disc of a hospital."""
 
@@ -27,9 +26,10 @@ def is_dicom(path: Path) -> bool:
         return False
     if start[PREAMBLE:] == MARK or start[: len(MARK)] == MARK:
         return True
+    if start[:2] not in FIRST_GROUPS or len(start) <= 16 or start[3]:
+        return False
     length = int.from_bytes(start[4:8], "little")
-    typed = start[4:6] in (b"UL", b"OB", b"UI", b"CS")
-    return len(start) > 16 and start[:4] in FIRST_ITEMS and (typed or length < LONGEST_FIRST)
+    return start[4:6] in FIRST_TYPES or (start[2] in FIRST_ELEMENTS and length < LONGEST_FIRST)
 
 
 def is_dicomdir(path: Path) -> bool:

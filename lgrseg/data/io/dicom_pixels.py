@@ -22,8 +22,8 @@ PICTURE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
 """First bytes of a frame in JPEG and JPEG-LS, in a JPEG 2000 stream, in a JP2 file."""
 FILMS = ("MPEG", "HEVC")
 """How the names of transfer syntaxes begin that hold one film, not pictures."""
-UNDEFINED = 0xFFFFFFFF
-"""The length of pixel data that is a sequence of compressed fragments."""
+ITEM = b"\xfe\xff\x00\xe0"
+"""What compressed pixel data begins with: its first fragment, the table of offsets."""
 
 
 def count_frames(path: Path, dataset) -> int | None:
@@ -39,18 +39,18 @@ def count_frames(path: Path, dataset) -> int | None:
     Raises:
         UnreadableFile: not even one.
     """
-    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
     with _pixel_data(path, dataset) as (file, length):
-        if length == UNDEFINED:
-            if _syntax(dataset) in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
-                raise UnreadableFile(
-                    f"{path.name} holds compressed pixels and does not say how: its transfer "
-                    f"syntax is {_syntax(dataset).name}"
-                )
+        start = file.tell()
+        compressed = file.read(4) == ITEM
+        file.seek(start)
+        if compressed != _syntax(dataset).is_encapsulated:
+            raise UnreadableFile(
+                f"{path.name} holds {'' if compressed else 'no '}compressed pixels, unlike its "
+                f"transfer syntax says ({_syntax(dataset).name})"
+            )
+        if compressed:
             count = _count_pictures(file, dataset)
         else:
-            start = file.tell()
             count = 8 * min(length, file.seek(0, 2) - start) // _bits_a_frame(dataset)
     if count == 0:
         raise UnreadableFile(f"{path.name} ends within its first frame")
