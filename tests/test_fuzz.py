@@ -186,7 +186,7 @@ def test_damaged_files(reader, tmp_path, total):
     for kind, (write, _, _) in KINDS.items():
         write(tmp_path / kind)
         content = (tmp_path / kind).read_bytes()
-        assert reader.open(kind, content) == ("read", "")
+        assert (kind, *reader.open(kind, content)) == (kind, "read", "")
         for number in range(-(-total // len(KINDS))):
             outcome, message = reader.open(kind, mutate(content, random.Random(f"{kind}{number}")))
             outcomes[kind].append(outcome)

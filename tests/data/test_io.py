@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lgrseg.data.io import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
-from lgrseg.data.io.lazy_frames import LazyFrames, MovieFrames, crop_frames
+from lgrseg.data.io.lazy_frames import FramesInOrder, LazyFrames, crop_frames
 from lgrseg.video import write_mp4
 
 
@@ -134,7 +134,7 @@ def test_broken_and_unknown_files(tmp_path):
     ("name", "shape", "spacing", "fps"),
     [
         ("apical_a_1024x768.mp4", (45, 768, 1024), None, 20),
-        ("examples_ybr_color.dcm", (30, 240, 320), 0.51, 30),
+        ("examples_ybr_color.dcm", (30, 240, 320), 1.021, 30),
         ("JPGLosslessP14SV1_1s_1f_8b.dcm", (1, 768, 1024), 0.2548, None),
     ],
 )
@@ -238,7 +238,10 @@ def movie(path, pictures, *, times=None):
 
 
 def grey_pictures(count):
-    return [np.full((32, 48, 3), 5 * (number % 50), np.uint8) for number in range(count)]
+    pictures = [np.full((32, 48, 3), 5 * (number % 50), np.uint8) for number in range(count)]
+    for picture in pictures:
+        picture[16:] = 60
+    return pictures
 
 
 def test_a_long_movie_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
@@ -259,11 +262,14 @@ def test_a_long_movie_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
 def test_a_long_movie_against_time_is_not_decoded_anew_for_every_frame(tmp_path, monkeypatch):
     movie(tmp_path / "a.avi", grey_pictures(200))
     opened = []
+    monkeypatch.setattr("lgrseg.data.io.lazy_frames.WHOLE_BYTES", 1000)
     monkeypatch.setattr(av, "open", lambda *a, _open=av.open, **k: opened.append(a) or _open(*a))
-    frames = LazyFrames(MovieFrames(tmp_path / "a.avi", pixel_format="gray"), (200, 32, 48))
+    frames = read_video(tmp_path / "a.avi").frames
+    assert isinstance(frames, LazyFrames)
+    opened.clear()
     expected = [picture[0, 0, 0] for picture in grey_pictures(200)]
     for index in [*range(199, -1, -1), 150]:
-        assert abs(int(frames[index][0, 0]) - expected[index]) <= 2, index
+        assert abs(int(frames[index][0, 0].max()) - expected[index]) <= 2, index
     assert len(opened) <= 200 / 64 + 2
 
 
@@ -272,11 +278,11 @@ def test_a_large_folder_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 9, 3), number, np.uint8))
     monkeypatch.setattr("lgrseg.data.io.lazy_frames.WHOLE_BYTES", 10)
     frames = read_video(tmp_path).frames
-    assert isinstance(frames, LazyFrames) and frames.shape == (3, 8, 9, 3)
-    assert frames[2].max() == 2 and np.asarray(frames).shape == (3, 8, 9, 3)
+    assert isinstance(frames, LazyFrames) and frames.shape == (3, 8, 9)
+    assert frames[2].max() == 2 and np.asarray(frames).shape == (3, 8, 9)
     cv2.imwrite(str(tmp_path / "1.png"), np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(ValueError, match="1.png is"):
-        read_video(tmp_path).frames[1]
+    with pytest.raises(UnreadableFile, match="differ in size or depth: .* image 2 is"):
+        read_video(tmp_path)
 
 
 def test_colour_doppler_is_told_and_text_is_not(tmp_path):
@@ -317,8 +323,9 @@ def test_no_frame_at_all(tmp_path):
         read_video(tmp_path / "a.nii")
 
 
-def test_a_long_movie_that_ends_early_says_so(tmp_path, caplog):
-    movie(tmp_path / "a.avi", grey_pictures(5))
-    frames = LazyFrames(MovieFrames(tmp_path / "a.avi", pixel_format="gray"), (9, 32, 48))
-    assert np.array_equal(frames[8], frames[4])
-    assert "a.avi ends after 5 frames, before frame 8" in caplog.text
+def test_frames_in_order_know_where_they_end():
+    frames = FramesInOrder(lambda: iter(ramp(5)))
+    assert np.array_equal(frames(3), ramp(5)[3]) and np.array_equal(frames(1), ramp(5)[1])
+    with pytest.raises(IndexError, match="no frame 5"):
+        frames(5)
+    assert np.array_equal(frames(4), ramp(5)[4])

@@ -1,12 +1,15 @@
 """Reading a clip of any usual file format: `read_video(path)`.
 
-| file | axes in the file | spacing and rate from |
+| file | frames | spacing and rate from |
 |---|---|---|
-| .nii, .nii.gz | (x, y, t) | header zooms |
-| .mhd, .mha | (t, y, x) as SimpleITK gives it | header |
-| .mp4, .avi, .mov, .mkv | frames | rate of the stream; no spacing |
-| .dcm | frames | PixelSpacing or SequenceOfUltrasoundRegions; FrameTime(Vector), CineRate |
-| folder of .png, .jpg | files in natural order | nothing |
+| .nii, .nii.gz | axes (x, y, t), (x, y, 1, t), (x, y, t, 3) | pixdim, in the header's unit |
+| .mhd, .mha | the same | ElementSpacing |
+| .mp4, .avi, .mov, .mkv | what a player shows, upright | rate of the stream; no spacing |
+| DICOM of any name | as many as there are | regions, PixelSpacing; FrameTime, CineRate |
+| folder of .png, .jpg, .tif | files in natural order, upright | nothing |
+| .tif of many pages | pages | nothing |
+
+A spacing or rate that cannot be is left out, with a note.
 """
 
 from lgrseg.data.io.grey_values import to_uint8

@@ -1,65 +1,98 @@
-"""Movies, whole or frame by frame."""
+"""Movies: what their container says, and their frames one after the other, upright."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from lgrseg.data.io import lazy_frames
-from lgrseg.data.io.grey_values import one_channel_if_grey
-from lgrseg.data.io.lazy_frames import LazyFrames, MovieFrames
+from lgrseg.data.io.lazy_frames import gather
+from lgrseg.data.io.rates import checked_rate
 from lgrseg.data.io.video import UnreadableFile, Video
 
 MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 
 
 def read_movie(path: Path) -> Video:
-    """A movie as a clip."""
+    """A movie as a clip: the frames that a player shows, turned as the file asks for."""
     import av
 
     with av.open(str(path)) as container:
         if not container.streams.video:
             raise UnreadableFile(f"{path.name} holds no picture, only sound or text")
         stream = container.streams.video[0]
-        times = [packet.pts for packet in container.demux(stream) if packet.size]
-        size, rate, announced = (stream.height, stream.width), stream.average_rate, stream.frames
+        packets = [
+            (packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size
+        ]
+        rate, announced = stream.average_rate, stream.frames
         step, codec = float(stream.time_base or 0), stream.codec_context.name
-    if not times:
+    # What an edit list leaves out is in the file, and announced, but is not to be shown.
+    hidden = sum(discarded for _, discarded in packets)
+    notes = _uneven([time for time, discarded in packets if not discarded], step)
+    history = _History()
+    frames = gather(lambda: _decoded(path, history), len(packets) - hidden)
+    if not len(frames):
         raise UnreadableFile(f"{path.name} holds no frame")
-    notes = _uneven(times, step)
-    if len(times) * size[0] * size[1] * 3 <= lazy_frames.WHOLE_BYTES:
-        frames, damage = _decode_all(path, announced)
-        notes += damage
-    else:
-        frames = _decode_lazily(path, len(times))
-    rate = float(rate) if rate else None
-    return Video(frames, fps=rate, meta={"codec": codec}, notes=notes)
+    source = f"the average rate of {path.suffix[1:]}"
+    fps = checked_rate(float(rate) if rate else None, source=source, notes=notes)
+    video = Video(frames, fps=fps, meta={"codec": codec}, notes=[*notes, *history.notes])
+    expected = announced - hidden
+    if len(frames) < expected or history.num_corrupt:
+        video.doubt(
+            f"damaged: {len(frames)} of the {expected} frames that it announces could be decoded, "
+            f"{history.num_corrupt} of them with errors"
+        )
+    return video
 
 
-def _decode_all(path: Path, announced: int) -> tuple[np.ndarray, list[str]]:
+@dataclass
+class _History:
+    """What was met while a movie was decoded for the first time."""
+
+    num_corrupt: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def _decoded(path: Path, history: _History) -> Iterator[np.ndarray]:
+    """RGB, upright."""
     import av
 
-    frames, num_corrupt = [], 0
     with av.open(str(path)) as container:
+        matrix = None
         for frame in container.decode(video=0):
-            num_corrupt += frame.is_corrupt
-            frames.append(frame.to_ndarray(format="rgb24"))
-    if not frames:
-        raise UnreadableFile(f"{path.name} holds no frame")
-    notes = []
-    if len(frames) < announced or num_corrupt:
-        notes.append(
-            f"damaged: {len(frames)} of the {announced} frames that it announces could be decoded, "
-            f"{num_corrupt} of them with errors"
-        )
-    return one_channel_if_grey(np.stack(frames)), notes
+            if matrix is None:
+                matrix = _display_matrix(frame)
+                history.notes = _told_turn(matrix)
+            history.num_corrupt += frame.is_corrupt
+            yield _upright(frame.to_ndarray(format="rgb24"), matrix)
 
 
-def _decode_lazily(path: Path, num_packets: int) -> LazyFrames:
-    reader = MovieFrames(path, pixel_format="rgb24")
-    first = one_channel_if_grey(np.stack([reader(index) for index in range(min(num_packets, 24))]))
-    pixel_format = "gray" if first.ndim == 3 else "rgb24"
-    frames = MovieFrames(path, pixel_format=pixel_format)
-    return LazyFrames(frames, (num_packets, *first.shape[1:]))
+def _display_matrix(frame) -> np.ndarray:
+    """Where the file wants columns and rows to go: [[x to x, x to y], [y to x, y to y]]."""
+    if frame.rotation:  # PyAV frees a frame late once its side_data was asked for: not for all
+        for data in frame.side_data:
+            if data.type.name == "DISPLAYMATRIX":
+                return np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].reshape(2, 2) / 2**16
+    return np.eye(2)
+
+
+def _upright(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Turned and mirrored by quarter turns; any other matrix leaves a picture as it is."""
+    signs = np.rint(matrix).astype(int)
+    if np.abs(signs).tolist() == [[0, 1], [1, 0]]:
+        picture, signs = picture.swapaxes(0, 1), signs[::-1]
+    if np.abs(signs).tolist() != [[1, 0], [0, 1]]:
+        return picture
+    return np.ascontiguousarray(picture[:: signs[1, 1], :: signs[0, 0]])
+
+
+def _told_turn(matrix: np.ndarray) -> list[str]:
+    """A note where frames are turned or mirrored, or should be and cannot."""
+    if np.array_equal(matrix, np.eye(2)):
+        return []
+    if sorted(np.abs(np.rint(matrix)).ravel().tolist()) != [0, 0, 1, 1]:
+        return ["the file asks for a turn that is no quarter turn: the frames are left as stored"]
+    return ["the frames are turned or mirrored, as the file asks for"]
 
 
 def _uneven(times: list[int | None], step: float) -> list[str]:

@@ -1,0 +1,64 @@
+"""Frames a second: what a file says of it, and whether that can be."""
+
+import math
+
+import numpy as np
+
+SLOWEST, FASTEST = 1.0, 1000.0
+"""Frames a second that a clip of a heart can have."""
+
+
+def checked_rate(rate: float | None, *, source: str, notes: list[str]) -> float | None:
+    """`rate`; None, with a note, where it cannot be one.
+
+    Args:
+        rate: frames a second, or None.
+        source: the item of the file and its value, for the note.
+        notes: where a note is added.
+    """
+    if rate is None or (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
+        return rate
+    notes.append(
+        f"{source} would be {rate:.3g} frames a second (allowed are {SLOWEST:g} to {FASTEST:g}): "
+        "it is not used"
+    )
+    return None
+
+
+def dicom_rate(dataset, notes: list[str]) -> float | None:
+    """The first of FrameTime, FrameTimeVector, CineRate, RecommendedDisplayFrameRate that can be.
+
+    Args:
+        dataset: the header.
+        notes: where a note is added, of what was left out, and of a rate that varies.
+    """
+    steps = _numbers(dataset, "FrameTimeVector", notes)[1:]  # ms since the frame before; first 0
+    if len(steps) and steps.max() > 1.5 * max(steps.min(), 1e-9):
+        notes.append(f"the frame rate varies: {steps.min():.4g} to {steps.max():.4g} ms")
+    milliseconds = {"FrameTime": _numbers(dataset, "FrameTime", notes)}
+    milliseconds["FrameTimeVector"] = np.median(steps, keepdims=True) if len(steps) else steps
+    for name, value in milliseconds.items():
+        if len(value):
+            rate = 1000 / float(value[0]) if value[0] else math.inf
+            source = f"{name} of {value[0]:.4g} ms"
+            if rate := checked_rate(rate, source=source, notes=notes):
+                return rate
+    for name in ("CineRate", "RecommendedDisplayFrameRate"):
+        value = _numbers(dataset, name, notes)
+        if len(value) and value[0]:  # 0 stands for a rate that is not known
+            source = f"{name} of {value[0]:.4g}"
+            if rate := checked_rate(float(value[0]), source=source, notes=notes):
+                return rate
+    return None
+
+
+def _numbers(dataset, name: str, notes: list[str]) -> np.ndarray:
+    """The values of an item, none where it is absent or no number."""
+    value = dataset.get(name)
+    if value in (None, "", []):
+        return np.zeros(0)
+    try:
+        return np.atleast_1d(np.asarray(value, float))
+    except (TypeError, ValueError):
+        notes.append(f"{name} {value!r} is no number: it is not used")
+        return np.zeros(0)

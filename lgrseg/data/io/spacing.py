@@ -1,0 +1,172 @@
+"""The size of a pixel in mm: what a file says of it, and whether that can be."""
+
+import math
+
+from lgrseg.data.io.video import Spacing
+
+SMALLEST_MM, LARGEST_MM = 0.005, 10.0
+"""Finer than any ultrasound machine draws, and coarser than any picture of a heart."""
+CENTIMETRES = 3
+"""DICOM's code of a region whose axes are lengths (C.8.5.5.1.15)."""
+SCREENS = (
+    (640, 480),
+    (720, 576),
+    (800, 600),
+    (1024, 768),
+    (1280, 720),
+    (1280, 960),
+    (1280, 1024),
+    (1600, 1200),
+    (1920, 1080),
+)
+"""Widths and heights that machines draw, for files that were made smaller afterwards."""
+EQUAL = 0.02
+"""Two spacings that differ by less, relative to each other, say the same."""
+
+
+def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | None:
+    """(row, column) in mm as floats; None, with a note, where that cannot be a pixel's size.
+
+    Args:
+        row: the distance between two rows, of any type.
+        column: the distance between two columns, of any type.
+        source: the name of the item of the file, for the note.
+        notes: where a note is added.
+    """
+    try:
+        sizes = float(row), float(column)
+    except (TypeError, ValueError):
+        notes.append(f"{source} {row!r}, {column!r} is no number: sizes are in pixels")
+        return None
+    if all(math.isfinite(size) and SMALLEST_MM <= size <= LARGEST_MM for size in sizes):
+        return sizes
+    notes.append(
+        f"{source} of {sizes[0]:g} x {sizes[1]:g} mm a pixel cannot be (allowed are "
+        f"{SMALLEST_MM:g} to {LARGEST_MM:g} mm): sizes are in pixels"
+    )
+    return None
+
+
+def dicom_spacing(dataset, notes: list[str]) -> Spacing | None:
+    """The spacing of the region that shows the heart, or PixelSpacing; None without either.
+
+    Args:
+        dataset: the header; Rows and Columns are there.
+        notes: where a note is added, of what was corrected or left out.
+    """
+    general = _pixel_spacing(dataset, notes)
+    calibrated = _region_spacing(dataset, notes)
+    if general and calibrated and not _agree(general, calibrated):
+        notes.append(
+            f"PixelSpacing says {general[0]:.4g} x {general[1]:.4g} mm, the ultrasound region "
+            f"{calibrated[0]:.4g} x {calibrated[1]:.4g} mm, which is used"
+        )
+    if not (general or calibrated or any("sizes are in pixels" in note for note in notes)):
+        notes.append("the file gives no spacing: sizes are in pixels")
+    return calibrated or general
+
+
+def _pixel_spacing(dataset, notes: list[str]) -> Spacing | None:
+    value = dataset.get("PixelSpacing")
+    if value in (None, "", []):
+        return None
+    try:
+        row, column = value
+    except (TypeError, ValueError):
+        notes.append(f"PixelSpacing {value!r} is no pair of numbers: it is not used")
+        return None
+    return checked_spacing(row, column, source="PixelSpacing", notes=notes)
+
+
+def _region_spacing(dataset, notes: list[str]) -> Spacing | None:
+    """Of the largest region of which both axes are lengths; insets and traces are smaller."""
+    regions = [
+        region for region in dataset.get("SequenceOfUltrasoundRegions") or () if _is_picture(region)
+    ]
+    if not regions:
+        return None
+    areas = [_area(region) for region in regions]
+    if not any(areas) and len({_deltas(region) for region in regions}) > 1:
+        notes.append(
+            "the ultrasound regions differ in spacing and do not say where they lie: sizes are in "
+            "pixels"
+        )
+        return None
+    region = regions[areas.index(max(areas))]
+    try:
+        row, column = (abs(float(delta)) * 10 for delta in _deltas(region))
+    except (TypeError, ValueError):
+        row, column = _deltas(region)
+    spacing = checked_spacing(row, column, source="the ultrasound region's delta", notes=notes)
+    return spacing and _rescaled(spacing, region, dataset, notes)
+
+
+def _is_picture(region) -> bool:
+    """Whether both axes are lengths, and it is no spectrum, trace or M-mode."""
+    units = region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")
+    return units == (CENTIMETRES, CENTIMETRES) and region.get("RegionSpatialFormat", 1) in (0, 1)
+
+
+def _deltas(region) -> tuple:
+    return region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX")
+
+
+def _bounds(region) -> tuple[float, float, float, float] | None:
+    """First column and row, last column and row."""
+    names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
+    try:
+        return tuple(float(region.get(f"RegionLocation{name}")) for name in names)
+    except (TypeError, ValueError):
+        return None
+
+
+def _area(region) -> float:
+    if not (bounds := _bounds(region)):
+        return 0
+    left, top, right, bottom = bounds
+    return max(right - left + 1, 0) * max(bottom - top + 1, 0)
+
+
+def _rescaled(spacing: Spacing, region, dataset, notes: list[str]) -> Spacing | None:
+    """`spacing` in pixels of the picture, where that was made smaller than the region is."""
+    width, height = int(dataset.Columns), int(dataset.Rows)
+    _, _, right, bottom = _bounds(region) or (0, 0, 0, 0)
+    across, down = (right + 1) / width, (bottom + 1) / height
+    if max(across, down) <= 1 + EQUAL:
+        return spacing
+    place = (
+        f"the ultrasound region reaches to column {right:.0f}, row {bottom:.0f} of a picture of "
+        f"{width} x {height}"
+    )
+    factor = _factor(across, down, width, height)
+    if factor is None:
+        notes.append(f"{place}: its spacing is not that of the picture, and is not used")
+        return None
+    corrected = spacing[0] * factor, spacing[1] * factor
+    notes.append(
+        f"{place}, which was made smaller by {factor:.3g}: the spacing is taken as "
+        f"{corrected[0]:.4g} x {corrected[1]:.4g} mm"
+    )
+    return corrected
+
+
+def _factor(across: float, down: float, width: int, height: int) -> float | None:
+    """By how much a picture was made smaller: the least usual factor that makes the region fit.
+
+    None where the region is larger in one direction only: the picture may have been cut.
+    """
+    least, most = sorted((across, down))
+    if least <= 1 + EQUAL:
+        return None
+    usual = [2, 3, 4, 6, 8] + [
+        columns / width
+        for columns, rows in SCREENS
+        if abs(columns * height / (rows * width) - 1) < EQUAL / 2
+    ]
+    factor = min((factor for factor in usual if factor >= most * (1 - EQUAL / 2)), default=None)
+    fills = most / least - 1 < EQUAL
+    return most if fills and (factor is None or factor > 1.1 * most) else factor
+
+
+def _agree(first: Spacing, second: Spacing) -> bool:
+    return all(abs(a / b - 1) < EQUAL for a, b in zip(first, second, strict=True))
