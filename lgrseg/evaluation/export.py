@@ -56,7 +56,10 @@ def export_record(
     write_masks(folder / f"{name}_masks.nii.gz", masks, spacing_mm=record["spacing_mm"])
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
-    measures = plain(measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown))
+    labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}
+    measures = plain(
+        measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown, **labelled)
+    )
     measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
