@@ -1,4 +1,4 @@
-"""What a cardiologist reads from masks: volumes, ejection fraction, end-diastole and end-systole.
+"""What a cardiologist reads from masks: volumes and ejection fraction.
 
 Volumes follow the method of disks (Lang et al., "Recommendations for Cardiac Chamber
 Quantification", JASE 2015, section 2.1): the chamber is cut across its long axis into 20 disks of
@@ -13,11 +13,15 @@ The diameter of a disk is the area of the mask within it, divided by its height.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from lgrseg.evaluation.long_axis import LongAxis, find_long_axis, largest_part
 
 NUM_DISKS = 20
+LARGEST_BULGE = 0.03
+"""Of a base that was found from the shape; those of truncated ellipsoids bulge by less where their
+volumes are within 6%, and by 0.04 where the side was taken for the base."""
+LARGEST_SHARE_BEYOND = 0.03
+"""Of a chamber's area beyond the base. The volume is too low by about twice as much."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,6 @@ def measure_chamber(
     if not mask.any():
         return None
     part, left_out = largest_part(mask)
-    problems = [f"{left_out:.0%} of it lies in other parts"] if left_out > 0.02 else []
     axis = find_long_axis(part, spacing_mm, neighbour=neighbour)
     points = np.argwhere(part) * spacing_mm
     pixel = spacing_mm[0] * spacing_mm[1]
@@ -64,13 +67,41 @@ def measure_chamber(
     edges = np.linspace(0, axis.length, NUM_DISKS + 1)
     areas = _areas_between(along, edges, pixel, spread=_extent(axis.direction, spacing_mm))
     diameters = areas / max(axis.length / NUM_DISKS, 1e-9)
-    if axis.length < 1.0 * diameters.max():
-        problems.append("wider than long: the long axis may be wrong")
-    if len(points) < 50:
-        problems.append(f"only {len(points)} pixels")
+    problems = _problems_of_mask(part, left_out)
+    if neighbour is not None and not axis.from_neighbour:
+        problems.append("the chamber behind its valve is not there, its base is guessed")
+    problems += _problems_of_axis(axis, diameters.max(), 1 - areas.sum() / (len(points) * pixel))
+    return Chamber(len(points) * pixel, axis, diameters, tuple(problems))
+
+
+def _problems_of_mask(part: np.ndarray, left_out: float) -> list[str]:
+    problems = [f"{left_out:.0%} of it lies in other parts"] if left_out > 0.02 else []
+    if (pixels := int(part.sum())) < 50:
+        problems.append(f"only {pixels} pixels")
     if part[[0, -1]].any() or part[:, [0, -1]].any():
         problems.append("cut off by the edge of the picture")
-    return Chamber(len(points) * pixel, axis, diameters, tuple(problems))
+    return problems
+
+
+def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:
+    """Why volumes around this axis may be wrong.
+
+    Args:
+        axis: of the chamber.
+        width: its largest diameter, in mm.
+        beyond: the share of its area beyond the ends of the axis.
+    """
+    problems = []
+    if axis.length < width:
+        ratio = width / max(axis.length, 1e-9)
+        problems.append(f"{ratio:.2f} times as wide as long, the long axis may be wrong")
+    if axis.bulge > LARGEST_BULGE:
+        problems.append(f"no flat base (it bulges by {axis.bulge:.0%}), the long axis may be wrong")
+    if beyond > LARGEST_SHARE_BEYOND:
+        problems.append(
+            f"{beyond:.0%} of it lies beyond its base, which is askew: its volume is too low"
+        )
+    return problems
 
 
 def _extent(direction: np.ndarray, spacing: tuple[float, float]) -> float:
@@ -95,66 +126,18 @@ def biplane_volume(one: Chamber, other: Chamber) -> float:
 
 
 def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
-    """(EDV - ESV) / EDV of volumes, or the fractional change of areas; NaN without an EDV."""
-    return (end_diastolic - end_systolic) / end_diastolic if end_diastolic > 0 else float("nan")
+    """(EDV - ESV) / EDV of volumes, or the fractional change of areas, 0 to 1.
 
-
-def find_beats(areas: np.ndarray) -> list[tuple[int, int]]:
-    """End-diastole and the end-systole after it, for every beat, from the area of the ventricle.
-
-    The curve is smoothed over a sixth of its strongest period; maxima and minima must stand out by
-    a third of its range. A video too short for that has one beat, of its greatest area and its
-    least one.
-
-    Args:
-        areas: (T,) of the left ventricle, in any unit; NaN where it was not seen.
-
-    Returns:
-        (frame of end-diastole, frame of end-systole), in order; none where no frame shows it.
+    NaN where there is none: without an EDV, or where the ESV is larger.
     """
-    areas = np.asarray(areas, float)
-    seen = np.flatnonzero(np.isfinite(areas))
-    if not len(seen):
+    if not 0 <= end_systolic <= end_diastolic or end_diastolic == 0:
+        return float("nan")
+    return (end_diastolic - end_systolic) / end_diastolic
+
+
+def impossible_change(end_diastolic: float, end_systolic: float) -> list[str]:
+    """What is wrong with volumes of which the later is the larger; empty where nothing is."""
+    if not end_systolic > end_diastolic:
         return []
-    filled = np.interp(np.arange(len(areas)), seen, areas[seen])
-    period = _period(filled)
-    if period is not None:
-        smooth = _smooth(filled, max(1, round(period / 6)))
-        stand_out = (smooth.max() - smooth.min()) / 3
-        # A beat may begin or end with the recording: mirrored ends let extremes be there.
-        mirrored = np.pad(smooth, len(smooth) - 1, mode="reflect")
-        maxima = _inner(signal.find_peaks(mirrored, prominence=stand_out)[0], len(smooth))
-        minima = _inner(signal.find_peaks(-mirrored, prominence=stand_out)[0], len(smooth))
-        beats = []
-        for number, start in enumerate(maxima):
-            stop = maxima[number + 1] if number + 1 < len(maxima) else len(smooth)
-            later = [minimum for minimum in minima if start < minimum < stop]
-            if later:
-                beats.append((int(start), int(later[0])))
-        if beats:
-            return beats
-    return [(int(np.nanargmax(areas)), int(np.nanargmin(areas)))]
-
-
-def _inner(peaks: np.ndarray, length: int) -> np.ndarray:
-    peaks = peaks - (length - 1)
-    return peaks[(peaks >= 0) & (peaks < length)]
-
-
-def _period(areas: np.ndarray) -> float | None:
-    """Frames of a beat, by autocorrelation; None where there is no full one."""
-    centred = areas - areas.mean()
-    power = (centred**2).sum()
-    if len(areas) < 6 or power == 0:
-        return None
-    lags = np.correlate(centred, centred, mode="full")[len(areas) - 1 :] / power
-    lags = lags * len(areas) / (len(areas) - np.arange(len(areas)))  # the same for every lag
-    usable = lags[: max(3, len(areas) * 3 // 4)]
-    peaks, _ = signal.find_peaks(usable, height=0.3)
-    return float(peaks[0]) if len(peaks) else None
-
-
-def _smooth(values: np.ndarray, width: int) -> np.ndarray:
-    width += 1 - width % 2  # odd
-    padded = np.pad(values, width // 2, mode="edge")
-    return np.convolve(padded, np.ones(width) / width, mode="valid")
+    ratio = end_systolic / max(end_diastolic, 1e-9)
+    return [f"{ratio:.3g} times as large at ES as at ED, which cannot be"]

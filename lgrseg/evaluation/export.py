@@ -69,7 +69,10 @@ def export_record(
 def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metadata) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
-    measures = plain(measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown))
+    labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}
+    measures = plain(
+        measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown, **labelled)
+    )
     measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
     return measures
 

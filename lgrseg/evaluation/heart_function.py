@@ -7,7 +7,7 @@ another method, another reader) is kept beside it, where there is one.
 import numpy as np
 
 from lgrseg.evaluation.agreement import agreement
-from lgrseg.evaluation.clinical import ejection_fraction
+from lgrseg.evaluation.clinical import ejection_fraction, impossible_change
 
 QUANTITIES = {
     "ejection_fraction": "%",
@@ -29,9 +29,10 @@ def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
         seed: of the bootstrap.
 
     Returns:
-        "cases" (a dict a video, the largest error of the ejection fraction first) and
-        "agreement" (quantity -> what `agreement` returns, with "unit"), and "by_site" and
-        "by_quality", the same of the ejection fraction alone; None where no video shows both
+        "cases" (a dict a video, the largest error of the ejection fraction first, one that could
+        not be measured before all others) and "agreement" (quantity -> what `agreement` returns,
+        with "unit"), and "by_site" and "by_quality", the same of the ejection fraction alone; None
+        where no video shows both
         phases. Quantities in ml are left out where no video has a spacing.
     """
     cases = _cases(rows)
@@ -108,16 +109,20 @@ def _quantities(diastole: dict, systole: dict, has_spacing: bool) -> dict:
     before, after = diastole["left_ventricle"], systole["left_ventricle"]
     edv, esv = before["volume_ml"], after["volume_ml"]
     atrium = systole.get("left_atrium", {}).get("volume_ml", float("nan"))
-    millilitres = {
-        "edv": edv, "esv": esv, "stroke_volume": edv - esv, "left_atrial_volume": atrium
-    }  # fmt: skip
-    if not has_spacing:
-        millilitres = dict.fromkeys(millilitres, float("nan"))
     problems = [f"ED: {problem}" for problem in before["problems"]]
     problems += [f"ES: {problem}" for problem in after["problems"]]
+    impossible = impossible_change(edv, esv)
+    millilitres = {
+        "edv": edv,
+        "esv": esv,
+        "stroke_volume": float("nan") if impossible else edv - esv,
+        "left_atrial_volume": atrium,
+    }
+    if not has_spacing:
+        millilitres = dict.fromkeys(millilitres, float("nan"))
     return {
         "ejection_fraction": 100 * ejection_fraction(edv, esv),
         "area_change": 100 * ejection_fraction(before["area_mm2"], after["area_mm2"]),
         **millilitres,
-        "problems": problems,
+        "problems": problems + impossible,
     }

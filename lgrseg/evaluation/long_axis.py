@@ -3,6 +3,7 @@
 Positions are (row, column) in millimetres.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,9 @@ class LongAxis:
     """(2,) the point of the chamber that is farthest from it."""
     from_neighbour: bool
     """Whether the base is the border with the next chamber, or was found from the shape."""
+    bulge: float = 0.0
+    """How far a base found from the shape is from a straight line, as part of its width: 0 for the
+    flat end of a chamber, 0.04 or more for its side or its round end."""
 
     @property
     def length(self) -> float:
@@ -46,17 +50,17 @@ def find_long_axis(
         neighbour: (H, W) bool, the chamber behind the valve.
     """
     points = np.argwhere(mask) * spacing_mm
-    base = None
+    base, bulge = None, 0.0
     if neighbour is not None and neighbour.any():
         base = _border_with(mask, neighbour, spacing_mm)
     from_neighbour = base is not None
     if base is None:
-        base = _base_of_shape(points)
+        base, bulge = _base_of_shape(points)
     apex = _farthest(points, base)
     # Pixels are areas: the chamber reaches half a pixel beyond the middle of its last one.
     axis = LongAxis(base, apex, from_neighbour)
     reach = 0.5 * float(np.abs(axis.direction) @ np.asarray(spacing_mm))
-    return LongAxis(base, apex + reach * axis.direction, from_neighbour)
+    return LongAxis(base, apex + reach * axis.direction, from_neighbour, bulge)
 
 
 def largest_part(mask: np.ndarray) -> tuple[np.ndarray, float]:
@@ -102,15 +106,15 @@ def _ends(points: np.ndarray) -> np.ndarray:
     return points[[along.argmin(), along.argmax()]]
 
 
-def _base_of_shape(points: np.ndarray) -> np.ndarray:
-    """The middle of the flat, wide end of a shape.
+def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """The middle of the flat, wide end of a shape, and how far that end bulges.
 
     Its principal axis tells the two ends, the wider of them is the base, and a line through the
     outermost points of its middle part is the valve plane, which may lie askew.
     """
-    centre = points.mean(axis=0)
+    centre, bulge = points.mean(axis=0), 0.0
     if len(points) < 3:
-        return centre
+        return centre, bulge
     across, along = np.linalg.eigh(np.cov((points - centre).T))[1].T  # eigenvalues ascend
     v, u = (points - centre) @ along, (points - centre) @ across
     if _width(u, v, v.min()) > _width(u, v, v.max()):
@@ -119,20 +123,24 @@ def _base_of_shape(points: np.ndarray) -> np.ndarray:
         across = np.array([-along[1], along[0]])
         v, u = (points - centre) @ along, (points - centre) @ across
         low, high = _span(u, v)
-        middle, half = (low + high) / 2, (high - low) / 2
-        bins = np.linspace(middle - 0.6 * half, middle + 0.6 * half, 9)
-        tops = [
-            (float((a + b) / 2), v[(u >= a) & (u < b)].max())
-            for a, b in zip(bins, bins[1:], strict=False)
-            if ((u >= a) & (u < b)).any()
-        ]
-        if len(tops) < 2:
-            return centre + v.max() * along
-        slope, offset = np.polyfit(*np.array(tops).T, 1)
+        middle, reach = (low + high) / 2, 0.3 * (high - low)
+        places, tops = _outermost(u, v, np.linspace(middle - reach, middle + reach, 9))
+        if len(tops) < 3:
+            return centre + v.max() * along, bulge
+        slope, offset = np.polyfit(places, tops, 1)
+        bulge = -np.polyfit(places, tops, 2)[0] * reach**2 / (high - low)
         base = centre + middle * across + (offset + slope * middle) * along
         towards = base - _farthest(points, base)
         along = towards / max(float(np.linalg.norm(towards)), 1e-9)
-    return base
+    return base, float(bulge)
+
+
+def _outermost(u: np.ndarray, v: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest v between every two edges, and the middles of them; empty ones are left out."""
+    between = [(a, b, (u >= a) & (u < b)) for a, b in itertools.pairwise(edges)]
+    found = [((a + b) / 2, v[there].max()) for a, b, there in between if there.any()]
+    places, tops = np.array(found).reshape(-1, 2).T
+    return places, tops
 
 
 def _width(u: np.ndarray, v: np.ndarray, end: float) -> float:

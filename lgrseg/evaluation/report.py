@@ -170,15 +170,26 @@ def _videos(folder: Path, results: dict) -> list[str]:
 
 
 def _beats(measures: dict) -> str:
-    fractions = [beat["ejection_fraction"] for beat in measures.get("beats") or ()]
-    known = [f"{fraction:.0f}%" for fraction in fractions if fraction is not None]
-    if not known:
-        return ""
+    """The ejection fraction over the whole beats, and every doubtful beat with its reasons."""
+    beats = measures.get("beats") or ()
+    whole = [beat for beat in beats if not beat["problems"]]
+    words = []
+    if whole:
+        fractions = ", ".join(f"{beat['ejection_fraction']:.0f}%" for beat in whole)
+        mean = f", mean {measures['ejection_fraction']:.0f}%" if len(whole) > 1 else ""
+        words.append(f"ejection fraction {fractions}{mean}")
+    elif beats:
+        words.append("every beat is doubtful")
     reference = measures.get("reference_ejection_fraction")
-    against = "" if reference is None else f" (reference {reference:.0f}%)"
-    doubts = [problem for beat in measures["beats"] for problem in beat["problems"]]
-    doubtful = f"; doubtful: {', '.join(dict.fromkeys(doubts))}" if doubts else ""
-    return f"; ejection fraction {', '.join(known)}{against}{doubtful}"
+    if beats and reference is not None:
+        words[-1] += f" (reference {reference:.0f}%)"
+    for beat in beats:
+        if beat["problems"]:
+            fraction = beat["ejection_fraction"]
+            shown = "none" if fraction is None else f"{fraction:.0f}%"
+            reasons = ", ".join(dict.fromkeys(beat["problems"]))
+            words.append(f"doubtful: {shown}, frames {beat['ed']} to {beat['es']} ({reasons})")
+    return "".join(f"; {word}" for word in words)
 
 
 def _address(path: Path) -> str:

@@ -120,9 +120,13 @@ def heart_parts(heart: dict) -> list[str]:
             case["video_id"],
             show(case["prediction"]["ejection_fraction"], 1),
             show(case["truth"]["ejection_fraction"], 1),
-            "; ".join(case["prediction"]["problems"]) or "-",
+            "; ".join(_doubts(case)) or "-",
         ]
         for case in heart["cases"][:SHOWN_CASES]
     ]
     parts.append(table(["video", "prediction, %", "truth, %", "doubtful because"], rows))
     return parts
+
+
+def _doubts(case: dict) -> list[str]:
+    return case["prediction"]["problems"] + [f"truth, {p}" for p in case["truth"]["problems"]]

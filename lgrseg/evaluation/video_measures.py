@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lgrseg.evaluation.clinical import ejection_fraction, find_beats
+from lgrseg.evaluation.beats import Beat, find_beats
+from lgrseg.evaluation.clinical import ejection_fraction, impossible_change
 from lgrseg.evaluation.frame_scores import measure_heart
 from lgrseg.evaluation.steadiness import steadiness
 from lgrseg.evaluation.surface import border
@@ -20,6 +21,8 @@ def measure_video(
     spacing_mm: tuple[float, float] | None,
     *,
     fan: np.ndarray | None = None,
+    ed_frame: int | None = None,
+    es_frame: int | None = None,
 ) -> dict:
     """Measure one video.
 
@@ -29,12 +32,15 @@ def measure_video(
         classes: names.
         spacing_mm: of rows and of columns.
         fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
+        ed_frame: a frame labelled as end-diastole, if there is one.
+        es_frame: likewise of end-systole.
 
     Returns:
         "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
         every class; and, with a left ventricle, "beats": for each its frames "ed" and "es", "edv"
-        and "esv" (ml; None without spacing), "ejection_fraction" (%) and "problems", for which it
-        is doubtful.
+        and "esv" (ml; None without spacing), "ejection_fraction" (%, NaN where it would not be 0 to
+        100) and "problems", for which it is doubtful; and "ejection_fraction", the mean over the
+        beats that are not (NaN where all are).
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
@@ -48,8 +54,10 @@ def measure_video(
     }
     if "left_ventricle" in classes:
         areas = np.array(found["areas"]["left_ventricle"])
-        beats = find_beats(np.where(areas > 0, areas, np.nan))
-        found["beats"] = [_beat(masks, classes, spacing_mm, fan, *beat) for beat in beats]
+        beats = find_beats(np.where(areas > 0, areas, np.nan), ed_frame=ed_frame, es_frame=es_frame)
+        found["beats"] = [_measured(masks, classes, spacing_mm, fan, beat) for beat in beats]
+        whole = [beat["ejection_fraction"] for beat in found["beats"] if not beat["problems"]]
+        found["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
     return found
 
 
@@ -58,24 +66,23 @@ def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
-def _beat(masks, classes, spacing_mm, fan, ed: int, es: int) -> dict:
+def _measured(masks, classes, spacing_mm, fan, beat: Beat) -> dict:
     label = classes.index("left_ventricle") + 1
-    problems, volumes = [], []
-    for phase, frame in (("ED", ed), ("ES", es)):
+    problems, volumes = list(beat.problems), []
+    for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
         found = measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]
         volumes.append(found["volume_ml"])
-        told = list(found["problems"])
+        problems += [f"{phase}: {problem}" for problem in found["problems"]]
         if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
-            told.append("cut off by the edge of the fan")
-        problems += [f"{phase}: {problem}" for problem in told]
-    before, after = volumes
+            problems.append(f"{phase}: cut off by the edge of the fan")
+    edv, esv = volumes
     return {
-        "ed": ed,
-        "es": es,
-        "edv": before if spacing_mm else None,
-        "esv": after if spacing_mm else None,
-        "ejection_fraction": 100 * ejection_fraction(before, after),
-        "problems": problems,
+        "ed": beat.ed,
+        "es": beat.es,
+        "edv": edv if spacing_mm else None,
+        "esv": esv if spacing_mm else None,
+        "ejection_fraction": 100 * ejection_fraction(edv, esv),
+        "problems": problems + impossible_change(edv, esv),
     }
 
 

@@ -95,6 +95,22 @@ def test_a_ventricle_that_is_not_found_is_missing_not_zero():
     assert found["cases"][0]["prediction"]["problems"][0] == "ED: not there"
 
 
+def test_an_impossible_ejection_fraction_is_a_problem_and_no_number():
+    # 80 rows at end-systole and 20 at end-diastole: -300%.
+    own = record("p", ed_frame=0, es_frame=1)
+    rows = rows_of([(heart(20), heart(80), own), (heart(80), heart(50), own)], HEART)
+    found = summarise(rows, HEART, tolerance=1.0)["heart"]
+    (case,) = found["cases"]
+    predicted = case["prediction"]
+    assert all(
+        np.isnan(predicted[key]) for key in ("ejection_fraction", "area_change", "stroke_volume")
+    )
+    assert predicted["esv"] > predicted["edv"] > 0
+    assert "times as large at ES as at ED" in predicted["problems"][-1]
+    assert case["truth"]["problems"] == [] and found["agreement"]["ejection_fraction"]["num"] == 0
+    assert found["agreement"]["ejection_fraction"]["missing"] == 1
+
+
 def test_without_spacing_there_are_fractions_but_no_millilitres():
     own = record("p", spacing=None, ed_frame=0, es_frame=1)
     rows = rows_of([(heart(80), heart(80), own), (heart(50), heart(50), own)], HEART)
