@@ -22,6 +22,7 @@ from forked import run_script
 
 from lgrseg.config import load_config
 from lgrseg.data.datasets import phantom
+from lgrseg.data.prepare import prepare
 from lgrseg.video import write_mp4
 
 ROOT = Path(__file__).parents[1]
@@ -120,8 +121,8 @@ def phantom_place(tmp_path_factory):
     scan.num_frames = 3
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
         phantom.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
-    prepare = "python tools/prepare_dataset.py phantom_demo --raw raw --out datasets/phantom_demo"
-    assert run(folder, prepare).returncode == 0
+    videos, problems = phantom.PhantomSource("demo").find_videos(folder / "raw")
+    assert prepare(videos, problems, folder / "datasets" / "phantom_demo").num_usable == 3
     image = folder / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
     image.rename(folder / "CLIP.nii.gz")
     box = {"frame": 0, "box": [120, 40, 310, 290], "class": "left_ventricle"}

@@ -124,6 +124,8 @@ def test_tables_and_curves(tmp_path):
     result = run("results_table", tmp_path, "--dataset", "d")
     assert result.returncode == 1 and "none of these runs was evaluated on d" in result.stderr
     picture = tmp_path / "curves.png"
+    with (tmp_path / "one" / "metrics.jsonl").open("a") as file:
+        file.write('\n{"iteration": 9, "train_sec')  # the process was killed in mid-line
     runs = [tmp_path / "one", f"second={tmp_path / 'two'}"]
     assert run("plot_curves", *runs, "--dataset", "d", "--output", picture).returncode == 0
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -192,7 +192,8 @@ def test_export_and_report(results, make_video, tmp_path):
         {"iteration": 2, "train_seconds": 4, "eval/squares/mean_dice": 0.5},
     ]
     text = "\n".join(json.dumps(line) for line in lines)
-    (tmp_path / "run" / "metrics.jsonl").write_text(text)
+    cut = '\n{"iteration": 3, "train_sec'  # the process was killed in the middle of a line
+    (tmp_path / "run" / "metrics.jsonl").write_text(text + cut)
     page = write_report(tmp_path / "run", "squares").read_text()
     assert "Site_A/&lt;b&gt;: Dice 1.000" in page and "<b>" not in page  # names are escaped
     assert "data:video/mp4;base64" in page and "data:image/png;base64" in page

@@ -34,7 +34,7 @@ class MetaFormer(nn.Module):
         depths: Sequence[int] | None = None,
         dims: Sequence[int] | None = None,
         drop_path_rate: float = 0.1,
-        weights: str = "",
+        weights: str | None = None,
     ):
         """`depths` and `dims` override the variant's, for smaller models than the published.
 

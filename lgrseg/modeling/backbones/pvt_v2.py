@@ -32,7 +32,9 @@ REDUCTIONS = (8, 4, 2, 1)
 class PVTv2(nn.Module):
     """Maps at strides 4, 8, 16, 32 from images."""
 
-    def __init__(self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str = ""):
+    def __init__(
+        self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
+    ):
         """`variant` is "b0" to "b5"; `weights` a public checkpoint (lgrseg/modeling/weights.py).
 
         Raises:
