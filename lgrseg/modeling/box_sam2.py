@@ -11,23 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lgrseg.boxes import boxes_of_masks, corners, from_corners
 from lgrseg.distributed import mean_over_processes
+from lgrseg.modeling.box_tracking import Boxes, Opinions, choose_prompts, track_video
+from lgrseg.modeling.box_training import draw_starts, follow_both_ways, jittered
+from lgrseg.boxes import boxes_of_masks
+from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips
+from lgrseg.boxes import boxes_of_masks, corners, from_corners
 from lgrseg.modeling.box_tracking import (
-    Boxes,
-    BoxTracking,
-    Opinions,
-    choose_prompts,
-    track_video,
-)
 from lgrseg.modeling.clip_batch import (
-    ImageNormalizer,
-    clip_generators,
-    stack_clips,
-)
 from lgrseg.modeling.mask_candidates import TrackLosses
 from lgrseg.modeling.numerics import divide
-from lgrseg.modeling.sam2_tracker import NO_OBJECT, Embedding, Sam2Tracker
+from lgrseg.modeling.sam2_records import NO_OBJECT, Embedding
+from lgrseg.modeling.sam2_tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
@@ -166,57 +161,15 @@ class BoxSam2(nn.Module):
     def _track(
         self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator
     ) -> TrackLosses:
-        """Follow the objects of one clip, and compare what is said of annotated frames.
-
-        Each object is prompted on an annotated frame that it is in, drawn for the clip, and
-        followed to both ends. So it is compared once on every annotated frame.
-        """
+        """Prompt every object of one clip, follow it to both ends, compare it with the truth."""
         boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
         present = present.cpu()  # which objects are followed is for Python to decide
-        starts = self._starts(present, target, generator)
-        first = {n: self._jittered(boxes[n, t], generator) for n, t in starts.items()}
+        starts = draw_starts(present, target.annotated_frames, generator)
+        first = {n: jittered(boxes[n, t], self.jitter, generator) for n, t in starts.items()}
         first |= self._predicted_first(clip, target, starts, generator) if starts else {}
-        losses = TrackLosses(target.masks, self.criterion.weights)
-        for way in (1, -1):
-            tracking = BoxTracking(self.tracker, len(target.labels))
-            for t in range(len(frames))[::way]:
-                prompts = {n: box for n, box in first.items() if starts[n] == t}
-                if not prompts and not tracking.objects:
-                    continue
-                masks = tracking.step(frames[t], t, prompts)
-                # On the frame of its prompt an object is compared in the first direction alone.
-                objects = [n for n in sorted(tracking.objects) if way == 1 or n not in prompts]
-                if objects and t in target.annotated_frames:
-                    losses.compare(masks, t, objects, present)
+        losses = TrackLosses(target.masks, present, self.criterion.weights)
+        follow_both_ways(self.tracker, frames, first, starts, losses, target.annotated_frames)
         return losses
-
-    def _starts(self, present: Tensor, target: ClipTargets, generator) -> dict[int, int]:
-        """Object -> the annotated frame that it is prompted on, of all that are on one at all.
-
-        One frame is drawn for the clip; those that it does not show are given one of their own.
-        """
-        starts: dict[int, int] = {}
-        frame = self._draw(present.any(dim=0), target, generator)
-        for n in range(len(present)):
-            own = frame
-            if frame is not None and not present[n, frame]:
-                own = self._draw(present[n], target, generator)
-            if own is not None:
-                starts[n] = own
-        return starts
-
-    def _draw(self, present: Tensor, target: ClipTargets, generator) -> int | None:
-        """One of the annotated frames where `present` (T,) is true; None where there is none."""
-        frames = [t for t in target.annotated_frames if present[t]]
-        if not frames:
-            return None
-        place = torch.randint(len(frames), (), generator=generator, device=generator.device)
-        return frames[int(place)]
-
-    def _jittered(self, box: Tensor, generator) -> Tensor:
-        """Each corner coordinate moves by up to `jitter` of the box's size."""
-        drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
-        return from_corners(corners(box) + self.jitter * drawn.to(box) * box[2:].repeat(2))
 
     def _predicted_first(self, clip, target: ClipTargets, starts: dict[int, int], generator):
         """Boxes of the box model for the objects that start on these frames, where it is sure.

@@ -51,9 +51,10 @@ class LGRNet(nn.Module):
 
         Args:
             backbone: images (N, 3, H, W) to maps "res2" to "res5".
-            encoder: maps of clips to maps of one width.
-            decoder: these to classes and masks of queries; with `num_classes`, `num_queries`.
-            criterion: outputs and targets to losses.
+            encoder: maps of clips to maps of one width; with `connect(backbone)`, `causal`.
+            decoder: these to classes and masks of queries; with `num_classes`, `num_queries`,
+                `causal`.
+            criterion: outputs and targets to losses; with `num_classes`.
             pixel_mean: of frames of 0 to 1, RGB; the default is ImageNet's.
             pixel_std: likewise.
             presence_threshold: a class is in a clip where its surest query is surer than this.

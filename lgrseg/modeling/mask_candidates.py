@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lgrseg.modeling.clip_batch import to_device
 from lgrseg.modeling.numerics import at_least_float32, soft_dice
-from lgrseg.modeling.sam2_tracker import FrameMasks
+from lgrseg.modeling.sam2_records import FrameMasks
 
 
 class Judgement(NamedTuple):
@@ -59,14 +59,15 @@ def judge_candidates(
 class TrackLosses:
     """What one clip's objects are taught: rows of mask losses, and sums of two others."""
 
-    def __init__(self, masks: Tensor, weights: Mapping[str, float]):
+    def __init__(self, masks: Tensor, present: Tensor, weights: Mapping[str, float]):
         """Nothing is compared yet.
 
         Args:
             masks: (N, T, H, W) bool, the truth.
+            present: (N, T) bool on the CPU, the frames on which an object is.
             weights: "mask_weight" and "dice_weight", by which the best candidate is chosen.
         """
-        self.masks = masks
+        self.masks, self.present = masks, present
         self.weights = {name: weights[name] for name in ("mask_weight", "dice_weight")}
         self.iou_loss: Tensor | float = 0.0
         """Sum over objects and frames that they are in of the mean |expected IoU - IoU|."""
@@ -75,21 +76,25 @@ class TrackLosses:
         self._logits: list[Tensor] = []
         self._truth: list[Tensor] = []
 
-    def compare(self, said: FrameMasks, frame: int, objects: list[int], present: Tensor) -> None:
+    @property
+    def num_objects(self) -> int:
+        """N."""
+        return len(self.masks)
+
+    def compare(self, said: FrameMasks, frame: int, objects: list[int]) -> None:
         """Compare what is said of these objects on a frame with the truth.
 
         Args:
             said: masks of all N objects.
             frame: the frame's number.
             objects: the objects that are compared.
-            present: (N, T) bool on the CPU, the frames on which an object is.
         """
         logits = at_least_float32(said.object_logits[objects])
-        wanted = to_device(present[objects, frame], logits.device).to(logits)
+        wanted = to_device(self.present[objects, frame], logits.device).to(logits)
         self.object_loss = self.object_loss + F.binary_cross_entropy_with_logits(
             logits, wanted, reduction="sum"
         )
-        there = [n for n in objects if present[n, frame]]
+        there = [n for n in objects if self.present[n, frame]]
         if not there:
             return
         candidates, truth = said.candidates[there], self.masks[there, frame]

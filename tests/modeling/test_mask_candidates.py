@@ -5,7 +5,7 @@ import math
 import torch
 
 from lgrseg.modeling.mask_candidates import TrackLosses, judge_candidates
-from lgrseg.modeling.sam2_tracker import NO_OBJECT, FrameMasks
+from lgrseg.modeling.sam2_records import NO_OBJECT, FrameMasks
 
 WEIGHTS = {"mask_weight": 5.0, "dice_weight": 5.0}
 
@@ -51,8 +51,9 @@ def test_candidates_are_compared_at_the_size_of_the_truth():
 
 def test_the_best_candidate_alone_is_taught_and_the_iou_of_all():
     masks = columns(0, 1)[None, None]
-    losses, masks_said = TrackLosses(masks, WEIGHTS), said([0.5, 0.5, 0.5], 0.0)
-    losses.compare(masks_said, 0, [0], torch.tensor([[True]]))
+    losses = TrackLosses(masks, torch.tensor([[True]]), WEIGHTS)
+    masks_said = said([0.5, 0.5, 0.5], 0.0)
+    losses.compare(masks_said, 0, [0])
     assert math.isclose(float(losses.iou_loss.detach()), (0.5 + 0.5 + 0) / 3, rel_tol=1e-6)
     assert math.isclose(float(losses.object_loss), math.log(2), rel_tol=1e-6)
     rows, truth = losses.rows(torch.zeros(0, 4, 4))
@@ -63,8 +64,8 @@ def test_the_best_candidate_alone_is_taught_and_the_iou_of_all():
 
 def test_an_absent_object_is_taught_its_absence_alone():
     masks = torch.stack([columns(0, 1), columns()])[:, None]
-    losses = TrackLosses(masks, WEIGHTS)
-    losses.compare(said([0.9, 0.1, 0.1], math.log(3), 2), 0, [1], torch.tensor([[True], [False]]))
+    losses = TrackLosses(masks, torch.tensor([[True], [False]]), WEIGHTS)
+    losses.compare(said([0.9, 0.1, 0.1], math.log(3), 2), 0, [1])
     assert losses.iou_loss == 0
     assert math.isclose(float(losses.object_loss), math.log(4), rel_tol=1e-6)
     rows, truth = losses.rows(torch.zeros(0, 4, 4))

@@ -6,7 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from lgrseg.engine.checkpoint import CheckpointError
 from lgrseg.modeling.sam2 import build_sam2, start_from_random
-from lgrseg.modeling.sam2_tracker import ObjectMemory, Sam2Tracker
+from lgrseg.modeling.sam2_records import ObjectMemory
+from lgrseg.modeling.sam2_tracker import Sam2Tracker
 
 
 @pytest.fixture(scope="module")

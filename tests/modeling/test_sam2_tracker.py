@@ -8,7 +8,8 @@ import torch
 from lgrseg.boxes import boxes_of_masks, from_corners
 from lgrseg.modeling.box_tracking import BoxTracking, Opinion, track_video
 from lgrseg.modeling.sam2 import build_sam2
-from lgrseg.modeling.sam2_tracker import NO_OBJECT, FrameMasks, ObjectMemory, Sam2Tracker
+from lgrseg.modeling.sam2_records import NO_OBJECT, FrameMasks, ObjectMemory
+from lgrseg.modeling.sam2_tracker import Sam2Tracker
 
 SIZE = 64
 BOXES = torch.tensor([[10.0, 15, 35, 45], [25, 5, 55, 30]], dtype=torch.float64)
