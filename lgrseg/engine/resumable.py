@@ -96,7 +96,10 @@ class ResumableTrainer(SimpleTrainer):
             raise
 
     def _save_after(self, error: Exception) -> None:
-        """Save what is done, and say so in the error's notes; --resume asks for the batch again."""
+        """Save what is done, and say so in the error's notes; --resume asks for the batch again.
+
+        Parameters are as before the step; running means of batch norms may have seen it already.
+        """
         if self.iteration == self.start_iteration:
             return
         if not distributed.is_main_process():
