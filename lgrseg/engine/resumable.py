@@ -22,7 +22,7 @@ from lgrseg.engine.checkpoint import (
 from lgrseg.engine.ema import WeightAverage
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepRecord
-from lgrseg.engine.run_folder import has_checkpoint
+from lgrseg.engine.run_folder import REPLACED, has_checkpoint
 from lgrseg.engine.run_lock import RunLock
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer
@@ -96,7 +96,10 @@ class ResumableTrainer(SimpleTrainer):
             raise
 
     def _save_after(self, error: Exception) -> None:
-        """Save what is done, and say so in the error's notes; --resume asks for the batch again."""
+        """Save what is done, and say so in the error's notes; --resume asks for the batch again.
+
+        Parameters are as before the step; running means of batch norms may have seen it already.
+        """
         if self.iteration == self.start_iteration:
             return
         if not distributed.is_main_process():
@@ -205,6 +208,12 @@ class ResumableTrainer(SimpleTrainer):
             )
         newest = read_newest_state(self.checkpoints) if resume else None
         if newest is None:
+            if resume and (self.output_dir / REPLACED).is_dir():
+                logger.warning(
+                    "no checkpoint to go on from, so the run begins; the one that it replaces is "
+                    "still in %s, until the first checkpoint",
+                    self.output_dir / REPLACED,
+                )
             if self.settings.init_weights:
                 self.load_weights(self.settings.init_weights, strict=False)
             return

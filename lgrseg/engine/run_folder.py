@@ -1,6 +1,7 @@
 """The folder of a run: what makes room for a new one, what its config was, whose labels it had."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import shutil
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lgrseg.config import save_config
 from lgrseg.engine.checkpoint import replace_file
+from lgrseg.engine.settings import TrainSettings
 
 logger = logging.getLogger("lgrseg")
 
@@ -20,6 +22,10 @@ OWNED = (
 """What a run writes; anything else in its folder is not touched."""
 REPLACED = "replaced_run"
 """Where in its folder a run lies that a new one replaces, until that has its first checkpoint."""
+
+RECORDED = ("datasets", "imports")
+"""Parts of a config.yaml that say what the run found, and not how it was set."""
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -117,6 +123,9 @@ def write_labels(summary: dict, folder: Path) -> None:
 def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
     """How a config differs from the one that the folder's run was started with, a line a key.
 
+    A setting of `train` that is left out has its default. What a saved config records beside its
+    settings (`RECORDED`) counts only where both have it.
+
     Raises:
         ValueError: that config was damaged, so nobody knows.
     """
@@ -125,10 +134,16 @@ def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
         return []
     try:
         # It is compared and nothing in it is called, so it may name classes of anybody.
-        before = _flat(OmegaConf.to_container(OmegaConf.load(file)))
+        saved = OmegaConf.to_container(OmegaConf.load(file))
+        saved["train"] = DEFAULTS | saved.get("train", {})
     except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
         raise ValueError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
-    now = _flat(OmegaConf.to_container(cfg))
+    given = OmegaConf.to_container(cfg)
+    given["train"] = DEFAULTS | given.get("train", {})
+    for part in RECORDED:
+        if part not in saved or part not in given:
+            saved.pop(part, None), given.pop(part, None)
+    before, now = _flat(saved), _flat(given)
     return [
         f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
         for key in sorted(before.keys() | now.keys())

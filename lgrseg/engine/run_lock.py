@@ -3,12 +3,15 @@
 import dataclasses
 import datetime
 import json
+import logging
 import os
 import socket
 import time
 from pathlib import Path
 
 from lgrseg import distributed
+
+logger = logging.getLogger("lgrseg")
 
 NAME = "run.lock"
 
@@ -124,16 +127,17 @@ class RunLock:
             self.path.rename(aside)
         except FileNotFoundError:
             return
-        if aside.read_text(encoding="utf-8") == text:
+        if aside.read_text(encoding="utf-8", errors="replace") == text:
+            logger.info("%s was left by a process that has ended: taken over", self.path)
             aside.unlink()
         else:
             aside.rename(self.path)
 
     def _read(self) -> str:
-        text = self.path.read_text(encoding="utf-8")
+        text = self.path.read_text(encoding="utf-8", errors="replace")
         if not text:  # its process may be about to write it
             time.sleep(0.2)
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         return text
 
 

@@ -15,6 +15,7 @@ from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.run_folder import REPLACED, replacing_run
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import read_metrics
@@ -305,6 +306,19 @@ def test_where_the_last_checkpoint_is_gone_the_best_is_one_to_go_on_from(cfg, tm
     resumed = run(cfg, resume=True)
     assert resumed.start_iteration == 2
     assert_same_end(whole, resumed)
+
+
+def test_a_new_run_that_was_stopped_leaves_the_old_one_until_its_first_checkpoint(cfg, tmp_path):
+    run(cfg)
+    cfg.train.update({"seed": 4, "checkpoint_period": 0, "eval_period": 0})
+    folder = tmp_path / "run"
+    with pytest.raises(StopRequested), replacing_run(folder):
+        run(cfg, hook=At(2, lambda: send(signal.SIGTERM)))  # which saves, as an accident does
+    assert read_state(folder / "checkpoints/last.state.pt")["iteration"] == 3
+    assert read_state(folder / REPLACED / "checkpoints/last.state.pt")["iteration"] == 6
+    resumed = run(cfg, resume=True)
+    assert (resumed.start_iteration, resumed.iteration) == (3, 6)
+    assert not (folder / REPLACED).exists()
 
 
 def test_the_clips_go_on_where_they_were_with_other_numbers_of_batches(cfg, caplog):

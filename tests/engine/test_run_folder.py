@@ -164,6 +164,7 @@ def test_nothing_to_replace_is_nothing_to_do(tmp_path):
 
 def test_how_a_config_changed(tmp_path):
     before = OmegaConf.create({"train": {"max_iter": 5, "seed": 0}, "sizes": [1, 2]})
+    before.imports, before.train.log_period = ["my.module"], 20  # recorded; the default
     assert config_changes(before, tmp_path) == []
     before.model = {"_target_": "somebody.elses.Model"}  # it is compared, not called
     OmegaConf.save(before, tmp_path / "config.yaml")
@@ -171,7 +172,7 @@ def test_how_a_config_changed(tmp_path):
     assert config_changes(after, tmp_path) == [
         "model._target_: somebody.elses.Model -> not set",
         "sizes.1: 2 -> not set",
-        "train.amp: not set -> True",
+        "train.amp: False -> True",
         "train.max_iter: 5 -> 6",
     ]
 
