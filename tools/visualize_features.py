@@ -33,9 +33,9 @@ from lgrseg.evaluation.feature_maps import (
     place_of,
 )
 from lgrseg.evaluation.feature_pictures import FeatureDrawer, Point
+from lgrseg.failures import describe_error
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.prediction.batch import describe_error
 from lgrseg.video import write_mp4_or_warn, write_png
 
 SHEET_FRAMES = 6

@@ -88,7 +88,7 @@ def _clips_of(
             images.append(entry)
         elif is_readable(entry):
             clips.append(entry)
-        else:
+        elif not entry.with_suffix(".mhd").exists():  # pixels of a clip that is taken
             found.left_out[f"no known kind of clip ({entry.suffix or 'no suffix'})"].append(entry)
     masks = [p for p in entries if p.suffix.lower() in IMAGES and MASK.search(_stem(p))]
     if images and clips:

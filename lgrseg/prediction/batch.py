@@ -1,12 +1,11 @@
 """Many clips one after the other: none of them ends the others, and all are named at the end."""
 
-import os
 import sys
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lgrseg.data.clip_files import ClipsInFolder
+from lgrseg.failures import describe_error
 from lgrseg.prediction.predictor import Outcome, Predictor
 
 
@@ -49,16 +48,6 @@ def predict_clips(predictor: Predictor, found: ClipsInFolder, output: Path) -> S
         try:
             summary.outcomes[path] = predictor.predict(path, output / name)
         except Exception as error:  # whatever it is, the other clips are no part of it
-            if os.environ.get("LGRSEG_TRACEBACK"):
-                traceback.print_exc()
             summary.failed[path] = describe_error(error)
             print(f"{path.name}: not segmented: {summary.failed[path]}", file=sys.stderr)
     return summary
-
-
-def describe_error(error: Exception) -> str:
-    """What happened; errors that were not written for users say what kind they are of."""
-    if isinstance(error, (ValueError, OSError)) and str(error):
-        return str(error)
-    first_line = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
-    return f"{first_line[:300]} (LGRSEG_TRACEBACK=1 shows where)"

@@ -1,6 +1,7 @@
 """What is written for a clip, and what may be replaced: nothing that was not written here."""
 
 import enum
+import glob
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,6 +77,10 @@ def mark_of(parts: Iterable[str | Path]) -> str:
 
 def state_of_clip(path: Path) -> str:
     """Sizes and times of a clip's files, which change when it does."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.iterdir())
+    elif path.suffix.lower() == ".mhd":  # its pixels lie in another file
+        files = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
     facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return repr(facts)

@@ -98,6 +98,12 @@ def test_results_and_links_are_not_searched(put):
     assert "out/b" in find_clips(root).clips  # where it is not the folder of the results
 
 
+def test_the_pixels_of_a_metaimage_are_part_of_it(put):
+    found = find_clips(put("a.mhd", "a.raw", "b.raw"))
+    assert list(found.clips) == ["a"] and "b.raw: no known" in found.describe_left_out()[0]
+    assert len(found.left_out) == 1
+
+
 def test_nothing_to_take(put):
     root = put("notes.txt")
     with pytest.raises(FileNotFoundError, match=r"holds no clip; .*notes.txt: no known kind"):
