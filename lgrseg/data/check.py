@@ -10,9 +10,9 @@ import numpy as np
 from lgrseg.data.label_check import label_values, odd_labels
 from lgrseg.data.leaks import absent_classes, copies, leaks
 from lgrseg.data.parallel import KILLED, in_parallel
-from lgrseg.data.prepare import reason_of, refuse_unfit
+from lgrseg.data.prepare import hash_pictures, reason_of, refuse_unfit
 from lgrseg.data.prepare_report import shortened
-from lgrseg.data.raw_video import LoadedVideo, RawVideo, file_hash
+from lgrseg.data.raw_video import LoadedVideo, RawVideo
 
 
 def check(
@@ -85,7 +85,7 @@ def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
             "shape": " x ".join(map(str, shape[1:3])) + (" colour" if len(shape) == 4 else ""),
             "spacing": spacing and tuple(round(float(step), 3) for step in spacing),
             "suspicious": [*loaded.notes, *odd_labels(loaded.masks, classes, _fan(video, loaded))],
-            "pictures": tuple(file_hash(path) for path in video.sources[: video.num_pictures]),
+            "pictures": hash_pictures(video),
         }
     except Exception as error:
         return reason_of(error)

@@ -53,7 +53,7 @@ def label_values(masks: dict[int, np.ndarray] | None) -> list[int]:
     for mask in (masks or {}).values():
         bytes_only = mask.dtype == np.uint8  # counted in a twentieth of the time that sorting takes
         values = np.flatnonzero(np.bincount(mask.ravel())) if bytes_only else np.unique(mask)
-        found.update(values.tolist())
+        found.update(map(int, values))
     return sorted(found - {0})
 
 

@@ -26,8 +26,8 @@ from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_has
 from lgrseg.data.store import write_video
 
 __all__ = [
-    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "file_hash", "prepare", "prepare_video",
-    "print_report", "reason_of", "refuse_unfit",
+    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "hash_pictures", "prepare",
+    "prepare_video", "print_report", "reason_of", "refuse_unfit",
 ]  # fmt: skip
 
 VERSION = 2
@@ -92,8 +92,8 @@ def prepare(
     report.prepared.sort()
     report.kept.sort()
     _compare_videos(done, classes, report)
-    new_names = {outcome.pictures: video.video_id for video, outcome in done if outcome.pictures}
-    report.removed, report.left_over = remove_moved(out, {v.video_id for v in videos}, new_names)
+    listed = {video.video_id for video in videos}
+    report.removed, report.left_over = remove_moved(out, listed, _names_of_pictures(videos, done))
     report.write(out / "prepare_report.json")
     return report
 
@@ -121,6 +121,27 @@ def _compare_videos(
     report.leaks = leaks([video for video, _ in done], pictures)
     shown = [(v.split, outcome.values) for v, outcome in done if outcome.values is not None]
     report.warnings = copies(pictures) + absent_classes(shown, classes)
+
+
+def _names_of_pictures(
+    videos: list[RawVideo], done: list[tuple[RawVideo, Prepared]]
+) -> dict[tuple[str, ...], str]:
+    """Hashes of pictures -> video_id, of all that are listed now, usable or not."""
+    names = {outcome.pictures: video.video_id for video, outcome in done}
+    usable = {video.video_id for video, _ in done}
+    for video in videos:
+        if video.video_id not in usable:
+            try:
+                names.setdefault(hash_pictures(video), video.video_id)
+            except OSError:  # it cannot be read, so nothing is known to be it
+                continue
+    names.pop((), None)
+    return names
+
+
+def hash_pictures(video: RawVideo) -> tuple[str, ...]:
+    """SHA-256 of the files that hold a video's pictures."""
+    return tuple(file_hash(path) for path in video.sources[: video.num_pictures])
 
 
 def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared | str:

@@ -75,6 +75,22 @@ def test_sequences_recorded_backwards_are_turned(raw, tmp_path, monkeypatch):
     assert (masks[0] == 1).sum() > 1.3 * (masks[max(masks)] == 1).sum()
 
 
+def test_ed_and_es_have_one_scale(raw, tmp_path, monkeypatch):
+    """Numbers beyond 8 bit are stretched: by the same factor for both."""
+    folder = raw / "database_nifti" / "patient0001"
+    for phase, value in (("ED", 1000), ("ES", 2000)):
+        _change(
+            folder / f"patient0001_4CH_{phase}.nii.gz",
+            lambda image, value=value: (
+                np.full(image.shape, value, np.int16) * (np.arange(len(image)) > 0)[:, None]
+            ),
+        )
+    prepared(raw, tmp_path, monkeypatch)
+    (record,) = DatasetCatalog.get("camus_4ch_train")
+    frames = open_frames(record)
+    assert frames[1].max() == 255 and frames[0].max() in (127, 128) and frames.min() == 0
+
+
 def test_without_masks_cfg_and_splits(raw, tmp_path, monkeypatch):
     for file in (*raw.glob("**/*_gt.nii.gz"), *raw.glob("**/*.cfg")):
         file.unlink()

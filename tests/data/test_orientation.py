@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from lgrseg.data.datasets import RAW
 from lgrseg.data.orientation import orientation, upright
-from lgrseg.data.prepare import prepare
+from lgrseg.data.prepare import prepare, prepare_video
 from lgrseg.data.store import open_frames, read_masks, read_records
 
 EVERY = range(1, 9)
@@ -31,10 +31,11 @@ def save(path, array, number=None):
 
 
 def prepared(name, raw, out):
-    report = prepare(*RAW[name].find_videos(raw), out)
-    assert not report.unusable, report.unusable
+    ((video,), problems) = RAW[name].find_videos(raw)
+    notes = prepare_video(video, out).notes
     (record,) = read_records(out)
-    return open_frames(record)[0], read_masks(record)[0], report.notes
+    assert not problems
+    return open_frames(record)[0], read_masks(record)[0], notes
 
 
 @pytest.mark.parametrize("number", EVERY)

@@ -91,6 +91,19 @@ def test_an_image_in_another_split_leaves_the_old_one(tmp_path, monkeypatch):
         assert record["video_id"] == name
 
 
+def test_an_image_that_moved_without_its_mask_is_in_no_split(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    picture(raw / "train" / "image" / "a.png")
+    box_mask(raw / "train" / "mask" / "a.png", 255)
+    prepared("image_folders", raw, tmp_path, monkeypatch)
+    (raw / "val" / "image").mkdir(parents=True)
+    (raw / "train" / "image" / "a.png").rename(raw / "val" / "image" / "a.png")
+    report = again("image_folders", raw, tmp_path)
+    assert "has no mask of the same name" in report.unusable["val/a"]
+    assert report.removed == {"train/a": "the same pictures are val/a now"}
+    assert not list((tmp_path / "store").glob("**/meta.json"))
+
+
 def test_what_is_no_longer_in_the_raw_folder_stays_and_is_told(tmp_path, monkeypatch, capsys):
     raw = tmp_path / "raw"
     for name in ("a", "b"):

@@ -43,7 +43,10 @@ def test_coco_polygons_and_runs(tmp_path, monkeypatch):
     )
     report = prepared("brain_tumor_coco", raw, tmp_path, monkeypatch)
     assert "names it, but none" in report.unusable["valid/gone.jpg"]
-    assert "category 0 is none of ('tumor',)" in report.unusable["valid/a.jpg"]
+    assert report.notes["val/a"][:2] == [
+        "an object of category 0 is none of ('tumor',): left out",
+        "1 of 5 objects have no outline: left out",
+    ]
     (record,) = DatasetCatalog.get("brain_tumor_coco_val")
     mask = read_masks(record)[0]
     assert mask[10:20, 30:50].all() and mask[30:35, 5:10].all() and mask[:3, 0].all()

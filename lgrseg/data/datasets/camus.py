@@ -133,7 +133,7 @@ def _load(video: RawVideo) -> LoadedVideo:
     for file in images:
         truth = file.with_name(file.name.replace(".nii.gz", "_gt.nii.gz"))
         image, spacing = _read(file)
-        frames += list(to_uint8(image))
+        frames += list(image)
         if truth.is_file():
             labels, _ = _read(truth)
             if labels.shape != image.shape:
@@ -151,7 +151,7 @@ def _load(video: RawVideo) -> LoadedVideo:
             frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED: time runs from ED
     rate, fraction = info.number("FrameRate"), info.number("EF", most=100)
     return LoadedVideo(
-        frames=np.stack(frames),
+        frames=to_uint8(np.stack(frames)),  # one scale for ED and ES
         masks=dict(enumerate(masks)) if masks else None,
         spacing_mm=spacing,
         fps=rate if len(images) == 1 else None,

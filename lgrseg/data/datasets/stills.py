@@ -153,7 +153,7 @@ def _load(video: RawVideo) -> LoadedVideo:
 
 def _read_picture(file: Path) -> np.ndarray:
     """(H, W, 3) RGB uint8 as stored; its EXIF is left to the caller."""
-    if (pages := cv2.imcount(str(file))) > 1:
+    if file.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(file))) > 1:
         raise UnusableVideo(f"{file.name} holds {pages} pictures; one is wanted")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)

@@ -57,10 +57,7 @@ def _stills(
         _add_shapes(still, objects[entry["id"]], values, classes)
         if ids[entry["id"]] > 1:
             still.refused = f"shares its id, {entry['id']}, with another image of {files[0].name}"
-        if still.notes:
-            problems[f"{folder.name}/{image.name}"] = "; ".join(still.notes)
         if not still.shapes and (objects[entry["id"]] or always_shows):
-            problems.pop(f"{folder.name}/{image.name}", None)
             still.refused = "shows an object, but has no outline"
             if still.notes:
                 still.refused += f": {'; '.join(still.notes)}"
@@ -75,7 +72,7 @@ def _add_shapes(still: Still, objects: list[dict], values: dict, classes: tuple[
         value = values.get(annotation["category_id"])
         if value is None:
             still.notes.append(
-                f"an object of category {annotation['category_id']} is none of {classes}"
+                f"an object of category {annotation['category_id']} is none of {classes}: left out"
             )
         elif annotation.get("segmentation"):
             still.shapes.append((value, annotation["segmentation"]))
