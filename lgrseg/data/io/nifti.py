@@ -53,7 +53,7 @@ def read_nifti_video(path: Path) -> Video:
     try:
         image = nibabel.load(path)
         shape, kind = image.shape, image.get_data_dtype()
-        zooms, (unit, _) = image.header.get_zooms(), image.header.get_xyzt_units()
+        (column, row), unit = _pixdim(path, type(image.header)), image.header.get_xyzt_units()[0]
     except Exception as error:
         raise _broken(path, error) from error
     if kind.kind == "c":
@@ -68,9 +68,21 @@ def read_nifti_video(path: Path) -> Video:
     except (EOFError, OSError, MemoryError, gzip.zlib.error) as error:
         raise _broken(path, error) from error
     scale = MILLIMETRES.get(unit, 1.0)
-    row, column = float(zooms[1]) * scale, float(zooms[0]) * scale
+    row, column = row * scale, column * scale
     spacing = checked_spacing(row, column, source="the header's pixdim", notes=notes)
     return Video(pictures, spacing, affine=image.affine, notes=notes)
+
+
+def _pixdim(path: Path, header) -> tuple[float, float]:
+    """Column and row as the file has them: nibabel's own header says 1 for 0, and 0.3 for -0.3."""
+    with _opened(path) as file:
+        content = file.read(header.template_dtype.itemsize)
+    column, row = header(content, check=False)["pixdim"][1:3]
+    return float(column), float(row)
+
+
+def _opened(path: Path):
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _frames(path: Path, image, num_frames: int, coloured: bool) -> Frames:
@@ -86,7 +98,7 @@ def _stream(path: Path, image, num_frames: int) -> Iterator[np.ndarray]:
     """One frame after the other out of the file, to its end, where gzip's checksum is."""
     kind, stored = image.get_data_dtype(), image.dataobj
     columns, rows = image.shape[:2]
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+    with _opened(path) as file:
         file.seek(stored.offset)
         for number in range(num_frames):
             content = file.read(rows * columns * kind.itemsize)
