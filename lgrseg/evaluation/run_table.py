@@ -44,10 +44,12 @@ def _scores(results: dict) -> dict[str, str]:
     }
     heart = (results.get("heart") or {}).get("agreement", {}).get("ejection_fraction")
     return classes | {
-        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"]),
+        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"], results["num_patients"]),
         "mIoU": show(mean["iou"]),
         f"HD95 ({unit})": show(mean.get("hd95"), 2),
+        "missed": show(mean.get("missed"), 0),
         "EF error (%)": show(heart["mae"], 1) if heart else "-",
+        "EF missing": show(heart.get("missing"), 0) if heart else "-",
         "patients": str(results["num_patients"]),
     }
 

@@ -53,7 +53,11 @@ def _scores(results: list[dict]) -> dict[str, str]:
         return cells | {"AUC": mean_and_spread([r["mean"]["auc"] for r in results])}
     unit = results[0].get("distance_unit", "px")
     distances = [r["mean"].get("hd95") for r in results]
-    return cells | {f"HD95 ({unit})": mean_and_spread(distances, digits=2)}
+    missed = [r["mean"].get("missed") for r in results]
+    return cells | {
+        f"HD95 ({unit})": mean_and_spread(distances, digits=2),
+        "missed": mean_and_spread(missed, digits=1),
+    }
 
 
 def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:
