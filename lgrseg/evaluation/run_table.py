@@ -25,7 +25,7 @@ def rows_of_run(run: Path) -> list[dict[str, str]]:
     for file in sorted(run.glob("eval/*/results.json")):
         results = json.loads(file.read_text(encoding="utf-8"))
         rows.append(
-            {"dataset": results["dataset"], "run": run.name}
+            {"dataset": results["dataset"], "run": run.resolve().name}
             | cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
             | _scores(results)
             | _files(run, file.parent)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lgrseg.engine.hooks import headline
 from lgrseg.engine.writers import read_metrics
+from lgrseg.evaluation.run_names import distinct_names
 
 
 def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
@@ -34,10 +35,12 @@ def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
 def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
     """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
     found: dict = {}
-    for run in runs:
+    parents = [run.resolve().parent for run in runs]
+    names = dict(zip(parents, distinct_names(parents), strict=True))
+    for run, parent in zip(runs, parents, strict=True):
         for file in sorted(run.glob("eval/*/results.json")):
             results = json.loads(file.read_text(encoding="utf-8")) | {"folder": run}
-            by_dataset = found.setdefault(run.resolve().parent.name, {})
+            by_dataset = found.setdefault(names[parent], {})
             by_dataset.setdefault(results["dataset"], {})[run.name] = results
     return found
 

@@ -46,5 +46,12 @@ def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     assert basic["steps"] == "700" and basic["minutes"] == "8.0 ± 0.0"
 
 
+def test_folders_of_one_name_are_two_rows(tmp_path):
+    runs = [write_run(tmp_path / a / "basic" / "seed_0", d) for a, d in (("x", 0.6), ("y", 0.8))]
+    x, y = rows_over_seeds(runs)
+    assert (x["run"], x["Dice"]) == ("x/basic", "0.6000")
+    assert (y["run"], y["Dice"], y["gain"]) == ("y/basic", "0.8000", "+0.2000")
+
+
 def test_runs_without_results_have_no_row(tmp_path):
     assert rows_over_seeds([tmp_path]) == []
