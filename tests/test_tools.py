@@ -98,7 +98,7 @@ def test_tables_and_curves(tmp_path):
         results = {
             "dataset": "d",
             "classes": {"left_ventricle": {"dice": dice, "iou": None}},
-            "mean": {"dice": dice, "iou": None, "hd95": 4.25},
+            "mean": {"dice": dice, "iou": None, "hd95": 4.25, "missed": 7},
             "distance_unit": "mm",
             "heart": {"agreement": {"ejection_fraction": {"mae": 5.8}}} if dice > 0.85 else None,
             "dice_ci95": [dice - 0.1, None],
@@ -116,6 +116,7 @@ def test_tables_and_curves(tmp_path):
     head, _, one, two = (line.strip("| ").split(" | ") for line in shown.splitlines()[2:])
     one, two = dict(zip(head, one, strict=True)), dict(zip(head, two, strict=True))
     assert one["Dice [95% CI]"] == "0.9000 [0.8000, -]" and one["HD95 (mm)"] == "4.25"
+    assert one["missed"] == "7" and head.index("missed") == head.index("HD95 (mm)") + 1
     assert (one["EF error (%)"], two["EF error (%)"], two["mIoU"]) == ("5.8", "-", "-")
     assert one["log"].endswith("one/log.txt") and one["checkpoint"] == two["log"] == "-"
     assert one["parameters (M)"] == two["parameters (M)"] == "-"  # "d" is not in the config

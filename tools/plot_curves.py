@@ -15,6 +15,8 @@ import matplotlib.pyplot as plt
 
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.writers import read_metrics
+from lgrseg.evaluation.report import read_metrics
+from lgrseg.evaluation.run_names import distinct_names, named_folder
 
 
 def main() -> int:
@@ -22,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or NAME=FOLDER")
+    parser.add_argument("runs", nargs="+", help="run folders, or NAME=FOLDER")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument(
@@ -33,9 +35,14 @@ def main() -> int:
     )
     parser.add_argument("--lowest", type=float, help="lower end of the Dice axis")
     arguments = parser.parse_args()
-    given = [str(run).rpartition("=") for run in arguments.runs]
-    runs = {name or Path(folder).name: Path(folder) for name, _, folder in given}
-    clocks = arguments.seconds_per_step or [None] * len(runs)
+    try:
+        runs = named_runs(arguments.runs)
+        clocks = arguments.seconds_per_step or [None] * len(runs)
+        if len(clocks) != len(runs):
+            raise ValueError(f"--seconds-per-step wants {len(runs)} numbers, not {len(clocks)}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     figure = plot(runs, arguments.dataset, clocks)
     if figure is None:
         print(f"error: no run was evaluated on {arguments.dataset}", file=sys.stderr)
@@ -46,6 +53,21 @@ def main() -> int:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.output, dpi=120)
     return 0
+
+
+def named_runs(texts: list[str]) -> dict[str, Path]:
+    """Name -> folder of what the command line names; folders of one name get longer ones.
+
+    Raises:
+        ValueError: a folder is not there, or two runs have one name.
+    """
+    given = [named_folder(text) for text in texts]
+    usual = iter(distinct_names([folder for name, folder in given if not name]))
+    runs = [(name or next(usual), folder) for name, folder in given]
+    names = [name for name, _ in runs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"runs must differ in name: {', '.join(names)}; use NAME=FOLDER")
+    return dict(runs)
 
 
 def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
@@ -61,6 +83,8 @@ def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
     lines = [line for curve in curves.values() for _, line in curve]
     if not lines:
         return None
+    for name in [name for name, curve in curves.items() if not curve]:
+        print(f"{name} was not evaluated on {dataset}, and has no curve", file=sys.stderr)
     prefix = f"eval/{dataset}/"
     metrics = [key for key in lines[0] if key.startswith(prefix)]
     figure, panels = plt.subplots(
@@ -68,8 +92,13 @@ def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
     )
     for panel, metric in zip(panels[0], metrics, strict=True):
         for name, curve in curves.items():
-            points = [(seconds / 60, line[metric]) for seconds, line in curve if line.get(metric)]
-            panel.plot(*zip(*points, strict=True), marker=".", label=name)
+            points = [
+                (seconds / 60, line[metric])
+                for seconds, line in curve
+                if line.get(metric) is not None
+            ]
+            if points:
+                panel.plot(*zip(*points, strict=True), marker=".", label=name)
         panel.set(title=metric.removeprefix(prefix).replace("_", " "), xlabel="minutes of training")
         panel.grid(alpha=0.3)
     panels[0, 0].legend(fontsize=8)

@@ -15,6 +15,7 @@ import io
 import sys
 from pathlib import Path
 
+from lgrseg.evaluation.run_names import distinct_names, folder_of
 from lgrseg.evaluation.run_table import rows_of_run
 from lgrseg.evaluation.seed_table import rows_over_seeds
 
@@ -29,17 +30,16 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="where to write, without .md")
     parser.add_argument("--over-seeds", action="store_true", help="one row a folder of runs")
     arguments = parser.parse_args()
-    # eval/<dataset>/results.json lies in the run's folder.
-    folders = [run.parents[2] if run.name == "results.json" else run for run in arguments.runs]
-    missing = [str(folder) for folder in folders if not folder.is_dir()]
-    if missing:
-        print(f"error: no folder {', '.join(missing)}", file=sys.stderr)
+    try:
+        folders = list(dict.fromkeys(map(folder_of, arguments.runs)))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    folders = list(dict.fromkeys(folders))
     if arguments.over_seeds:
         rows = rows_over_seeds(folders)
     else:
-        rows = [row for folder in folders for row in rows_of_run(folder)]
+        named = zip(folders, distinct_names(folders), strict=True)
+        rows = [row | {"run": name} for folder, name in named for row in rows_of_run(folder)]
     datasets = sorted({row["dataset"] for row in rows})
     if arguments.dataset:
         datasets = [name for name in datasets if name == arguments.dataset]

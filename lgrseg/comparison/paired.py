@@ -20,15 +20,15 @@ def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[
 
     Returns:
         A dict a pair, in the order of `scores`: "one", "other", "num" patients, "difference" (mean
-        of one - other), "difference_ci95" (95% percentile interval, patients drawn anew), "p"
+        of one - other), "difference_ci95" (95% percentile interval, patients drawn anew; None of
+        fewer than MIN_PATIENTS), "p"
         (Wilcoxon signed rank, two-sided) and "p_holm" (corrected for the number of pairs; `p`
         itself where there is one pair). NaN where there is no patient.
     """
     found = []
     for one, other in itertools.combinations(scores, 2):
         differences = _differences(scores[one], scores[other])
-        nan = float("nan")
-        interval = (nan, nan)
+        nan, interval = float("nan"), None
         if len(differences):
             interval = bootstrap_interval(differences[:, None], seed=seed)
         found.append(
@@ -37,7 +37,7 @@ def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[
                 "other": other,
                 "num": len(differences),
                 "difference": float(differences.mean()) if len(differences) else nan,
-                "difference_ci95": list(interval),
+                "difference_ci95": interval,
                 "p": signed_rank(differences),
             }
         )

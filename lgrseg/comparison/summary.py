@@ -95,6 +95,7 @@ def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
         "dice_by_seed": by_seed,
         "hd95": _mean([results["mean"]["hd95"] for results in found]),
         "hd95_sd_seeds": _spread([results["mean"]["hd95"] for results in found]),
+        "missed": _mean([results["mean"].get("missed") for results in found]),
         "distance_unit": found[0]["distance_unit"],
         "parameters": costs[0]["parameters"],
         "trained": costs[0]["trained"],

@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import Path
 
-from lgrseg.evaluation.tables import show, with_interval
+from lgrseg.evaluation.tables import MISSED_NOTE, show, with_interval
 
 
 def write_tables(comparison: dict, output: Path) -> list[Path]:
@@ -40,7 +40,7 @@ def markdown(comparison: dict) -> str:
 def _rows(table: dict) -> str:
     unit = table["rows"][0]["distance_unit"]
     head = ["", "weights", "seeds", "patients", "Dice ± patients", "± seeds", f"HD95 ({unit})"]
-    head += ["parameters (M)", "trained (M)", "GFLOPs", "images/s", "memory (MiB)"]
+    head += ["missed", "parameters (M)", "trained (M)", "GFLOPs", "images/s", "memory (MiB)"]
     head += ["training (s)", "features"]
     lines = []
     for row in table["rows"]:
@@ -54,6 +54,7 @@ def _rows(table: dict) -> str:
                 show(row["dice"]) + spread,
                 show(row["dice_sd_seeds"]),
                 show(row["hd95"], 2),
+                show(row["missed"], 1),
                 f"{row['parameters'] / 1e6:.3f}",
                 f"{row['trained'] / 1e6:.3f}",
                 f"{row['gflops']:.2f}",
@@ -75,6 +76,7 @@ def _notes(table: dict) -> str:
         "Dice: mean over patients, ± standard deviation over patients, of the weights after the "
         "last step; its deviation over seeds stands beside it. A patient in whom neither truth nor "
         "prediction has any class has no score, and is in no paired test with that row.",
+        f"{MISSED_NOTE} Their number is the mean over seeds.",
         f"Trained on {seen}"
         + (f", the encoder's features kept as {' and '.join(kept)}." if kept else "."),
         "All rows have the same clips, steps, batch and seeds.",
@@ -98,7 +100,7 @@ def _paired(table: dict) -> str:
         [
             f"{pair['one']} - {pair['other']}",
             str(pair["num"]),
-            with_interval(pair["difference"], pair["difference_ci95"]),
+            with_interval(pair["difference"], pair["difference_ci95"], pair["num"]),
             _p(pair["p"]),
             _p(pair["p_holm"]),
         ]
@@ -123,6 +125,7 @@ def _agreement(table: dict) -> str:
         "",
         "quantity",
         "n",
+        "missing",
         "bias [95% interval]",
         "limits of agreement",
         "mean abs. difference",
@@ -132,7 +135,8 @@ def _agreement(table: dict) -> str:
             f"{found['one']} - {found['other']}",
             f"{found['quantity'].replace('_', ' ')}, {found['unit']}",
             str(found["num"]),
-            with_interval(found["bias"], found["bias_ci95"], 1),
+            str(found["missing"]),
+            with_interval(found["bias"], found["bias_ci95"], found["num_patients"], 1),
             " to ".join(show(limit, 1) for limit in found["limits"]),
             show(found["mae"], 1),
         ]

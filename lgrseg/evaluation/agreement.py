@@ -7,6 +7,8 @@ because several videos of one patient are not independent.
 
 import numpy as np
 
+from lgrseg.evaluation.intervals import percentile_interval
+
 
 def agreement(
     measured: np.ndarray,
@@ -26,19 +28,27 @@ def agreement(
         seed: the same seed gives the same intervals.
 
     Returns:
-        "num" pairs, "missing" (truth known, not measured), "bias" (mean of measured - truth),
-        "limits" (bias -+ 1.96 standard deviations), "mae", "correlation" (Pearson; NaN below three
-        pairs or without spread), and "bias_ci95", "mae_ci95", "correlation_ci95".
+        "num" pairs, of "num_patients", "missing" (truth known, not measured), "bias" (mean of
+        measured - truth), "limits" (bias -+ 1.96 standard deviations), "mae", "correlation"
+        (Pearson; NaN below three pairs or without spread), and "bias_ci95", "mae_ci95",
+        "correlation_ci95" (None of too few patients).
     """
     measured, truth = np.asarray(measured, float), np.asarray(truth, float)
     known = np.isfinite(truth)
     both = known & np.isfinite(measured)
     pairs = np.stack([measured[both], truth[both]])
     keys = [patient for patient, used in zip(patients, both, strict=True) if used]
-    found = {"num": int(both.sum()), "missing": int((known & ~both).sum())} | _figures(pairs)
+    num_patients = len(set(keys))
+    found = {
+        "num": int(both.sum()),
+        "num_patients": num_patients,
+        "missing": int((known & ~both).sum()),
+    } | _figures(pairs)
     drawn = _resampled(pairs, keys, num_resamples, seed)
     for name in ("bias", "mae", "correlation"):
-        found[f"{name}_ci95"] = _interval([figures[name] for figures in drawn])
+        found[f"{name}_ci95"] = percentile_interval(
+            [figures[name] for figures in drawn], num_patients=num_patients
+        )
     return found
 
 
@@ -75,10 +85,3 @@ def _resampled(pairs: np.ndarray, keys: list[str], num_resamples: int, seed: int
         chosen = rng.integers(0, len(groups), len(groups))
         draws.append(_figures(pairs[:, np.concatenate([groups[g] for g in chosen])]))
     return draws
-
-
-def _interval(values: list[float]) -> list[float]:
-    finite = np.array([value for value in values if np.isfinite(value)])
-    if not len(finite):
-        return [float("nan"), float("nan")]
-    return np.percentile(finite, [2.5, 97.5]).tolist()

@@ -91,16 +91,20 @@ def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 
     """
     labels = np.array([row["label"] for row in rows])
     probs = np.array([row["probs"] for row in rows])
-    patients = [row["patient"] for row in rows]
+    patients = np.array([row["patient"] for row in rows])
     by_class, means, confusion = measure(labels, probs)
     of_means, of_classes = intervals(labels, probs, patients, seed=seed)
     return {
         "task": "classification",
         "headline": {"mean": "balanced_accuracy", "class": "sensitivity"},
         "num_clips": len(rows),
-        "num_patients": len(set(patients)),
+        "num_patients": len(np.unique(patients)),
         "classes": {
-            cls: {"num_clips": int(confusion[k].sum())}
+            cls: {
+                "num_clips": int(confusion[k].sum()),
+                "num_patients": len(np.unique(patients[labels == k])),
+                "num_other_patients": len(np.unique(patients[labels != k])),
+            }
             | {name: values[k] for name, values in by_class.items()}
             | {f"{name}_ci95": ends[k] for name, ends in of_classes.items()}
             for k, cls in enumerate(classes)

@@ -98,9 +98,7 @@ def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:
     if axis.bulge > LARGEST_BULGE:
         problems.append(f"no flat base (it bulges by {axis.bulge:.0%}), the long axis may be wrong")
     if beyond > LARGEST_SHARE_BEYOND:
-        problems.append(
-            f"{beyond:.0%} of it lies beyond its base, which is askew: its volume is too low"
-        )
+        problems.append(f"{beyond:.0%} of it lies beyond its base, which is askew: volume too low")
     return problems
 
 

@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from lgrseg import distributed
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.frame_scores import score_frame
@@ -99,6 +100,11 @@ class SegmentationEvaluator(RowEvaluator):
         rows, seconds = self._gathered(what="annotated frame")
         results = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise(rows, self.classes, tolerance=self.tolerance, seed=self.bootstrap_seed)
+        colors = MetadataCatalog.get(self.dataset).colors
+        results["colors"] = {
+            name: "#{:02x}{:02x}{:02x}".format(*color)
+            for name, color in zip(self.classes, colors, strict=True)
+        }
         if "boxes" in rows[0]:
             results["boxes"] = summarise_boxes(rows, self.classes)
         return plain(results | {"seconds_per_clip": seconds / results["num_clips"]})

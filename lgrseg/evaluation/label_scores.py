@@ -6,6 +6,7 @@ patient is the same measure with other weights.
 
 import numpy as np
 
+from lgrseg.evaluation.intervals import percentile_interval
 from lgrseg.evaluation.overlap import mean
 
 MEANS = ("balanced_accuracy", "accuracy", "f1", "precision", "specificity", "auc")
@@ -105,11 +106,11 @@ def intervals(
     *,
     num_resamples: int = 1000,
     seed: int = 0,
-) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:
+) -> tuple[dict[str, list[float] | None], dict[str, list[list[float] | None]]]:
     """95% percentile intervals when patients, with all their clips, are drawn anew.
 
     Clips of one patient are not independent, so clips alone are never drawn. A measure that is 0 or
-    1 is so in every draw: its interval is a point, however few patients there are.
+    1 is so in every draw: its interval is a point.
 
     Args:
         labels: (N,) int.
@@ -120,7 +121,8 @@ def intervals(
 
     Returns:
         name of WITH_INTERVAL -> [low, high]; name -> K of them, for sensitivity and specificity.
-        NaN at both ends where a measure is in no draw.
+        None where fewer than MIN_PATIENTS have the clips that a measure is of: all clips, those of
+        the class for its sensitivity, those of the others for its specificity.
     """
     keys, owner = np.unique(patients, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -131,19 +133,19 @@ def intervals(
         by_class, means, _ = measure(labels, probs, weights)
         drawn_means.append([means[name] for name in WITH_INTERVAL])
         drawn_classes.append([by_class["sensitivity"], by_class["specificity"]])
-    of_means = [_interval(values) for values in np.array(drawn_means).T]
-    of_classes = np.array(drawn_classes).transpose(1, 2, 0)  # measures K draws
-    return dict(zip(WITH_INTERVAL, of_means, strict=True)), {
-        name: [_interval(values) for values in of_classes[i]]
-        for i, name in enumerate(("sensitivity", "specificity"))
+    of_means = [
+        percentile_interval(values, num_patients=len(keys)) for values in np.array(drawn_means).T
+    ]
+    drawn = np.array(drawn_classes).transpose(1, 2, 0)  # measures K draws
+    own = [labels == k for k in range(probs.shape[1])]
+    of_classes = {
+        name: [
+            percentile_interval(values, num_patients=len(np.unique(owner[there == belongs])))
+            for values, there in zip(drawn[i], own, strict=True)
+        ]
+        for i, (name, belongs) in enumerate((("sensitivity", True), ("specificity", False)))
     }
-
-
-def _interval(values: np.ndarray) -> list[float]:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return [float("nan"), float("nan")]
-    return np.percentile(known, [2.5, 97.5]).tolist()
+    return dict(zip(WITH_INTERVAL, of_means, strict=True)), of_classes
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

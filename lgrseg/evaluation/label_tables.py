@@ -10,9 +10,9 @@ def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
         results: as results.json of a classifier holds them.
     """
     classes = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
-    mean = results["mean"]
+    mean, patients = results["mean"], results["num_patients"]
     overall = [
-        [name.replace("_", " "), with_interval(mean[name], results[f"{name}_ci95"])]
+        [name.replace("_", " "), with_interval(mean[name], results[f"{name}_ci95"], patients)]
         for name in ("balanced_accuracy", "accuracy", "f1", "auc")
     ]
     head = ["class", "clips", "sensitivity [95%]", "specificity [95%]"]
@@ -20,8 +20,12 @@ def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
         [
             name,
             str(scores["num_clips"]),
-            with_interval(scores["sensitivity"], scores["sensitivity_ci95"]),
-            with_interval(scores["specificity"], scores["specificity_ci95"]),
+            with_interval(
+                scores["sensitivity"], scores["sensitivity_ci95"], scores["num_patients"]
+            ),
+            with_interval(
+                scores["specificity"], scores["specificity_ci95"], scores["num_other_patients"]
+            ),
             *(show(scores[key]) for key in ("precision", "f1", "auc")),
         ]
         for name, scores in classes.items()
@@ -69,11 +73,11 @@ def label_cells(results: dict) -> dict[str, str]:
     }
     return classes | {
         "balanced accuracy [95% CI]": with_interval(
-            mean["balanced_accuracy"], results["balanced_accuracy_ci95"]
+            mean["balanced_accuracy"], results["balanced_accuracy_ci95"], results["num_patients"]
         ),
         "accuracy": show(mean["accuracy"]),
         "F1": show(mean["f1"]),
-        "AUC [95% CI]": with_interval(mean["auc"], results["auc_ci95"]),
+        "AUC [95% CI]": with_interval(mean["auc"], results["auc_ci95"], results["num_patients"]),
         "clips": str(results["num_clips"]),
         "patients": str(results["num_patients"]),
     }

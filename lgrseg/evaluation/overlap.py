@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 
+from lgrseg.evaluation.intervals import percentile_interval
+
 RULES = ("skip", "one", "zero")
 """What a class scores that is neither in the truth nor in the prediction of a frame: nothing (it is
 left out of every mean), 1, or 0 (what earlier code did, to whom a correctly absent chamber was a
@@ -102,10 +104,10 @@ def mean_over_classes(scores: np.ndarray) -> float:
 
 def bootstrap_interval(
     patient_scores: np.ndarray, *, num_resamples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
+) -> list[float] | None:
     """95% percentile interval of `mean_over_classes` when patients are drawn anew.
 
-    NaN at both ends where there is no score at all.
+    None where fewer than MIN_PATIENTS have a score.
 
     Args:
         patient_scores: (P, K), one row a patient.
@@ -115,8 +117,5 @@ def bootstrap_interval(
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(patient_scores), (num_resamples, len(patient_scores)))
     means = mean(mean(patient_scores[draws], axis=1), axis=1)
-    means = means[~np.isnan(means)]  # draws of patients who all lack the class
-    if not len(means):
-        return np.nan, np.nan
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    scored = np.isfinite(patient_scores).any(axis=1)
+    return percentile_interval(means, num_patients=int(scored.sum()))

@@ -2,10 +2,15 @@
 
 import base64
 import io
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+"""Of structures, where the results do not say how the videos colour them."""
+NEUTRAL = "dimgray"
+"""Of what is no structure."""
 
 
 def training_curves(lines: list[dict]) -> str:
@@ -29,12 +34,21 @@ def training_curves(lines: list[dict]) -> str:
     return _picture(figure)
 
 
-def dice_distributions(patients: dict[str, dict], sites: dict[str, list[str]]) -> str:
+def colors_of(structures: Iterable[str], results: dict) -> dict[str, str]:
+    """Structure -> its colour in the videos, as results.json has it."""
+    usual = dict(zip(structures, itertools.cycle(COLORS), strict=False))
+    return usual | (results.get("colors") or {})
+
+
+def dice_distributions(
+    patients: dict[str, dict], sites: dict[str, list[str]], colors: dict[str, str]
+) -> str:
     """Box and points of the patients' Dice, by class; beside it by site, where there are several.
 
     Args:
         patients: patient -> class -> Dice, or None.
         sites: site -> patients.
+        colors: class -> its colour.
     """
     classes = list(next(iter(patients.values())))
     several = len(sites) > 1
@@ -43,10 +57,10 @@ def dice_distributions(patients: dict[str, dict], sites: dict[str, list[str]]) -
         cls.replace("_", " "): [row[cls] for row in patients.values() if row[cls] is not None]
         for cls in classes
     }
-    _boxes(axes[0], by_class, "Dice of patients, by structure")
+    _boxes(axes[0], by_class, "Dice of patients, by structure", [colors[cls] for cls in classes])
     if several:
         by_site = {site: [_mean(patients[name]) for name in names] for site, names in sites.items()}
-        _boxes(axes[1], by_site, "mean Dice of patients, by site")
+        _boxes(axes[1], by_site, "mean Dice of patients, by site", [NEUTRAL] * len(by_site))
     return _picture(figure)
 
 
@@ -57,16 +71,16 @@ def agreement_plots(cases: list[dict], found: dict, quantity: str, unit: str) ->
     truth, measured = pairs.T
     figure, (left, right) = _axes(2, width=11)
     title = quantity.replace("_", " ")
-    left.scatter(truth, measured, s=14, color=COLORS[0])
+    left.scatter(truth, measured, s=14, color=NEUTRAL)
     if len(pairs):
         ends = [pairs.min(), pairs.max()]
         left.plot(ends, ends, color="gray", linewidth=1)
     left.set(xlabel=f"truth, {unit}", ylabel=f"prediction, {unit}", title=title)
     left.set_aspect("equal", adjustable="datalim")
-    right.scatter(pairs.mean(axis=1), measured - truth, s=14, color=COLORS[0])
+    right.scatter(pairs.mean(axis=1), measured - truth, s=14, color=NEUTRAL)
     for value, style in ((found["bias"], "-"), *((v, "--") for v in found["limits"])):
         if value is not None:
-            right.axhline(value, color=COLORS[1], linestyle=style, linewidth=1)
+            right.axhline(value, color="black", linestyle=style, linewidth=1)
     right.axhline(0, color="gray", linewidth=0.5)
     right.set(
         xlabel=f"mean of both, {unit}",
@@ -76,17 +90,22 @@ def agreement_plots(cases: list[dict], found: dict, quantity: str, unit: str) ->
     return _picture(figure)
 
 
-def area_curves(measures: dict, name: str) -> str:
-    """Areas of all structures over time, with end-diastole and end-systole marked."""
+def area_curves(measures: dict, name: str, colors: dict[str, str]) -> str:
+    """Areas of all structures over time; ED and ES are marked, hollow where they are doubtful."""
     figure, (axes,) = _axes(1, width=8)
     unit = "mm²" if measures["unit"] == "mm" else "px"
-    for color, (structure, areas) in zip(COLORS, measures["areas"].items(), strict=False):
-        axes.plot(areas, label=structure.replace("_", " "), color=color)
+    for structure, areas in measures["areas"].items():
+        axes.plot(areas, label=structure.replace("_", " "), color=colors[structure])
     curve = measures["areas"].get("left_ventricle")
     for number, beat in enumerate(measures.get("beats") or ()):
         for frame, marker, label in ((beat["ed"], "v", "ED"), (beat["es"], "^", "ES")):
             axes.plot(
-                frame, curve[frame], marker, color="black", label=label if number == 0 else None
+                frame,
+                curve[frame],
+                marker,
+                color="black",
+                fillstyle="none" if beat["problems"] else "full",
+                label=label if number == 0 else None,
             )
     axes.set(xlabel="frame", ylabel=f"area, {unit}", title=name, ylim=(0, None))
     axes.legend(fontsize=8, ncols=3)
@@ -98,12 +117,10 @@ def _mean(row: dict) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _boxes(axes, groups: dict[str, list[float]], title: str) -> None:
+def _boxes(axes, groups: dict[str, list[float]], title: str, colors: list[str]) -> None:
     groups = {name: [v for v in values if np.isfinite(v)] for name, values in groups.items()}
     rng = np.random.default_rng(0)
-    for place, (color, values) in enumerate(
-        zip(COLORS * len(groups), groups.values(), strict=False), start=1
-    ):
+    for place, (color, values) in enumerate(zip(colors, groups.values(), strict=True), start=1):
         axes.boxplot(values, positions=[place], widths=0.5, showfliers=False)
         spread = place + rng.uniform(-0.12, 0.12, len(values))
         axes.scatter(spread, values, s=9, alpha=0.6, color=color)

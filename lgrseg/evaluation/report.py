@@ -22,6 +22,7 @@ from lgrseg.evaluation.report_parts import (
     group_table,
     heart_parts,
     image,
+    legend,
     rule_table,
     table,
 )
@@ -35,11 +36,15 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem aut
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 p.dim, figcaption { color: var(--dim); margin: .2rem 0 }
 table { border-collapse: collapse } th, td { padding: .3rem .7rem; text-align: right }
-td { white-space: nowrap }
+td { white-space: nowrap } td:last-child { white-space: normal; min-width: 5rem }
 th:first-child, td:first-child { text-align: left } tr { border-bottom: 1px solid var(--line) }
 tr.mean { font-weight: 600 } img, video { max-width: 100%; border-radius: 6px }
 figure { margin: 1rem 0 }
 .tables { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start }
+.wide { max-width: 100%; overflow-x: auto } .legend { margin: .3rem 0 }
+.legend span { margin-right: 1.2rem; white-space: nowrap }
+.legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em }
+figcaption { overflow-wrap: anywhere }
 """
 LARGEST_INSIDE = 12 * 2**20
 """Bytes of a video that is put into the page; a larger one is linked."""
@@ -152,6 +157,7 @@ def _videos(folder: Path, results: dict) -> list[str]:
     ranked = sorted(results["videos"], key=lambda name: _mean(results["videos"][name]))
     shown = [name for name in ranked if name.replace("/", "_") in files]
     parts = ["<h2>Videos, the worst first</h2>"] if shown else []
+    colors = plots.colors_of(results["classes"], results)
     for name in shown:
         path = files[name.replace("/", "_")]
         caption = f"{name}: Dice {_mean(results['videos'][name]):.3f}"
@@ -161,10 +167,11 @@ def _videos(folder: Path, results: dict) -> list[str]:
             found = json.loads(measures.read_text(encoding="utf-8"))
             caption += _beats(found)
             if len(next(iter(found["areas"].values()))) >= 5:
-                picture = image(plots.area_curves(found, name), "areas over time")
+                picture = image(plots.area_curves(found, name, colors), "areas over time")
         parts.append(
             f"<figure><video controls loop muted preload=metadata src='{_address(path)}'></video>"
-            f"<figcaption>{html.escape(caption)}</figcaption>{picture}</figure>"
+            # The player's controls lie over the legend within the video.
+            f"{legend(colors)}<figcaption>{html.escape(caption)}</figcaption>{picture}</figure>"
         )
     return parts
 

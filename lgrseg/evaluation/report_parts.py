@@ -4,7 +4,7 @@ import html
 
 from lgrseg.evaluation import plots
 from lgrseg.evaluation.overlap import RULES
-from lgrseg.evaluation.tables import box_rows, show, with_interval
+from lgrseg.evaluation.tables import MISSED_NOTE, box_rows, num_scored, show, with_interval
 
 SHOWN_CASES = 10
 """Of the worst ejection fractions."""
@@ -20,7 +20,16 @@ def table(head: list[str], rows: list[list[str]], *, mean_row: int | None = None
         f"<tr{' class=mean' if i == mean_row else ''}>{cells(row, 'td')}</tr>"
         for i, row in enumerate(rows)
     )
-    return f"<table><tr>{cells(head, 'th')}</tr>{body}</table>"
+    return f"<div class=wide><table><tr>{cells(head, 'th')}</tr>{body}</table></div>"
+
+
+def legend(colors: dict[str, str]) -> str:
+    """A patch of colour and a name for each structure."""
+    patches = (
+        f"<span><i style='background:{color}'></i>{html.escape(name.replace('_', ' '))}</span>"
+        for name, color in colors.items()
+    )
+    return f"<p class=legend>{''.join(patches)}</p>"
 
 
 def image(address: str, words: str) -> str:
@@ -32,32 +41,32 @@ def class_table(results: dict) -> str:
     """Every measure of every structure, and their means."""
     unit = results["distance_unit"]
     head = ["structure", "Dice [95% interval]", "IoU", "sensitivity", "precision"]
-    head += [f"HD {unit}", f"HD95 {unit}", f"ASSD {unit}", f"MAD {unit}"]
-    head += [f"surface Dice at {results['nsd_tolerance']:g} {unit}", "missed"]
-    everything = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
-    mean = results["mean"] | {"dice_ci95": results["dice_ci95"]}
+    head += ["missed", f"HD {unit}", f"HD95 {unit}", f"ASSD {unit}", f"MAD {unit}"]
+    head += [f"surface Dice at {results['nsd_tolerance']:g} {unit}"]
+    everything = {
+        name.replace("_", " "): scores | {"scored": num_scored(results, name)}
+        for name, scores in results["classes"].items()
+    }
+    mean = {"dice_ci95": results["dice_ci95"], "scored": num_scored(results)} | results["mean"]
     rows = [
         [
             name,
-            with_interval(scores["dice"], scores["dice_ci95"]),
+            with_interval(scores["dice"], scores["dice_ci95"], scores["scored"]),
             *(show(scores[key]) for key in ("iou", "sensitivity", "precision")),
+            str(scores.get("missed", "-")),
             *(show(scores[key], 2) for key in ("hd", "hd95", "assd", "mad")),
             show(scores["nsd"]),
-            str(scores.get("missed", "")),
         ]
         for name, scores in (everything | {"mean over patients": mean}).items()
     ]
-    note = (
-        "<p class=dim>Distances are means over frames on which both masks have the structure; "
-        "“missed” counts those on which one of them lacks it.</p>"
-    )
-    return table(head, rows, mean_row=len(rows) - 1) + note
+    return f"{table(head, rows, mean_row=len(rows) - 1)}<p class=dim>{MISSED_NOTE}</p>"
 
 
 def distributions(results: dict) -> str:
     """Dice of all patients, by structure and by site."""
     sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    picture = plots.dice_distributions(results["patients"], sites)
+    colors = plots.colors_of(results["classes"], results)
+    picture = plots.dice_distributions(results["patients"], sites, colors)
     return image(picture, "distribution of Dice")
 
 
@@ -100,10 +109,12 @@ def heart_parts(heart: dict) -> list[str]:
             f"{name}, {found['unit']}",
             str(found["num"]),
             str(found["missing"]),
-            with_interval(found["bias"], found["bias_ci95"], 1),
+            with_interval(found["bias"], found["bias_ci95"], found["num_patients"], 1),
             " to ".join(show(limit, 1) for limit in found["limits"]),
-            with_interval(found["mae"], found["mae_ci95"], 1),
-            with_interval(found["correlation"], found["correlation_ci95"], 3),
+            with_interval(found["mae"], found["mae_ci95"], found["num_patients"], 1),
+            with_interval(
+                found["correlation"], found["correlation_ci95"], found["num_patients"], 3
+            ),
         ]
         for name, found in shown.items()
     ]

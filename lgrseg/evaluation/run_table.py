@@ -25,7 +25,7 @@ def rows_of_run(run: Path) -> list[dict[str, str]]:
     for file in sorted(run.glob("eval/*/results.json")):
         results = json.loads(file.read_text(encoding="utf-8"))
         rows.append(
-            {"dataset": results["dataset"], "run": run.name}
+            {"dataset": results["dataset"], "run": run.resolve().name}
             | cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
             | _scores(results)
             | _files(run, file.parent)
@@ -44,10 +44,12 @@ def _scores(results: dict) -> dict[str, str]:
     }
     heart = (results.get("heart") or {}).get("agreement", {}).get("ejection_fraction")
     return classes | {
-        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"]),
+        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"], results["num_patients"]),
         "mIoU": show(mean["iou"]),
         f"HD95 ({unit})": show(mean.get("hd95"), 2),
+        "missed": show(mean.get("missed"), 0),
         "EF error (%)": show(heart["mae"], 1) if heart else "-",
+        "EF missing": show(heart.get("missing"), 0) if heart else "-",
         "patients": str(results["num_patients"]),
     }
 

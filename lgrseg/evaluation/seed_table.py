@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lgrseg.engine.hooks import headline
 from lgrseg.engine.writers import read_metrics
+from lgrseg.evaluation.run_names import distinct_names
 
 
 def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
@@ -34,10 +35,12 @@ def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
 def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
     """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
     found: dict = {}
-    for run in runs:
+    parents = [run.resolve().parent for run in runs]
+    names = dict(zip(parents, distinct_names(parents), strict=True))
+    for run, parent in zip(runs, parents, strict=True):
         for file in sorted(run.glob("eval/*/results.json")):
             results = json.loads(file.read_text(encoding="utf-8")) | {"folder": run}
-            by_dataset = found.setdefault(run.resolve().parent.name, {})
+            by_dataset = found.setdefault(names[parent], {})
             by_dataset.setdefault(results["dataset"], {})[run.name] = results
     return found
 
@@ -53,7 +56,11 @@ def _scores(results: list[dict]) -> dict[str, str]:
         return cells | {"AUC": mean_and_spread([r["mean"]["auc"] for r in results])}
     unit = results[0].get("distance_unit", "px")
     distances = [r["mean"].get("hd95") for r in results]
-    return cells | {f"HD95 ({unit})": mean_and_spread(distances, digits=2)}
+    missed = [r["mean"].get("missed") for r in results]
+    return cells | {
+        f"HD95 ({unit})": mean_and_spread(distances, digits=2),
+        "missed": mean_and_spread(missed, digits=1),
+    }
 
 
 def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:

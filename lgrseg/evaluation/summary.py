@@ -36,7 +36,7 @@ def summarise(
         for name, values in scores.items()
     }
 
-    def interval(values: np.ndarray) -> tuple[float, float]:
+    def interval(values: np.ndarray) -> list[float] | None:
         return overlap.bootstrap_interval(values, seed=seed)
 
     videos, by_video = overlap.group_means(scores["dice"], [row["video_id"] for row in rows])
@@ -49,7 +49,8 @@ def summarise(
             | {"missed": int(missed[:, k].sum()), "dice_ci95": interval(by_patient[:, [k]])}
             for k, cls in enumerate(classes)
         },
-        "mean": {name: overlap.mean(values) for name, values in means.items()},
+        "mean": {name: overlap.mean(values) for name, values in means.items()}
+        | {"missed": int(missed.sum())},
         "dice_ci95": interval(by_patient),
         "distance_unit": unit,
         "nsd_tolerance": tolerance,
@@ -79,8 +80,8 @@ def _scores(rows: list[dict]) -> tuple[dict[str, np.ndarray], str, np.ndarray]:
     distances = np.array([row["distances"] for row in rows])  # F K measures
     units = [row["unit"] for row in rows]
     unit = "mm" if "mm" in units else "px"
-    distances[[own != unit for own in units]] = np.nan
     missed = np.isinf(distances[..., 0])
+    distances[[own != unit for own in units]] = np.nan
     distances[np.isinf(distances)] = np.nan
     scores |= {name: distances[..., i] for i, name in enumerate(surface.NAMES)}
     return scores, unit, missed

@@ -2,6 +2,10 @@
 
 from lgrseg.evaluation import overlap
 
+MISSED_NOTE = (
+    "Distances leave out the frames that are “missed”: one of both masks lacks the structure."
+)
+
 
 def print_results(results: dict) -> None:
     """The results as a table on the console."""
@@ -14,15 +18,16 @@ def print_results(results: dict) -> None:
         "Dice [95% interval]",
         "IoU",
         f"HD95 {unit}",
+        "missed",
         f"ASSD {unit}",
         title=f"{results['dataset']}: {results['protocol']}",
     )
     for name, scores in results["classes"].items():
-        dice = with_interval(scores["dice"], scores["dice_ci95"])
+        dice = with_interval(scores["dice"], scores["dice_ci95"], num_scored(results, name))
         table.add_row(name.replace("_", " "), dice, *_rest(scores))
     table.add_section()
     mean = results["mean"]
-    dice = with_interval(mean["dice"], results["dice_ci95"])
+    dice = with_interval(mean["dice"], results["dice_ci95"], num_scored(results))
     table.add_row("mean over patients", dice, *_rest(mean))
     for key, words in (("mean_by_rule", "patients"), ("mean_over_clips", "clips")):
         table.add_section()
@@ -48,10 +53,13 @@ def print_results(results: dict) -> None:
         f"{results['num_frames']} frames of {results['num_clips']} clips, "
         f"{results['num_patients']} patients, {results['seconds_per_clip']:.3f} s a clip"
     )
+    if mean["missed"]:
+        console.print(MISSED_NOTE)
 
 
 def _rest(scores: dict) -> list[str]:
-    return [show(scores["iou"]), show(scores["hd95"], 2), show(scores["assd"], 2)]
+    missed = str(scores["missed"])
+    return [show(scores["iou"]), show(scores["hd95"], 2), missed, show(scores["assd"], 2)]
 
 
 def box_rows(boxes: dict) -> tuple[list[str], list[list[str]]]:
@@ -68,13 +76,21 @@ def _heart_table(compared: dict):
     from rich.table import Table
 
     table = Table(
-        "", "n", "bias", "limits of agreement", "mean error", "correlation", title="Heart"
+        "",
+        "n",
+        "missing",
+        "bias",
+        "limits of agreement",
+        "mean error",
+        "correlation",
+        title="Heart",
     )
     for name, found in compared.items():
         low, high = found["limits"]
         table.add_row(
             f"{name.replace('_', ' ')}, {found['unit']}",
             str(found["num"]),
+            str(found["missing"]),
             show(found["bias"], 1),
             f"{show(low, 1)} to {show(high, 1)}",
             show(found["mae"], 1),
@@ -88,7 +104,19 @@ def show(score: float | None, digits: int = 4) -> str:
     return "-" if score is None else f"{score:.{digits}f}"
 
 
-def with_interval(score: float | None, interval: list[float | None], digits: int = 4) -> str:
-    """A score and the interval around it."""
+def num_scored(results: dict, structure: str | None = None) -> int:
+    """Patients that have a score of this structure; of any, where none is named."""
+    return sum(
+        any(score is not None for name, score in scores.items() if structure in (None, name))
+        for scores in results["patients"].values()
+    )
+
+
+def with_interval(
+    score: float | None, interval: list[float | None] | None, num_patients: int, digits: int = 4
+) -> str:
+    """A score and the interval around it, or of how few patients none is given."""
+    if interval is None:
+        return f"{show(score, digits)} [not given: {num_patients} patients]"
     low, high = (show(end, digits) for end in interval)
     return f"{show(score, digits)} [{low}, {high}]"

@@ -39,9 +39,8 @@ def test_pairs_are_over_the_patients_of_both():
     first = pairs["a", "b"]
     assert first["num"] == 3 and first["difference"] == pytest.approx(0.2)
     assert first["p"] == pytest.approx(0.25) and first["p_holm"] == pytest.approx(0.75)
-    low, high = first["difference_ci95"]
-    assert (low, high) == pytest.approx((0.1, 0.3))  # one draw of 27 is thrice the least
-    assert pairs["a", "c"]["p"] == 1.0 and pairs["a", "c"]["difference_ci95"] == [0.0, 0.0]
+    assert first["difference_ci95"] is None  # of three patients
+    assert pairs["a", "c"]["p"] == 1.0
     assert pairs["b", "c"]["difference"] == pytest.approx(-0.2)
 
 

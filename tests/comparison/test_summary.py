@@ -44,7 +44,11 @@ def write_run(folder, patients, *, row="a", seed=0, random=False, cached=True, v
     results = {
         "dataset": "d",
         "patients": {name: {"disc": dice} for name, dice in patients.items()},
-        "mean": {"dice": sum(patients.values()) / len(patients), "hd95": 2.0 + seed},
+        "mean": {
+            "dice": sum(patients.values()) / len(patients),
+            "hd95": 2.0 + seed,
+            "missed": 1 + seed,
+        },
         "distance_unit": "mm",
         "heart": heart,
     }
@@ -66,6 +70,7 @@ def test_means_over_patients_and_seeds(tmp_path):
     assert row["dice_sd_seeds"] == pytest.approx(0.1 / 2**0.5)
     assert row["patients"] == pytest.approx({"p": 0.7, "q": 0.6})
     assert row["dice_sd_patients"] == pytest.approx(0.1 / 2**0.5)
+    assert row["missed"] == 1.5
     assert row["hd95"] == 2.5 and row["images_per_second"] == 20.5 and row["seeds"] == [0, 1]
     assert table["agreement"] is None
 
@@ -125,13 +130,16 @@ def test_files(tmp_path):
     assert "## d, 10% of the labels (1 patients): Results" in text
     assert "## d, 10% of the labels (1 patients): Machinery check" in text
     assert (
-        "| a | w.pth | 1 | 2 of 2 | 0.7000 ± 0.1414 | - | 2.00 | 22.000 | 0.500 | 5.50 | 20.0 |"
+        "| a | w.pth | 1 | 2 of 2 | 0.7000 ± 0.1414 | - | 2.00 | 1.0 | 22.000 | 0.500 | 5.50 |"
         in text
     )
     assert "| c (whole config) | w.pth |" in text
     assert "Maps are taken: a after 4, 12 of 12 blocks." in text
     assert "Trained on unaugmented clips, the encoder's features kept as float32." in text
-    assert "| a - truth | edv, ml | 2 | 2.5 " in text and "none: no volumes" in text
+    assert (
+        "| a - truth | edv, ml | 2 | 0 | 2.5 [not given: 2 patients] |" in text
+        and "none: no volumes" in text
+    )
     assert "Fewer than six patients" in text and "- out/z, see out/z.log" in text
     with open(tmp_path / "out" / "comparison.csv") as file:
         rows = list(csv.DictReader(file))

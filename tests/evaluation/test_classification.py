@@ -68,17 +68,28 @@ def test_a_class_that_no_clip_has_is_left_out_of_the_means():
 
 
 def test_intervals_are_over_patients():
-    # One patient with ten wrong clips, one with ten right ones: draws are 0, 1/2 or 1, as often
-    # 1/4, 1/2, 1/4. Over twenty clips the interval would be far narrower.
-    labels, patients = np.zeros(20, int), ["a"] * 10 + ["b"] * 10
-    probs = np.repeat([[0.1, 0.9], [0.9, 0.1]], 10, axis=0)
-    found, by_class = intervals(labels, probs, patients, num_resamples=300)
-    assert found["accuracy"] == [0, 1] and by_class["sensitivity"][0] == [0, 1]
-    assert np.isnan(by_class["sensitivity"][1]).all() and np.isnan(found["auc"]).all()
-    again, _ = intervals(labels, probs, patients, num_resamples=300)
-    assert str(found) == str(again)
-    single, _ = intervals(labels[:10], probs[:10], patients[:10], num_resamples=5)
-    assert single["accuracy"] == [0, 0]
+    # Three patients with ten wrong clips, three with ten right ones. Of six draws none is right in
+    # 1.6%, one at most in 10.9%: the interval is 1/6 to 5/6. Of 60 clips it would be far narrower.
+    labels, patients = np.zeros(60, int), np.repeat(list("abcdef"), 10).tolist()
+    probs = np.repeat([[0.1, 0.9], [0.9, 0.1]], 30, axis=0)
+    found, by_class = intervals(labels, probs, patients)
+    assert found["accuracy"] == pytest.approx([1 / 6, 5 / 6])
+    assert by_class["sensitivity"][0] == pytest.approx([1 / 6, 5 / 6])
+    assert by_class["sensitivity"][1] is None and found["auc"] is None  # no clip is of that class
+    again, _ = intervals(labels, probs, patients)
+    assert found == again
+
+
+def test_an_interval_needs_patients_of_the_class():
+    labels, patients = np.array([0] * 6 + [1] * 6), list("abcdefgghhii")
+    probs = np.repeat([[0.9, 0.1], [0.1, 0.9]], 6, axis=0)
+    found, by_class = intervals(labels, probs, patients, num_resamples=50)
+    assert found["accuracy"] == [1, 1]
+    # Three patients have class 1: no interval of its sensitivity, nor of the other's specificity.
+    assert by_class["sensitivity"] == [[1, 1], None]
+    assert by_class["specificity"] == [None, [1, 1]]
+    few, _ = intervals(labels[:4], probs[:4], patients[:4], num_resamples=5)
+    assert few["accuracy"] is None
 
 
 def record(name, patient="p"):

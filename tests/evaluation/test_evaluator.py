@@ -16,7 +16,7 @@ from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.report import write_report
 from lgrseg.evaluation.results import plain, write_results
-from lgrseg.evaluation.tables import print_results
+from lgrseg.evaluation.tables import print_results, with_interval
 from lgrseg.structures import ClipPrediction
 
 METADATA = Metadata(classes=("square", "nothing"), colors=((255, 0, 0), (0, 255, 0)))
@@ -69,11 +69,12 @@ def results(make_video):
 def test_results_of_a_perfect_model(results):
     perfect = dict.fromkeys(("dice", "iou", "sensitivity", "precision", "nsd"), 1)
     perfect |= dict.fromkeys(("hd", "hd95", "assd", "mad", "missed"), 0)
-    assert results["classes"]["square"] == perfect | {"dice_ci95": [1, 1]}
+    assert results["classes"]["square"] == perfect | {"dice_ci95": None}  # of two patients
     # The other class is in no truth and no prediction: it has no score, and takes no part.
-    silent = dict.fromkeys(perfect) | {"missed": 0, "dice_ci95": [None, None]}
+    silent = dict.fromkeys(perfect) | {"missed": 0, "dice_ci95": None}
     assert results["classes"]["nothing"] == silent
-    assert results["mean"]["dice"] == 1 and results["dice_ci95"] == [1, 1]
+    assert results["mean"]["dice"] == 1 and results["dice_ci95"] is None
+    assert results["mean"]["missed"] == 0
     assert results["mean_by_rule"] == {"skip": 1, "one": 1, "zero": 0.5}
     assert (results["num_frames"], results["num_clips"], results["num_patients"]) == (3, 2, 2)
     assert results["sites"]["Site_A"]["dice"] == 1
@@ -167,6 +168,15 @@ def test_table(results, capsys):
     print_results(results)
     shown = capsys.readouterr().out
     assert "square" in shown and "1.0000" in shown and "2 patients" in shown
+    assert "missed" in shown and "Distances leave out" not in shown
+    results["mean"]["missed"] = results["classes"]["square"]["missed"] = 1
+    print_results(results)
+    assert "Distances leave out the frames" in capsys.readouterr().out
+
+
+def test_an_interval_of_few_patients_is_not_shown():
+    assert with_interval(0.9099, None, 2) == "0.9099 [not given: 2 patients]"
+    assert with_interval(0.91, [0.9, None], 9, digits=2) == "0.91 [0.90, -]"
 
 
 def test_export_and_report(results, make_video, tmp_path):

@@ -49,10 +49,19 @@ def test_nan_is_left_out_of_means_and_stays_where_there_is_nothing_else():
 def test_bootstrap():
     same = np.full((5, 2), 0.7)
     assert overlap.bootstrap_interval(same) == pytest.approx((0.7, 0.7))
-    spread = np.array([[0.0], [1.0]])
-    low, high = overlap.bootstrap_interval(spread)
-    assert (low, high) == (0, 1)  # each end is drawn in a quarter of the resamples
+    # Of n patients with scores 0 and 1 the mean has the deviation 1 / (2 sqrt n).
+    low, high = overlap.bootstrap_interval(np.array([[0.0], [1.0]] * 50))
+    assert (low, high) == pytest.approx((0.5 - 1.96 / 20, 0.5 + 1.96 / 20), abs=0.02)
     scores = np.random.default_rng(0).random((30, 3))
     assert overlap.bootstrap_interval(scores, seed=1) == overlap.bootstrap_interval(scores, seed=1)
     low, high = overlap.bootstrap_interval(scores)
     assert low < overlap.mean_over_classes(scores) < high
+
+
+def test_too_few_patients_have_no_interval():
+    scores = np.full((9, 1), NAN)
+    scores[:4] = 0.9
+    assert overlap.bootstrap_interval(scores) is None  # the others lack the class
+    scores[4] = 0.8
+    low, high = overlap.bootstrap_interval(scores)
+    assert 0.8 <= low < high == pytest.approx(0.9)

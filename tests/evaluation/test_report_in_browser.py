@@ -1,6 +1,8 @@
 """The report in headless Chromium: nothing on its console, and videos that have a duration."""
 
+import base64
 import html
+import io
 import json
 import re
 import shutil
@@ -9,12 +11,13 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lgrseg.data import ClipMapper, DatasetCatalog, MetadataCatalog, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_record, write_video
-from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
+from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset, plots
 from lgrseg.evaluation.export import export_record
 from lgrseg.evaluation.report import write_report
 from lgrseg.evaluation.results import write_results
@@ -28,6 +31,8 @@ PROBE = """<script>
 const videos = [...document.querySelectorAll("video")];
 const tell = () => document.body.setAttribute(
   "data-found", JSON.stringify(videos.map(v => v.duration || null)));
+const page = document.documentElement;
+parent.postMessage([innerWidth, page.scrollWidth - page.clientWidth], "*");
 videos.forEach(v => { v.onloadedmetadata = tell; v.onerror = tell; v.preload = "auto"; v.load(); });
 </script>"""
 
@@ -123,18 +128,55 @@ def test_measures_of_an_exported_video(report):
     assert found["areas"]["left_ventricle"][0] == pytest.approx(40 * 20 * 0.8**2)
 
 
+def test_a_structure_has_one_colour(report):
+    page = report.read_text()
+    # The legend below each video, where the player's controls do not hide it.
+    for name, color in (("left ventricle", "#e64b35"), ("left atrium", "#00a087")):
+        assert page.count(f"<i style='background:{color}'></i>{name}") == 2
+    measures = json.loads((report.parent / "videos" / "Site_0_p0.json").read_text())
+    results = json.loads((report.parent / "results.json").read_text())
+    plot = plots.area_curves(measures, "p0", plots.colors_of(results["classes"], results))
+    picture = Image.open(io.BytesIO(base64.b64decode(plot.partition(",")[2]))).convert("RGB")
+    drawn = {color for _, color in picture.getcolors(1 << 20)}
+    assert set(METADATA.colors) <= drawn
+    without = plots.colors_of(results["classes"], {})  # results of an earlier version
+    assert list(without) == list(METADATA.classes) and len(set(without.values())) == 2
+
+
+def browse(page, tmp_path):
+    return subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=20000", "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_no_page_is_wider_than_its_screen(report, tmp_path):
+    (tmp_path / "probe.html").write_text(report.read_text() + PROBE)
+    frames = "".join(
+        f"<iframe src=probe.html style='width:{width}px;border:0'></iframe>"
+        for width in (400, 1280)
+    )
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f"<body>{frames}<script>const found = []; onmessage = e => {{ found.push(e.data);"
+        "document.body.setAttribute('data-widths', JSON.stringify(found)) }</script>"
+    )
+    ended = browse(outer, tmp_path)
+    widths = json.loads(re.search(r'data-widths="([^"]*)"', ended.stdout)[1])
+    # Tables that are wider scroll on their own.
+    assert sorted(widths) == [[400, 0], [1280, 0]]
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_in_a_browser(report, tmp_path):
     probe = tmp_path / "probe.html"
     probe.write_text(report.read_text() + PROBE)
-    ended = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-            f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=20000", "--dump-dom",
-            probe.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    ended = browse(probe, tmp_path)
     assert ended.returncode == 0, ended.stderr[-500:]
     assert "CONSOLE" not in ended.stderr
     found = re.search(r'data-found="([^"]*)"', ended.stdout)

@@ -11,7 +11,7 @@ def write_run(folder, dice, *, minutes=8.0):
     results = {
         "dataset": "d",
         "classes": {"left_ventricle": {"dice": dice + 0.1}, "wall": {"dice": None}},
-        "mean": {"dice": dice, "hd95": 10 * dice},
+        "mean": {"dice": dice, "hd95": 10 * dice, "missed": 3},
         "distance_unit": "mm",
     }
     (folder / "eval" / "d").mkdir(parents=True)
@@ -40,9 +40,17 @@ def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     basic, more = rows_over_seeds(runs)
     assert (basic["run"], basic["seeds"], more["run"], more["seeds"]) == ("basic", "3", "more", "2")
     assert basic["Dice"] == "0.7000 ± 0.1000" and basic["HD95 (mm)"] == "7.00 ± 1.00"
+    assert basic["missed"] == "3.0 ± 0.0"
     assert basic["Dice left ventricle"] == "0.8000 ± 0.1000" and basic["Dice wall"] == "-"
     assert basic["gain"] == "-" and more["gain"] == "+0.1500 ± 0.0707"
     assert basic["steps"] == "700" and basic["minutes"] == "8.0 ± 0.0"
+
+
+def test_folders_of_one_name_are_two_rows(tmp_path):
+    runs = [write_run(tmp_path / a / "basic" / "seed_0", d) for a, d in (("x", 0.6), ("y", 0.8))]
+    x, y = rows_over_seeds(runs)
+    assert (x["run"], x["Dice"]) == ("x/basic", "0.6000")
+    assert (y["run"], y["Dice"], y["gain"]) == ("y/basic", "0.8000", "+0.2000")
 
 
 def test_runs_without_results_have_no_row(tmp_path):

@@ -52,11 +52,18 @@ def test_distances_missed_borders_and_units():
     thing = found["classes"]["thing"]
     assert found["distance_unit"] == "mm"
     assert thing["hd"] == pytest.approx((0 + 2.0) / 2)  # four columns of 0.5 mm
-    assert thing["missed"] == 1
+    assert thing["missed"] == found["mean"]["missed"] == 1
     assert thing["sensitivity"] == pytest.approx((1 + 0.6 + 0 + 0.6) / 4)
     assert thing["precision"] == pytest.approx((1 + 0.6 + 0.6) / 3)  # c predicts nothing
     assert found["mean"]["mae"] == pytest.approx((0 + 80 + 100 + 80) / 4 / 2000)
     assert 0.5 < found["mean"]["s_measure"] < 1
+
+
+def test_missed_frames_without_a_spacing_count_too():
+    same, none = rectangle(5, 5, 15, 15), np.zeros((40, 50), np.uint8)
+    pairs = [(same, same, record("a")), (none, same, record("b", spacing=None))]
+    found = summarise(rows_of(pairs, ("thing",)), ("thing",), tolerance=1.0)
+    assert found["mean"]["hd95"] == 0 and found["mean"]["missed"] == 1
 
 
 def test_pixels_where_no_video_has_a_spacing():
