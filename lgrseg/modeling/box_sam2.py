@@ -11,14 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lgrseg.boxes import boxes_of_masks
 from lgrseg.distributed import mean_over_processes
 from lgrseg.modeling.box_tracking import Boxes, Opinions, choose_prompts, track_video
 from lgrseg.modeling.box_training import draw_starts, follow_both_ways, jittered
-from lgrseg.boxes import boxes_of_masks
 from lgrseg.modeling.clip_batch import ImageNormalizer, clip_generators, stack_clips
-from lgrseg.boxes import boxes_of_masks, corners, from_corners
-from lgrseg.modeling.box_tracking import (
-from lgrseg.modeling.clip_batch import (
 from lgrseg.modeling.mask_candidates import TrackLosses
 from lgrseg.modeling.numerics import divide
 from lgrseg.modeling.sam2_records import NO_OBJECT, Embedding

@@ -14,7 +14,6 @@ from torch import Tensor
 from lgrseg.boxes import box_iou, boxes_of_masks, corners
 from lgrseg.modeling.sam2_records import NO_OBJECT, Embedding, FrameMasks, Memory, ObjectMemory
 from lgrseg.modeling.sam2_tracker import Sam2Tracker
-from lgrseg.modeling.sam2_tracker import (
 
 STRAY = 0.02
 """Share of a followed mask beyond each side of what counts as its box."""
