@@ -1,6 +1,5 @@
 """Pictures and H.264 videos of segmentations: input | truth | prediction."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +9,6 @@ import numpy as np
 
 from lgrseg.data.resizing import resize_image, resize_labels
 from lgrseg.whole_files import appears_whole
-
-logger = logging.getLogger("lgrseg")
 
 HEADER, LEGEND = 22, 24
 """Heights of the line above the panels and of the legend below, in pixels."""
@@ -138,7 +135,7 @@ class NoFilm(RuntimeError):
 def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
     """Write RGB pictures (H, W, 3) uint8 of one even size as H.264 that browsers play.
 
-    The file appears only when it is whole. Its rate is a fraction: 29.97 stays 30000/1001.
+    The file appears only when it is whole. Its rate is a fraction: 30000/1001 stays so.
 
     Returns:
         The number of frames.
@@ -178,14 +175,19 @@ def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
     return count
 
 
-def write_mp4_or_warn(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> None:
-    """`write_mp4`; where there can be no film a warning says so, and pictures are still drawn."""
+def try_write_mp4(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> str:
+    """`write_mp4`, where a film is not what matters most; the pictures are drawn in any case.
+
+    Returns:
+        Why there is no film, in one sentence; empty where there is one.
+    """
     try:
         write_mp4(path, pictures, fps=fps)
     except NoFilm as error:
-        logger.warning("%s could not be made: %s", path, error)
         for _ in pictures:  # stills among them are written as they pass
             pass
+        return f"{path.name} could not be made: {error}"
+    return ""
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:

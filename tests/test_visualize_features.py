@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import av
@@ -99,6 +100,28 @@ def test_errors_are_one_sentence(place, arguments, message):
     result = draw(place, "--size", 64, *arguments, out="wrong")
     assert result.returncode == 1 and message in result.stderr, result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_one_bad_clip_and_no_encoder(place, tmp_path, monkeypatch):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    shutil.copy(place / "clips" / "a.mp4", tmp_path / "in" / "deep" / "a.mp4")
+    (tmp_path / "in" / "bad.dcm").write_bytes(b"no")
+    # The tool runs in a fork of this process, which sees a PyAV without the encoder.
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    words = ("--run", "run", "--size", 64, "--no-crop")
+    result = draw(place, *words, source=tmp_path / "in", out=tmp_path / "out")
+    assert result.returncode == 1 and "1 of 2 clips drawn" in result.stdout
+    assert f"not drawn: {tmp_path / 'in' / 'bad.dcm'}" in result.stderr
+    assert "a_features.mp4 could not be made: PyAV has no libx264" in result.stderr
+    names = {p.name for p in (tmp_path / "out" / "deep").iterdir()}
+    assert names == {"a_features.png", "a_features.json"}
+
+
+@pytest.mark.parametrize("source", ["clips", "clips/a.mp4"])
+def test_the_folder_of_the_input_is_not_written_to(place, source):
+    result = draw(place, "--run", "run", source=source, out="clips")
+    assert result.returncode == 1 and "is the folder of the input" in result.stderr
+    assert [p.name for p in (place / "clips").iterdir()] == ["a.mp4"]
 
 
 def test_no_such_clip(place):

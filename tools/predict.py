@@ -56,7 +56,8 @@ def main() -> int:
         print(f"not taken: {line}", file=sys.stderr)
     summary = predict_clips(predictor, found, arguments.output)
     details, last = summary.describe(arguments.output)
-    print("\n".join(details), file=sys.stderr)
+    for line in details:
+        print(line, file=sys.stderr)
     print(last)
     return summary.exit_status
 

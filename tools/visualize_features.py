@@ -36,7 +36,7 @@ from lgrseg.evaluation.feature_pictures import FeatureDrawer, Point
 from lgrseg.failures import describe_error
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.video import write_mp4_or_warn, write_png
+from lgrseg.video import try_write_mp4, write_png
 
 SHEET_FRAMES = 6
 """Frames of a contact sheet."""
@@ -189,7 +189,8 @@ def draw_clip(
             yield drawer.row(index, panels)
 
     film = stem.with_name(f"{stem.name}_features.mp4")
-    write_mp4_or_warn(film, pictures(), fps=video.fps or 20)
+    if why_not := try_write_mp4(film, pictures(), fps=video.fps or 20):
+        print(f"{path.name}: {why_not}", file=sys.stderr)
     write_png(stem.with_name(f"{stem.name}_features.png"), drawer.contact_sheet(chosen))
     facts = describe(dense, basis, compared, maps, frames, arguments)
     text = json.dumps(facts, indent=1)

@@ -86,7 +86,7 @@ def _clips_of(
             clips += _clips_of(entry, found, seen, output)
         elif entry.suffix.lower() in IMAGES:
             images.append(entry)
-        elif is_readable(entry):
+        elif _may_be_clip(entry):
             clips.append(entry)
         elif not entry.with_suffix(".mhd").exists():  # pixels of a clip that is taken
             found.left_out[f"no known kind of clip ({entry.suffix or 'no suffix'})"].append(entry)
@@ -98,6 +98,13 @@ def _clips_of(
     elif images:
         clips = [folder]
     yield from clips
+
+
+def _may_be_clip(path: Path) -> bool:
+    try:
+        return is_readable(path)
+    except OSError:
+        return True  # reading it will say what is wrong
 
 
 def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:

@@ -1,6 +1,7 @@
 """Predictions of prepared videos as files: side-by-side videos, masks, and what they measure."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.video_measures import measure_video
 from lgrseg.inference import predict_frames
 from lgrseg.mask_files import MaskFile, write_masks
-from lgrseg.video import panel_height, side_by_side, write_mp4_or_warn, write_png
+from lgrseg.video import panel_height, side_by_side, try_write_mp4, write_png
+
+logger = logging.getLogger("lgrseg")
 
 
 def export_record(
@@ -60,7 +63,8 @@ def export_record(
 
         # Two frames at thirty a second would be over before one looks.
         fps = (record["fps"] or 20) if len(frames) > 5 else 1
-        write_mp4_or_warn(path, pictures(), fps=fps)
+        if why_not := try_write_mp4(path, pictures(), fps=fps):
+            logger.warning(why_not)
         measures = _measures(masks, frames, record, metadata)
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
