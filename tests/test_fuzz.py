@@ -1,7 +1,7 @@
 """Damaged files of every kind that users hand in: a message or a result, never a crash or a hang.
 
 The cases are seeded: a failure names its kind and number. 50 of them run by default, 1,000 with
--m slow.
+-m slow. Clips of every layout that is valid are in test_fuzz_readers.py.
 """
 
 import multiprocessing

@@ -45,8 +45,8 @@ def count_frames(path: Path, dataset) -> int | None:
         file.seek(start)
         if compressed != _syntax(dataset).is_encapsulated:
             raise UnreadableFile(
-                f"{path.name} holds {'' if compressed else 'no '}compressed pixels, unlike its "
-                f"transfer syntax says ({_syntax(dataset).name})"
+                f"{path.name} holds {'' if compressed else 'un'}compressed pixels, but its "
+                f"transfer syntax is {_syntax(dataset).name}"
             )
         if compressed:
             count = _count_pictures(file, dataset)

@@ -11,7 +11,7 @@ from lgrseg.data.io import lazy_frames
 from lgrseg.data.io.axes import clip_axes
 from lgrseg.data.io.grey_values import as_bytes
 from lgrseg.data.io.lazy_frames import gather
-from lgrseg.data.io.spacing import checked_spacing
+from lgrseg.data.io.spacing import NO_SPACING, checked_spacing
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
 
 METAIMAGES = (".mhd", ".mha")
@@ -39,8 +39,8 @@ def read_metaimage(path: Path) -> Video:
     if sizes := items.get("elementspacing") or items.get("elementsize"):
         column, row, *_ = [*sizes.split(), None, None]
         spacing = checked_spacing(row, column, source="ElementSpacing", notes=notes)
-    else:
-        notes.append("the file gives no spacing: sizes are in pixels")
+    if spacing is None:
+        notes.append(NO_SPACING)
     return Video(gather(frames, num_frames), spacing, notes=notes)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from lgrseg.data.io.axes import clip_axes
 from lgrseg.data.io.grey_values import Frames, as_bytes
 from lgrseg.data.io.lazy_frames import gather
-from lgrseg.data.io.spacing import checked_spacing
+from lgrseg.data.io.spacing import NO_SPACING, checked_spacing
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
 
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -70,6 +70,8 @@ def read_nifti_video(path: Path) -> Video:
     scale = MILLIMETRES.get(unit, 1.0)
     row, column = row * scale, column * scale
     spacing = checked_spacing(row, column, source="the header's pixdim", notes=notes)
+    if spacing is None:
+        notes.append(NO_SPACING)
     return Video(pictures, spacing, affine=image.affine, notes=notes)
 
 

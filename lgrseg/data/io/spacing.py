@@ -20,6 +20,7 @@ SCREENS = (
     (1920, 1080),
 )
 """Widths and heights that machines draw, for files that were made smaller afterwards."""
+NO_SPACING = "the file gives no spacing: sizes are in pixels"
 EQUAL = 0.02
 """Two spacings that differ by less, relative to each other, say the same."""
 
@@ -36,13 +37,13 @@ def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | 
     try:
         sizes = float(row), float(column)
     except (TypeError, ValueError):
-        notes.append(f"{source} {row!r}, {column!r} is no number: sizes are in pixels")
+        notes.append(f"{source} {row!r}, {column!r} is no number: it is not used")
         return None
     if all(math.isfinite(size) and SMALLEST_MM <= size <= LARGEST_MM for size in sizes):
         return sizes
     notes.append(
         f"{source} of {sizes[0]:g} x {sizes[1]:g} mm a pixel cannot be (allowed are "
-        f"{SMALLEST_MM:g} to {LARGEST_MM:g} mm): sizes are in pixels"
+        f"{SMALLEST_MM:g} to {LARGEST_MM:g} mm): it is not used"
     )
     return None
 
@@ -61,8 +62,8 @@ def dicom_spacing(dataset, notes: list[str]) -> Spacing | None:
             f"PixelSpacing says {general[0]:.4g} x {general[1]:.4g} mm, the ultrasound region "
             f"{calibrated[0]:.4g} x {calibrated[1]:.4g} mm, which is used"
         )
-    if not (general or calibrated or any("sizes are in pixels" in note for note in notes)):
-        notes.append("the file gives no spacing: sizes are in pixels")
+    if not (general or calibrated):
+        notes.append(NO_SPACING)
     return calibrated or general
 
 
@@ -88,8 +89,7 @@ def _region_spacing(dataset, notes: list[str]) -> Spacing | None:
     areas = [_area(region) for region in regions]
     if not any(areas) and len({_deltas(region) for region in regions}) > 1:
         notes.append(
-            "the ultrasound regions differ in spacing and do not say where they lie: sizes are in "
-            "pixels"
+            "the ultrasound regions differ in spacing and do not say where they lie: none is used"
         )
         return None
     region = regions[areas.index(max(areas))]

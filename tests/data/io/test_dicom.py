@@ -1,6 +1,8 @@
 """lgrseg/data/io/dicom*.py: any name, any number of frames, any kind of grey and colour."""
 
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -216,7 +218,7 @@ def test_a_wrong_transfer_syntax_is_told(tmp_path):
     dataset = pydicom.dcmread(tmp_path / "a.dcm")
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.save_as(tmp_path / "b.dcm")
-    with pytest.raises(UnreadableFile, match="holds compressed pixels, unlike"):
+    with pytest.raises(UnreadableFile, match="holds compressed pixels, but its transfer syntax"):
         read_video(tmp_path / "b.dcm")
 
 
@@ -230,3 +232,26 @@ def test_black_frames_are_doubtful(tmp_path):
     assert read_video(tmp_path / "a.dcm").doubts[0].startswith("every frame is black")
     cine(tmp_path / "b.dcm", pictures())
     assert not read_video(tmp_path / "b.dcm").doubts
+
+
+@pytest.mark.slow
+def test_a_long_cine_is_never_whole_in_memory(tmp_path):
+    """2,000 frames of 1024 x 768, which are 1.5 GiB, take less than 200 MiB."""
+    cine(tmp_path / "a.dcm", np.full((1, 768, 1024), 9, np.uint8), NumberOfFrames=2000)
+    content = (tmp_path / "a.dcm").read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00OW\0\0") + 8
+    with (tmp_path / "a.dcm").open("r+b") as file:
+        file.seek(at)
+        file.write((2000 * 768 * 1024).to_bytes(4, "little"))
+        file.truncate(at + 4 + 2000 * 768 * 1024)  # a hole in the file, which takes no disk
+    program = (
+        "import resource, sys, pydicom.pixels, lgrseg.data.io as io\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before = peak()\n"
+        "frames = io.read_video(sys.argv[1]).frames\n"
+        "print(sum(1 for _ in frames), peak() - before)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "a.dcm")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    num_frames, mebibytes = result.stdout.split()
+    assert num_frames == "2000" and float(mebibytes) < 200
