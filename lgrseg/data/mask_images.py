@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.data.orientation import is_turned, orientation, upright
+from lgrseg.data.io.orientation import is_turned, orientation, upright
 from lgrseg.data.raw_video import UnusableVideo
 
 MIDDLE = (64, 191)

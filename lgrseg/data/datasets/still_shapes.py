@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.data.orientation import is_turned, stored_size, upright
+from lgrseg.data.io.orientation import is_turned, stored_size, upright
 from lgrseg.data.raw_video import UnusableVideo
 
 MAX_OUTSIDE = 0.02

@@ -1,8 +1,6 @@
 """Still images that are the frames of one clip: a folder of files, or a TIFF file of many pages.
 
-The rule for EXIF: a picture is turned upright as its camera or phone noted, as every viewer shows
-it. A mask that belongs to it follows by `upright(mask, orientation(image_file))` where it has the
-size of the picture as stored; one of the size as shown is right already.
+They are turned upright as EXIF says (orientation.py).
 """
 
 import re
@@ -13,11 +11,11 @@ import numpy as np
 
 from lgrseg.data.io.grey_values import Frames, as_bytes, grey_scale
 from lgrseg.data.io.lazy_frames import LazyFrames, gather
+from lgrseg.data.io.orientation import orientation, upright
 from lgrseg.data.io.video import UnreadableFile, Video
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 TIFFS = (".tif", ".tiff")
-EXIF_ORIENTATION = 0x0112
 
 
 def read_folder(path: Path) -> Video:
@@ -63,27 +61,6 @@ def num_pages(file: Path) -> int:
     import cv2
 
     return cv2.imcount(str(file)) if file.suffix.lower() in TIFFS else 1
-
-
-def orientation(file: Path) -> int:
-    """EXIF's number of how a picture is stored: 1 is upright, and what files without EXIF have."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            number = int(image.getexif().get(EXIF_ORIENTATION, 1))
-            return number if 1 <= number <= 8 else 1
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return 1
-
-
-def upright(picture: np.ndarray, number: int) -> np.ndarray:
-    """A picture or mask (H, W, ...) as stored, turned as EXIF's `number` asks for."""
-    if number in (5, 6, 7, 8):
-        picture = picture.swapaxes(0, 1)
-    rows = -1 if number in (3, 4, 7, 8) else 1
-    columns = -1 if number in (2, 3, 6, 7) else 1
-    return np.ascontiguousarray(picture[::rows, ::columns])
 
 
 def read_still(file: Path) -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from lgrseg.data.io import UnreadableFile, is_readable, read_video
-from lgrseg.data.io.stills import image_files, orientation, read_still, upright
+from lgrseg.data.io.orientation import orientation, upright
+from lgrseg.data.io.stills import image_files, read_still
 
 
 def corners(count=6):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from lgrseg.data.datasets import RAW
-from lgrseg.data.orientation import orientation, upright
+from lgrseg.data.io.orientation import orientation, upright
 from lgrseg.data.prepare import prepare, prepare_video
 from lgrseg.data.store import open_frames, read_masks, read_records
 
