@@ -14,4 +14,4 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, (ValueError, OSError)) and str(error):
         return str(error)
     first_line = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
-    return f"{first_line[:300]} (LGRSEG_TRACEBACK=1 shows where)"
+    return f"{first_line[:160]} (LGRSEG_TRACEBACK=1 shows where)"
