@@ -6,10 +6,10 @@ core of its own, and a catastrophe where not, since those that spin keep the lat
 The runtime itself spins shortly (1000 turns) where a program has more threads than there are cores;
 of other programs it knows nothing. So that is set for every case.
 
-Measured on two cores, in turns: a training step of LGRNet on an idle machine 0.66 s as the runtime
-has it, 0.69 s with 1000 turns, 0.95 s with none (medians of three); with 12 to 15 other processes
-running, 120 small operations forward and backward 12.7 s (and once not in 60 s), 0.1 to 0.6 s, 0.1
-to 0.2 s.
+Measured on two cores that other programs used too, so these figures are rough: a training step of
+LGRNet on a nearly idle machine 0.66 s as the runtime has it, 0.69 s with 1000 turns, 0.95 s with
+none (medians of three, in turns); 60 small layers with 11 to 16 other processes running 12.7 s once
+and not within 60 s four times, 0.09 to 0.58 s with 1000 turns, 0.03 to 0.38 s with none.
 
 The variable is read when the runtime is loaded, so with torch, and not again.
 """

@@ -159,7 +159,6 @@ class DefaultTrainer(ResumableTrainer):
         """
         if self.loader is None:
             self.loader = self.build_train_loader(self.cfg)
-            self._build_tests(self.cfg.dataloader.test)
 
     def _build_tests(self, names) -> dict[str, tuple]:
         """The loader and the evaluator of every test dataset: all, before the first is used."""
