@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lgrseg.data.fan_crop import find_fan, is_black
+from lgrseg.data.fan_crop import find_fan
 from lgrseg.data.io import IMAGES, Video, is_readable
 
 MASK = re.compile(
@@ -151,8 +151,6 @@ def _names(clips: list[Path], root: Path) -> list[str]:
 def box_of_clip(video: Video, *, crop: bool) -> tuple[tuple[int, int, int, int], str]:
     """The fan as (top, left, bottom, right), or the whole frame; and what is doubtful about it."""
     whole = (0, 0, *video.frames.shape[1:3])
-    if is_black(video.frames):
-        return whole, "every frame is black"
     if not crop:
         return whole, ""
     fan = find_fan(video.frames)

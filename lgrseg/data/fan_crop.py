@@ -57,11 +57,6 @@ def find_fan(frames: Sequence[np.ndarray]) -> Fan:
     return _whole(picked.shape[1:3], f"no connected area of {MIN_AREA:.0%} of the frame")
 
 
-def is_black(frames: Sequence[np.ndarray]) -> bool:
-    """Whether none of MAX_FRAMES frames, evenly over the clip, shows anything."""
-    return _usable_frames(frames) is None
-
-
 def _usable_frames(frames: Sequence[np.ndarray]) -> np.ndarray | None:
     """Up to MAX_FRAMES grey frames (T, H, W) that are not black."""
     indices = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAX_FRAMES)).astype(int))

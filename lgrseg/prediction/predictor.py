@@ -107,7 +107,10 @@ class Predictor:
             return outcome
         video = read_video(path)
         box, doubt = box_of_clip(video, crop=self._crop)
-        outcome = Outcome(notes=list(video.notes), doubts=[doubt] if doubt else [])
+        outcome = Outcome(
+            notes=[note for note in video.notes if note not in video.doubts],
+            doubts=list(dict.fromkeys([*video.doubts, *([doubt] if doubt else [])])),
+        )
         _say(path, outcome.notes + outcome.doubts)
         size = video.frames.shape[1:3]
         geometry = Geometry(size, box, tuple(self._mapper.input_size), video.spacing_mm)
@@ -123,8 +126,9 @@ class Predictor:
         if not shows_something:
             outcome.doubts.append("its masks are empty in every frame")
             _say(path, outcome.doubts[-1:])
+        told = len(outcome.notes)
         self._film(files, video, outcome)
-        _say(path, outcome.notes[len(video.notes) :])
+        _say(path, outcome.notes[told:])
         return outcome
 
     def _write_masks(

@@ -59,7 +59,7 @@ BLACK, RED, GREEN, WHITE = (0, 0, 0), (128, 0, 0), (0, 128, 0), (255, 255, 255)
         palette(1 - boxes(1), RED, BLACK),  # the background has the number 1
         Image.merge("RGB", [Image.fromarray(boxes(v)) for v in (38, 0, 0)]),  # a dark red
     ],
-    ids=str,
+    ids=lambda image: image.mode,
 )
 def test_all_ways_to_write_one_structure(read, image):
     mask, notes = read(image)
