@@ -60,7 +60,8 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     folder = out / "eval" / "phantom_demo_test"
     results = json.loads((folder / "results.json").read_text())
     assert results["mean"]["dice"] > 0.95
-    assert (folder / "videos" / "Site_P_4_patient1-4.mp4").stat().st_size > 1000
+    (film,) = (folder / "videos").glob("*.mp4")  # of the worse video
+    assert film.stat().st_size > 1000
     assert "<video" in (folder / "report.html").read_text()
     # The finished run's own config evaluates to the same numbers; the weights that a backbone once
     # started from need not be there.
@@ -89,7 +90,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
         (["model.decoder._target_=lgrseg.modeling.decoder.MaskDecoder"], "'MaskedDecoder'"),
         (["train=5"], "train is 5"),
         (["dataloader.test=none"], "dataloader.test is 'none'; it describes a loader"),
-        (["dataloader.train.dataset=camus_4ch_train"], "creatis.insa-lyon.fr"),
+        (["dataloader.train.dataset=camus_4ch_train"], "4 classes, camus_4ch_train has 3"),
     ],
 )
 def test_errors_are_one_sentence(two_videos, tmp_path, arguments, message):

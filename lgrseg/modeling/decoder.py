@@ -204,6 +204,7 @@ class BoxDecoder(MaskedDecoder):
         ffn_dim: int = 1024,
         memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
         attention_threshold: float = 0.0,
+        causal: bool = False,
     ):
         """As MaskedDecoder, with a head for boxes."""
         super().__init__(
@@ -216,6 +217,7 @@ class BoxDecoder(MaskedDecoder):
             memory_scales=memory_scales,
             attention_threshold=attention_threshold,
             box_head=box_head,
+            causal=causal,
         )
         del self.mask_head
 

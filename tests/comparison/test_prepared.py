@@ -167,7 +167,7 @@ def test_overrides_of_a_whole_config(tmp_path):
     assert loaded.cfg.optimizer.lr == 0.25 and loaded.cfg.train.clip_norm == 3
     with pytest.raises(ValueError, match="train.max_iter=3 of vit would have no effect"):
         prepared("train.max_iter=3")
-    with pytest.raises(KeyError, match="did you mean 'weights'"):
+    with pytest.raises(ValueError, match="did you mean 'weights'"):
         prepared(weights.replace("weights=", "wieghts="))
 
 

@@ -25,7 +25,7 @@ def test_an_empty_or_misspelt_test_dataset(cfg, dataset):
     message = "holds no video" if dataset == "nobody" else "the nearest are tiny, "
     with pytest.raises(ValueError, match=message) as caught:
         DefaultTrainer(cfg)
-    assert "config key: dataloader.test.tiny" in caught.value.__notes__[0]
+    assert f"config key: dataloader.test.{dataset}" in caught.value.__notes__[0]
 
 
 def test_videos_whose_windows_nothing_tells(cfg):

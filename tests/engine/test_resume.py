@@ -9,8 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from lgrseg.config import load_config
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
 from lgrseg.engine.hook_base import HookBase
@@ -295,7 +295,8 @@ def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplo
     for told in ("best.state.pt is cut short", "it is not needed: the best score so far is 0.",
                  "4 lines are damaged and left out", "config.yaml is damaged"):  # fmt: skip
         assert told in caplog.text, told
-    assert load_config(folder / "config.yaml") == cfg
+    written = OmegaConf.load(folder / "config.yaml")
+    assert all(written[part] == cfg[part] for part in ("model", "dataloader", "optimizer"))
 
 
 def test_where_the_last_checkpoint_is_gone_the_best_is_one_to_go_on_from(cfg, tmp_path):

@@ -21,6 +21,7 @@ SMALL = [
     "model.encoder.query_ffn_dim=16",
     "model.criterion.num_points=64",
     "model.backbone.drop_path_rate=0.5",
+    "dataloader.test={}",
 ]
 
 

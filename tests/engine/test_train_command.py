@@ -131,8 +131,8 @@ def test_a_mistake_costs_no_finished_run(datasets, tmp_path, tiny, monkeypatch, 
     assert call(monkeypatch, *tiny) == 0
     finished = read_files(run)
     for mistake, message in (
-        ("dataloader.train.dataset=camus_4ch_trian", "did you mean 'camus_4ch_train'"),
-        ("dataloader.test.camus_4ch_val.dataset=camus_4hc_val", "did you mean 'camus_4ch_val'"),
+        ("dataloader.train.dataset=camus_4ch_trian", "the nearest are camus_4ch_train"),
+        ("dataloader.test.camus_4ch_val.dataset=camus_4hc_val", "the nearest are camus_4ch_val"),
         ("train.init_weights=nowhere.pth", "no checkpoint nowhere.pth"),
     ):
         assert call(monkeypatch, *tiny, "--overwrite", mistake) == 1

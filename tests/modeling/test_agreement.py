@@ -105,8 +105,13 @@ def test_a_model_of_other_classes_is_refused():
 
 
 def test_the_trainer_compares_before_any_step(tmp_path):
-    changes = ["model.num_classes=2", f"train.output_dir={tmp_path / 'run'}", "train.device=cpu"]
+    changes = [
+        "model.num_classes=2",
+        "dataloader.test={}",
+        f"train.output_dir={tmp_path / 'run'}",
+        "train.device=cpu",
+    ]
     cfg = load_config(ROOT / "configs/baselines/unet_camus.py", changes)
-    with pytest.raises(ValueError, match="predicts 2 classes, camus_4ch_val has 3"):
+    with pytest.raises(ValueError, match="predicts 2 classes, camus_4ch_train has 3"):
         DefaultTrainer(cfg)
     assert not (tmp_path / "run").exists()

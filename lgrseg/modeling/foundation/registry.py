@@ -82,7 +82,9 @@ def _check_settings(name: str, entry: Entry, overrides: dict[str, Any]) -> None:
     known = vars(getattr(transformers, entry.config)())
     for key in overrides:
         if key not in known:
-            raise ValueError(f"{name} has no setting {key!r}{did_you_mean(key, known)}")
+            raise ValueError(
+                f"{name} has no setting {key!r}{did_you_mean(key, [*known, 'weights'])}"
+            )
 
 
 def _dinov2() -> dict[str, Entry]:
