@@ -1,5 +1,7 @@
 """tools/benchmark.py backbones."""
 
+import pytest
+
 from lgrseg.benchmarks import backbones
 
 TINY = {
@@ -7,6 +9,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 def test_time_and_memory_of_an_encoder(capsys, monkeypatch):
     monkeypatch.setattr("lgrseg.benchmarks.timing.LEAST_SECONDS", 0)
     (table,) = backbones.run(repeats=1, device="cpu", encoders=TINY, sizes=((70, 40),))

@@ -108,7 +108,7 @@ def test_operations(capsys):
     assert ops.check_kernels("cpu") == []
 
 
-@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("amp", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_whole_models(amp):
     """A step changes the weights, a prediction gives masks; the peer's likewise."""
     pytest.importorskip("transformers")
@@ -143,6 +143,7 @@ def test_data(capsys):
     assert "clips a second" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_boxes(monkeypatch, capsys):
     for name, value in {"SIZE": 64, "FILLED": 2, "LENGTHS": (2,)}.items():
         monkeypatch.setattr(tracking, name, value)
