@@ -74,7 +74,7 @@ def follow_boxes(
         frames: T frames (H, W) or (H, W, 3) uint8, cropped to geometry.crop_box.
         geometry: says how to come back to the original frame.
         given: boxes by hand; None takes those of the model's box model, and prompts anew where a
-            followed mask and the predicted box disagree.
+            followed mask and the predicted box disagree and the box is the surer of the two.
         num_frames: window of the box model.
 
     Yields:
