@@ -17,7 +17,13 @@ CONFIGS = sorted(
 )
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def _config(path):
+    """A parameter of the test: models of hundreds of millions of parameters are built as slow."""
+    large = path.name in ("hiera_dinov2_camus.py", "hiera_dinov2_lgrnet_camus.py")
+    return pytest.param(path, marks=pytest.mark.slow if large else (), id=str(path))
+
+
+@pytest.mark.parametrize("path", map(_config, CONFIGS))
 def test_config(path, tmp_path):
     cfg = load_config(ROOT / path)
     save_config(cfg, tmp_path / "config.yaml")

@@ -1,4 +1,4 @@
-"""Every command of the README: those in bash blocks run, as they are written, BOX-SAM2's as slow.
+"""Every command of the README: those in bash blocks run, as they are written, the long as slow.
 
 The others need what is not here: they are parsed by their tools, and their configs loaded.
 
@@ -36,6 +36,13 @@ LINES = [
 ]
 COMMANDS = [line for language, line in LINES if language == "bash"]
 BOXES = [line for _, line in LINES if "box" in line]
+TAKE_LONG = (
+    "torchrun",
+    "ablation.py",
+    "visualize_features.py",
+    "compare_backbones.py",
+    "benchmark.py metrics",
+)
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
@@ -89,7 +96,13 @@ def run(folder, command):
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def _command(command: str):
+    """A parameter of the test, slow where it takes long; test files of these tools run always."""
+    slow = any(part in command for part in TAKE_LONG)
+    return pytest.param(command, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize("command", map(_command, COMMANDS))
 def test_command(place, command):
     if "train_net.py" in command and "--eval-only" not in command:
         iterations = 2 if "--resume" in command else 1

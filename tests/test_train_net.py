@@ -49,7 +49,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
         "dataloader.test.phantom_demo_val.mapper.frame_sampler.num_frames=1",
         "dataloader.test.phantom_demo_test.mapper.frame_sampler.num_frames=1",
         "model.backbone.drop_path_rate=0",
-        "train.max_iter=80",
+        "train.max_iter=45",
         "train.eval_period=0",
         "train.checkpoint_period=0",
         "train.export_videos=1",

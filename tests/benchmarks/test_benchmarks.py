@@ -55,12 +55,14 @@ def test_the_limit_is_the_larger_of_two_times(monkeypatch):
     assert machine.limit("cpu", num_bytes=200, flops=5000, kind=torch.float32) == 5
 
 
+@pytest.mark.slow
 def test_memory_of_a_process_of_its_own():
     """64 MiB more of numbers that are touched are 64 MiB more of memory."""
     small, large = (machine.peak_rss_mib(torch.ones, n, repeats=0) for n in (1, 2**24))
     assert large - small == pytest.approx(64, abs=16)
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_early_says_so():
     with pytest.raises(RuntimeError, match="ended with 3"):
         machine.peak_rss_mib(sys.exit, 3)
@@ -77,6 +79,7 @@ def test_peers_compute_the_same_scan():
         assert torch.allclose(scan(u, delta, A, B, C, D, bias), ours[:, 0], atol=1e-5), name
 
 
+@pytest.mark.slow
 def test_peers_compute_the_same_attention():
     shapes = [(3, 4), (2, 1)]
     value, places = torch.randn(1, 14, 2, 4), torch.rand(1, 5, 2, 2, 3, 2)
@@ -100,6 +103,7 @@ def test_a_wrong_kernel_is_found():
     assert not any(agreement.holds for agreement in check(wrong, torch.float32))
 
 
+@pytest.mark.slow
 def test_operations(capsys):
     found = ops.scan("short", 1, 1, 32, 8, repeats=1, device="cpu")
     assert found.baseline in found.timings and {"lgrseg", "reference"} <= set(found.timings)
@@ -108,7 +112,8 @@ def test_operations(capsys):
     assert ops.check_kernels("cpu") == []
 
 
-@pytest.mark.parametrize("amp", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("amp", [False, True])
 def test_whole_models(amp):
     """A step changes the weights, a prediction gives masks; the peer's likewise."""
     pytest.importorskip("transformers")

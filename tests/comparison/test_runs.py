@@ -29,6 +29,7 @@ def files(tmp_path_factory):
     return write_configs(tmp_path_factory.mktemp("configs"))
 
 
+@pytest.mark.slow
 def test_costs_of_a_whole_lgrnet(datasets, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
     cfg = load_config(CONFIGS / "lgrnet" / "camus.py", FAST)

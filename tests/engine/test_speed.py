@@ -151,6 +151,7 @@ print(held, *faults)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
 def test_freed_memory_is_held():
     """A freed tensor's pages are there for the next one, so that touching it faults none in."""

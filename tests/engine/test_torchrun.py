@@ -82,12 +82,10 @@ def test_draws_are_of_the_clip_not_of_the_batch(monkeypatch):
     assert largest_difference(in_processes.gradient(batch_size=4), whole) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "shown"),
-    [
-        ("raise", "process 1 fell off the disk"),
-        pytest.param("end", "SIGKILL", marks=pytest.mark.slow),
-    ],
+    [("raise", "process 1 fell off the disk"), ("end", "SIGKILL")],
 )
 def test_a_process_that_ends_takes_the_other_with_it(tiny_cfg, tmp_path, how, shown):
     tiny_cfg.train.max_iter = 100_000

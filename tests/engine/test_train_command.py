@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import run_script
 
 from lgrseg.data.datasets import RAW, phantom
 from lgrseg.data.prepare import prepare
@@ -88,9 +89,10 @@ def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, ti
 
     done = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["iteration"]
     arguments = [a.replace("100000", str(done + 2)) for a in command[2:]]
-    process = start(datasets, *arguments)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    environment = os.environ | {"LGRSEG_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
+    ended = run_script(TOOL, arguments, environment=environment)
+    assert ended.returncode == 0, ended.stderr
+    errors = ended.stderr
     assert f"going on from iteration {done} of" in errors
     assert f"config changed, train.max_iter: 100000 -> {done + 2}" in errors
 

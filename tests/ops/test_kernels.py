@@ -21,6 +21,11 @@ DEVICE = "cuda" if GPU else "cpu"
 BY_NAME = {case.name: case for case in CASES}
 ONE_OF_EACH = ["deformable attention, softmax", "scan, one way, odd widths", "neighbourhood",
                "point sampling"]  # fmt: skip
+# Triton's interpreter takes seconds for a neighbourhood: by default its agreement alone is tested.
+ONE_OF_EACH_SLOWLY = [
+    pytest.param(name, marks=pytest.mark.slow if name == "neighbourhood" else ())
+    for name in ONE_OF_EACH
+]
 
 
 @pytest.fixture
@@ -47,14 +52,14 @@ def test_kernels_agree_with_the_references(name):
 
 @pytest.mark.usefixtures("triton", "short_chunks")
 @pytest.mark.parametrize("kind", HALF_BOUNDS)
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("name", ONE_OF_EACH_SLOWLY)
 def test_half_precision(name, kind):
     failures = [a for a in check(BY_NAME[name], kind, DEVICE) if not a.holds]
     assert not failures
 
 
 @pytest.mark.usefixtures("triton", "short_chunks")
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("name", ONE_OF_EACH_SLOWLY)
 def test_deterministic_mode_gives_the_same_bits(name):
     case = BY_NAME[name]
     tensors = case.tensors(DEVICE)
