@@ -1,6 +1,6 @@
 """lgrseg: segmentation of cardiac ultrasound video."""
 
-from lgrseg.openmp import wait_briefly
+from lgrseg.comm.openmp import wait_briefly
 
 __version__ = "0.1.0"
 

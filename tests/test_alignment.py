@@ -15,13 +15,13 @@ from lgrseg.data import (
     RandomAffine,
     RandomElastic,
 )
-from lgrseg.data.mapper import PromptedMapper, geometry_of
-from lgrseg.data.resizing import resize_image, resize_labels
+from lgrseg.data.mappers.clips import PromptedMapper, geometry_of
 from lgrseg.data.store import read_record, write_video
-from lgrseg.data.transforms_stills import RandomFlip, RandomGridDistortion, RandomQuarterTurn
-from lgrseg.evaluation.feature_maps import DenseFeatures
+from lgrseg.data.transforms.resizing import resize_image, resize_labels
+from lgrseg.data.transforms.stills import RandomFlip, RandomGridDistortion, RandomQuarterTurn
 from lgrseg.structures import ClipPrediction
-from lgrseg.video import side_by_side
+from lgrseg.visualization.feature_maps import DenseFeatures
+from lgrseg.visualization.overlays import side_by_side
 
 RNG = np.random.default_rng
 

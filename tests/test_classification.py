@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from forked import run_script
 
+from lgrseg.checkpoint.files import read_state
 from lgrseg.config import load_config
 from lgrseg.data.datasets import RAW
 from lgrseg.data.prepare import prepare
-from lgrseg.engine.checkpoint import read_state
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.writers import read_metrics
 
@@ -22,7 +22,7 @@ CONFIG = f"""
 from tiny_encoder import TinyEncoder
 
 from lgrseg.config import L, load_config
-from lgrseg.modeling.classifier import ClipClassifier, LinearHead
+from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
 
 data = load_config({str(ROOT / "configs" / "common" / "data" / "class_folders.py")!r})
 loop = load_config({str(ROOT / "configs" / "common" / "train.py")!r})

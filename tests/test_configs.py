@@ -7,8 +7,8 @@ import torch
 
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
-from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.modeling.classifier import ClipClassifier
+from lgrseg.modeling.heads.classifier import ClipClassifier
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]

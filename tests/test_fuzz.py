@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from lgrseg.checkpoint.files import CheckpointError, load_weights, read_state
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data.io import UnreadableFile, read_video
-from lgrseg.engine.checkpoint import CheckpointError, load_weights, read_state
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 SECONDS = 30
 """For one case; most take milliseconds."""

@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 
 import lgrseg
 from lgrseg.config import L, instantiate, load_config
+from lgrseg.config.targets import TARGET, TRUSTED, locate
 from lgrseg.data import FixedCopies, PromptedMapper
-from lgrseg.modeling.decoder import BoxDecoder, MaskedDecoder
 from lgrseg.modeling.foundation import build_encoder
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
-from lgrseg.targets import TARGET, TRUSTED, locate
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.lgrnet.decoder import BoxDecoder, MaskedDecoder
 
 ROOT = Path(__file__).parents[1]
 CHECK_THEMSELVES = {f"{build_encoder.__module__}.build_encoder"}
@@ -48,7 +48,7 @@ def test_no_class_that_a_config_may_name_hides_its_keywords():
     modules = [
         importlib.import_module(module.name)
         for module in pkgutil.walk_packages(lgrseg.__path__, "lgrseg.")
-        if module.name.startswith((*TRUSTED, "lgrseg.comparison"))
+        if module.name.startswith((*TRUSTED, "lgrseg.studies.comparison"))
     ]
     classes = {
         value
@@ -68,7 +68,7 @@ def test_no_class_that_a_config_may_name_hides_its_keywords():
 CONFIG = """
 from lgrseg.config import L
 from lgrseg.data import DenseSampler, FixedCopies, PromptedMapper
-from lgrseg.modeling.decoder import BoxDecoder
+from lgrseg.modeling.lgrnet.decoder import BoxDecoder
 prompted = L(PromptedMapper)(frame_sampler=L(DenseSampler)(num_frames=1), input_size=[8, 8])
 fixed = L(FixedCopies)(frame_sampler=L(DenseSampler)(num_frames=1), input_size=[8, 8])
 decoder = L(BoxDecoder)(num_classes=1, box_head=None)
@@ -114,7 +114,7 @@ def test_misspelt_arguments_are_refused(target):
     ("kind", "base"),
     [
         (BoxDecoder, MaskedDecoder),
-        ("lgrseg.comparison.cached.CachedSegmenter", PerPixelSegmenter),
+        ("lgrseg.studies.comparison.cached.CachedSegmenter", PerPixelSegmenter),
     ],
 )
 def test_what_a_subclass_passes_on_has_the_defaults_of_its_base(kind, base):

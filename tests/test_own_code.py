@@ -13,7 +13,7 @@ import pytest
 from forked import run_script
 from omegaconf import OmegaConf
 
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = "run/checkpoints/last.safetensors"
@@ -22,7 +22,7 @@ MODULE = """
 
     from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
     from lgrseg.data.store import read_records
-    from lgrseg.modeling.per_pixel import UNet
+    from lgrseg.modeling.heads.per_pixel import UNet
 
 
     class OwnUNet(UNet):
@@ -43,7 +43,7 @@ CONFIG = """
     from lgrseg.engine.solver import CosineSchedule, build_adamw
     from lgrseg.evaluation import SegmentationEvaluator
     from lgrseg.modeling.heads import PixelHead
-    from lgrseg.modeling.per_pixel import PerPixelSegmenter
+    from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
     from own_project import OwnUNet
 

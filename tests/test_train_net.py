@@ -87,7 +87,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
         (["optimizer.lr=fast"], "optimizer.lr is a finite number, not 'fast'"),
         (["schedule.final=.nan"], "schedule.final is a finite number, not nan"),
         (["model.decoder.dim=65"], "MaskedDecoder) cannot be built with num_classes=4, dim=65"),
-        (["model.decoder._target_=lgrseg.modeling.decoder.MaskDecoder"], "'MaskedDecoder'"),
+        (["model.decoder._target_=lgrseg.modeling.lgrnet.decoder.MaskDecoder"], "'MaskedDecoder'"),
         (["train=5"], "train is 5"),
         (["dataloader.test=none"], "dataloader.test is 'none'; it describes a loader"),
         (["dataloader.train.dataset=camus_4ch_train"], "4 classes, camus_4ch_train has 3"),

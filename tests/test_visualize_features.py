@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from tiny_encoder import TinyEncoder
 
 from lgrseg.config import L, instantiate, save_config
-from lgrseg.modeling.classifier import ClipClassifier, LinearHead
-from lgrseg.video import write_mp4
+from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
+from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,7 +10,7 @@ from lgrseg.data.datasets import RAW, phantom
 from lgrseg.data.prepare import prepare
 from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder, frozen
 from lgrseg.modeling.heads import FPNHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

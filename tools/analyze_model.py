@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lgrseg.config import instantiate, load_asked_config
-from lgrseg.modeling.complexity import count
-from lgrseg.targets import add_import_options
+from lgrseg.config.targets import add_import_options
+from lgrseg.layers.complexity import count
 
 
 def main() -> int:

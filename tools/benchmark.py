@@ -35,9 +35,9 @@ def main() -> int:
     if arguments.repeats < 1:
         parser.error(f"--repeats is 1 or more, not {arguments.repeats}")
 
-    from lgrseg.benchmarks import machine
-    from lgrseg.benchmarks.timing import write_json
-    from lgrseg.distributed import pick_device
+    from lgrseg.comm.processes import pick_device
+    from lgrseg.studies.benchmarks import machine
+    from lgrseg.studies.benchmarks.timing import write_json
 
     try:
         device = pick_device(arguments.device).type
@@ -61,17 +61,17 @@ def main() -> int:
 
 def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
     if name in ("ops", "model", "train"):
-        from lgrseg.benchmarks import ops, whole
+        from lgrseg.studies.benchmarks import ops, whole
 
         if name == "ops":
             checks += ops.check_kernels(device)
             return ops.run(repeats=repeats, device=device)
         run = whole.run_forward if name == "model" else whole.run_train
         return run(repeats=repeats, device=device)
-    from lgrseg.benchmarks import data, exactness, metrics, tracking
+    from lgrseg.studies.benchmarks import data, exactness, metrics, tracking
 
     if name == "backbones":
-        from lgrseg.benchmarks import backbones
+        from lgrseg.studies.benchmarks import backbones
 
         return backbones.run(repeats=repeats, device=device)
     if name == "boxes":

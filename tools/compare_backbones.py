@@ -36,9 +36,9 @@ import sys
 from pathlib import Path
 
 from lgrseg.config import load_asked_config
+from lgrseg.config.targets import add_import_options
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.writers import log_to_console
-from lgrseg.targets import add_import_options
 
 
 def main() -> int:
@@ -98,9 +98,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Prepare every row, train what is not done, tabulate."""
-    from lgrseg.comparison.prepared import prepare, with_fixed_copies
-    from lgrseg.comparison.rows import parse_rows
-    from lgrseg.comparison.runs import config_of_run, finished, run, run_folder
+    from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
+    from lgrseg.studies.comparison.rows import parse_rows
+    from lgrseg.studies.comparison.runs import config_of_run, finished, run, run_folder
 
     rows = parse_rows(arguments.backbones)
     shared = load_asked_config(arguments)
@@ -143,7 +143,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def show_plan(rows: list, shared, arguments: argparse.Namespace) -> None:
     """Print what features will take on the disk; ValueError where that is too much."""
-    from lgrseg.comparison.disk import plan
+    from lgrseg.studies.comparison.disk import plan
 
     for line in plan(
         rows,
@@ -158,7 +158,7 @@ def show_plan(rows: list, shared, arguments: argparse.Namespace) -> None:
 
 def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
     """One run in a process of its own, its output in FOLDER.log; the exit status."""
-    from lgrseg.comparison.child import run_child
+    from lgrseg.studies.comparison.child import run_child
 
     print(f"training {folder}", file=sys.stderr, flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -169,9 +169,9 @@ def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
 
 def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
     """Epochs with and without kept features, as a table and OUTPUT/time_cache.json."""
-    from lgrseg.benchmarks import machine
-    from lgrseg.benchmarks.timing import write_json
-    from lgrseg.comparison.epoch_times import time_epochs
+    from lgrseg.studies.benchmarks import machine
+    from lgrseg.studies.benchmarks.timing import write_json
+    from lgrseg.studies.comparison.epoch_times import time_epochs
 
     for option in ("fractions", "seeds"):
         if len(given := getattr(arguments, option)) > 1:
@@ -197,9 +197,9 @@ def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
 
 def tabulate(shared, done: dict, failed: list[str], arguments: argparse.Namespace) -> None:
     """Write the tables of all that is finished, and print them."""
-    from lgrseg.benchmarks import machine
-    from lgrseg.comparison.summary import summarise
-    from lgrseg.comparison.tables import markdown, write_tables
+    from lgrseg.studies.benchmarks import machine
+    from lgrseg.studies.comparison.summary import summarise
+    from lgrseg.studies.comparison.tables import markdown, write_tables
 
     sections = []
     for fraction, runs in done.items():

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.writers import read_metrics
-from lgrseg.evaluation.run_names import distinct_names, named_folder
+from lgrseg.reporting.run_names import distinct_names, named_folder
 
 
 def main() -> int:

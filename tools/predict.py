@@ -27,13 +27,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from lgrseg.box_prompts import parse_box, read_boxes
 from lgrseg.config import load_asked_config
-from lgrseg.data.clip_files import find_clips
-from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.prediction import Existing, Predictor, predict_clips
-from lgrseg.targets import add_import_options
+from lgrseg.config.targets import add_import_options
+from lgrseg.data.prepare.clip_files import find_clips
+from lgrseg.inference import Existing, Predictor, predict_clips
+from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
+from lgrseg.structures.box_prompts import parse_box, read_boxes
 
 
 def main() -> int:

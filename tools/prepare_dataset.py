@@ -15,9 +15,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from lgrseg.data.check import check, print_check, write_check
 from lgrseg.data.datasets import classes_of, raw_dataset
 from lgrseg.data.prepare import prepare, print_report
+from lgrseg.data.prepare.check import check, print_check, write_check
 
 
 def main() -> int:

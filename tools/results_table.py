@@ -15,9 +15,9 @@ import io
 import sys
 from pathlib import Path
 
-from lgrseg.evaluation.run_names import distinct_names, folder_of
-from lgrseg.evaluation.run_table import rows_of_run
-from lgrseg.evaluation.seed_table import rows_over_seeds
+from lgrseg.reporting.run_names import distinct_names, folder_of
+from lgrseg.reporting.run_table import rows_of_run
+from lgrseg.reporting.seed_table import rows_over_seeds
 
 
 def main() -> int:

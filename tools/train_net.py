@@ -21,14 +21,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.config import load_asked_config, without_weights
+from lgrseg.config.targets import add_import_options
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import replacing_run
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
-from lgrseg.targets import add_import_options
 
 
 def main() -> int:
@@ -108,9 +108,9 @@ def making_room(trainer: DefaultTrainer, arguments: argparse.Namespace) -> Itera
 
 def report(trainer: DefaultTrainer) -> None:
     """Show the table, write videos and the page."""
-    from lgrseg.evaluation.label_tables import print_label_results
-    from lgrseg.evaluation.report import report_run
-    from lgrseg.evaluation.tables import print_results
+    from lgrseg.reporting.label_tables import print_label_results
+    from lgrseg.reporting.report import report_run
+    from lgrseg.reporting.tables import print_results
 
     for results in trainer.results.values():
         labels = results.get("task") == "classification"

@@ -21,22 +21,22 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lgrseg.data.clip_files import box_of_clip, find_clips
+from lgrseg.comm.processes import pick_device
 from lgrseg.data.io import Video, crop_frames, read_video
-from lgrseg.distributed import pick_device
-from lgrseg.engine.speed import hold_on_to_memory
-from lgrseg.evaluation.feature_maps import (
+from lgrseg.data.prepare.clip_files import box_of_clip, find_clips
+from lgrseg.failures import describe_error
+from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.layers.speed import hold_on_to_memory
+from lgrseg.modeling.foundation import build_encoder
+from lgrseg.visualization.feature_maps import (
     DenseFeatures,
     backbone_of,
     colour_basis,
     cosine_similarity,
     place_of,
 )
-from lgrseg.evaluation.feature_pictures import FeatureDrawer, Point
-from lgrseg.failures import describe_error
-from lgrseg.modeling.foundation import build_encoder
-from lgrseg.modeling.frozen_run import FrozenRun
-from lgrseg.video import try_write_mp4, write_png
+from lgrseg.visualization.feature_pictures import FeatureDrawer, Point
+from lgrseg.visualization.overlays import try_write_mp4, write_png
 
 SHEET_FRAMES = 6
 """Frames of a contact sheet."""

@@ -6,7 +6,7 @@ python tools/train_net.py --config-file configs/baselines/pvt_fpn_camus.py
 from lgrseg.config import L
 from lgrseg.modeling.backbones import PVTv2
 from lgrseg.modeling.heads import FPNHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 from ..common.data.camus import dataloader, evaluator, num_classes
 from ..common.train import optimizer, schedule, train

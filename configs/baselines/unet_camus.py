@@ -5,7 +5,7 @@ python tools/train_net.py --config-file configs/baselines/unet_camus.py
 
 from lgrseg.config import L
 from lgrseg.modeling.heads import PixelHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter, UNet
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter, UNet
 
 from ..common.data.camus import dataloader, evaluator, num_classes
 from ..common.train import optimizer, schedule, train

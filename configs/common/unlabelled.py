@@ -10,10 +10,10 @@ from lgrseg.data import (
     Unlabelled,
     WeakStrongMapper,
 )
-from lgrseg.modeling.mask_consistency import MaskConsistency
-from lgrseg.modeling.schedules import CosineRamp, LinearRamp, SigmoidRamp
-from lgrseg.modeling.self_distillation import LocalGlobalDistillation
-from lgrseg.modeling.semi_supervised import SemiSupervised
+from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
+from lgrseg.modeling.semi_supervised.model import SemiSupervised
+from lgrseg.modeling.semi_supervised.schedules import CosineRamp, LinearRamp, SigmoidRamp
+from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistillation
 
 STEPS = "${train.max_iter}"
 

@@ -11,7 +11,7 @@ Data: tools/prepare_dataset.py brain_tumor_coco. Expected: not measured yet.
 from lgrseg.config import L
 from lgrseg.modeling.foundation import FoundationBackbone, ResizedPyramid, build_encoder, frozen
 from lgrseg.modeling.heads import ConvHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 from ..common.data.brain_tumor import dataloader, evaluator, num_classes
 from ..common.train import optimizer, schedule, train

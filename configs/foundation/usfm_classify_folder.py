@@ -8,14 +8,14 @@ random weights. Data: tools/prepare_dataset.py class_folders. Other classes than
 and normal: dataset names, `num_classes`. Expected: not measured yet.
 
 The head is linear on the mean of the patches; three layers instead:
-model.head._target_=lgrseg.modeling.classifier.ThreeLayerHead. `best` is the checkpoint of the
+model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint of the
 highest balanced accuracy. Rates fall from block to block towards the image.
 """
 
 from lgrseg.config import L
 from lgrseg.engine.layer_decay import build_adamw_layer_decay
-from lgrseg.modeling.classifier import ClipClassifier, LinearHead
 from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
 
 from ..common.data.class_folders import dataloader, evaluator, num_classes
 from ..common.train import schedule, train

@@ -14,7 +14,7 @@ from lgrseg.config import L
 from lgrseg.engine.layer_decay import build_adamw_layer_decay
 from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder
 from lgrseg.modeling.heads import UPerNet
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 from ..common.data.image_folders import dataloader, evaluator, num_classes
 from ..common.train import schedule, train

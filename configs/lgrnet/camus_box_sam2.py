@@ -8,7 +8,7 @@ model.safetensors. Meant for one GPU; not measured yet.
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.sam2_tuning import frozen_image_encoder
+from lgrseg.modeling.sam2.tuning import frozen_image_encoder
 
 from ..common.models.box_sam2 import model, true_boxes
 from .camus import dataloader, evaluator, optimizer, schedule, train

@@ -6,7 +6,7 @@ Not measured yet.
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.box_head import BoxHead
+from lgrseg.modeling.lgrnet.box_head import BoxHead
 
 from .camus import dataloader, evaluator, model, optimizer, schedule, train
 

@@ -9,7 +9,7 @@ set `dataloader.test.cardiac_udc_val.mapper.every=k`. Meant for one GPU; not mea
 
 from lgrseg.config import L
 from lgrseg.data import AnnotatedMapper
-from lgrseg.modeling.sam2_tuning import lora_image_encoder
+from lgrseg.modeling.sam2.tuning import lora_image_encoder
 
 from ..common.models.box_sam2 import model, true_boxes
 from .cardiac_udc import dataloader, evaluator, optimizer, schedule, train

@@ -4,7 +4,7 @@ python tools/train_net.py --config-file configs/lgrnet/phantom_box_only.py
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.decoder import BoxDecoder
+from lgrseg.modeling.lgrnet.decoder import BoxDecoder
 
 from .phantom_boxes import dataloader, evaluator, model, optimizer, schedule, train
 

@@ -9,7 +9,7 @@ the predicted box disagree and the box is the surer of the two.
 
 from lgrseg.config import L
 from lgrseg.data import ClipMapper, WholeVideoSampler
-from lgrseg.modeling.frozen_run import FrozenRun
+from lgrseg.inference.frozen_run import FrozenRun
 
 from .phantom_box_sam2 import dataloader, evaluator, model, optimizer, schedule, size, train
 

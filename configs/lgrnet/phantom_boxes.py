@@ -4,7 +4,7 @@ python tools/train_net.py --config-file configs/lgrnet/phantom_boxes.py
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.box_head import BoxHead
+from lgrseg.modeling.lgrnet.box_head import BoxHead
 
 from .phantom import dataloader, evaluator, model, optimizer, schedule, train
 

@@ -2,7 +2,6 @@
 
 import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.data.fixed_copies import FixedCopies
 from lgrseg.data.frame_sampling import (
     DenseSampler,
     HybridSampler,
@@ -10,9 +9,11 @@ from lgrseg.data.frame_sampling import (
     SegmentSampler,
     WholeVideoSampler,
 )
-from lgrseg.data.label_mapper import LabelMapper
 from lgrseg.data.loader import Unlabelled, build_test_loader, build_train_loader
-from lgrseg.data.mapper import AnnotatedMapper, ClipMapper, PromptedMapper
+from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMapper
+from lgrseg.data.mappers.fixed_copies import FixedCopies
+from lgrseg.data.mappers.labels import LabelMapper
+from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
 from lgrseg.data.transforms import (
     RandomAffine,
     RandomContrast,
@@ -20,7 +21,7 @@ from lgrseg.data.transforms import (
     RandomGamma,
     RandomSpeckle,
 )
-from lgrseg.data.transforms_stills import (
+from lgrseg.data.transforms.stills import (
     RandomBlur,
     RandomClahe,
     RandomCoarseDropout,
@@ -29,7 +30,6 @@ from lgrseg.data.transforms_stills import (
     RandomNoise,
     RandomQuarterTurn,
 )
-from lgrseg.data.views import LocalGlobalMapper, WeakStrongMapper
 
 __all__ = [
     "AnnotatedMapper",

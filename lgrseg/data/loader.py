@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
 
+from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
-from lgrseg.distributed import get_rank, get_world_size
 from lgrseg.structures import UnlabelledViews
 
 

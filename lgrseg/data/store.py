@@ -143,3 +143,11 @@ def read_masks(record: dict) -> dict[int, np.ndarray]:
     if missing := set(record["annotated_frames"]) - set(masks):
         raise DamagedVideoError.of(file, ValueError(f"no mask of frames {sorted(missing)}"))
     return masks
+
+
+def uncropped(frame: np.ndarray, record: dict) -> np.ndarray:
+    """A cropped frame at its place in the original, black around."""
+    top, left, bottom, right = record["crop_box"]
+    whole = np.zeros((*record["original_size"], *frame.shape[2:]), np.uint8)
+    whole[top:bottom, left:right] = frame
+    return whole

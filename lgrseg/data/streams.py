@@ -9,7 +9,7 @@ and the processes of a distributed run share one stream.
 import numpy as np
 from torch.utils.data import Dataset
 
-from lgrseg.distributed import get_rank, get_world_size
+from lgrseg.comm.processes import get_rank, get_world_size
 
 # The uses of the seed: of labelled clips, and of unlabelled videos.
 _ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)

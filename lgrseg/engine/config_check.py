@@ -5,7 +5,7 @@ from collections.abc import Callable
 from omegaconf import DictConfig
 
 from lgrseg.config import PARTS
-from lgrseg.windows import window_of
+from lgrseg.inference.windows import window_of
 
 
 def check_parts(cfg: DictConfig) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.structures import Clip
 
 

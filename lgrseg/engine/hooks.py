@@ -6,20 +6,16 @@ Hooks are called in the order of the trainer's list.
 import logging
 import math
 import signal
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lgrseg import distributed
-from lgrseg.engine.checkpoint import copy_checkpoint, remove_old
+from lgrseg.checkpoint.files import copy_checkpoint, remove_old
+from lgrseg.comm import processes as distributed
 from lgrseg.engine.guard import NonFiniteError
-from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hook_base import HookBase, HookedTrainer
 from lgrseg.engine.run_folder import forget_replaced
 from lgrseg.engine.workers import STOP_SIGNALS
 from lgrseg.engine.writers import read_metrics, write_metrics
-
-if TYPE_CHECKING:
-    from lgrseg.engine.trainer import DefaultTrainer
 
 logger = logging.getLogger("lgrseg")
 
@@ -239,14 +235,14 @@ def is_evaluated(line: dict, dataset: str) -> bool:
     return any(key.startswith(f"eval/{dataset}/mean_") for key in line)
 
 
-def _is_recorded(trainer: "DefaultTrainer", dataset: str) -> bool:
+def _is_recorded(trainer: HookedTrainer, dataset: str) -> bool:
     lines = read_metrics(trainer.output_dir)
     return any(
         line["iteration"] == trainer.iteration and is_evaluated(line, dataset) for line in lines
     )
 
 
-def record_results(trainer: "DefaultTrainer", name: str, results: dict) -> None:
+def record_results(trainer: HookedTrainer, name: str, results: dict) -> None:
     """Scores of a dataset into metrics.jsonl, TensorBoard and the log.
 
     A finished run that is evaluated once more gets no second line.

@@ -1,7 +1,9 @@
 """Pictures of what a run predicts, in TensorBoard: input, truth and prediction side by side."""
 
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import is_due
+from lgrseg.visualization.examples import example_pictures
 
 
 class ExampleOverlays(HookBase):
@@ -26,10 +28,6 @@ class ExampleOverlays(HookBase):
         self._draw()
 
     def _draw(self) -> None:
-        # Pictures read the data package, whose loader reads this one: not while that is loading.
-        from lgrseg.data.catalog import MetadataCatalog
-        from lgrseg.evaluation.examples import example_pictures
-
         trainer = self.trainer
         if trainer.tensorboard is None:  # of the main process only
             return

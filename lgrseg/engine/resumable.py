@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lgrseg import distributed
-from lgrseg.engine.checkpoint import (
+from lgrseg.checkpoint.ema import WeightAverage
+from lgrseg.checkpoint.files import (
     CheckpointError,
     load_weights,
     read_newest_state,
@@ -19,7 +19,7 @@ from lgrseg.engine.checkpoint import (
     state_path,
     weights_path,
 )
-from lgrseg.engine.ema import WeightAverage
+from lgrseg.comm import processes as distributed
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepRecord
 from lgrseg.engine.run_folder import REPLACED, has_checkpoint

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from lgrseg.checkpoint.files import replace_file
 from lgrseg.config import save_config
-from lgrseg.engine.checkpoint import replace_file
 from lgrseg.engine.settings import TrainSettings
 
 logger = logging.getLogger("lgrseg")

@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 
 logger = logging.getLogger("lgrseg")
 

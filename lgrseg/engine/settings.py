@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from lgrseg.setting_types import fitted
-from lgrseg.suggestions import did_you_mean
+from lgrseg.config.setting_types import fitted
+from lgrseg.config.suggestions import did_you_mean
 
 LEAST = {"max_iter": 1, "accumulate": 1, "log_period": 1}
 """The smallest number of a setting that counts; 0 for the others."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord, diverged_in_the_model
 from lgrseg.engine.hook_base import HookBase

@@ -11,11 +11,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.data.described import describe_datasets
-from lgrseg.engine import speed
 from lgrseg.engine.config_check import check_parts, check_test_datasets
 from lgrseg.engine.finite import check_settings
 from lgrseg.engine.hook_base import HookBase
@@ -39,8 +38,9 @@ from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 from lgrseg.evaluation.evaluator import inference_on_dataset
 from lgrseg.evaluation.results import write_results
+from lgrseg.layers import speed
+from lgrseg.layers.complexity import trained_share
 from lgrseg.modeling.agreement import check_classes
-from lgrseg.modeling.complexity import trained_share
 
 logger = logging.getLogger("lgrseg")
 

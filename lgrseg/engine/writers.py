@@ -9,15 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from lgrseg import distributed
-from lgrseg.engine.hook_base import HookBase
-
-if TYPE_CHECKING:
-    from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.comm import processes as distributed
+from lgrseg.engine.hook_base import HookBase, HookedTrainer
 
 logger = logging.getLogger("lgrseg")
 progress = logging.getLogger("lgrseg.progress")
@@ -123,12 +119,12 @@ class ProgressBar(HookBase):
             self._bar.close()
 
 
-def top_rate(trainer: "DefaultTrainer") -> float:
+def top_rate(trainer: HookedTrainer) -> float:
     """The learning rate of the last step, of the group with the largest (not the backbone)."""
     return max(group["lr"] for group in trainer.optimizer.param_groups)
 
 
-def write_metrics(trainer: "DefaultTrainer", values: dict[str, float | None]) -> None:
+def write_metrics(trainer: HookedTrainer, values: dict[str, float | None]) -> None:
     """One line in metrics.jsonl and the same scalars in TensorBoard; the main process only."""
     if not distributed.is_main_process():
         return

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lgrseg.evaluation.label_scores import intervals, measure
+from lgrseg.evaluation.metrics.label_scores import intervals, measure
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget

@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 from tqdm import tqdm
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
-from lgrseg.evaluation.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.frame_scores import score_frame
+from lgrseg.evaluation.metrics.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.evaluation.summary import summarise

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from lgrseg.evaluation import overlap, structure, surface
-from lgrseg.evaluation.clinical import measure_chamber
+from lgrseg.evaluation.clinical.volumes import measure_chamber
+from lgrseg.evaluation.metrics import overlap, surface
+from lgrseg.evaluation.metrics import s_measure as structure
 
 BEHIND = {"left_ventricle": "left_atrium", "left_atrium": "left_ventricle"}
 """The chamber behind a chamber's valve."""

@@ -1,7 +1,7 @@
 """What evaluators share: rows of scores, gathered from all processes."""
 
+from lgrseg.comm.processes import all_gather_object
 from lgrseg.data.catalog import MetadataCatalog
-from lgrseg.distributed import all_gather_object
 
 
 class RowEvaluator:

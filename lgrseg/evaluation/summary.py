@@ -5,8 +5,8 @@ Letters: F annotated frames, K classes, P patients.
 
 import numpy as np
 
-from lgrseg.evaluation import overlap, surface
-from lgrseg.evaluation.heart_function import heart_function
+from lgrseg.evaluation.clinical.heart_function import heart_function
+from lgrseg.evaluation.metrics import overlap, surface
 
 FROM_COUNTS = {
     "dice": overlap.dice,

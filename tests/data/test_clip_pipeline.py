@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.data import (
     ClipMapper,
     DenseSampler,

@@ -2,12 +2,14 @@
 
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+from lgrseg.config.lazy import DESCRIBED
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.data.described import dataset_names, describe_datasets, know_datasets
+from lgrseg.data.described import dataset_names, describe_datasets
 
 OWN = """
     from lgrseg.data.catalog import Metadata
@@ -53,14 +55,14 @@ def test_all_names_of_a_config():
     assert dataset_names(cfg) == ["a", "b", "d", "c"]
 
 
-def test_a_described_dataset_has_classes_but_no_videos(tmp_path):
+def test_a_described_dataset_has_classes_but_no_videos(monkeypatch):
     facts = {"classes": ["cyst"], "colors": [[1, 2, 3]]}
-    know_datasets({"known_by_its_classes": facts}, tmp_path / "config.yaml")
+    monkeypatch.setitem(DESCRIBED, "known_by_its_classes", (facts, Path("config.yaml")))
     assert MetadataCatalog.get("known_by_its_classes").classes == ("cyst",)
     with pytest.raises(ValueError, match="A dataset of your own is known once the module"):
         DatasetCatalog.get("known_by_its_classes")
     # What code says goes before what a file says.
-    know_datasets({"camus_train": facts}, tmp_path / "config.yaml")
+    monkeypatch.setitem(DESCRIBED, "camus_train", (facts, Path("config.yaml")))
     assert MetadataCatalog.get("camus_train").classes[0] == "left_ventricle"
 
 
@@ -73,6 +75,7 @@ def test_a_described_dataset_has_classes_but_no_videos(tmp_path):
         ({"classes": ["a", "b"], "colors": [[1, 2, 3]]}, "has 2 classes and 1 colors"),
     ],
 )
-def test_a_description_of_another_form_is_refused(tmp_path, facts, message):
+def test_a_description_of_another_form_is_refused(monkeypatch, facts, message):
+    monkeypatch.setitem(DESCRIBED, "x", (facts, Path("config.yaml")))
     with pytest.raises(ValueError, match=message):
-        know_datasets({"x": facts}, tmp_path / "config.yaml")
+        MetadataCatalog.get("x")

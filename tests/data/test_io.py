@@ -11,7 +11,7 @@ import pytest
 
 from lgrseg.data.io import UnreadableFile, is_readable, read_nifti, read_video, to_uint8
 from lgrseg.data.io.lazy_frames import FramesInOrder, LazyFrames, crop_frames
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 
 def ramp(num_frames=3, height=20, width=30):

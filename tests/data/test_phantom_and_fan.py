@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lgrseg.data.datasets import cardiac_udc, phantom
-from lgrseg.data.fan_crop import find_fan
 from lgrseg.data.io import read_video
-from lgrseg.data.phantom_heart import Heart, bullet
+from lgrseg.data.phantom.heart import Heart, bullet
+from lgrseg.data.prepare.fan_crop import find_fan
 
 
 def box_iou(a, b):

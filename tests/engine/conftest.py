@@ -23,10 +23,10 @@ from lgrseg.engine.solver import CosineSchedule, build_adamw
 from lgrseg.evaluation import SegmentationEvaluator
 from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.heads import PixelHead
-from lgrseg.modeling.per_pixel import PerPixelSegmenter, UNet
-from lgrseg.modeling.schedules import CosineRamp, LinearRamp, SigmoidRamp
-from lgrseg.modeling.self_distillation import LocalGlobalDistillation
-from lgrseg.modeling.semi_supervised import SemiSupervised
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter, UNet
+from lgrseg.modeling.semi_supervised.model import SemiSupervised
+from lgrseg.modeling.semi_supervised.schedules import CosineRamp, LinearRamp, SigmoidRamp
+from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistillation
 
 SIZE = 32
 

@@ -11,19 +11,19 @@ import sys
 import torch
 from omegaconf import OmegaConf
 
-from lgrseg import distributed
+from lgrseg.comm import processes as distributed
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.modeling.backbones import MetaFormer, PVTv2
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.decoder import MaskedDecoder
-from lgrseg.modeling.encoder import LGREncoder
-from lgrseg.modeling.lgrnet import LGRNet
-from lgrseg.modeling.mask_consistency import MaskConsistency
-from lgrseg.modeling.schedules import LinearRamp, SigmoidRamp
-from lgrseg.modeling.self_distillation import LocalGlobalDistillation
-from lgrseg.modeling.semi_supervised import SemiSupervised
+from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
+from lgrseg.modeling.lgrnet.encoder import LGREncoder
+from lgrseg.modeling.lgrnet.model import LGRNet
+from lgrseg.modeling.losses.criterion import SetCriterion
+from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
+from lgrseg.modeling.semi_supervised.model import SemiSupervised
+from lgrseg.modeling.semi_supervised.schedules import LinearRamp, SigmoidRamp
+from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistillation
 from lgrseg.structures import Clip, ClipTargets, UnlabelledViews
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from in_processes import small_lgrnet
 from omegaconf import OmegaConf
 from torch import nn
 
+from lgrseg.checkpoint.files import read_state, read_weights
 from lgrseg.config import L
-from lgrseg.engine.checkpoint import read_state, read_weights
 from lgrseg.engine.finite import check_settings, names_not_finite
 from lgrseg.engine.guard import NonFiniteError
 from lgrseg.engine.hook_base import HookBase

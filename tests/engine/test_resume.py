@@ -11,8 +11,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from lgrseg.checkpoint.files import CheckpointError, read_state, read_weights
 from lgrseg.data.store import DamagedVideoError
-from lgrseg.engine.checkpoint import CheckpointError, read_state, read_weights
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import REPLACED, replacing_run

@@ -7,8 +7,8 @@ import types
 import pytest
 import torch
 
+from lgrseg.checkpoint.files import CheckpointError, load_weights
 from lgrseg.config import instantiate
-from lgrseg.engine.checkpoint import CheckpointError, load_weights
 from lgrseg.engine.hooks import WatchCollapse
 from lgrseg.engine.trainer import DefaultTrainer
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from lgrseg.modeling.mask_consistency import MaskConsistency
+from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
 
 SCRIPT = Path(in_processes.__file__)
 

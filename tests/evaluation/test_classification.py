@@ -9,9 +9,15 @@ import torch
 
 from lgrseg.data.catalog import Metadata, MetadataCatalog
 from lgrseg.evaluation import ClassificationEvaluator
-from lgrseg.evaluation.label_scores import auc, confusion_matrix, from_confusion, intervals, measure
-from lgrseg.evaluation.label_tables import label_cells, label_tables, print_label_results
+from lgrseg.evaluation.metrics.label_scores import (
+    auc,
+    confusion_matrix,
+    from_confusion,
+    intervals,
+    measure,
+)
 from lgrseg.evaluation.results import write_results
+from lgrseg.reporting.label_tables import label_cells, label_tables, print_label_results
 from lgrseg.structures import Clip, ClipPrediction, Geometry, LabelPrediction, LabelTarget
 
 if "three_shapes" not in MetadataCatalog.list():

@@ -13,10 +13,10 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
-from lgrseg.evaluation.export import export_record
-from lgrseg.evaluation.report import write_report
 from lgrseg.evaluation.results import plain, write_results
-from lgrseg.evaluation.tables import print_results, with_interval
+from lgrseg.reporting.export import export_record
+from lgrseg.reporting.report import write_report
+from lgrseg.reporting.tables import print_results, with_interval
 from lgrseg.structures import ClipPrediction
 
 METADATA = Metadata(classes=("square", "nothing"), colors=((255, 0, 0), (0, 255, 0)))

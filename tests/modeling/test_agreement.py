@@ -11,17 +11,17 @@ from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.backbones import MetaFormer
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.decoder import MaskedDecoder
-from lgrseg.modeling.encoder import LGREncoder
 from lgrseg.modeling.heads.conv_head import ConvHead
 from lgrseg.modeling.heads.fpn_head import FPNHead
 from lgrseg.modeling.heads.linear_probe import LinearProbe
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.modeling.heads.segvit import SegViT
 from lgrseg.modeling.heads.unet_decoder import UNetDecoder
 from lgrseg.modeling.heads.upernet import UPerNet
-from lgrseg.modeling.lgrnet import LGRNet
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
+from lgrseg.modeling.lgrnet.encoder import LGREncoder
+from lgrseg.modeling.lgrnet.model import LGRNet
+from lgrseg.modeling.losses.criterion import SetCriterion
 from lgrseg.structures import Clip
 
 ROOT = Path(__file__).parents[2]

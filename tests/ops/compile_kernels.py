@@ -11,7 +11,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
-from lgrseg.benchmarks.kernel_check import CASES
+from lgrseg.studies.benchmarks.kernel_check import CASES
 
 NAMES = ("deformable attention, softmax", "scan, both ways", "neighbourhood", "point sampling")
 

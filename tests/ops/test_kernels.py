@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgrseg.benchmarks.kernel_check import CASES, HALF_BOUNDS, check
 from lgrseg.ops import ms_deform_attn, point_sample, selective_scan
 from lgrseg.ops.dispatch import chosen
+from lgrseg.studies.benchmarks.kernel_check import CASES, HALF_BOUNDS, check
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"

@@ -2,9 +2,9 @@
 
 from lgrseg.config import L
 from lgrseg.data import PromptedMapper, WholeVideoSampler
-from lgrseg.modeling.box_sam2 import BoxSam2
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.sam2 import build_sam2
+from lgrseg.modeling.losses.criterion import SetCriterion
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
+from lgrseg.modeling.sam2.network import build_sam2
 
 model = L(BoxSam2)(
     sam=L(build_sam2)(variant="tiny", size=1024),

@@ -9,7 +9,7 @@ from lgrseg.modeling.foundation import (
     frozen,
 )
 from lgrseg.modeling.heads import UNetDecoder
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 PROJECTED = 144
 """Channels of DINOv2's patch feature where it joins Hiera's."""

@@ -2,10 +2,10 @@
 
 from lgrseg.config import L
 from lgrseg.modeling.backbones import PVTv2
-from lgrseg.modeling.criterion import SetCriterion
-from lgrseg.modeling.decoder import MaskedDecoder
-from lgrseg.modeling.encoder import LGREncoder
-from lgrseg.modeling.lgrnet import LGRNet
+from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
+from lgrseg.modeling.lgrnet.encoder import LGREncoder
+from lgrseg.modeling.lgrnet.model import LGRNet
+from lgrseg.modeling.losses.criterion import SetCriterion
 
 model = L(LGRNet)(
     backbone=L(PVTv2)(variant="b0", drop_path_rate=0.1),

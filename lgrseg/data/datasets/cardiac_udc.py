@@ -25,7 +25,7 @@ import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.io import read_nifti, to_uint8
-from lgrseg.data.outlines import fill_outlines, open_outlines
+from lgrseg.data.io.outlines import fill_outlines, open_outlines
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.store import read_records
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.io import read_video
-from lgrseg.data.outlines import filled_polygon
+from lgrseg.data.io.outlines import filled_polygon
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.splits import records_of
 

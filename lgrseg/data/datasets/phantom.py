@@ -17,8 +17,8 @@ import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.datasets import cardiac_udc
-from lgrseg.data.phantom_heart import Heart
-from lgrseg.data.phantom_scan import Scan, Scanner
+from lgrseg.data.phantom.heart import Heart
+from lgrseg.data.phantom.scan import Scan, Scanner
 from lgrseg.data.raw_video import RawVideo
 from lgrseg.data.store import read_records
 

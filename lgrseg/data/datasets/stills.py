@@ -20,8 +20,8 @@ from lgrseg.data.datasets.still_shapes import Still, draw
 from lgrseg.data.datasets.stills_coco import in_annotated_coco
 from lgrseg.data.datasets.stills_yolo import in_yolo
 from lgrseg.data.io import IMAGES, image_files, to_uint8
+from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.io.orientation import orientation, upright
-from lgrseg.data.mask_images import read_mask_image
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, refused
 from lgrseg.data.splits import register_splits
 

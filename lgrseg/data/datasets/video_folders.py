@@ -4,7 +4,7 @@
     RAW/<any>/<part>/GT/<video>/<frame>.png           or Annotations/, with a palette
 
 In a mask, what is not 0 (SUN-SEG: 255; with a palette: an object's number) is the one structure
-(lgrseg/data/mask_images.py has the rules, and what is refused).
+(lgrseg/data/io/mask_images.py has the rules, and what is refused).
 
 A mask belongs to the image of its name; a frame without one is not annotated. Every part (the
 folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen "test_easy_seen".
@@ -20,7 +20,7 @@ import numpy as np
 
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.io import image_files, read_video
-from lgrseg.data.mask_images import read_mask_image
+from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 from lgrseg.data.splits import register_splits
 

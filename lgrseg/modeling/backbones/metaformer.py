@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.backbones.drop_path import DropPath
+from lgrseg.layers.drop_path import DropPath
 
 VARIANTS = {
     "caformer_s18": ((3, 3, 9, 3), (64, 128, 320, 512)),
@@ -60,7 +60,7 @@ class MetaFormer(nn.Module):
         )
         self.apply(_initialise)
         if weights:
-            from lgrseg.modeling.weights import load_pretrained
+            from lgrseg.checkpoint.pretrained import load_pretrained
 
             load_pretrained(self, weights, ignore=("head.",))
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.backbones.drop_path import DropPath
+from lgrseg.layers.drop_path import DropPath
 
 DIMS = {"b0": (32, 64, 160, 256)} | {f"b{i}": (64, 128, 320, 512) for i in range(1, 6)}
 DEPTHS = {
@@ -35,7 +35,7 @@ class PVTv2(nn.Module):
     def __init__(
         self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
     ):
-        """`variant` is "b0" to "b5"; `weights` a public checkpoint (lgrseg/modeling/weights.py).
+        """`variant` is "b0" to "b5"; `weights` a public checkpoint (checkpoint/pretrained.py).
 
         Raises:
             ValueError: an unknown variant.
@@ -64,7 +64,7 @@ class PVTv2(nn.Module):
             setattr(self, f"norm{i + 1}", nn.LayerNorm(dims[i], eps=1e-6))
         self.apply(_initialise)
         if weights:
-            from lgrseg.modeling.weights import load_pretrained
+            from lgrseg.checkpoint.pretrained import load_pretrained
 
             load_pretrained(self, weights, ignore=("head.",))
 

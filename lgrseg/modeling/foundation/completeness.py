@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.names import WHOLE_MODEL, Layout
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgrseg.modeling.backbones.drop_path import DropPath
+from lgrseg.layers.drop_path import DropPath
 
 
 class Encoder(nn.Module, ABC):

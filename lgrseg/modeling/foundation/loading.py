@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.pretrained import load_pretrained
 from lgrseg.modeling.foundation.completeness import Fit, check_complete, is_part
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.names import Layout, Tensors, to_module
-from lgrseg.modeling.weights import load_pretrained
 
 MIN_OVERLAP = 0.9
 """Of the tensors of the encoder, and of the file's own encoder. Less is another model, and then the

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.backbones.metaformer import ChannelNorm
-from lgrseg.modeling.numerics import at_least_float32
 
 LEVELS = {"res2": 4, "res3": 8, "res4": 16, "res5": 32}
 """Strides by name."""

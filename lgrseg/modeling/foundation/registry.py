@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from lgrseg.config import did_you_mean
-from lgrseg.modeling import sam2
 from lgrseg.modeling.foundation import hierarchical, names, vit
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
+from lgrseg.modeling.sam2 import network as sam2
 
 VIT_SIZES = {
     "small": {"hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 12},

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lgrseg.modeling.heads.channel_dropout import ChannelDropout
-from lgrseg.modeling.heads.convolutions import enlarged
+from lgrseg.layers.channel_dropout import ChannelDropout
+from lgrseg.layers.convolutions import enlarged
 from lgrseg.modeling.heads.linear_probe import named_map
 
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from lgrseg.modeling.heads.convolutions import conv_norm_relu, resized
+from lgrseg.layers.convolutions import conv_norm_relu, resized
 
 
 class FPNHead(nn.Module):

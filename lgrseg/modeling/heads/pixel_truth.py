@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lgrseg.modeling.clip_batch import crop_to_input, to_device
+from lgrseg.layers.clip_batch import crop_to_input, to_device
 from lgrseg.structures import ClipTargets
 
 

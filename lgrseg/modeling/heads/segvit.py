@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.heads.convolutions import resized
+from lgrseg.layers.convolutions import resized
+from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
-from lgrseg.modeling.numerics import at_least_float32, divide, soft_dice
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 """Of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""

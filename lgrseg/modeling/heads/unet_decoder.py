@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lgrseg.modeling.heads.convolutions import conv_norm_relu, enlarged, resized
+from lgrseg.layers.convolutions import conv_norm_relu, enlarged, resized
 
 
 class UNetDecoder(nn.Module):

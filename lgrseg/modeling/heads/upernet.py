@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgrseg.modeling.heads.channel_dropout import ChannelDropout
-from lgrseg.modeling.heads.convolutions import conv_norm_relu, resized
+from lgrseg.layers.channel_dropout import ChannelDropout
+from lgrseg.layers.convolutions import conv_norm_relu, resized
 
 
 class PyramidPooling(nn.Module):

@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from lgrseg.data.io import UnreadableFile, is_readable, read_video
 from lgrseg.data.io.dicom_files import dicomdir_files
-from lgrseg.video import write_mp4
+from lgrseg.visualization.overlays import write_mp4
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.modeling.foundation.completeness import is_part
 
 DEEP = {"num_hidden_layers": 12}

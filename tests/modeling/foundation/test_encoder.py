@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lgrseg.modeling.backbones.drop_path import DropPath, draw_drop_paths
+from lgrseg.layers.drop_path import DropPath, draw_drop_paths
 
 
 @pytest.mark.parametrize("size", [(64, 64), (70, 101), (33, 224)])

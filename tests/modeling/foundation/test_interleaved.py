@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lgrseg.modeling.complexity import trained_share
+from lgrseg.layers.complexity import trained_share
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     InterleavedEncoder,

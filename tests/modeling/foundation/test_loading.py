@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from safetensors.torch import load_file, save_file
 
-from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.modeling.foundation.loading import local_file
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from lgrseg.engine.checkpoint import CheckpointError
+from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.modeling.foundation.names import only_below, renamed, split_qkv, to_module
 
 D = 32

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from lgrseg.modeling.complexity import trained_share
+from lgrseg.layers.complexity import trained_share
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     frozen,

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lgrseg.layers.channel_dropout import ChannelDropout, draw_channel_dropout
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     ResizedPyramid,
@@ -20,9 +21,8 @@ from lgrseg.modeling.heads import (
     UNetDecoder,
     UPerNet,
 )
-from lgrseg.modeling.heads.channel_dropout import ChannelDropout, draw_channel_dropout
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.modeling.heads.upernet import PyramidPooling
-from lgrseg.modeling.per_pixel import PerPixelSegmenter
 from lgrseg.structures import Clip, ClipTargets
 
 CHANNELS = {"res2": 8, "res3": 16, "res4": 24, "res5": 32}

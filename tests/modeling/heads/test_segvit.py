@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lgrseg.layers.numerics import soft_dice
 from lgrseg.modeling.heads import SegViT
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
 from lgrseg.modeling.heads.segvit import AttentionToMask, focal_loss
-from lgrseg.modeling.numerics import soft_dice
 
 CHANNELS = {"res4": 12, "res5": 20}
 

@@ -1,0 +1,1 @@
+"""Several processes, and the threads of one; importing this package loads no torch."""

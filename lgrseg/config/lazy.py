@@ -1,0 +1,320 @@
+"""Lazy configs: a config file is a Python module whose objects are described, not built.
+
+    from lgrseg.config import L
+    model = L(LGRNet)(dim=256, backbone=L(PVTv2)(variant="b2"))   # nothing is built here
+    model.backbone.variant = "b0"                                 # still editable
+    net = instantiate(model)                                      # built here
+
+The idea and the names are detectron2's LazyConfig. What is different:
+    * an unknown key is an error that names the nearest known one;
+    * a config holds data only, so every config can be saved as YAML and loaded again;
+    * a relative import runs the imported file anew, so two configs that edit the same imported
+      part, in one load or in two, never see each other's edits.
+"""
+
+import argparse
+import builtins
+import copy
+import functools
+import importlib.util
+import inspect
+import types
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lgrseg.config.renamed import with_present_names
+from lgrseg.config.setting_types import SettingError, fitted_arguments
+from lgrseg.config.suggestions import did_you_mean
+from lgrseg.config.targets import (
+    IMPORTS,
+    PARTIAL,
+    TARGET,
+    UnknownNameError,
+    check_trust,
+    import_modules,
+    locate,
+    trust,
+)
+
+DATASETS = "datasets"
+"""The part of a saved config that describes its datasets: their classes and colours."""
+
+DESCRIBED: dict[str, tuple[Any, Path]] = {}
+"""What the configs that were loaded say of datasets, and their files; the catalog reads it."""
+
+PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
+"""Parts of a config that a Python file may write as plain dicts."""
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class ConfigError(ValueError):
+    """A part of a config from which nothing can be built."""
+
+
+def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]:  # noqa: N802
+    """Describe a call to `target`: `L(Conv)(dim=3)` is the config of `Conv(dim=3)`.
+
+    With `partial=True` it describes `functools.partial(target, ...)`: a call still missing
+    arguments only known at run time (an optimizer and its model).
+
+    Raises:
+        ValueError: `target` has no importable name (a lambda, a local function).
+        TypeError: an argument that `target` does not take.
+    """
+    path = f"{target.__module__}.{target.__qualname__}"
+    if "<" in path:
+        raise ValueError(f"{path} has no importable name, so a config cannot refer to it")
+
+    def describe(**kwargs: Any) -> DictConfig:
+        accepted = inspect.signature(target).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+            for key in kwargs.keys() - accepted.keys():
+                raise TypeError(f"{path} has no argument {key!r}{did_you_mean(key, accepted)}")
+        extra = {PARTIAL: True} if partial else {}
+        return OmegaConf.create({TARGET: path, **extra, **kwargs})
+
+    return describe
+
+
+def instantiate(cfg: Any, **extra: Any) -> Any:
+    """Build what a config describes, children first; `extra` are arguments known only now.
+
+    Raises:
+        SettingError: a setting that is not of the kind that the argument asks for.
+        ConfigError: what is built does not take these settings.
+        UnknownNameError: there is nothing of the name of a `_target_`.
+    """
+    if isinstance(cfg, (ListConfig, list)):
+        return [instantiate(item) for item in cfg]
+    if not isinstance(cfg, (DictConfig, dict)):
+        return cfg
+    kwargs = {key: instantiate(cfg[key]) for key in cfg if key not in (TARGET, PARTIAL)}
+    if TARGET not in cfg:
+        return kwargs | extra
+    key = _full_key(cfg)
+    try:
+        target = locate(cfg[TARGET])
+        kwargs = fitted_arguments(target, kwargs, key, extra=extra)
+        if cfg.get(PARTIAL):
+            return functools.partial(target, **kwargs, **extra)
+        return target(**kwargs, **extra)
+    except (OSError, KeyError, MemoryError, ValueError) as error:  # says what is wrong
+        if not isinstance(error, ConfigError | SettingError):
+            error.add_note(f"while building {cfg[TARGET]} (config key: {key})")
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{key} ({cfg[TARGET]}) cannot be built{_with_settings(kwargs)}: {error}"
+        ) from error
+
+
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    imports: Iterable[str] = (),
+    trusted: Iterable[str] = (),
+) -> DictConfig:
+    """Load a .py or .yaml config file and apply `key=value` overrides in their order.
+
+    The modules that the config lists under `imports` are imported, and datasets that it describes
+    under `datasets` are known from then on by their classes.
+
+    A key walks down with dots, list elements by number: `dataloader.train.batch_size=2`,
+    `dataloader.train.mapper.augmentations.0.prob=1`. Values are read as YAML.
+
+    Args:
+        path: the file; one of the project's own, configs/..., may be named from anywhere.
+        overrides: of settings.
+        imports: further modules to import, which are trusted; the config lists them afterwards.
+        trusted: packages that a YAML config may name beside `targets.TRUSTED`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        KeyError: a key that neither the config has nor what it configures takes.
+        ValueError: an override that is not `key=value`, a file of another kind or that is no YAML.
+        UnknownNameError: it names a module or an object that does not exist.
+        UntrustedTargetError: a YAML config names what is not in a trusted package.
+    """
+    path, imports = _config_file(Path(path)), list(imports)
+    trust([*trusted, *(module.partition(".")[0] for module in imports)])
+    import_modules(imports)
+    if path.suffix in (".yaml", ".yml"):
+        cfg = _load_yaml(path)
+    elif path.suffix == ".py":
+        cfg = _load_python(path)
+    else:
+        raise ValueError(f"a config is a .py or .yaml file, not {path}")
+    listed = cfg.get(IMPORTS, [])
+    if isinstance(listed, str) or imports:
+        listed = [listed] if isinstance(listed, str) else listed
+        cfg[IMPORTS] = list(dict.fromkeys([*listed, *imports]))
+    _know_parts(cfg, path)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise ValueError(f"an override looks like key=value, not {override!r}")
+        _set(cfg, key, OmegaConf.from_dotlist([f"value={text}"]).value)
+    if overrides:
+        _know_parts(cfg, path)
+    return cfg
+
+
+def _know_parts(cfg: DictConfig, path: Path) -> None:
+    """Import what a config lists, and let its datasets be known; a YAML config must be trusted."""
+    if path.suffix != ".py":
+        check_trust(OmegaConf.to_container(cfg), path)
+    import_modules(cfg.get(IMPORTS, ()))
+    for name, facts in OmegaConf.to_container(cfg.get(DATASETS) or OmegaConf.create({})).items():
+        DESCRIBED[name] = (facts, path)
+
+
+def load_asked_config(arguments: argparse.Namespace) -> DictConfig:
+    """The config of a command with --config-file, overrides and `targets.add_import_options`."""
+    return load_config(
+        arguments.config_file,
+        arguments.overrides,
+        imports=arguments.imports,
+        trusted=arguments.trust,
+    )
+
+
+def shipped_configs() -> Path:
+    """The folder of the project's own configs: in an installed package, or in a checkout."""
+    installed = Path(__file__).parents[1] / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def save_config(cfg: DictConfig, path: str | Path) -> None:
+    """Write `cfg` as YAML that `load_config` reads back to an equal config."""
+    OmegaConf.save(cfg, path)
+
+
+def _config_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    if path.parts[:1] == ("configs",) and shipped.joinpath(*path.parts[1:]).is_file():
+        return shipped.joinpath(*path.parts[1:])
+    raise FileNotFoundError(f"no config file {path}; the project's own are in {shipped}")
+
+
+def _load_python(path: Path) -> DictConfig:
+    names = vars(_run_config_file(path.resolve()))
+    parts = {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, DictConfig)
+        or (name in PARTS and isinstance(value, dict))
+        or (name == IMPORTS and isinstance(value, str | list | tuple))
+    }
+    return OmegaConf.create(parts)
+
+
+def _load_yaml(path: Path) -> DictConfig:
+    try:
+        cfg = OmegaConf.load(path)
+    except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
+        raise ValueError(f"{path} is no YAML config: {error}") from error
+    if not isinstance(cfg, DictConfig):
+        raise ValueError(f"{path} holds a list, not the parts of a config by name")
+    return OmegaConf.create(with_present_names(OmegaConf.to_container(cfg)))
+
+
+def _run_config_file(path: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    # Python looks `__import__` up in the module's own builtins, so nothing global is patched.
+    module.__dict__["__builtins__"] = {
+        **vars(builtins),
+        "__import__": functools.partial(_import_from, path),
+    }
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_from(importer: Path, name, globals_=None, locals_=None, fromlist=(), level=0):
+    if level == 0:
+        return builtins.__import__(name, globals_, locals_, fromlist, level)
+    folder = importer.parents[level - 1].joinpath(*name.split(".")) if name else None
+    if folder is not None and folder.with_suffix(".py").is_file():
+        return _run_config_file(folder.with_suffix(".py"))
+    folder = folder or importer.parents[level - 1]
+    package = types.ModuleType(folder.name)  # `from ..common import train`: files as attributes
+    for wanted in fromlist:
+        file = folder / f"{wanted}.py"
+        if not file.is_file():
+            known = did_you_mean(wanted, (other.stem for other in folder.glob("*.py")))
+            raise UnknownNameError(f"{importer}: there is no config file {file}{known}")
+        setattr(package, wanted, _run_config_file(file))
+    return package
+
+
+def _set(cfg: DictConfig, key: str, value: Any) -> None:
+    node, parts = cfg, key.split(".")
+    for depth, part in enumerate(parts):
+        here = ".".join(parts[: depth + 1])
+        if isinstance(node, ListConfig):
+            if not part.isdecimal() or int(part) >= len(node):
+                raise KeyError(f"no config key {here!r}: a list of {len(node)}, counted from 0")
+            part = int(part)
+        elif not isinstance(node, DictConfig):
+            raise KeyError(f"no config key {here!r}: {'.'.join(parts[:depth])!r} is {node!r}")
+        elif part not in (known := _known_keys(node)) and not _checks_itself(node):
+            raise KeyError(f"no config key {here!r}{did_you_mean(part, known)}")
+        if depth == len(parts) - 1:
+            node[part] = value
+        else:
+            node = node[part] if isinstance(part, int) else node.get(part)
+
+
+def _known_keys(node: DictConfig) -> set[str]:
+    # A key may be set if the config has it, or if the thing it configures takes it.
+    known = {str(key) for key in node}
+    if TARGET in node:
+        parameters = inspect.signature(locate(node[TARGET])).parameters
+        known |= {name for name in parameters if parameters[name].kind not in VARIADIC}
+    return known
+
+
+def _checks_itself(node: DictConfig) -> bool:
+    """Whether a config's target takes any keyword, and so looks itself for those it knows."""
+    if TARGET not in node:
+        return False
+    parameters = inspect.signature(locate(node[TARGET])).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _with_settings(settings: dict[str, Any]) -> str:
+    plain = {k: v for k, v in settings.items() if isinstance(v, str | int | float | list | None)}
+    return f" with {', '.join(f'{key}={value!r}' for key, value in plain.items())}" * bool(plain)
+
+
+def _full_key(cfg: Any) -> str:
+    return (cfg._get_full_key(None) or "<root>") if isinstance(cfg, DictConfig) else "?"
+
+
+def without_weights(cfg: DictConfig) -> DictConfig:
+    """A model's config without the published weights that its parts start from.
+
+    For a model that is filled from a checkpoint next: nothing is fetched, and nothing must be.
+    """
+    cfg = copy.deepcopy(cfg)
+
+    def clear(node) -> None:
+        if isinstance(node, DictConfig):
+            if isinstance(node.get("weights"), str):
+                node.weights = None
+            for key in node:
+                if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
+                    clear(node[key])
+        elif isinstance(node, ListConfig):
+            for item in node:
+                clear(item)
+
+    clear(cfg)
+    return cfg

@@ -1,0 +1,194 @@
+"""What a config may name: objects by their import path, and the packages that are trusted.
+
+A YAML config comes with somebody's weights and looks like data, so it can call and import only what
+is in a trusted package. A Python config is a program, which one does not run unread.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lgrseg.config.suggestions import did_you_mean
+
+TARGET, PARTIAL = "_target_", "_partial_"
+IMPORTS = "imports"
+"""The part of a config that lists modules to import before anything else is looked up."""
+TRUSTED = (
+    "lgrseg.data",
+    "lgrseg.engine.layer_decay",
+    "lgrseg.engine.solver",
+    "lgrseg.evaluation",
+    "lgrseg.inference.frozen_run",
+    "lgrseg.modeling",
+    "lgrseg.studies.comparison.cached",
+    "torch.nn",
+    "torch.optim",
+)
+"""Packages whose classes and functions every YAML config may name."""
+TRUST_MORE = "LGRSEG_TRUSTED"
+"""Environment variable: further packages, parted by commas."""
+
+
+class UntrustedTargetError(ValueError):
+    """A YAML config wants to call or import what it may not."""
+
+
+class UnknownNameError(ImportError, ValueError):
+    """A config names what does not exist."""
+
+
+def locate(path: str) -> Any:
+    """The object an import path names: 'torch.optim.AdamW', 'pkg.module.Class.method'.
+
+    Raises:
+        UnknownNameError: there is no such object.
+    """
+    if not isinstance(path, str):
+        raise UnknownNameError(f"{TARGET} is an import path like torch.optim.AdamW, not {path!r}")
+    parts = path.split(".")
+    for split in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:split])
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            # Only "this is no module" is ours to handle; a module's own missing import is not.
+            if not (module == error.name or module.startswith(f"{error.name}.")):
+                raise
+            continue
+        for name in parts[split:]:
+            if not hasattr(found, name):
+                known = did_you_mean(name, vars(found))
+                raise UnknownNameError(f"{path}: {module} has no {name!r}{known}")
+            found = getattr(found, name)
+        return found
+    raise UnknownNameError(f"{path}: no part of it can be imported")
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules by name; the folder one stands in is searched last.
+
+    Raises:
+        UnknownNameError: there is no module of that name.
+    """
+    if isinstance(names, str):
+        raise ValueError(f"{IMPORTS} is a list of modules, not {names!r}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not (name == error.name or name.startswith(f"{error.name}.")):
+                raise
+            raise UnknownNameError(
+                f"{IMPORTS}: there is no module {name!r}; install it, or stand in the folder that "
+                "it lies in"
+            ) from error
+
+
+def trust(packages: Iterable[str]) -> None:
+    """Let YAML configs name what is in these packages, here and in processes that this one starts.
+
+    Raises:
+        ValueError: a name that cannot be a package's.
+    """
+    packages = list(packages)
+    for package in packages:
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise ValueError(f"--trust takes a package like my_project, not {package!r}")
+    if packages:
+        os.environ[TRUST_MORE] = ",".join(dict.fromkeys([*_trusted_by_name(), *packages]))
+
+
+def check_trust(cfg: dict, path: Path) -> None:
+    """Refuse a YAML config that names more than the trusted packages; nothing of it is imported.
+
+    Args:
+        cfg: the whole config.
+        path: its file, for messages.
+
+    Raises:
+        UntrustedTargetError: it does; the message says what to type if one trusts the file.
+        UnknownNameError: it names what does not exist.
+    """
+    named = [(IMPORTS, name) for name in cfg.get(IMPORTS) or ()] + list(_targets(cfg, ""))
+    strange = [(key, name) for key, name in named if not _is_trusted(name)]
+    if strange:
+        key, name = strange[0]
+        packages = dict.fromkeys(_package_of(name) for _, name in strange)
+        raise UntrustedTargetError(
+            f"{path}: {key} names {name!r}, which is not in the packages that a YAML config may "
+            f"call: {', '.join([*TRUSTED, *_trusted_by_name()])}. {_remedy(packages)}"
+        )
+    for key, name in _targets(cfg, ""):
+        # A module's attributes lead anywhere (lgrseg.data.loader.np.load): what counts is where
+        # the object was defined.
+        home = getattr(locate(name), "__module__", None)
+        if not _is_trusted(home):
+            raise UntrustedTargetError(
+                f"{path}: {key} names {name!r}, which is of {home}, not of the packages that a "
+                f"YAML config may call: {', '.join([*TRUSTED, *_trusted_by_name()])}. "
+                f"{_remedy([_package_of(home)])}"
+            )
+
+
+def _remedy(packages: Iterable[str]) -> str:
+    options = " ".join(f"--trust {package}" for package in packages)
+    return (
+        f"If you know the file and trust it, add {options} to the command, or set "
+        f"{TRUST_MORE}={','.join(packages)}"
+    )
+
+
+def _package_of(name: Any) -> str:
+    """What to trust for a name: its top package, or of large ones the module alone."""
+    top, _, rest = str(name).partition(".")
+    return str(name).rpartition(".")[0] if rest and top in ("lgrseg", "torch") else top
+
+
+def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """(key, import path) of everything that a config calls."""
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _targets(item, f"{key}.{number}")
+    elif isinstance(node, dict):
+        if TARGET in node:
+            yield f"{key}.{TARGET}".removeprefix("."), node[TARGET]
+        for name, item in node.items():
+            yield from _targets(item, f"{key}.{name}")
+
+
+def _is_trusted(name: Any) -> bool:
+    trusted = [*TRUSTED, *_trusted_by_name()]
+    return isinstance(name, str) and any(
+        name == package or name.startswith(f"{package}.") for package in trusted
+    )
+
+
+def _trusted_by_name() -> list[str]:
+    packages = os.environ.get(TRUST_MORE, "").split(",")
+    return [package.strip() for package in packages if package.strip()]
+
+
+def add_import_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that loads a config, for code of one's own."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import it first: it registers datasets, or holds classes; a run remembers it",
+    )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="let a config.yaml call and import what is in this package",
+    )

@@ -1,0 +1,94 @@
+"""Masks as NIfTI files, written and read frame by frame: a long video needs no more memory.
+
+The axes are (x, y, t), as CardiacUDC has them, so the file holds one frame after the other.
+"""
+
+import gzip
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.checkpoint.whole_files import appears_whole
+
+LARGEST_NIFTI1 = 2**15 - 1
+"""The longest axis of NIfTI-1, whose sizes are 16-bit numbers; longer videos are NIfTI-2."""
+
+
+def write_masks(
+    path: Path,
+    masks: Iterable[np.ndarray],
+    *,
+    shape: tuple[int, int, int],
+    spacing_mm: tuple[float, float] | None = None,
+    affine: np.ndarray | None = None,
+    made_by: str = "",
+) -> None:
+    """Write the masks of a video; the file appears only when it is whole.
+
+    Args:
+        path: ends in .nii.gz.
+        masks: (H, W) uint8 for each frame, 0 background, k + 1 for class k.
+        shape: (T, H, W) of all of them.
+        spacing_mm: (row, column), used where there is no affine; unknown counts as 1.
+        affine: (4, 4) voxels to millimetres.
+        made_by: up to 79 characters that the header keeps as its description.
+
+    Raises:
+        ValueError: `masks` are fewer, more, or of another size than `shape` says.
+    """
+    if affine is None:
+        row, column = spacing_mm or (1.0, 1.0)
+        affine = np.diag([column, row, 1.0, 1.0])
+    header = _header(shape, affine, made_by)
+    with appears_whole(path) as half_done, open(half_done, "wb") as raw:
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as file:
+            header.write_to(file)
+            for count, labels in enumerate(masks, start=1):
+                if labels.shape != tuple(shape[1:]) or count > shape[0]:
+                    raise ValueError(f"mask {count} is {labels.shape}, the video {tuple(shape)}")
+                file.write(np.ascontiguousarray(labels, np.uint8))
+            if count != shape[0]:
+                raise ValueError(f"the video ends after {count} of {shape[0]} frames")
+
+
+def _header(shape: tuple[int, int, int], affine: np.ndarray, made_by: str):
+    import nibabel
+
+    kind = nibabel.Nifti1Image if max(shape) <= LARGEST_NIFTI1 else nibabel.Nifti2Image
+    empty = np.broadcast_to(np.uint8(0), shape[::-1])  # one byte, however long the video
+    header = kind(empty, affine).header
+    header.set_xyzt_units(xyz="mm")
+    header["descrip"] = made_by.encode()
+    return header
+
+
+class MaskFile(Sequence):
+    """The masks of a file that `write_masks` wrote: (H, W) uint8 for each frame, read when asked.
+
+    Going forwards is fast; going back reads the file from its beginning.
+    """
+
+    def __init__(self, path: Path):
+        """Raises an error of nibabel or OSError where `path` is no NIfTI file."""
+        import nibabel
+
+        image = nibabel.load(path)
+        self.shape = tuple(image.shape[::-1])
+        self.made_by = bytes(image.header["descrip"]).rstrip(b"\0").decode(errors="replace")
+        self._start = image.dataobj.offset
+        self._file = gzip.open(path)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        size = self.shape[1] * self.shape[2]
+        self._file.seek(self._start + range(len(self))[index] * size)
+        return np.frombuffer(self._file.read(size), np.uint8).reshape(self.shape[1:])
+
+    def __enter__(self) -> "MaskFile":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._file.close()

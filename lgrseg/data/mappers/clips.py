@@ -1,0 +1,200 @@
+"""From a record to a clip and its targets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lgrseg.data.frame_sampling import AroundAnchor
+from lgrseg.data.store import open_frames, read_masks
+from lgrseg.data.transforms.resizing import resize_image, resize_labels
+from lgrseg.structures import Clip, ClipTargets, Geometry
+from lgrseg.structures.box_prompts import BoxPrompt
+from lgrseg.structures.boxes import boxes_of_masks
+
+
+class ClipMapper:
+    """Choose frames, read them, resize, augment, and turn them into tensors."""
+
+    def __init__(self, *, frame_sampler, input_size: tuple[int, int], augmentations: Sequence = ()):
+        """`input_size` is (height, width); the crop is stretched to it."""
+        self.frame_sampler = frame_sampler
+        self.input_size = tuple(input_size)
+        self.augmentations = list(augmentations)
+
+    def __call__(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> tuple[Clip, ClipTargets]:
+        """One sample: the clip around frame `anchor` of a prepared video.
+
+        `seen` is the number of clips that the run has drawn before.
+        """
+        indices, positions = self.choose(record, anchor, rng, seen)
+        stored = read_masks(record)
+        masks = np.zeros((len(positions), *self.input_size), dtype=np.uint8)
+        top, left, bottom, right = record["crop_box"]
+        for row, position in enumerate(positions):
+            crop = stored[indices[position]][top:bottom, left:right]
+            masks[row] = resize_labels(crop, self.input_size)
+        clip, masks = self._clip(record, indices, masks, rng)
+        return clip, clip_targets(masks, positions, len(indices))
+
+    def _clip(
+        self, record: dict, indices: list[int], masks: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Clip, np.ndarray]:
+        """These frames, resized, and augmented together with masks (M, *input_size), M may be 0."""
+        video = open_frames(record)
+        frames = resize_frames([video[index] for index in indices], self.input_size)
+        for augment in self.augmentations:
+            frames, masks = augment(frames, masks, rng)
+        clip = Clip(
+            frames=to_tensor(frames),
+            frame_indices=torch.tensor(indices),
+            video_id=record["video_id"],
+            geometry=None if self.augmentations else geometry_of(record, self.input_size),
+        )
+        return clip, masks
+
+    def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
+        """(record, anchor) of every clip of these videos.
+
+        Raises:
+            ValueError: a video without an annotated frame.
+        """
+        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
+        if silent:
+            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+            raise ValueError(
+                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
+                "leave them out of its list, or give them labels"
+            )
+        return [
+            (record, anchor)
+            for record in records
+            for anchor in self.frame_sampler.anchors(
+                record["annotated_frames"], record["num_frames"]
+            )
+        ]
+
+    def choose(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+    ) -> tuple[list[int], list[int]]:
+        """Frames of the clip, and places in it that are supervised."""
+        indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
+        return indices, self.frame_sampler.supervised(indices, anchor, record["annotated_frames"])
+
+
+class AnnotatedMapper(ClipMapper):
+    """Clips of annotated frames alone, the anchor and those nearest to it, all supervised.
+
+    For training what follows objects: frames between them would cost time and teach nothing.
+    """
+
+    def __init__(
+        self, *, num_frames: int, input_size: tuple[int, int], augmentations: Sequence = ()
+    ):
+        """`num_frames` of a clip; where fewer are annotated, the last is repeated."""
+        sampler = AroundAnchor(num_frames=num_frames)
+        super().__init__(frame_sampler=sampler, input_size=input_size, augmentations=augmentations)
+
+    def choose(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+    ) -> tuple[list[int], list[int]]:
+        """The nearest annotated frames in order, and all their places."""
+        annotated, wanted = record["annotated_frames"], self.frame_sampler.num_frames
+        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:wanted])
+        indices = nearest + [nearest[-1]] * (wanted - len(nearest))
+        return indices, list(range(len(nearest)))
+
+
+class PromptedMapper(ClipMapper):
+    """Clips that come with boxes of the truth, for models that are prompted.
+
+    Every class gets a box on the first supervised frame that it is in, and with `every` on each
+    supervised frame at least so many frames after its last box.
+    """
+
+    def __init__(
+        self,
+        *,
+        frame_sampler,
+        input_size: tuple[int, int],
+        augmentations: Sequence = (),
+        every: int = 0,
+    ):
+        """As ClipMapper; `every` 0 gives one box a class."""
+        super().__init__(
+            frame_sampler=frame_sampler, input_size=input_size, augmentations=augmentations
+        )
+        self.every = every
+
+    def __call__(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> tuple[Clip, ClipTargets]:
+        """One sample, its clip with `boxes`."""
+        clip, targets = super().__call__(record, anchor, rng, seen)
+        boxes, present = boxes_of_masks(targets.masks)
+        clip.boxes = {}
+        for row, label in enumerate(targets.labels.tolist()):
+            last = None
+            for place in targets.annotated_frames:
+                frame = int(clip.frame_indices[place])
+                due = last is None or (self.every and frame - last >= self.every)
+                if present[row, place] and due:
+                    clip.boxes.setdefault(place, {})[label] = boxes[row, place]
+                    last = frame
+        return clip, targets
+
+    def prompts(self, record: dict) -> list[BoxPrompt]:
+        """The same boxes of a whole video, in pixels of the original."""
+        found, last = [], {}
+        for frame, mask in sorted(read_masks(record).items()):
+            for value in np.unique(mask[mask > 0]).tolist():
+                if value in last and not (self.every and frame - last[value] >= self.every):
+                    continue
+                rows, columns = np.nonzero(mask == value)
+                low, high = (columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)
+                found.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
+                last[value] = frame
+        return found
+
+
+def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:
+    """Where a clip of a prepared video lies in the original."""
+    spacing = record["spacing_mm"]
+    return Geometry(
+        original_size=tuple(record["original_size"]),
+        crop_box=tuple(record["crop_box"]),
+        input_size=input_size,
+        spacing_mm=tuple(spacing) if spacing else None,
+    )
+
+
+def resize_frames(frames: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Frames (H, W) or (H, W, 3) uint8 -> (T, height, width, C) float32, 0 to 1."""
+    resized = [resize_image(frame, size) for frame in frames]
+    resized = [frame if frame.ndim == 3 else frame[..., None] for frame in resized]
+    return np.stack(resized).astype(np.float32) / 255
+
+
+def to_tensor(frames: np.ndarray) -> torch.Tensor:
+    """(T, H, W, C) -> (T, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+
+
+def clip_targets(masks: np.ndarray, positions: list[int], num_frames: int) -> ClipTargets:
+    """Targets from label maps.
+
+    Args:
+        masks: (N, H, W) uint8, 0 background and k + 1 for class k, one for every position.
+        positions: which frames of the clip they belong to.
+        num_frames: of the clip.
+    """
+    annotated = torch.zeros(num_frames, dtype=torch.bool)
+    annotated[positions] = True
+    values = [int(value) for value in np.unique(masks) if value > 0]
+    objects = torch.zeros(len(values), num_frames, *masks.shape[1:], dtype=torch.bool)
+    labels = torch.from_numpy(masks)
+    for row, value in enumerate(values):
+        objects[row, positions] = labels == value
+    return ClipTargets(annotated, torch.tensor(values, dtype=torch.int64) - 1, objects)

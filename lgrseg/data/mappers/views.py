@@ -1,0 +1,160 @@
+"""Views of an unlabelled video for a teacher and its student.
+
+A mapper is called with a record, an anchor frame and a random generator, and gives UnlabelledViews.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lgrseg.data.mappers.clips import resize_frames, to_tensor
+from lgrseg.data.store import open_frames
+from lgrseg.structures import Clip, UnlabelledViews
+
+
+class LocalGlobalMapper:
+    """Two views that are long in time and large in space, and local ones: short and small.
+
+    Source of the idea: Caron et al., "DINO", ICCV 2021, section 3.1 (multi-crop), here in time too.
+    Every view is cropped, augmented and placed in time by itself; the local ones are made around
+    frames of the global ones, so that what they show was seen.
+    """
+
+    def __init__(
+        self,
+        *,
+        global_sampler,
+        local_sampler,
+        global_size: tuple[int, int],
+        local_size: tuple[int, int],
+        num_global: int = 2,
+        num_local: int = 9,
+        global_scale: tuple[float, float] = (0.5, 1.0),
+        local_scale: tuple[float, float] = (0.1, 0.4),
+        augmentations: Sequence = (),
+    ):
+        """Sizes are (height, width) that a crop is stretched to, multiples of 32.
+
+        Args:
+            global_sampler: frames of a global view.
+            local_sampler: frames of a local view.
+            global_size: of a global view.
+            local_size: of a local view.
+            num_global: views of the teacher.
+            num_local: views of the student.
+            global_scale: smallest and largest share of the frame's area that a global view shows.
+            local_scale: likewise.
+            augmentations: of each view.
+
+        Raises:
+            ValueError: no view of a kind, or shares that are not 0 to 1.
+        """
+        if num_global < 1 or num_local < 1:
+            raise ValueError(
+                f"num_global={num_global}, num_local={num_local}: a teacher and a student need one "
+                "view each at least"
+            )
+        for low, high in (global_scale, local_scale):
+            if not 0 < low <= high <= 1:
+                raise ValueError(f"a share of the frame's area is 0 to 1, not {low} to {high}")
+        self.global_sampler, self.local_sampler = global_sampler, local_sampler
+        self.global_size, self.local_size = tuple(global_size), tuple(local_size)
+        self.num_global, self.num_local = num_global, num_local
+        self.global_scale, self.local_scale = tuple(global_scale), tuple(local_scale)
+        self.augmentations = list(augmentations)
+
+    def __call__(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> UnlabelledViews:
+        """All views of one video; `seen` is the number of videos the run has drawn before."""
+        video = open_frames(record)
+
+        def view(sampler, around: int, size, scale) -> Clip:
+            indices = sampler(around, len(video), rng, seen)
+            box = random_box(video.shape[1:3], scale, rng)
+            return self._clip(video, indices, box, size, record["video_id"], rng)
+
+        wide = [
+            view(self.global_sampler, anchor, self.global_size, self.global_scale)
+            for _ in range(self.num_global)
+        ]
+        shown = np.unique(torch.cat([clip.frame_indices for clip in wide]).numpy())
+        near = [
+            view(self.local_sampler, int(around), self.local_size, self.local_scale)
+            for around in rng.choice(shown, self.num_local)
+        ]
+        return UnlabelledViews(teacher=wide, student=near)
+
+    def _clip(self, video, indices, box, size, video_id: str, rng) -> Clip:
+        top, left, bottom, right = box
+        frames = resize_frames([video[index][top:bottom, left:right] for index in indices], size)
+        frames = augmented(frames, self.augmentations, rng)
+        return clip_of(frames, indices, video_id, rng)
+
+
+class WeakStrongMapper:
+    """One clip twice: as it is for the teacher, with changed grey levels for the student.
+
+    Pixels stay where they are between the two, so that masks can be compared.
+    """
+
+    def __init__(
+        self,
+        *,
+        frame_sampler,
+        input_size: tuple[int, int],
+        shared: Sequence = (),
+        strong: Sequence = (),
+    ):
+        """`shared` augmentations come before the clip is doubled, `strong` are the student's.
+
+        `strong` must not move pixels. `input_size` is (height, width).
+        """
+        self.frame_sampler = frame_sampler
+        self.input_size = tuple(input_size)
+        self.shared, self.strong = list(shared), list(strong)
+
+    def __call__(
+        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> UnlabelledViews:
+        """Both views of the clip around frame `anchor`."""
+        video, video_id = open_frames(record), record["video_id"]
+        indices = self.frame_sampler(anchor, len(video), rng, seen)
+        frames = resize_frames([video[index] for index in indices], self.input_size)
+        weak = augmented(frames, self.shared, rng)
+        strong = augmented(weak, self.strong, rng)
+        return UnlabelledViews(
+            teacher=[clip_of(weak, indices, video_id, rng)],
+            student=[clip_of(strong, indices, video_id, rng)],
+        )
+
+
+def augmented(frames: np.ndarray, augmentations: Sequence, rng) -> np.ndarray:
+    """Frames (T, H, W, C) after all augmentations; there are no masks."""
+    masks = np.zeros((0, *frames.shape[1:3]), np.uint8)
+    for augment in augmentations:
+        frames, masks = augment(frames, masks, rng)
+    return frames
+
+
+def clip_of(frames: np.ndarray, indices: list[int], video_id: str, rng) -> Clip:
+    """A clip of augmented frames, with a seed for what the model draws for it."""
+    seed = int(rng.integers(2**63))
+    return Clip(to_tensor(frames), torch.tensor(indices), video_id, seed=seed)
+
+
+def random_box(
+    size: tuple[int, int], scale: tuple[float, float], rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """A part of a frame (top, left, bottom, right) of random area, shape and place.
+
+    Its share of the area lies in `scale`, its height is 3/4 to 4/3 of the width in units of the
+    frame, as far as the frame allows.
+    """
+    share = rng.uniform(*scale)
+    stretch = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)) / 2)
+    sides = np.minimum(np.sqrt(share) * np.array([stretch, 1 / stretch]), 1)
+    height, width = np.maximum(1, np.round(sides * size)).astype(int).tolist()
+    top, left = rng.integers(size[0] - height + 1), rng.integers(size[1] - width + 1)
+    return int(top), int(left), int(top) + height, int(left) + width

@@ -1,0 +1,157 @@
+"""The clips that a path means, and the part of a clip that is looked at."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lgrseg.data.io import IMAGES, Video, is_readable
+from lgrseg.data.prepare.fan_crop import find_fan
+
+MASK = re.compile(
+    r"(^|[_\-. ])(gt|masks?|seg|segmentations?|labels?(tr|ts)?)$|^(gt|mask|label)_", re.IGNORECASE
+)
+"""Names of mask files, the suffix aside, and of folders of masks."""
+WRITTEN = re.compile(r"_(overlay|features)$")
+"""How names of the films that the tools write end."""
+
+
+@dataclass
+class ClipsInFolder:
+    """What a path holds."""
+
+    clips: dict[str, Path] = field(default_factory=dict)
+    """By name for the output: the place within the folder, without the suffix where no other clip
+    has the same name."""
+    left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    """What is not taken, by reason."""
+
+    def describe_left_out(self, *, shown: int = 3) -> list[str]:
+        """One line for each reason, with a few of the paths."""
+        lines = []
+        for reason, paths in self.left_out.items():
+            names = ", ".join(map(str, paths[:shown]))
+            more = f" and {len(paths) - shown} more" if len(paths) > shown else ""
+            lines.append(f"{names}{more}: {reason}")
+        return lines
+
+
+def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
+    """The path itself, or all clips of a folder and of the folders within.
+
+    A folder of images is one clip, unless there are clips beside or below them: then the images
+    are previews.
+
+    Args:
+        path: a clip, or a folder. What is named here is taken, whatever its name.
+        output: a folder for results, which is not searched where it lies within `path`.
+
+    Raises:
+        FileNotFoundError: nothing there that could be a clip.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if path.is_file():
+        return ClipsInFolder({_stem(path): path})
+    found = ClipsInFolder()
+    clips = list(_clips_of(path, found, {path.resolve()}, output))
+    if clips == [path]:
+        return ClipsInFolder({path.resolve().name: path}, found.left_out)
+    if not clips:
+        left_out = "".join(f"; not taken: {line}" for line in found.describe_left_out())
+        raise FileNotFoundError(
+            f"{path} holds no clip; known are NIfTI, MHD, DICOM, MP4, AVI, PNG{left_out}"
+        )
+    found.clips = dict(zip(_names(clips, path), clips, strict=True))
+    return found
+
+
+def _clips_of(
+    folder: Path, found: ClipsInFolder, seen: set[Path], output: Path | None
+) -> Iterator[Path]:
+    """The clips of a folder, or the folder itself; `found` takes note of what is none."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        found.left_out[f"cannot be opened ({error.strerror})"].append(folder)
+        return
+    images, clips = [], []
+    for entry in entries:
+        reason = _reason_against(entry, seen, output)
+        if reason:
+            found.left_out[reason].append(entry)
+        elif entry.is_dir():
+            seen.add(entry.resolve())
+            clips += _clips_of(entry, found, seen, output)
+        elif entry.suffix.lower() in IMAGES:
+            images.append(entry)
+        elif _may_be_clip(entry):
+            clips.append(entry)
+        elif not entry.with_suffix(".mhd").exists():  # pixels of a clip that is taken
+            found.left_out[f"no known kind of clip ({entry.suffix or 'no suffix'})"].append(entry)
+    masks = [p for p in entries if p.suffix.lower() in IMAGES and MASK.search(_stem(p))]
+    if images and clips:
+        found.left_out["pictures beside clips; frames need a folder of their own"] += images
+    elif images and masks:
+        found.left_out["masks among the frames; they need a folder of their own"].append(folder)
+    elif images:
+        clips = [folder]
+    yield from clips
+
+
+def _may_be_clip(path: Path) -> bool:
+    try:
+        return is_readable(path)
+    except OSError:
+        return True  # reading it will say what is wrong
+
+
+def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
+    """Why a file or folder is not looked at; empty where it is."""
+    if entry.name.startswith(".") or entry.name == "__MACOSX":
+        return "hidden"
+    if entry.name.upper() == "DICOMDIR":
+        return "a list of DICOM files, which are taken themselves"
+    if MASK.search(_stem(entry)):
+        return "named as a mask; as --input by itself it would be taken"
+    if WRITTEN.search(_stem(entry)):
+        return "named as a result of these tools; as --input by itself it would be taken"
+    if entry.is_dir():
+        place = entry.resolve()
+        if place in seen:
+            return "a link to a folder that was searched"
+        if output is not None and place == output.resolve():
+            return "the folder of the results"
+    return ""
+
+
+def _stem(path: Path) -> str:
+    """The name without .mp4, .nii.gz and the like; a folder's name is whole."""
+    if path.is_dir():
+        return path.name
+    name = path.name[:-3] if path.name.lower().endswith(".nii.gz") else path.name
+    return name.rsplit(".", 1)[0] if _has_suffix(name) else path.name
+
+
+def _has_suffix(name: str) -> bool:
+    """Whether a name ends in something like .mp4, and not in a number of a DICOM UID."""
+    return re.search(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,4}$", name) is not None
+
+
+def _names(clips: list[Path], root: Path) -> list[str]:
+    """Different names: with the suffix where they would be the same without (a.mp4 and a.dcm)."""
+    whole = [clip.relative_to(root).as_posix() for clip in clips]
+    names = [clip.relative_to(root).with_name(_stem(clip)).as_posix() for clip in clips]
+    while shared := {name for name, count in Counter(names).items() if count > 1}:
+        names = [full if name in shared else name for name, full in zip(names, whole, strict=True)]
+    return names
+
+
+def box_of_clip(video: Video, *, crop: bool) -> tuple[tuple[int, int, int, int], str]:
+    """The fan as (top, left, bottom, right), or the whole frame; and what is doubtful about it."""
+    whole = (0, 0, *video.frames.shape[1:3])
+    if not crop:
+        return whole, ""
+    fan = find_fan(video.frames)
+    return fan.box, "" if fan.found else f"no fan found ({fan.reason}), using whole frames"

@@ -1,0 +1,252 @@
+"""From a raw download to the store: in parallel, restartable, with a report of all that was odd.
+
+A dataset module gives a list of `RawVideo`s and of problems found while listing; everything else is
+here. A file that cannot be used is in the report with the reason, and the others go on.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.io import UnreadableFile
+from lgrseg.data.prepare.label_check import (
+    label_values,
+    odd_labels,
+    refuse_unknown_values,
+    refuse_wrong_labels,
+)
+from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
+from lgrseg.data.prepare.leftovers import record_before, remove_moved
+from lgrseg.data.prepare.parallel import KILLED, in_parallel
+from lgrseg.data.prepare.report import Report, print_report
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash
+from lgrseg.data.store import write_video
+
+__all__ = [
+    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "hash_pictures", "prepare",
+    "prepare_video", "print_report", "reason_of", "refuse_unfit",
+]  # fmt: skip
+
+VERSION = 2
+"""Raised when what is written changes, so that videos of an earlier version are done again."""
+
+
+@dataclass
+class Prepared:
+    """What came of one video."""
+
+    is_new: bool
+    """Whether it was written now; else it was up to date."""
+    notes: list[str]
+    pictures: tuple[str, ...]
+    """Hashes of the files that hold its pictures."""
+    values: list[int] | None
+    """Classes + 1 that its labels show; None without labels."""
+
+
+def prepare(
+    videos: list[RawVideo],
+    problems: dict[str, str],
+    out: Path,
+    *,
+    classes: tuple[str, ...] = (),
+    num_workers: int = 1,
+) -> Report:
+    """Write every video to the store below `out`, and `prepare_report.json` beside them.
+
+    A video is left as it is where its sources have the hashes that its prepared form names, and the
+    lists say the same of it. Whatever goes wrong with one video, the others go on; what is finished
+    survives an interruption. A video that lies elsewhere now, in another split for example, leaves
+    its old place in the store.
+
+    Args:
+        videos: of a dataset's `find_videos`.
+        problems: likewise.
+        out: folder of the prepared dataset.
+        classes: names; value k + 1 in a mask is class k. Empty: values are not compared with them.
+        num_workers: processes.
+    """
+    from tqdm import tqdm
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    report = Report(unusable=dict(problems))
+    videos = _without_repeats(videos, report)
+    done: list[tuple[RawVideo, Prepared]] = []
+    bar = tqdm(total=len(videos), desc=f"preparing {out.name}", unit="video")
+    task = partial(_attempt, out=out, classes=tuple(classes))
+    with bar:
+        for video, outcome in in_parallel(task, videos, num_workers):
+            outcome = outcome or KILLED
+            if isinstance(outcome, str):
+                report.unusable[video.video_id] = f"{video.source_names}: {outcome}"
+            else:
+                (report.prepared if outcome.is_new else report.kept).append(video.video_id)
+                if outcome.notes:
+                    report.notes[video.video_id] = outcome.notes
+                done.append((video, outcome))
+            bar.update()
+    report.prepared.sort()
+    report.kept.sort()
+    _compare_videos(done, classes, report)
+    listed = {video.video_id for video in videos}
+    report.removed, report.left_over = remove_moved(out, listed, _names_of_pictures(videos, done))
+    report.write(out / "prepare_report.json")
+    return report
+
+
+def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
+    """The first video of every name: two would overwrite each other."""
+    first = {}
+    for video in videos:
+        other = first.setdefault(video.video_id, video)
+        if other is not video:
+            report.unusable[video.source_names] = (
+                f"has the same name as {other.source_names}, which is used: {video.video_id}"
+            )
+    return list(first.values())
+
+
+def _compare_videos(
+    done: list[tuple[RawVideo, Prepared]], classes: tuple[str, ...], report: Report
+) -> None:
+    """Report what only shows when all videos are seen together."""
+    pictures: dict[tuple[str, ...], list[RawVideo]] = {}
+    for video, outcome in done:
+        if outcome.pictures:
+            pictures.setdefault(outcome.pictures, []).append(video)
+    report.leaks = leaks([video for video, _ in done], pictures)
+    shown = [(v.split, outcome.values) for v, outcome in done if outcome.values is not None]
+    report.warnings = copies(pictures) + absent_classes(shown, classes)
+
+
+def _names_of_pictures(
+    videos: list[RawVideo], done: list[tuple[RawVideo, Prepared]]
+) -> dict[tuple[str, ...], str]:
+    """Hashes of pictures -> video_id, of all that are listed now, usable or not."""
+    names = {outcome.pictures: video.video_id for video, outcome in done}
+    usable = {video.video_id for video, _ in done}
+    for video in videos:
+        if video.video_id not in usable:
+            try:
+                names.setdefault(hash_pictures(video), video.video_id)
+            except OSError:  # it cannot be read, so nothing is known to be it
+                continue
+    names.pop((), None)
+    return names
+
+
+def hash_pictures(video: RawVideo) -> tuple[str, ...]:
+    """SHA-256 of the files that hold a video's pictures."""
+    return tuple(file_hash(path) for path in video.sources[: video.num_pictures])
+
+
+def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared | str:
+    """Prepare one video in a worker, or say why it cannot be used.
+
+    Every error becomes a sentence here: a damaged header can raise anything in a reading library,
+    and not every error travels between processes.
+    """
+    folder = out / video.video_id
+    try:
+        return prepare_video(video, out, classes)
+    except UnusableVideo as error:  # the files were understood: what was made of them is wrong now
+        reason = str(error)
+        if (folder / "meta.json").is_file():
+            shutil.rmtree(folder)
+            reason += "; its form prepared earlier was taken out of the store"
+    except Exception as error:
+        reason = reason_of(error)
+        if (folder / "meta.json").is_file():
+            reason += (
+                f"; the form prepared earlier from other files is still there: delete {folder} to "
+                "leave the video out"
+            )
+    return reason
+
+
+def reason_of(error: Exception) -> str:
+    """An error as a sentence; the kind goes before it where it was not made for users."""
+    expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
+    return str(error) if expected else f"{type(error).__name__}: {error}"
+
+
+def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> Prepared:
+    """Prepare one video, unless that is done already."""
+    sources = [{"name": path.name, "sha256": file_hash(path)} for path in video.sources]
+    pictures = tuple(source["sha256"] for source in sources[: video.num_pictures])
+    listed = {"version": VERSION, "sources": sources, "facts_sha256": video.facts_hash()}
+    before = record_before(out / video.video_id)
+    if listed.items() <= before.items():
+        refuse_unknown_values(before["label_values"] or [], classes)
+        return Prepared(False, before["notes"], pictures, before["label_values"])
+    loaded = video.load(video)
+    refuse_unfit(loaded, classes)
+    box, notes = _crop_box(video, loaded)
+    top, left, bottom, right = box
+    inside = np.zeros(loaded.frames.shape[1:3], bool)
+    inside[top:bottom, left:right] = True
+    meta = {
+        "video_id": video.video_id,
+        "original_size": list(loaded.frames.shape[1:3]),
+        "crop_box": list(box),
+        "spacing_mm": _sound_spacing(loaded, notes),
+        "fps": _sound_rate(loaded, notes),
+        "site": video.site,
+        "patient": video.patient,
+        "view": video.view,
+        "has_labels": loaded.masks is not None,
+        "label_values": _shown(video, loaded),
+        "notes": loaded.notes + notes + odd_labels(loaded.masks, classes, inside),
+    }
+    meta |= listed | video.facts | loaded.extra
+    write_video(out, loaded.frames[:, top:bottom, left:right], loaded.masks, meta)
+    return Prepared(True, meta["notes"], pictures, meta["label_values"])
+
+
+def refuse_unfit(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
+    """Raise UnusableVideo for frames or masks that training could not use."""
+    if not loaded.frames.size:
+        raise UnusableVideo(f"there are no frames: (T, H, W) = {loaded.frames.shape}")
+    if loaded.frames.dtype != np.uint8:
+        raise UnusableVideo(f"frames must be 8 bit (0 to 255), not {loaded.frames.dtype}")
+    refuse_wrong_labels(loaded, classes)
+
+
+def _shown(video: RawVideo, loaded: LoadedVideo) -> list[int] | None:
+    if loaded.masks is None:
+        return [video.facts["label"] + 1] if "label" in video.facts else None
+    return label_values(loaded.masks)
+
+
+def _sound_spacing(loaded: LoadedVideo, notes: list[str]) -> list[float] | None:
+    """Millimetres, or None with a note where they make no sense."""
+    if not loaded.spacing_mm:
+        return None
+    spacing = [float(step) for step in loaded.spacing_mm]
+    if all(np.isfinite(step) and step > 0 for step in spacing):
+        return spacing
+    notes.append(f"a spacing of {spacing} mm makes no sense: taken as unknown")
+    return None
+
+
+def _sound_rate(loaded: LoadedVideo, notes: list[str]) -> float | None:
+    """Frames a second, or None with a note where they make no sense."""
+    if loaded.fps is None or (np.isfinite(loaded.fps) and loaded.fps > 0):
+        return loaded.fps
+    notes.append(f"a rate of {loaded.fps} frames a second makes no sense: taken as unknown")
+    return None
+
+
+def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], list[str]]:
+    height, width = loaded.frames.shape[1:3]
+    if not video.crop_to_fan:
+        return (0, 0, height, width), []
+    from lgrseg.data.prepare.fan_crop import find_fan
+
+    fan = find_fan(loaded.frames)
+    notes = [] if fan.found else [f"no fan found, not cropped: {fan.reason}"]
+    return tuple(int(edge) for edge in fan.box), notes

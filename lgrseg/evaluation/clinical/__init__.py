@@ -1,0 +1,1 @@
+"""From masks to lengths, volumes, beats and ejection fraction, and what makes them doubtful."""

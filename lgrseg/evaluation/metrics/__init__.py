@@ -1,0 +1,1 @@
+"""Measures of masks, boxes and labels, and intervals over patients."""

@@ -1,0 +1,124 @@
+"""Boxes beside their truth: IoU and recall by class, and COCO's average precision.
+
+A truth is the box around a class's mask on an annotated frame. Of each class there is at most one
+object, so a class has one predicted box a frame; IoU and recall ask whether it is right where the
+class is there, average precision (pycocotools) also whether the model knew that it is.
+"""
+
+import contextlib
+import io
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgrseg.evaluation.metrics import overlap
+from lgrseg.structures import Geometry
+from lgrseg.structures.boxes import boxes_of_masks, corner_iou, corners
+
+RECALLS = (0.5, 0.75)
+
+
+def score_boxes(
+    boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry
+) -> dict[str, list]:
+    """Boxes of one frame, as they can travel between processes.
+
+    Args:
+        boxes: (K, 4) on the CPU, as (cx, cy, w, h), parts of the clip's width and height.
+        scores: (K,) on the CPU, how sure the model is of them.
+        truth: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
+        geometry: of the clip.
+
+    Returns:
+        "predicted" and "truth" as (x0, y0, x1, y1) in pixels of the original, a truth None where
+        the class is not there; "score".
+    """
+    top, left, bottom, right = geometry.crop_box
+    size = torch.tensor([right - left, bottom - top] * 2)
+    placed = corners(boxes) * size + torch.tensor([left, top] * 2)
+    classes = torch.arange(1, len(boxes) + 1)[:, None, None]
+    known, present = boxes_of_masks(torch.from_numpy(truth) == classes)
+    pixels = (corners(known) * torch.tensor([*truth.shape[::-1]] * 2)).round().int().tolist()
+    return {
+        "predicted": placed.tolist(),
+        "truth": [box if there else None for box, there in zip(pixels, present, strict=True)],
+        "score": scores.tolist(),
+    }
+
+
+def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
+    """What results.json holds of boxes: means over patients, of frames in which the class is.
+
+    Args:
+        rows: with "patient" and "boxes" of `score_boxes`.
+        classes: K names.
+
+    Returns:
+        "classes": name -> "iou", "recall_50", "recall_75", "ap" (mean over IoU 0.5 to 0.95) and
+        "ap_50", all 0 to 1; "mean": their means over classes.
+    """
+    ious = np.array([[_iou(*pair) for pair in _pairs(row)] for row in rows])  # F K, NaN: not there
+    patients = [row["patient"] for row in rows]
+    measures = {"iou": ious}
+    for least in RECALLS:
+        found = np.where(np.isnan(ious), np.nan, ious >= least)
+        measures[f"recall_{round(100 * least)}"] = found
+    by_class = {
+        name: overlap.mean(overlap.group_means(values, patients)[1], axis=0)
+        for name, values in measures.items()
+    } | average_precision(rows, len(classes))
+    return {
+        "classes": {
+            cls: {name: float(values[k]) for name, values in by_class.items()}
+            for k, cls in enumerate(classes)
+        },
+        "mean": {name: float(overlap.mean(values)) for name, values in by_class.items()},
+    }
+
+
+def _pairs(row: dict):
+    return zip(row["boxes"]["predicted"], row["boxes"]["truth"], strict=True)
+
+
+def _iou(predicted: list[float], truth: list[int] | None) -> float:
+    if truth is None:
+        return float("nan")
+    return float(corner_iou(torch.tensor(predicted), torch.tensor(truth, dtype=torch.float32))[0])
+
+
+def average_precision(rows: list[dict], num_classes: int) -> dict[str, np.ndarray]:
+    """COCO's AP of every class over all frames: "ap" and "ap_50", (K,), NaN without a truth."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    categories = [{"id": k + 1, "name": str(k)} for k in range(num_classes)]
+    truths, found = [], []
+    for image, row in enumerate(rows):
+        for k, (predicted, truth) in enumerate(_pairs(row)):
+            about = {"image_id": image, "category_id": k + 1}
+            found.append(about | {"bbox": _xywh(predicted), "score": row["boxes"]["score"][k]})
+            if truth is not None:
+                box = _xywh(truth)
+                extra = {"id": len(truths) + 1, "iscrowd": 0, "area": box[2] * box[3]}
+                truths.append(about | {"bbox": box} | extra)
+    images = [{"id": image} for image in range(len(rows))]
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        known = COCO()
+        known.dataset = {"images": images, "annotations": truths, "categories": categories}
+        known.createIndex()
+        evaluation = COCOeval(known, known.loadRes(found), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+    # IoU, recall, class, area (all), detections (100); -1 where there is no truth.
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    precision = np.where(precision < 0, np.nan, precision)
+    return {
+        "ap": overlap.mean(overlap.mean(precision, axis=0), axis=0),
+        "ap_50": overlap.mean(precision[0], axis=0),
+    }
+
+
+def _xywh(box: list) -> list[float]:
+    x0, y0, x1, y1 = box
+    return [x0, y0, x1 - x0, y1 - y0]

@@ -1,0 +1,153 @@
+"""How well classes are told apart: accuracy, sensitivity, AUC, ..., with intervals by patient.
+
+Letters: N clips, K classes. Every measure takes weights of the clips, because a bootstrap by
+patient is the same measure with other weights.
+"""
+
+import numpy as np
+
+from lgrseg.evaluation.metrics.intervals import percentile_interval
+from lgrseg.evaluation.metrics.overlap import mean
+
+MEANS = ("balanced_accuracy", "accuracy", "f1", "precision", "specificity", "auc")
+"""What there is one number of, over all classes."""
+WITH_INTERVAL = ("balanced_accuracy", "accuracy", "f1", "auc")
+
+
+def confusion_matrix(
+    labels: np.ndarray, predicted: np.ndarray, num_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """(K, K) float64: row k, column j holds the clips of class k that are called j.
+
+    Args:
+        labels: (N,) int, 0 to K - 1.
+        predicted: (N,) likewise.
+        num_classes: K.
+        weights: (N,), how often each clip counts; None for once.
+    """
+    pairs = np.asarray(labels) * num_classes + np.asarray(predicted)
+    table = np.bincount(pairs, weights=weights, minlength=num_classes**2)
+    return table.reshape(num_classes, num_classes).astype(np.float64)
+
+
+def from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Each class against the rest, (K,) each; NaN where nothing is divided by nothing.
+
+    Sensitivity is TP / (TP + FN), specificity TN / (TN + FP), precision TP / (TP + FP), and
+    F1 2 TP / (2 TP + FP + FN).
+    """
+    hits = confusion.diagonal()
+    truth, called = confusion.sum(axis=1), confusion.sum(axis=0)
+    others = confusion.sum() - truth
+    return {
+        "sensitivity": _ratio(hits, truth),
+        "specificity": _ratio(others - (called - hits), others),
+        "precision": _ratio(hits, called),
+        "f1": _ratio(2 * hits, truth + called),
+    }
+
+
+def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Area under the ROC curve: how often a positive scores above a negative, a tie being half.
+
+    It is the Mann-Whitney statistic, from mid-ranks of the sorted scores (Hanley and McNeil,
+    Radiology 1982): of each group of equal scores, the negatives below and half of those within.
+
+    Args:
+        scores: (N,), larger for positives.
+        positive: (N,) bool.
+        weights: (N,), how often each counts; None for once.
+
+    Returns:
+        0 to 1; NaN where there is no positive, or no negative.
+    """
+    weights = np.ones(len(scores)) if weights is None else weights
+    order = np.argsort(scores, kind="stable")
+    scores, weights, positive = scores[order], weights[order], positive[order]
+    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])  # of groups of equal scores
+    positives = np.add.reduceat(weights * positive, starts)
+    negatives = np.add.reduceat(weights * ~positive, starts)
+    pairs = positives.sum() * negatives.sum()
+    if pairs == 0:
+        return float("nan")
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (below + negatives / 2)).sum() / pairs)
+
+
+def measure(
+    labels: np.ndarray, probs: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, float], np.ndarray]:
+    """All measures of some clips.
+
+    Args:
+        labels: (N,) int.
+        probs: (N, K), how sure the model is of each class; the largest is its answer.
+        weights: (N,), how often each clip counts; None for once.
+
+    Returns:
+        name -> (K,), "auc" being of one class against the rest; name -> number, for MEANS;
+        the confusion matrix. A class that no clip has is left out of the means.
+    """
+    num_classes = probs.shape[1]
+    confusion = confusion_matrix(labels, probs.argmax(axis=1), num_classes, weights)
+    by_class = from_confusion(confusion)
+    by_class["auc"] = np.array([auc(probs[:, k], labels == k, weights) for k in range(num_classes)])
+    there = confusion.sum(axis=1) > 0
+    means = {name: float(mean(values[there])) for name, values in by_class.items()}
+    means["balanced_accuracy"] = means.pop("sensitivity")
+    means["accuracy"] = float(confusion.trace() / confusion.sum())
+    return by_class, {name: means[name] for name in MEANS}, confusion
+
+
+def intervals(
+    labels: np.ndarray,
+    probs: np.ndarray,
+    patients: list[str],
+    *,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[dict[str, list[float] | None], dict[str, list[list[float] | None]]]:
+    """95% percentile intervals when patients, with all their clips, are drawn anew.
+
+    Clips of one patient are not independent, so clips alone are never drawn. A measure that is 0 or
+    1 is so in every draw: its interval is a point.
+
+    Args:
+        labels: (N,) int.
+        probs: (N, K).
+        patients: N keys.
+        num_resamples: draws of as many patients as there are.
+        seed: the same seed gives the same intervals.
+
+    Returns:
+        name of WITH_INTERVAL -> [low, high]; name -> K of them, for sensitivity and specificity.
+        None where fewer than MIN_PATIENTS have the clips that a measure is of: all clips, those of
+        the class for its sensitivity, those of the others for its specificity.
+    """
+    keys, owner = np.unique(patients, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn_means, drawn_classes = [], []
+    for _ in range(num_resamples):
+        chosen = rng.integers(0, len(keys), len(keys))
+        weights = np.bincount(chosen, minlength=len(keys))[owner].astype(np.float64)
+        by_class, means, _ = measure(labels, probs, weights)
+        drawn_means.append([means[name] for name in WITH_INTERVAL])
+        drawn_classes.append([by_class["sensitivity"], by_class["specificity"]])
+    of_means = [
+        percentile_interval(values, num_patients=len(keys)) for values in np.array(drawn_means).T
+    ]
+    drawn = np.array(drawn_classes).transpose(1, 2, 0)  # measures K draws
+    own = [labels == k for k in range(probs.shape[1])]
+    of_classes = {
+        name: [
+            percentile_interval(values, num_patients=len(np.unique(owner[there == belongs])))
+            for values, there in zip(drawn[i], own, strict=True)
+        ]
+        for i, (name, belongs) in enumerate((("sensitivity", True), ("specificity", False)))
+    }
+    return dict(zip(WITH_INTERVAL, of_means, strict=True)), of_classes
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    empty = np.full(len(numerator), np.nan)
+    return np.divide(numerator, denominator, out=empty, where=denominator > 0)

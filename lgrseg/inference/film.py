@@ -1,0 +1,43 @@
+"""A film of masks over their clip, from what was written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.io.mask_files import MaskFile
+from lgrseg.visualization.overlays import beside_input, panel_height, write_mp4
+
+
+def write_film(
+    path: Path,
+    frames: Sequence[np.ndarray],
+    masks: MaskFile,
+    *,
+    metadata: Metadata,
+    fps: float | None,
+) -> str:
+    """Write frames and masks side by side as an mp4.
+
+    Returns:
+        Why there is none, in one sentence; empty where there is one. Masks are whole without.
+    """
+    height = panel_height(masks.shape[1:])
+
+    def pictures():
+        for index in range(len(masks)):
+            yield beside_input(
+                frames[index],
+                masks[index],
+                classes=metadata.classes,
+                colors=metadata.colors,
+                caption=f"frame {index}",
+                height=height,
+            )
+
+    try:
+        write_mp4(path, pictures(), fps=fps or 20)
+    except Exception as error:  # encoders fail in their own ways, and the masks are what counts
+        return f"no film of it could be made, its masks are whole: {error or type(error).__name__}"
+    return ""

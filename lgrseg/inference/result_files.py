@@ -1,0 +1,86 @@
+"""What is written for a clip, and what may be replaced: nothing that was not written here."""
+
+import enum
+import glob
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from lgrseg.data.io.mask_files import MaskFile
+
+MARK = "lgrseg "
+"""How the description of a mask file begins that `tools/predict.py` wrote."""
+
+
+class Existing(enum.Enum):
+    """What happens to results that are there already."""
+
+    KEEP_SAME = "keep those of the same weights, settings and clip; refuse to replace others"
+    KEEP = "keep all, whatever they were made with"
+    REPLACE = "make them anew"
+
+
+class ResultFiles:
+    """The two files of a clip: masks, and a film of them over the clip."""
+
+    def __init__(self, stem: Path):
+        """`stem` is a path without a suffix: STEM_masks.nii.gz and STEM_overlay.mp4."""
+        self.masks = stem.with_name(f"{stem.name}_masks.nii.gz")
+        self.film = stem.with_name(f"{stem.name}_overlay.mp4")
+
+    def made_by(self) -> str | None:
+        """What the masks say they were made with; None where they were not written here."""
+        try:
+            with MaskFile(self.masks) as masks:
+                return masks.made_by if masks.made_by.startswith(MARK) else None
+        except Exception:  # no such file, another kind of file, damage: whatever it is, not ours
+            return None
+
+    def are_finished(self, made_by: str, existing: Existing) -> bool:
+        """Whether there are masks, and they are to be kept."""
+        found = self.made_by()
+        if found is None or existing is Existing.REPLACE:
+            return False
+        return existing is Existing.KEEP or found == made_by
+
+    def check_replaceable(self, existing: Existing) -> None:
+        """Make sure that what will be replaced was written here, and that this was asked for.
+
+        Raises:
+            FileExistsError: it was not.
+        """
+        if self.made_by() is None:
+            for path in (self.masks, self.film):
+                if path.exists():
+                    raise FileExistsError(
+                        f"{path} is there already and was not written by this tool, so it stays: "
+                        "choose another folder with --output"
+                    )
+        elif existing is not Existing.REPLACE:
+            raise FileExistsError(
+                f"{self.masks} was made with other weights or settings, or of another state of the "
+                "clip: --overwrite makes it anew, --skip-existing keeps it"
+            )
+
+
+def mark_of(parts: Iterable[str | Path]) -> str:
+    """What masks were made with, in 72 characters: a hash of texts, and of files' contents."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            with part.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            digest.update(hashlib.sha256(part.encode()).digest())
+    return MARK + digest.hexdigest()
+
+
+def state_of_clip(path: Path) -> str:
+    """Sizes and times of a clip's files, which change when it does."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.iterdir())
+    elif path.suffix.lower() == ".mhd":  # its pixels lie in another file
+        files = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return repr(facts)

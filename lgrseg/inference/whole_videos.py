@@ -1,0 +1,78 @@
+"""Prediction of whole videos of any length, window by window, with bounded memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from lgrseg.data.mappers.clips import resize_frames, to_tensor
+from lgrseg.inference.box_videos import follow_boxes
+from lgrseg.inference.windows import read_window, windows
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
+from lgrseg.structures import Clip, ClipPrediction, Geometry
+from lgrseg.structures.box_prompts import BoxPrompt
+
+
+def predict_frames(
+    model: torch.nn.Module,
+    frames: Sequence[np.ndarray],
+    geometry: Geometry,
+    *,
+    num_frames: int = 11,
+    num_far: int = 0,
+    video_id: str = "",
+    boxes: list[BoxPrompt] | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Masks of every frame, in order.
+
+    Windows of consecutive frames overlap by half; a frame is predicted by the window in whose
+    middle it is nearest. Only one window is held at a time, so `frames` may be a memory map. A
+    BOX-SAM2 follows `boxes`, or those that its box model finds, frame by frame instead.
+
+    Args:
+        model: takes a list of clips, gives a list of ClipPrediction; it is put into eval mode.
+        frames: T frames (H, W) or (H, W, 3) uint8, cropped to geometry.crop_box.
+        geometry: says how to come back to the original frame.
+        num_frames: length of a window; a shorter video is one window.
+        num_far: how many of them come from the rest of the video, evenly spread, as in clips of
+            hybrid temporal sampling; 0 for dense windows.
+        video_id: goes into the clips.
+        boxes: prompts of a BOX-SAM2, in pixels of the original; None takes those of its box model.
+
+    Raises:
+        ValueError: boxes for another model.
+
+    Yields:
+        (frame index, (H0, W0) uint8 label map at the original size).
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        if isinstance(model, BoxSam2):
+            yield from follow_boxes(model, frames, geometry, given=boxes, num_frames=num_frames)
+            return
+        if boxes is not None:
+            raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
+        for window in windows(len(frames), num_frames, num_far):
+            clip = Clip(
+                to_tensor(resize_frames(read_window(frames, window), geometry.input_size)),
+                torch.tensor(window.indices),
+                video_id,
+                geometry,
+            )
+            with torch.inference_mode():
+                (prediction,) = model([clip.to(device)])
+            for index in window.kept:
+                yield index, _labels(prediction, window.indices.index(index), geometry)
+    finally:
+        model.train(was_training)
+
+
+@torch.inference_mode()
+def _labels(prediction: ClipPrediction, position: int, geometry: Geometry) -> np.ndarray:
+    """The label map of one frame: those of a whole window of large frames are hundreds of MB."""
+    logits = prediction.mask_logits[:, position : position + 1]
+    (labels,) = replace(prediction, mask_logits=logits).label_maps(geometry)
+    return labels.cpu().numpy()

@@ -1,0 +1,1 @@
+"""What several models share: batches of clips, positions, blocks, numerics, complexity, speed."""

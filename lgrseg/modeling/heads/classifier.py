@@ -1,0 +1,136 @@
+"""Classification of images and clips: an encoder's global token, and a small head behind it.
+
+Letters: B clips, T frames, D width of the token, K classes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.comm.processes import mean_over_processes
+from lgrseg.layers.channel_dropout import ChannelDropout, draw_channel_dropout
+from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips, to_device
+from lgrseg.layers.drop_path import draw_drop_paths
+from lgrseg.layers.numerics import at_least_float32, divide
+from lgrseg.structures import Clip, LabelPrediction, LabelTarget
+
+
+class ClipClassifier(nn.Module):
+    """A class for every clip: the mean of its frames' tokens, through a head; cross-entropy.
+
+    An image is a clip of one frame. The mean is over the tokens, before the head, so that a head
+    with hidden layers sees the clip and not its frames one by one. The encoder gets the frames in
+    their own size, so that a token is of the picture alone and never of black put around it.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        head: nn.Module,
+        num_classes: int,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    ):
+        """`head` turns (B, D) into (B, K).
+
+        Args:
+            backbone: an encoder of `lgrseg.modeling.foundation`, or anything that has
+                `forward_token(images)`, (N, 3, H, W) of any size -> (N, D), and says `token_dim` D.
+            head: `LinearHead`, `ThreeLayerHead`, or one of your own.
+            num_classes: K, as the dataset has them.
+            pixel_mean: of RGB, 0 to 1, taken off each channel.
+            pixel_std: that each is divided by.
+
+        Raises:
+            ValueError: the backbone has no global token.
+        """
+        super().__init__()
+        if not hasattr(backbone, "forward_token"):
+            raise ValueError(
+                f"a {type(backbone).__name__} gives no global token (forward_token); take an "
+                "encoder of lgrseg.modeling.foundation: build_encoder(...), without a neck"
+            )
+        self.backbone = backbone
+        self.head = head
+        self.num_classes = num_classes
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
+
+    def loss_totals(self, targets: list[LabelTarget]) -> dict[str, float]:
+        """What the loss of these clips is divided by: their number."""
+        return {"clips": float(len(targets))}
+
+    def tokens(self, clips: list[Clip]) -> Tensor:
+        """(B, D): what the head sees of each clip."""
+        frames = stack_clips(clips)
+        if self.training:
+            generators = clip_generators(clips)
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+            draw_channel_dropout(self.head, generators, 1)
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        tokens = self.backbone.forward_token(images)
+        return rearrange(tokens, "(b t) d -> b t d", b=len(clips)).mean(dim=1)
+
+    def forward(
+        self,
+        clips: list[Clip],
+        targets: list[LabelTarget] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
+    ) -> dict[str, Tensor] | list[LabelPrediction]:
+        """Losses of a batch in training mode, one prediction a clip otherwise.
+
+        `totals` is as in LGRNet.forward.
+
+        Raises:
+            ValueError: clips of one batch differ in shape, training without targets, a label that
+                is none of the K classes, or frames smaller than one patch of the encoder.
+        """
+        if not self.training:
+            scores = at_least_float32(self.head(self.tokens(clips)))
+            return [LabelPrediction(of_clip) for of_clip in scores]
+        if targets is None:
+            raise ValueError("a model in training mode needs targets; call .eval() to predict")
+        labels = torch.tensor([target.label for target in targets])
+        for clip, label in zip(clips, labels.tolist(), strict=True):
+            if not 0 <= label < self.num_classes:
+                raise ValueError(
+                    f"{clip.video_id} has label {label}; the model has {self.num_classes} classes, "
+                    "counted from 0: set num_classes in the config"
+                )
+        scores = at_least_float32(self.head(self.tokens(clips)))
+        totals = totals or mean_over_processes(self.loss_totals(targets), scores.device)
+        loss = F.cross_entropy(scores, to_device(labels, scores.device), reduction="sum")
+        return {"loss_ce": divide(loss, totals["clips"])}
+
+
+class LinearHead(nn.Module):
+    """A score for every class, linear in the token."""
+
+    def __init__(self, *, in_channels: int, num_classes: int):
+        """`in_channels` is the encoder's `token_dim`."""
+        super().__init__()
+        self.classify = nn.Linear(in_channels, num_classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, D) -> (B, K) raw scores."""
+        return self.classify(tokens)
+
+
+class ThreeLayerHead(nn.Module):
+    """Three linear layers, with GELU and dropout, drawn for every clip by itself, between them."""
+
+    def __init__(self, *, in_channels: int, num_classes: int, dim: int = 256, dropout: float = 0.1):
+        """`in_channels` is the encoder's `token_dim`, `dim` the width of both hidden layers."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_channels, dim), nn.GELU(), ChannelDropout(dim, dropout),
+            nn.Linear(dim, dim), nn.GELU(), ChannelDropout(dim, dropout),
+            nn.Linear(dim, num_classes),
+        )  # fmt: skip
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, D) -> (B, K) raw scores."""
+        return self.layers(tokens)

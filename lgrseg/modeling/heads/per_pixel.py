@@ -1,0 +1,210 @@
+"""Per-frame models: a network that scores every pixel's class, of a backbone and a head.
+
+`PerPixelSegmenter` takes the same clips and targets as LGRNet and treats every frame alone. The
+U-Net that everyone compares with is here; heads are in heads/.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.comm.processes import mean_over_processes
+from lgrseg.layers.channel_dropout import draw_channel_dropout
+from lgrseg.layers.clip_batch import (
+    ImageNormalizer,
+    clip_generators,
+    crop_to_input,
+    stack_clips,
+)
+from lgrseg.layers.drop_path import draw_drop_paths
+from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
+from lgrseg.modeling.agreement import check_channels
+from lgrseg.modeling.heads import FPNHead, PixelHead  # noqa: F401  saved configs name them here
+from lgrseg.modeling.heads.pixel_truth import PixelTruth, pixel_truth
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+
+class PerPixelSegmenter(nn.Module):
+    """A backbone and a head that give each pixel a score per class.
+
+    Trained by cross-entropy and Dice, with weights; a head with a method `losses` by its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        head: nn.Module,
+        num_classes: int,
+        ce_weight: float = 1.0,
+        dice_weight: float = 1.0,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    ):
+        """A model of two parts.
+
+        Args:
+            backbone: images (N, 3, H, W) -> maps by name.
+            head: turns them into (N, K + 1, h, w); score 0 is the background. What it says as
+                `in_channels`, channels by name of map, is compared with the backbone's.
+            num_classes: K.
+            ce_weight: of the cross-entropy.
+            dice_weight: of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 a common other choice.
+            pixel_mean: of RGB, 0 to 1, that the backbone expects to be subtracted.
+            pixel_std: of RGB, that it expects to be divided by.
+
+        Raises:
+            ValueError: weights for a head that has losses of its own, or a head made for another
+                backbone.
+        """
+        super().__init__()
+        if hasattr(head, "losses") and (ce_weight, dice_weight) != (1.0, 1.0):
+            raise ValueError(
+                f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "
+                f"{type(head).__name__} has losses of its own; set the weights of the head"
+            )
+        if hasattr(head, "in_channels"):
+            check_channels("head", head.in_channels, backbone)
+        self.backbone = backbone
+        self.head = head
+        self.num_classes = num_classes
+        self.ce_weight, self.dice_weight = ce_weight, dice_weight
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
+
+    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+        """What the losses of these clips are divided by: "frames", the annotated ones."""
+        return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
+
+    def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
+        """The backbone's maps by name, of images (N, 3, H, W), normalised and padded.
+
+        They are the frames of `clips` one after another, which say nothing more to a backbone.
+        """
+        return self.backbone(images)
+
+    def forward(
+        self,
+        clips: list[Clip],
+        targets: list[ClipTargets] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
+    ) -> dict[str, Tensor] | list[ClipPrediction]:
+        """Losses of a batch in training mode, one prediction a clip otherwise.
+
+        `totals` is as in LGRNet.forward. Batch normalisation, where the backbone has it, is over
+        the clips that one process sees at a time.
+
+        Raises:
+            ValueError: clips of one batch differ in shape, or training without targets.
+        """
+        frames = stack_clips(clips)
+        if self.training:
+            if targets is None:
+                raise ValueError("a model in training mode needs targets; call .eval() to predict")
+            generators = clip_generators(clips)
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+            draw_channel_dropout(self.head, generators, frames.shape[1])
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        features = self.features(clips, images)
+        if self.training:
+            totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+            padded_size = tuple(images.shape[-2:])
+            truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=padded_size)
+            return self._losses(features, truth)
+        scores = self.head(features)
+        stride = images.shape[-1] // scores.shape[-1]
+        scores = crop_to_input(scores, tuple(frames.shape[-2:]), stride=stride)
+        scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
+        return [_prediction(clip_scores) for clip_scores in scores.float()]
+
+    def _losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
+        if hasattr(self.head, "losses"):
+            return self.head.losses(features, truth)
+        losses = per_pixel_losses(truth.crop(self.head(features)), truth.labels, truth.num_frames)
+        return {
+            "loss_ce": self.ce_weight * losses["loss_ce"],
+            "loss_dice": self.dice_weight * losses["loss_dice"],
+        }
+
+
+def per_pixel_losses(
+    scores: Tensor, labels: Tensor, num_frames: float | Tensor
+) -> dict[str, Tensor]:
+    """Cross-entropy and soft Dice, means over the annotated frames.
+
+        dice of class k = (2 sum p_k y_k + 1) / (sum p_k + sum y_k + 1), over frame and pixels
+
+    Args:
+        scores: (A, K + 1, h, w) raw, of annotated frames; brought to the size of the labels first.
+        labels: (A, H, W) int64, 0 background.
+        num_frames: what the sums over annotated frames are divided by.
+    """
+    scores = F.interpolate(
+        at_least_float32(scores), labels.shape[-2:], mode="bilinear", align_corners=False
+    )
+    if len(labels) == 0:
+        return {"loss_ce": 0 * scores.sum(), "loss_dice": 0 * scores.sum()}
+    classes = torch.arange(1, scores.shape[1], device=labels.device)[:, None, None]
+    truth = (labels[:, None] == classes).to(scores)
+    probs = scores.softmax(dim=1)[:, 1:]
+    dice = soft_dice(probs, truth, (-2, -1))
+    entropy = F.cross_entropy(scores, labels, reduction="none").mean(dim=(-2, -1))
+    return {
+        "loss_ce": divide(entropy.sum(), num_frames),
+        "loss_dice": divide((1 - dice).mean(dim=1).sum(), num_frames),
+    }
+
+
+def _prediction(scores: Tensor) -> ClipPrediction:
+    # Class k's logit is its lead over the best other score: positive where it wins the pixel.
+    leads = []
+    for k in range(1, len(scores)):
+        others = torch.cat([scores[:k], scores[k + 1 :]])
+        leads.append(scores[k] - others.amax(dim=0))
+    logits = torch.stack(leads)  # K T h w
+    probs = scores.softmax(dim=0)[1:].amax(dim=(1, 2, 3))
+    return ClipPrediction(
+        mask_logits=logits,
+        class_probs=probs,
+        present=torch.ones(len(logits), dtype=torch.bool, device=logits.device),
+    )
+
+
+class UNet(nn.Module):
+    """U-Net at full resolution; five levels from `width` channels, doubled at each.
+
+    Source: Ronneberger et al., "U-Net", MICCAI 2015; batch normalisation, and padding that keeps
+    the size. It gives {"res0": (N, width, H, W)}, for a 1 x 1 convolution to classify.
+    """
+
+    def __init__(self, *, width: int = 16, num_levels: int = 5):
+        super().__init__()
+        widths = [width * 2**level for level in range(num_levels)]
+        self.channels, self.strides = {"res0": width}, {"res0": 1}
+        self.down = nn.ModuleList(
+            _two_convs(before, after) for before, after in zip([3, *widths], widths, strict=False)
+        )
+        pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairs)
+        self.merge = nn.ModuleList(_two_convs(a, b) for a, b in pairs)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(N, 3, H, W), H and W multiples of 16 -> {"res0": (N, width, H, W)}."""
+        skipped = []
+        for level, block in enumerate(self.down):
+            images = block(F.max_pool2d(images, 2) if level else images)
+            skipped.append(images)
+        images = skipped.pop()
+        for up, merge in zip(self.up, self.merge, strict=True):
+            images = merge(torch.cat([skipped.pop(), up(images)], dim=1))
+        return {"res0": images}
+
+
+def _two_convs(before: int, after: int) -> nn.Sequential:
+    layers = []
+    for channels in (before, after):
+        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)

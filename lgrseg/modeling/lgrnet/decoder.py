@@ -1,0 +1,275 @@
+"""Mask2Former's decoder for clips: queries look at the clip through the masks they predict.
+
+Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation",
+CVPR 2022, section 3.2; its video form, arXiv 2112.10764; LGRNet (MICCAI 2024) uses the same.
+
+What is different from the public code:
+    * the attention mask is taken from the stride-4 logits directly, never from full-size masks;
+    * a pixel is attended where its mask probability is at least 0.5 (the public LGRNet compares
+      the logit with 0.5; `attention_threshold` brings that back).
+
+A causal decoder has the queries once for every frame: those of frame t look at the frames up to t,
+and answer for t alone.
+
+Letters: B clips, T frames, Q queries, D width, M heads, S = T * h * w memory tokens, K classes,
+G times that the queries are there: 1, or T in a causal decoder.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange
+from torch import Tensor, nn
+
+from lgrseg.layers.position_encoding import sine_position_1d, sine_position_2d
+from lgrseg.structures.boxes import draw_boxes
+
+
+@dataclass
+class DecoderOutput:
+    """What the decoder says after one of its layers."""
+
+    class_logits: Tensor
+    """(B, Q, K + 1): raw scores, the last one is "no object"."""
+    mask_logits: Tensor
+    """(B, Q, T, H/4, W/4): raw scores, 0 is the boundary."""
+    boxes: Tensor | None = None
+    """(B, Q, T, 4) as (cx, cy, w, h), parts of the map, 0 to 1; None without a box head."""
+    objectness: Tensor | None = None
+    """(B, Q, T) raw: whether the query's object is in the frame; None without a box head."""
+    frame_class_logits: Tensor | None = None
+    """(B, T, Q, K + 1) raw: what a causal decoder knows at each frame, whose mean over frames is
+    `class_logits`; None of any other."""
+
+
+class MaskedDecoder(nn.Module):
+    """Queries, refined layer by layer against the encoder's maps at strides 32, 16, 8 in turn."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        dim: int = 64,
+        num_queries: int = 10,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        ffn_dim: int = 1024,
+        memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
+        attention_threshold: float = 0.0,
+        box_head: nn.Module | None = None,
+        causal: bool = False,
+    ):
+        """Plain numbers, and a head that gives boxes too.
+
+        `attention_threshold` is a mask logit. With `causal` nothing that is said of a frame depends
+        on later ones; weights have the same names and shapes.
+        """
+        super().__init__()
+        self.causal = causal
+        self.num_classes = num_classes
+        self.num_heads = num_heads
+        self.memory_scales = tuple(memory_scales)
+        self.attention_threshold = attention_threshold
+        self.num_queries = num_queries
+        self.query_features = nn.Embedding(num_queries, dim)
+        self.query_positions = nn.Embedding(num_queries, dim)
+        self.level_embed = nn.Embedding(len(self.memory_scales), dim)
+        self.layers = nn.ModuleList(
+            DecoderLayer(dim=dim, num_heads=num_heads, ffn_dim=ffn_dim) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.box_head = box_head
+        self.class_head = nn.Linear(dim, num_classes + 1)
+        self.mask_head = nn.Sequential(
+            nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)
+        )
+
+    def forward(
+        self, features: dict[str, Tensor], time: Tensor | None = None
+    ) -> list[DecoderOutput]:
+        """Decode one batch of clips.
+
+        Args:
+            features: "mask_features" (B, T, D, H/4, W/4) and every name in `memory_scales`
+                as (B, T, D, h, w).
+            time: (B or 1, T, D), when the frames were taken; by default places in the clip.
+
+        Returns:
+            One output from the learned queries alone, then one after every layer.
+        """
+        mask_features = features["mask_features"]
+        num_clips, num_frames, dim = mask_features.shape[:3]
+        if time is None:
+            time = sine_position_1d(num_frames, dim, mask_features.device)[None]
+        memories = [
+            self._memory(features[name], level, time)
+            for level, name in enumerate(self.memory_scales)
+        ]
+        times = num_frames if self.causal else 1
+        queries, positions = (
+            table.weight.repeat(times, 1).expand(num_clips, -1, -1)  # B (G Q) D
+            for table in (self.query_features, self.query_positions)
+        )
+        outputs = [self._answer(queries, features)]
+        for index, layer in enumerate(self.layers):
+            level = index % len(memories)
+            memory, memory_position = memories[level]
+            size = features[self.memory_scales[level]].shape[-2:]
+            blocked = self._blocked(outputs[-1].mask_logits, size)
+            queries = layer(queries, positions, memory, memory_position, blocked, times=times)
+            outputs.append(self._answer(queries, features))
+        return outputs
+
+    def _memory(self, feature: Tensor, level: int, time: Tensor) -> tuple[Tensor, Tensor]:
+        dim, height, width = feature.shape[2:]
+        memory = rearrange(feature, "b t d h w -> b (t h w) d") + self.level_embed.weight[level]
+        plane = rearrange(sine_position_2d(height, width, dim, feature.device), "d h w -> (h w) d")
+        position = (plane + time[:, :, None]).to(feature)  # B T (h w) D
+        return memory, rearrange(position, "b t s d -> b (t s) d")
+
+    def _answer(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
+        """What queries (B, G Q, D) say; those of a causal decoder each of their own frame."""
+        if not self.causal:
+            return self._predict(queries, features)
+        num_frames = features["mask_features"].shape[1]
+        alone = {  # every frame as a clip of its own
+            name: rearrange(maps, "b t d h w -> (b t) 1 d h w")
+            for name, maps in features.items()
+            if maps.dim() == 5
+        }
+        of_frames = self._predict(rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), alone)
+
+        def joined(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
+            return rearrange(values, "(b t) q 1 ... -> b q t ...", t=num_frames)
+
+        class_logits = rearrange(of_frames.class_logits, "(b t) q k -> b t q k", t=num_frames)
+        return DecoderOutput(
+            class_logits=class_logits.mean(dim=1),
+            mask_logits=joined(of_frames.mask_logits),
+            boxes=joined(of_frames.boxes),
+            objectness=joined(of_frames.objectness),
+            frame_class_logits=class_logits,
+        )
+
+    def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
+        normed = self.norm(queries)
+        masks = einsum(
+            self.mask_head(normed), features["mask_features"], "b q d, b t d h w -> b q t h w"
+        )
+        boxes = self.box_head(normed, features) if self.box_head is not None else ()
+        return DecoderOutput(self.class_head(normed), masks, *boxes)
+
+    def _blocked(self, mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Where each query may not look: (B * M, G Q, S) bool."""
+        with torch.no_grad():
+            masks = F.interpolate(
+                mask_logits.flatten(0, 1), size, mode="bilinear", align_corners=False
+            )
+            outside = rearrange(
+                masks < self.attention_threshold, "(b q) t h w -> b 1 q (t h w)", b=len(mask_logits)
+            )
+            later = self._later(mask_logits.shape[2], size[0] * size[1], mask_logits.device)
+            blocked = outside | later
+            # A query that may look nowhere looks everywhere, or its softmax would be NaN.
+            blocked = torch.where(blocked.all(dim=-1, keepdim=True), later, blocked)
+            blocked = rearrange(blocked, "b g q s -> b (g q) s")
+            return blocked.repeat_interleave(self.num_heads, dim=0)
+
+    def _later(self, num_frames: int, num_pixels: int, device: torch.device) -> Tensor:
+        """Which tokens are of frames that queries must not know: (G, 1, S) bool."""
+        if not self.causal:
+            return torch.zeros(1, 1, 1, dtype=torch.bool, device=device)
+        later = torch.ones(num_frames, num_frames, dtype=torch.bool, device=device).triu(1)
+        return later.repeat_interleave(num_pixels, dim=1)[:, None]
+
+
+class BoxDecoder(MaskedDecoder):
+    """The decoder of a model that predicts boxes alone: a mask is what lies within the box.
+
+    Queries look at the inside of the boxes that they predict, as a masked decoder's do at masks.
+    """
+
+    def __init__(
+        self,
+        *,
+        box_head: nn.Module,
+        num_classes: int,
+        dim: int = 64,
+        num_queries: int = 10,
+        num_layers: int = 3,
+        num_heads: int = 8,
+        ffn_dim: int = 1024,
+        memory_scales: tuple[str, ...] = ("res5", "res4", "res3"),
+        attention_threshold: float = 0.0,
+        causal: bool = False,
+    ):
+        """As MaskedDecoder, with a head for boxes."""
+        super().__init__(
+            num_classes=num_classes,
+            dim=dim,
+            num_queries=num_queries,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            ffn_dim=ffn_dim,
+            memory_scales=memory_scales,
+            attention_threshold=attention_threshold,
+            box_head=box_head,
+            causal=causal,
+        )
+        del self.mask_head
+
+    def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
+        normed = self.norm(queries)
+        boxes, objectness = self.box_head(normed, features)
+        masks = draw_boxes(boxes, features["mask_features"].shape[-2:])
+        return DecoderOutput(self.class_head(normed), masks, boxes, objectness)
+
+
+class DecoderLayer(nn.Module):
+    """Masked cross-attention, self-attention, FFN; each residual, normed afterwards."""
+
+    def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
+        super().__init__()
+        self.cross_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.cross_norm = nn.LayerNorm(dim)
+        self.self_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.self_norm = nn.LayerNorm(dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
+        self.ffn_norm = nn.LayerNorm(dim)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        queries: Tensor,
+        positions: Tensor,
+        memory: Tensor,
+        memory_position: Tensor,
+        blocked: Tensor,
+        times: int = 1,
+    ) -> Tensor:
+        """Queries and positions (B, G Q, D), memory and its position (B, S, D) -> (B, G Q, D).
+
+        `blocked` (B * M, G Q, S) bool is true where a query must not look; no row is all true.
+        Positions go into queries and keys, never into values. The queries are there `times` (G)
+        times, and each set knows of itself alone.
+        """
+        seen, _ = self.cross_attn(
+            queries + positions,
+            memory + memory_position,
+            memory,
+            attn_mask=blocked,
+            need_weights=False,
+        )
+        queries = self.cross_norm(queries + seen)
+        placed, values = (
+            rearrange(x, "b (g q) d -> (b g) q d", g=times) for x in (queries + positions, queries)
+        )
+        shared, _ = self.self_attn(placed, placed, values, need_weights=False)
+        shared = rearrange(shared, "(b g) q d -> b (g q) d", g=times)
+        queries = self.self_norm(queries + shared)
+        return self.ffn_norm(queries + self.ffn(queries))

@@ -1,0 +1,271 @@
+"""LGRNet's local and global modules: how a pixel hears of other frames.
+
+Source: Xu et al., "LGRNet", MICCAI 2024, sections 2.2 (cyclic neighbourhood propagation) and 2.3
+(Hilbert selective scan). What differs from the public code by default:
+    * the scan keeps Mamba's own initialisation (the public code overwrites it with Xavier's, and
+      the order of the scan then makes no difference);
+    * on a map smaller than the window, pixels that do not exist are not attended
+      (`zero_padded_keys=True` brings the public habit back).
+
+Letters: B clips, T frames, D width, Q frame queries, S pixels of all scales, M heads.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange
+from torch import Tensor, nn
+
+from lgrseg.layers.position_encoding import sine_position_1d
+from lgrseg.ops import neighborhood_attention, selective_scan
+
+
+class CyclicNeighborhoodPropagation(nn.Module):
+    """A pixel of frame t attends to the k x k pixels around its place in frame t - 1.
+
+    Time is a ring: the first frame hears of the last, and a single frame of itself. With
+    `cyclic=False` the ring is open, and the first frame always hears of itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_heads: int = 8,
+        kernel_size: int = 5,
+        dilation: int = 1,
+        zero_padded_keys: bool = False,
+        cyclic: bool = True,
+    ):
+        super().__init__()
+        self.cyclic = cyclic
+        self.num_heads = num_heads
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.zero_padded_keys = zero_padded_keys
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=False)
+        self.project = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, tokens: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+        """Tokens (B, T, S, D), scales joined as in `shapes` -> the same shape."""
+        sizes = [height * width for height, width in shapes]
+        query = self.query(tokens)
+        key, value = self._previous(self.key_value(tokens)).chunk(2, dim=-1)
+        heard = []
+        parts = zip(*(x.split(sizes, dim=2) for x in (query, key, value)), shapes, strict=True)
+        for *maps, (height, width) in parts:
+            maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height, w=width) for m in maps]
+            seen = self._attend(*maps)
+            heard.append(rearrange(seen, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
+        return self.norm(tokens + self.project(torch.cat(heard, dim=2)))
+
+    def _previous(self, frames: Tensor) -> Tensor:
+        """What each frame hears of: (B, T, ...) -> the same shape, a frame later."""
+        if self.cyclic:
+            return frames.roll(1, dims=1)
+        return torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        height, width = query.shape[1:3]
+        if self.zero_padded_keys:
+            least = self.kernel_size * self.dilation
+            missing = (0, 0, 0, max(0, least - width), 0, max(0, least - height))
+            query, key, value = (F.pad(x, missing) for x in (query, key, value))
+        seen = neighborhood_attention(
+            *(
+                rearrange(x, "n h w (m c) -> n h w m c", m=self.num_heads)
+                for x in (query, key, value)
+            ),
+            kernel_size=self.kernel_size,
+            dilation=self.dilation,
+        )
+        return seen[:, :height, :width]
+
+
+class CrossAttention(nn.Module):
+    """Residual multi-head attention, normed afterwards; positions never enter the values."""
+
+    def __init__(self, *, dim: int, num_heads: int):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(
+        self,
+        target: Tensor,
+        target_position: Tensor,
+        source: Tensor,
+        source_position: Tensor,
+        blocked: Tensor | None = None,
+    ) -> Tensor:
+        """Target (N, Q, D) looks at source (N, S, D); positions broadcast -> (N, Q, D).
+
+        `blocked` (N, Q, S) bool: what is not looked at; no row may be all true.
+        """
+        if blocked is not None:
+            blocked = blocked.repeat_interleave(self.attention.num_heads, dim=0)
+        seen, _ = self.attention(
+            target + target_position,
+            source + source_position,
+            source,
+            attn_mask=blocked,
+            need_weights=False,
+        )
+        return self.norm(target + seen)
+
+
+class HilbertScan(nn.Module):
+    """Selective scan over the (T, Q) grid of frame queries, along a Hilbert curve, both ways.
+
+    A causal scan, whose weights have the same names and shapes, hears of no later frame: it goes
+    frame by frame, through the queries of a frame in one order by the first direction and in the
+    other by the second, and its convolution looks at this frame and those before.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        expand: int = 2,
+        state_dim: int = 16,
+        kernel_size: int = 3,
+        step_min: float = 0.001,
+        step_max: float = 0.1,
+        causal: bool = False,
+    ):
+        """`step_min` and `step_max` bound the scan's initial step sizes."""
+        super().__init__()
+        self.causal = causal
+        inner = expand * dim
+        self.step_rank = math.ceil(dim / 16)
+        self.state_dim = state_dim
+        self.in_proj = nn.Linear(dim, 2 * inner, bias=False)
+        self.conv = nn.Conv2d(inner, inner, kernel_size, padding=kernel_size // 2, groups=inner)
+        # Two directions, forward first.
+        self.x_proj = nn.Parameter(torch.empty(2, self.step_rank + 2 * state_dim, inner))
+        self.step_proj = nn.Parameter(torch.empty(2, inner, self.step_rank))
+        self.step_bias = nn.Parameter(torch.empty(2, inner))
+        self.A_log = nn.Parameter(torch.empty(2, inner, state_dim))
+        self.D = nn.Parameter(torch.ones(2, inner))
+        self.out_norm = nn.LayerNorm(inner)
+        self.out_proj = nn.Linear(inner, dim, bias=False)
+        self._initialise(step_min, step_max)
+
+    @torch.no_grad()
+    def _initialise(self, step_min: float, step_max: float) -> None:
+        """Mamba, section 3.6: A = -(1 .. N), step sizes log-uniform between their bounds."""
+        nn.init.uniform_(
+            self.x_proj, -(self.x_proj.shape[-1] ** -0.5), self.x_proj.shape[-1] ** -0.5
+        )
+        nn.init.uniform_(self.step_proj, -(self.step_rank**-0.5), self.step_rank**-0.5)
+        low, high = math.log(step_min), math.log(step_max)
+        step = (torch.rand_like(self.step_bias) * (high - low) + low).exp()
+        self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus undone
+        self.A_log.copy_(torch.arange(1, self.state_dim + 1).log().expand_as(self.A_log))
+
+    def forward(self, grid: Tensor, order: Tensor) -> Tensor:
+        """(B, T, Q, D), in the order (T Q,) of its cells -> the same shape.
+
+        A causal scan has an order of its own.
+        """
+        num_queries = grid.shape[2]
+        x, gate = self.in_proj(grid).chunk(2, dim=-1)
+        x = F.silu(self._convolve(rearrange(x, "b t q d -> b d t q")))
+        if self.causal:
+            y = self._scan_by_frame(rearrange(x, "b d t q -> b t q d"))
+        else:
+            u = rearrange(x, "b d t q -> b (t q) d")[:, order]
+            y = self._scan(u, slice(None), reverse=(False, True))[:, order.argsort()]
+            y = rearrange(y, "b (t q) d -> b t q d", q=num_queries)
+        return self.out_proj(self.out_norm(y) * F.silu(gate))
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """(B, D, T, Q) -> the same shape."""
+        if not self.causal:
+            return self.conv(x)
+        side = self.conv.kernel_size[0] // 2
+        past = self.conv.weight[:, :, : side + 1]  # the rows of this frame and of those before
+        x = F.pad(x, (side, side, side, 0))
+        return F.conv2d(x, past, self.conv.bias, groups=self.conv.groups)
+
+    def _scan_by_frame(self, x: Tensor) -> Tensor:
+        """(B, T, Q, D) -> the same shape; no frame hears of a later one."""
+        sequences = (rearrange(grid, "b t q d -> b (t q) d") for grid in (x, x.flip(2)))
+        first, second = (
+            rearrange(
+                self._scan(u, slice(k, k + 1), reverse=(False,)),
+                "b (t q) d -> b t q d",
+                q=x.shape[2],
+            )
+            for k, u in enumerate(sequences)
+        )
+        return first + second.flip(2)
+
+    def _scan(self, u: Tensor, scans: slice, *, reverse: tuple[bool, ...]) -> Tensor:
+        """The sum of some of the two scans over sequences (B, L, D) -> (B, L, D)."""
+        split = [self.step_rank, self.state_dim, self.state_dim]
+        projected = einsum(u, self.x_proj[scans], "b l d, k r d -> b k l r")
+        step, gate_in, gate_out = projected.split(split, -1)
+        step = einsum(step, self.step_proj[scans], "b k l r, k d r -> b k l d")
+        return selective_scan(
+            u,
+            step,
+            -self.A_log[scans].exp(),
+            gate_in,
+            gate_out,
+            self.D[scans],
+            delta_bias=self.step_bias[scans],
+            reverse=reverse,
+        ).sum(dim=1)
+
+
+class QueryScan(nn.Module):
+    """A few Hilbert scans over the frame queries, then an FFN; residual, normed afterwards."""
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_layers: int = 3,
+        state_dim: int = 16,
+        ffn_dim: int = 2048,
+        causal: bool = False,
+    ):
+        super().__init__()
+        self.scans = nn.ModuleList(
+            HilbertScan(dim=dim, state_dim=state_dim, causal=causal) for _ in range(num_layers)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_layers))
+        self.ffn = FeedForward(dim=dim, hidden_dim=ffn_dim)
+
+    def forward(
+        self, queries: Tensor, positions: Tensor, order: Tensor, time: Tensor | None = None
+    ) -> Tensor:
+        """Queries (B, T, Q, D) with positions (Q, D), scanned in `order` (T Q,) -> the same.
+
+        `time` (B or 1, T, D) encodes when the frames were taken, so the scan, whose steps depend on
+        its input, knows how far apart they are; by default it is their place in the clip.
+        """
+        if time is None:
+            time = sine_position_1d(queries.shape[1], queries.shape[-1], queries.device)[None]
+        place = positions + time.to(queries)[:, :, None]  # B T Q D
+        for scan, norm in zip(self.scans, self.norms, strict=True):
+            queries = norm(queries + scan(queries + place, order))
+        return self.ffn(queries)
+
+
+class FeedForward(nn.Module):
+    """Linear, ReLU, linear; residual, normed afterwards."""
+
+    def __init__(self, *, dim: int, hidden_dim: int):
+        super().__init__()
+        self.expand = nn.Linear(dim, hidden_dim)
+        self.reduce = nn.Linear(hidden_dim, dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D)."""
+        return self.norm(x + self.reduce(F.relu(self.expand(x))))

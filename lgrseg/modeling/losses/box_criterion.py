@@ -1,0 +1,112 @@
+"""Costs and losses of boxes, beside those of classes and masks.
+
+Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1:
+L1 and generalised IoU. An object has a box in every annotated frame that it is in; whether it is in
+a frame is the objectness.
+
+Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lgrseg.layers.clip_batch import to_device
+from lgrseg.layers.numerics import divide
+from lgrseg.structures import ClipTargets
+from lgrseg.structures.boxes import box_iou, boxes_of_masks
+
+
+class BoxTruth(NamedTuple):
+    """The boxes of a clip's objects on its annotated frames."""
+
+    frames: Tensor
+    """(A,) int64: which frames these are."""
+    boxes: Tensor
+    """(N, A, 4), 0 where the object is not in the frame."""
+    present: Tensor
+    """(N, A) bool."""
+
+
+def box_truth(target: ClipTargets) -> BoxTruth:
+    """From masks; on their device."""
+    known = torch.tensor(target.annotated_frames, dtype=torch.long)
+    frames = to_device(known, target.masks.device)
+    return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
+
+
+def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
+    """What box losses are divided by: "box", objects x frames they are in; "object", answers."""
+    boxes = answers = 0.0
+    for target in targets:
+        frames = target.annotated_frames
+        boxes += float(target.masks[:, frames].any(dim=-1).any(dim=-1).sum())
+        answers += num_queries * len(frames)
+    return {"box": boxes, "object": answers}
+
+
+def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: float) -> Tensor:
+    """What it would cost to let each query answer for each object, in boxes.
+
+    Args:
+        boxes: (L, Q, T, 4) of one clip.
+        truth: of it.
+        box_weight: of the L1 distance.
+        giou_weight: of 1 - GIoU.
+
+    Returns:
+        (L, Q, N): means over the annotated frames that the object is in.
+    """
+    predicted, wanted = boxes[:, :, None, truth.frames], truth.boxes.to(boxes)  # L Q 1 A 4, N A 4
+    distance = (predicted - wanted).abs().sum(dim=-1)
+    cost = box_weight * distance + giou_weight * (1 - box_iou(predicted, wanted)[1])
+    counted = truth.present.to(cost)
+    return (cost * counted).sum(dim=-1) / counted.sum(dim=-1).clamp(min=1)
+
+
+def box_losses(
+    boxes: Tensor,
+    objectness: Tensor,
+    matches,
+    truths: list[BoxTruth],
+    totals: Mapping[str, float | Tensor],
+    *,
+    box_weight: float,
+    giou_weight: float,
+    objectness_weight: float,
+) -> dict[str, Tensor]:
+    """L1, GIoU and objectness of every output, (L,) each.
+
+    Args:
+        boxes: (L, B, Q, T, 4).
+        objectness: (L, B, Q, T) raw.
+        matches: of every clip a pair (queries, objects) for each of the L outputs.
+        truths: of every clip.
+        totals: of `box_totals`.
+        box_weight: of the L1 distance.
+        giou_weight: of 1 - GIoU.
+        objectness_weight: of the cross-entropy of objectness.
+    """
+    sums = {name: boxes.new_zeros(len(boxes)) for name in ("box", "giou", "object")}
+    for clip, (clip_matches, truth) in enumerate(zip(matches, truths, strict=True)):
+        pairs = torch.stack([torch.from_numpy(np.stack(match)) for match in clip_matches])
+        queries, objects = to_device(pairs, boxes.device).unbind(dim=1)  # L N, each
+        output = torch.arange(len(boxes), device=boxes.device)[:, None]
+        predicted = boxes[:, clip][output, queries][:, :, truth.frames]  # L N A 4
+        wanted, counted = truth.boxes.to(boxes)[objects], truth.present[objects].to(boxes)
+        distance = (predicted - wanted).abs().sum(dim=-1)
+        sums["box"] = sums["box"] + (distance * counted).sum(dim=(1, 2))
+        lost = 1 - box_iou(predicted, wanted)[1]
+        sums["giou"] = sums["giou"] + (lost * counted).sum(dim=(1, 2))
+        said = objectness[:, clip][:, :, truth.frames]  # L Q A
+        there = torch.zeros_like(said)
+        there[output, queries] = counted
+        entropy = F.binary_cross_entropy_with_logits(said, there, reduction="none")
+        sums["object"] = sums["object"] + entropy.sum(dim=(1, 2))
+    weights = {"box": box_weight, "giou": giou_weight, "object": objectness_weight}
+    by = {"box": totals["box"], "giou": totals["box"], "object": totals["object"]}
+    return {f"loss_{name}": weights[name] * divide(sums[name], by[name]) for name in sums}

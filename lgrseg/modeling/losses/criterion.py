@@ -1,0 +1,297 @@
+"""The losses of BASIC: classes, masks and dice on uncertain points, after Hungarian matching.
+
+Sources: Mask2Former (CVPR 2022), section 3.3 and Table 1; uncertain points: Kirillov et al.,
+"PointRend", CVPR 2020, section 3.1. Unlike in their code masks do not fade to zero at the picture's
+border (`point_sample`'s padding), which drew the uncertain points there.
+
+Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip,
+R rows (one for every object on every annotated frame of the batch), P points, K classes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.layers.clip_batch import to_device
+from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
+from lgrseg.modeling.lgrnet.decoder import DecoderOutput
+from lgrseg.modeling.losses.box_criterion import box_cost, box_losses, box_totals, box_truth
+from lgrseg.modeling.losses.matcher import assign, matching_cost
+from lgrseg.ops import point_sample, uncertain_points
+from lgrseg.structures import ClipTargets
+
+
+class SetCriterion(nn.Module):
+    """Match every decoder output to the truth on its own, and sum the losses over all of them."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        class_weight: float = 2.0,
+        mask_weight: float = 5.0,
+        dice_weight: float = 5.0,
+        no_object_weight: float = 0.1,
+        num_points: int = 12_544,
+        oversample_ratio: float = 3.0,
+        importance_ratio: float = 0.75,
+        box_weight: float = 5.0,
+        giou_weight: float = 2.0,
+        objectness_weight: float = 2.0,
+    ):
+        """Weights multiply their loss and their matching cost alike.
+
+        Args:
+            num_classes: K, without "no object".
+            class_weight: of the cross-entropy over classes.
+            mask_weight: of the binary cross-entropy on points.
+            dice_weight: of the dice loss on points.
+            no_object_weight: of queries without an object in the cross-entropy.
+            num_points: points a mask and frame; never more than the input has pixels.
+            oversample_ratio: candidates drawn for every uncertain point kept.
+            importance_ratio: share of points that are the most uncertain candidates.
+            box_weight: of the L1 distance of boxes, where the decoder has a box head.
+            giou_weight: of 1 - GIoU, likewise.
+            objectness_weight: of the cross-entropy of objectness, likewise.
+        """
+        super().__init__()
+        self.num_classes = num_classes
+        self.weights = {
+            "class_weight": class_weight,
+            "mask_weight": mask_weight,
+            "dice_weight": dice_weight,
+        }
+        self.box_weights = {"box_weight": box_weight, "giou_weight": giou_weight}
+        self.objectness_weight = objectness_weight
+        self.num_points = num_points
+        self.oversample_ratio = oversample_ratio
+        self.importance_ratio = importance_ratio
+        self.no_object_weight = no_object_weight
+        class_weights = torch.ones(num_classes + 1)
+        class_weights[-1] = no_object_weight
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def totals(
+        self, targets: list[ClipTargets], num_queries: int, *, boxes: bool = False
+    ) -> dict[str, float]:
+        """What the losses of a batch are divided by; the targets alone say it.
+
+        Returns:
+            "mask": objects x annotated frames. "class": weights of the queries. With `boxes` also
+            those of `box_totals`.
+
+        Raises:
+            ValueError: a clip has more objects than there are queries.
+        """
+        _check_queries(targets, num_queries)
+        masks = classes = 0.0
+        for target in targets:
+            num_frames, num_objects = len(target.annotated_frames), len(target.labels)
+            masks += num_objects * num_frames
+            if num_frames:
+                classes += num_objects + (num_queries - num_objects) * self.no_object_weight
+        totals = {"mask": masks, "class": classes}
+        return totals | box_totals(targets, num_queries) if boxes else totals
+
+    def forward(
+        self,
+        outputs: list[DecoderOutput],
+        targets: list[ClipTargets],
+        *,
+        totals: Mapping[str, float | Tensor] | None = None,
+        generators: list[torch.Generator | None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Weighted losses of a batch; their sum is what to minimise.
+
+        Mask losses are means over objects x annotated frames, the class loss is a mean over
+        queries weighted by class. A clip without an annotated frame says nothing and changes
+        nothing; one that is annotated and empty teaches "no object".
+
+        Args:
+            outputs: of every decoder layer.
+            targets: of every clip.
+            totals: what to divide by, where this batch is a part of a larger one; the batch's own
+                `totals` otherwise.
+            generators: of every clip, for its points; torch's own otherwise.
+
+        Returns:
+            "loss_class", "loss_mask", "loss_dice" of the last output, with a box head also
+            "loss_box", "loss_giou", "loss_object", and the sum of each over the earlier outputs as
+            "aux_loss_class" and so on.
+
+        Raises:
+            ValueError: a clip has more objects than there are queries.
+        """
+        _check_queries(targets, outputs[0].class_logits.shape[1])
+        has_boxes = outputs[0].boxes is not None
+        boxes = truths = None
+        if has_boxes:
+            boxes = torch.stack([o.boxes for o in outputs])  # L B Q T 4
+            truths = [box_truth(target) for target in targets]
+        class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
+        mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
+        totals = totals or self.totals(targets, class_logits.shape[2], boxes=has_boxes)
+        generators = generators or [None] * len(targets)
+        class_logits = at_least_float32(class_logits)
+        with torch.no_grad():
+            matches = self._match(
+                class_logits, at_least_float32(mask_logits), targets, generators, boxes, truths
+            )
+        per_output = {"loss_class": self._class_loss(class_logits, matches, targets, totals)}
+        rows = _matched_rows(mask_logits, matches, targets)
+        per_output |= self.mask_losses(rows, totals, generators)
+        if has_boxes:
+            objectness = torch.stack([o.objectness for o in outputs])
+            per_output |= box_losses(
+                boxes, objectness, matches, truths, totals,
+                **self.box_weights, objectness_weight=self.objectness_weight,
+            )  # fmt: skip
+        losses = {name: loss[-1] for name, loss in per_output.items()}
+        if len(outputs) > 1:
+            losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
+        return losses
+
+    def _match(self, class_logits, mask_logits, targets, generators, boxes, truths):
+        num_outputs, device = len(class_logits), mask_logits.device
+        costs = []
+        for clip, target in enumerate(targets):
+            points_per_frame = self._points_per_mask(target.masks)
+            frames = to_device(torch.tensor(target.annotated_frames, dtype=torch.long), device)
+            points = torch.rand(
+                len(frames), points_per_frame, 2, device=device, generator=generators[clip]
+            )  # A P xy, the same for every query and output
+            predicted = rearrange(mask_logits[:, clip][:, :, frames], "l q a h w -> a (l q) h w")
+            truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").to(predicted)
+            costs.append(
+                matching_cost(
+                    class_logits[:, clip],
+                    rearrange(
+                        point_sample(predicted, points, padding="border"),
+                        "a (l q) p -> l q (a p)",
+                        l=num_outputs,
+                    ),
+                    to_device(target.labels, device),
+                    rearrange(point_sample(truth, points, padding="border"), "a n p -> n (a p)"),
+                    **self.weights,
+                )
+            )
+            if boxes is not None:
+                cost = box_cost(boxes[:, clip], truths[clip], **self.box_weights)
+                costs[-1] = costs[-1] + cost
+        return assign(costs)
+
+    def _points_per_mask(self, masks: Tensor) -> int:
+        return min(self.num_points, masks.shape[-2] * masks.shape[-1])
+
+    def _class_loss(self, class_logits, matches, targets, totals) -> Tensor:
+        """Cross-entropy of every output, (L,)."""
+        wanted = torch.full(class_logits.shape[:3], self.num_classes)  # L B Q, filled on the CPU
+        for clip, clip_matches in enumerate(matches):
+            labels = targets[clip].labels
+            for output, (queries, objects) in enumerate(clip_matches):
+                wanted[output, clip, torch.from_numpy(queries)] = labels[torch.from_numpy(objects)]
+        wanted = to_device(wanted, class_logits.device)
+        supervised = torch.stack([target.annotated.any() for target in targets])
+        supervised = to_device(supervised, class_logits.device)
+        weights = self.class_weights[wanted] * supervised[:, None]  # L B Q
+        entropy = F.cross_entropy(class_logits.movedim(-1, 1), wanted, reduction="none")
+        loss = (weights * entropy).sum(dim=(1, 2))
+        return self.weights["class_weight"] * divide(loss, totals["class"])
+
+    def mask_losses(
+        self,
+        rows: list[tuple[Tensor, Tensor]],
+        totals: Mapping[str, float | Tensor],
+        generators: list[torch.Generator | None],
+    ) -> dict[str, Tensor]:
+        """BCE and dice on points, weighted, "loss_mask" and "loss_dice" (L,).
+
+        Args:
+            rows: of every clip logits (L, R, h, w) and their truth (L, R, H, W) bool.
+            totals: "mask", what the sums over rows are divided by.
+            generators: of every clip, for its points.
+        """
+        logits = at_least_float32(torch.cat([logits for logits, _ in rows], dim=1))
+        num_outputs = len(logits)
+        if logits.shape[1] == 0:
+            nothing = 0 * logits.sum(dim=(1, 2, 3))  # keeps the graph whole
+            return {"loss_mask": nothing, "loss_dice": nothing}
+        masks = torch.cat([masks for _, masks in rows], dim=1)
+        with torch.no_grad():
+            points = self._uncertain_points(
+                logits,
+                self._points_per_mask(masks),
+                [(own.shape[1], g) for (own, _), g in zip(rows, generators, strict=True)],
+            )
+            masks = rearrange(masks, "l r h w -> (l r) 1 h w").to(logits)
+            truth = point_sample(masks, points, padding="border")
+        logits = rearrange(logits, "l r h w -> (l r) 1 h w")
+        predicted = point_sample(logits, points, padding="border")[:, 0]  # (L R) P
+        truth = truth[:, 0]
+        bce = F.binary_cross_entropy_with_logits(predicted, truth, reduction="none").mean(-1)
+        probs = predicted.sigmoid()
+        dice = 1 - soft_dice(probs, truth, -1)
+
+        def per_output(values: Tensor) -> Tensor:
+            sums = rearrange(values, "(l r) -> l r", l=num_outputs).sum(-1)
+            return divide(sums, totals["mask"])
+
+        return {
+            "loss_mask": self.weights["mask_weight"] * per_output(bce),
+            "loss_dice": self.weights["dice_weight"] * per_output(dice),
+        }
+
+    def _uncertain_points(self, logits: Tensor, num_points: int, draws: list) -> Tensor:
+        """Points where a mask is least sure, and some anywhere.
+
+        Args:
+            logits: (L, R, h, w).
+            num_points: P of every row.
+            draws: for every clip its number of rows and its generator.
+
+        Returns:
+            ((L R), P, 2).
+        """
+        num_candidates = int(num_points * self.oversample_ratio)
+        num_uncertain = int(num_points * self.importance_ratio)
+        num_drawn = num_candidates + num_points - num_uncertain
+        drawn = [
+            torch.rand(len(logits), r, num_drawn, 2, device=logits.device, generator=generator)
+            for r, generator in draws
+        ]
+        drawn = rearrange(torch.cat(drawn, dim=1), "l r c xy -> (l r) c xy")
+        candidates, anywhere = drawn[:, :num_candidates], drawn[:, num_candidates:]
+        uncertain = uncertain_points(logits.flatten(0, 1), candidates, num_uncertain)
+        return torch.cat([uncertain, anywhere], dim=1)
+
+
+def _check_queries(targets: list[ClipTargets], num_queries: int) -> None:
+    """Refuse clips of which some object would be taught to no query, in silence."""
+    most = max((len(target.labels) for target in targets), default=0)
+    if most > num_queries:
+        raise ValueError(
+            f"a clip has {most} objects, the decoder {num_queries} queries, and a query answers "
+            f"for one object: set decoder.num_queries to {most} or more"
+        )
+
+
+def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, Tensor]]:
+    """Matched objects on annotated frames, by clip: logits (L, R, h, w), truth (L, R, H, W)."""
+    rows = []
+    for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
+        device = mask_logits.device
+        queries = [q.tolist() for q, _ in clip_matches]
+        objects = [n.tolist() for _, n in clip_matches]
+        queries, objects, frames = (
+            to_device(torch.tensor(numbers, dtype=torch.long), device)
+            for numbers in (queries, objects, target.annotated_frames)
+        )
+        output = torch.arange(len(clip_matches), device=device)[:, None]
+        chosen = mask_logits[:, clip][output, queries][:, :, frames]  # L N A h w
+        truth = target.masks[objects][:, :, frames]
+        chosen = rearrange(chosen, "l n a h w -> l (n a) h w")
+        rows.append((chosen, rearrange(truth, "l n a h w -> l (n a) h w")))
+    return rows

@@ -1,0 +1,268 @@
+"""Objects from boxes through a video of any length: one a class, in both directions of time.
+
+Letters: K classes, T frames, s side of the masks, a quarter of the input's.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding, FrameMasks, Memory, ObjectMemory
+from lgrseg.modeling.sam2.tracker import Sam2Tracker
+from lgrseg.structures.boxes import box_iou, boxes_of_masks, corners
+
+STRAY = 0.02
+"""Share of a followed mask beyond each side of what counts as its box."""
+
+Boxes = dict[int, Tensor]
+"""Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
+
+
+class Opinion(NamedTuple):
+    """What the box model says of one class on one frame."""
+
+    box: Tensor
+    """(4,) as (cx, cy, w, h), parts of the frame."""
+    score: float
+    """The probability that this is the object, 0 to 1."""
+
+
+Opinions = dict[int, Opinion]
+"""Class -> what the box model says of it on one frame."""
+
+
+def choose_prompts(
+    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
+) -> tuple[dict[int, Boxes], list[Opinions]]:
+    """Which predicted boxes to prompt with.
+
+    Args:
+        boxes: (K, T, 4).
+        scores: (K, T).
+        every: frames between prompts; 0 for the surest frame of each class alone.
+        least_score: of a box that is used.
+
+    Returns:
+        Frame -> boxes to prompt with; for every frame the boxes that are sure enough.
+    """
+    num_classes, num_frames = scores.shape
+    sure, values = (scores >= least_score).tolist(), scores.tolist()
+    opinions = [
+        {k: Opinion(boxes[k, t], values[k][t]) for k in range(num_classes) if sure[k][t]}
+        for t in range(num_frames)
+    ]
+    prompts: dict[int, Boxes] = {}
+    for k, best in enumerate(scores.argmax(dim=1).tolist()):
+        if sure[k][best]:
+            prompts.setdefault(best, {})[k] = boxes[k, best]
+    if every:
+        for t in range(0, num_frames, every):
+            surest = {k: opinion.box for k, opinion in opinions[t].items()}
+            prompts[t] = prompts.get(t, {}) | surest
+    return prompts, opinions
+
+
+class BoxTracking:
+    """The objects of one clip, one a class, in one direction of time."""
+
+    def __init__(self, tracker: Sam2Tracker, num_classes: int):
+        """Nothing is known yet."""
+        self.tracker, self.num_classes = tracker, num_classes
+        self.objects: dict[int, ObjectMemory] = {}
+
+    def step(
+        self,
+        embedding: Embedding,
+        number: int,
+        boxes: Boxes,
+        *,
+        opinions: Opinions | None = None,
+        agreement: float = 0.0,
+    ) -> FrameMasks:
+        """Segment the next frame.
+
+        Args:
+            embedding: of the frame, as the tracker's `embed` gives it.
+            number: of the frame; frames come in the order of time, or against it.
+            boxes: of the classes that are prompted here; the others are followed.
+            opinions: the box model's boxes of those.
+            agreement: where the IoU of such a box and the box of the followed mask is below this,
+                the surer of the two is believed: the box where its score times the sureness of
+                the mask that it leads to is above the sureness of the followed mask.
+
+        Returns:
+            Of all K classes; NO_OBJECT for those not prompted so far.
+        """
+        everything = self.absent()
+        followed: dict[int, Memory] = {}
+        prompted: dict[int, Memory] = {}
+        doubted: Opinions = {}
+        for labels in self._followed(boxes):
+            known = [self.objects[label] for label in labels]
+            masks, memory = self.tracker.follow(embedding, known, number)
+            everything = everything.replaced(labels, masks)
+            followed |= {label: memory.of(place) for place, label in enumerate(labels)}
+            doubted |= _disagreeing(labels, masks, opinions or {}, agreement)
+        if boxes:
+            labels, masks, prompted = self._prompt(embedding, number, boxes)
+            everything = everything.replaced(labels, masks)
+        if doubted:
+            everything, memories = self._surer(embedding, number, everything, doubted)
+            prompted |= memories
+        for label, memory in prompted.items():
+            one = self.objects.setdefault(label, ObjectMemory())
+            self.tracker.remember(one, memory, prompted=True)
+        for label in followed.keys() - prompted.keys():
+            self.tracker.remember(self.objects[label], followed[label], prompted=False)
+        return everything
+
+    def _surer(
+        self, embedding: Embedding, number: int, masks: FrameMasks, doubted: Opinions
+    ) -> tuple[FrameMasks, dict[int, Memory]]:
+        """Masks of all classes, and memories of those whose box is surer than what was followed."""
+        boxes = {label: opinion.box for label, opinion in doubted.items()}
+        labels, others, memories = self._prompt(embedding, number, boxes)
+        scores = torch.tensor([doubted[label].score for label in labels]).to(others.logits)
+        is_surer = (scores * others.sureness > masks.sureness[labels]).tolist()
+        places = [place for place in range(len(labels)) if is_surer[place]]
+        believed = [labels[place] for place in places]
+        masks = masks.replaced(believed, others.at(places)) if believed else masks
+        return masks, {label: memories[label] for label in believed}
+
+    def look_ahead(self, embedding: Embedding, number: int, boxes: Boxes) -> None:
+        """Let the objects of these boxes know a later prompted frame, one for each."""
+        _, _, memories = self._prompt(embedding, number, boxes)
+        for label, memory in memories.items():
+            self.objects[label].ahead = [memory]
+
+    def _prompt(
+        self, embedding: Embedding, number: int, boxes: Boxes
+    ) -> tuple[list[int], FrameMasks, dict[int, Memory]]:
+        """Classes in order, their masks from these boxes, and what would be remembered of them."""
+        labels = sorted(boxes)
+        parts = torch.stack([boxes[label] for label in labels])
+        # SAM 2's pixel i has its centre at i, while the frame's edge is 0 here.
+        pixels = corners(parts).clamp(0, 1) * self.tracker.size - 0.5
+        masks, memory = self.tracker.prompt(embedding, pixels, number)
+        return labels, masks, {label: memory.of(place) for place, label in enumerate(labels)}
+
+    def _followed(self, prompted: Boxes) -> list[list[int]]:
+        """The other known classes, those that can be computed together in one list."""
+        groups: dict[tuple, list[int]] = {}
+        for label, one in self.objects.items():
+            if label not in prompted:
+                groups.setdefault(one.frames, []).append(label)
+        return list(groups.values())
+
+    def absent(self) -> FrameMasks:
+        """A frame of which nothing is known."""
+        like, side = next(self.tracker.parameters()), self.tracker.size // 4
+        candidates = like.new_full(
+            (self.num_classes, self.tracker.num_candidates, side, side), NO_OBJECT
+        )
+        ious = like.new_zeros(candidates.shape[:2])
+        nowhere = like.new_full((self.num_classes,), NO_OBJECT)
+        return FrameMasks(candidates[:, 0].clone(), candidates, ious, nowhere)
+
+
+def track_video(
+    tracker: Sam2Tracker,
+    frames: Sequence[Tensor],
+    prompts: dict[int, Boxes],
+    num_classes: int,
+    *,
+    look: Callable[[int], Opinions] | None = None,
+    agreement: float = 0.5,
+) -> Iterator[tuple[int, Tensor]]:
+    """Masks of every frame, in order; a class is followed from its first box in both directions.
+
+    Between two boxes of a class both are known; before its first box that one alone. What is held
+    does not grow with the video: masks before the first box of the last class lie in a temporary
+    file.
+
+    Args:
+        tracker: of frames of its size.
+        frames: T frames (3, size, size), normalised; read when they are needed.
+        prompts: boxes by frame, at least one; see box_prompts.py for what is refused.
+        num_classes: K.
+        look: a second opinion, boxes of some classes on a frame. Where one and the box of the
+            followed mask have an IoU below `agreement`, the class is prompted anew with it if it
+            is surer (see `BoxTracking.step`).
+        agreement: 0 never prompts anew.
+
+    Yields:
+        (frame, (K, s, s) logits).
+    """
+    first = {}  # class -> its first prompted frame
+    for number in sorted(prompts):
+        for label in prompts[number]:
+            first.setdefault(label, number)
+    with tempfile.TemporaryFile() as file:
+        opinion = {"look": look, "agreement": agreement}
+        before = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
+        tracking = BoxTracking(tracker, num_classes)
+        for number in range(len(frames)):
+            boxes = prompts.get(number, {})
+            logits = tracking.absent().logits
+            if boxes or tracking.objects:
+                (embedding,) = tracker.embed(frames[number][None])
+                opinions = look(number) if look else {}
+                masks = tracking.step(
+                    embedding, number, boxes, opinions=opinions, agreement=agreement
+                )
+                logits = masks.logits
+                _look_ahead(tracking, frames, prompts, number)
+            for label, start in first.items():
+                if number < start:
+                    earlier = torch.from_numpy(before[number, label].astype(np.float32))
+                    logits[label] = earlier.to(logits)
+            yield number, logits
+
+
+def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number: int) -> None:
+    """Where classes are prompted on this frame, prompt the next frame with a box of each."""
+    coming: dict[int, Boxes] = {}
+    for label in prompts.get(number, {}):
+        later = [frame for frame in prompts if frame > number and label in prompts[frame]]
+        if later:
+            coming.setdefault(min(later), {})[label] = prompts[min(later)][label]
+    for frame, boxes in coming.items():
+        (embedding,) = tracking.tracker.embed(frames[frame][None])
+        tracking.look_ahead(embedding, frame, boxes)
+
+
+def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, agreement: float):
+    """Masks before the first box of each class, (frames, K, s, s) float16 in `file`."""
+    last, side = max(first.values()), tracker.size // 4
+    if last == 0:
+        return None
+    masks = np.memmap(file, np.float16, "w+", shape=(last, num_classes, side, side))
+    tracking = BoxTracking(tracker, num_classes)
+    for number in range(last, -1, -1):
+        starting = {k: box for k, box in prompts.get(number, {}).items() if first[k] == number}
+        if not starting and not tracking.objects:
+            continue
+        (embedding,) = tracker.embed(frames[number][None])
+        opinions = look(number) if look else {}
+        step = tracking.step(embedding, number, starting, opinions=opinions, agreement=agreement)
+        if number < last:
+            masks[number] = step.logits.detach().float().cpu().numpy()
+    return masks
+
+
+def _disagreeing(
+    labels: list[int], masks: FrameMasks, opinions: Opinions, agreement: float
+) -> Opinions:
+    """The opinions on `labels` that their masks contradict."""
+    compared = [place for place, label in enumerate(labels) if label in opinions]
+    if not compared:
+        return {}
+    followed, _ = boxes_of_masks(masks.logits[compared] > 0, trim=STRAY)
+    others = {labels[place]: opinions[labels[place]] for place in compared}
+    iou, _ = box_iou(followed, torch.stack([opinion.box for opinion in others.values()]))
+    pairs = zip(others.items(), iou.tolist(), strict=True)
+    return {label: opinion for (label, opinion), i in pairs if i < agreement}

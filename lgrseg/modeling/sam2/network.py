@@ -1,0 +1,157 @@
+"""SAM 2.1 of transformers at any input size, from random or published weights.
+
+Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos", arXiv 2408.00714. The sizes are
+those of the published checkpoints (facebook/sam2.1-hiera-tiny and so on); "nano", a small one that
+trains on a CPU, is this project's.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lgrseg.checkpoint.files import CheckpointError
+
+VARIANTS = {
+    "nano": {
+        "hidden_size": 32,
+        "embed_dim_per_stage": [32, 64, 128, 256],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "global_attention_blocks": [3],
+        "window_size_per_stage": [8, 4, 8, 4],
+    },
+    "tiny": {
+        "hidden_size": 96,
+        "embed_dim_per_stage": [96, 192, 384, 768],
+        "blocks_per_stage": [1, 2, 7, 2],
+        "global_attention_blocks": [5, 7, 9],
+        "window_size_per_stage": [8, 4, 14, 7],
+    },
+    "small": {
+        "hidden_size": 96,
+        "embed_dim_per_stage": [96, 192, 384, 768],
+        "blocks_per_stage": [1, 2, 11, 2],
+        "global_attention_blocks": [7, 10, 13],
+        "window_size_per_stage": [8, 4, 14, 7],
+    },
+    "base_plus": {
+        "hidden_size": 112,
+        "embed_dim_per_stage": [112, 224, 448, 896],
+        "num_attention_heads": 2,
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "blocks_per_stage": [2, 3, 16, 3],
+        "global_attention_blocks": [12, 16, 20],
+        "window_size_per_stage": [8, 4, 14, 7],
+        "window_positional_embedding_background_size": [14, 14],
+    },
+    "large": {
+        "hidden_size": 144,
+        "embed_dim_per_stage": [144, 288, 576, 1152],
+        "num_attention_heads": 2,
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "blocks_per_stage": [2, 6, 36, 4],
+        "global_attention_blocks": [23, 33, 43],
+        "window_size_per_stage": [8, 4, 16, 8],
+    },
+}
+"""Of the image encoder (Hiera)."""
+NANO_WIDTH, WIDTH = 128, 256
+"""Of everything behind the image encoder."""
+
+
+def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None = None) -> nn.Module:
+    """A Sam2VideoModel.
+
+    Args:
+        variant: a key of `VARIANTS`.
+        size: height and width of frames, a multiple of 64. Published weights are of 1024.
+        weights: a folder with model.safetensors, or a hub id; None starts from random weights.
+            Fine-tuned checkpoints of the same names (MedSAM-2) load too.
+
+    Raises:
+        ValueError: no such variant, or a size that strides do not divide.
+        OSError: the weights are not there, or not as safetensors.
+        CheckpointError: they are of another variant, of images only, or under other names.
+    """
+    from transformers import Sam2VideoModel
+
+    config = sam2_config(variant, size)
+    if weights is None:
+        return start_from_random(Sam2VideoModel(config))
+    source = Path(weights).as_posix() if Path(weights).is_dir() else weights
+    model, report = Sam2VideoModel.from_pretrained(
+        source,
+        config=config,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below
+    )
+    wrong = {
+        "not in the file": report["missing_keys"],
+        "of another shape": [entry[0] for entry in report["mismatched_keys"]],
+    }
+    if any(wrong.values()):
+        raise CheckpointError(
+            f"{weights} is no SAM 2.1 video model of variant {variant!r} with transformers' names: "
+            + "; ".join(
+                f"{len(n)} tensors {what} ({sorted(n)[0]}, ...)" for what, n in wrong.items() if n
+            )
+        )
+    return model
+
+
+def start_from_random(model: nn.Module) -> nn.Module:
+    """The model with PyTorch's own random weights, as the authors' code starts.
+
+    transformers draws all with a deviation of 0.02, which dies away in the mask decoder's stacks of
+    narrow layers: a box then changes nothing, and nothing is learnt.
+    """
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    # Until it has learnt otherwise an object is there: what is absent gets no mask to remember.
+    nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 3.0)
+    return model
+
+
+def sam2_config(variant: str, size: int):
+    """The configuration of a variant for frames of a size; see `build_sam2`."""
+    from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VisionConfig
+
+    if variant not in VARIANTS:
+        raise ValueError(f"no SAM 2 is called {variant!r}; there are: {', '.join(VARIANTS)}")
+    if size < 64 or size % 64:
+        raise ValueError(f"size is a multiple of 64, not {size}")
+    width = NANO_WIDTH if variant == "nano" else WIDTH
+    encoder = Sam2HieraDetConfig(image_size=[size, size], **VARIANTS[variant])
+    maps = [[size // stride] * 2 for stride in (4, 8, 16)]
+    return Sam2VideoConfig(
+        image_size=size,
+        # A small model from random weights has one mask to learn; the others have several
+        # candidates when they follow, and choose the one whose IoU they expect to be highest.
+        multimask_output_in_sam=variant != "nano",
+        vision_config=Sam2VisionConfig(
+            backbone_config=encoder,
+            backbone_channel_list=encoder.embed_dim_per_stage[::-1],
+            backbone_feature_sizes=maps,
+            fpn_hidden_size=width,
+        ),
+        prompt_encoder_config={"hidden_size": width, "image_size": size},
+        mask_decoder_config={
+            "hidden_size": width,
+            "iou_head_hidden_dim": width,
+            "mlp_dim": 8 * width,
+            "dynamic_multimask_via_stability": variant != "nano",
+        },
+        # Dropout would draw for the batch, not for the clip.
+        memory_attention_dropout=0.0,
+        memory_attention_rope_dropout=0.0,
+        memory_attention_hidden_size=width,
+        memory_attention_feed_forward_hidden_size=8 * width,
+        memory_attention_rope_feat_sizes=maps[-1],
+        memory_encoder_hidden_size=width,
+        mask_downsampler_embed_dim=width,
+        memory_fuser_embed_dim=width,
+        memory_fuser_intermediate_dim=4 * width,
+    )

@@ -1,0 +1,1 @@
+"""A student and its teacher: LGSD, mean teacher, and their schedules."""

@@ -1,0 +1,1 @@
+"""Reports, tables, plots and exported videos of evaluated runs."""

@@ -1,0 +1,89 @@
+"""Runs that differ in their seed alone, as one row: mean and standard deviation over seeds.
+
+Runs of one row lie in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1, ...
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+from lgrseg.engine.hooks import headline
+from lgrseg.engine.writers import read_metrics
+from lgrseg.reporting.run_names import distinct_names
+
+
+def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
+    """A row for every folder of runs and every dataset that they were evaluated on.
+
+    Returns:
+        Column -> cell: mean and, of two seeds or more, the standard deviation of a seed (n - 1);
+        "gain" is the mean difference to the first folder's run of the same seed, in Dice or in what
+        the results name as their headline. A dash where nothing was measured.
+    """
+    found = _read(runs)
+    first = next(iter(found), None)
+    return [
+        {"dataset": dataset, "run": name, "seeds": str(len(by_seed))}
+        | _scores(list(by_seed.values()))
+        | {"gain": "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))}
+        | _cost([runs_of_seed["folder"] for runs_of_seed in by_seed.values()])
+        for name, datasets in found.items()
+        for dataset, by_seed in datasets.items()
+    ]
+
+
+def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
+    """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
+    found: dict = {}
+    parents = [run.resolve().parent for run in runs]
+    names = dict(zip(parents, distinct_names(parents), strict=True))
+    for run, parent in zip(runs, parents, strict=True):
+        for file in sorted(run.glob("eval/*/results.json")):
+            results = json.loads(file.read_text(encoding="utf-8")) | {"folder": run}
+            by_dataset = found.setdefault(names[parent], {})
+            by_dataset.setdefault(results["dataset"], {})[run.name] = results
+    return found
+
+
+def _scores(results: list[dict]) -> dict[str, str]:
+    of_mean, of_class = headline(results[0])["mean"], headline(results[0])["class"]
+    words = {name: name.replace("_", " ").replace("dice", "Dice") for name in (of_mean, of_class)}
+    cells = {words[of_mean]: mean_and_spread([r["mean"][of_mean] for r in results])}
+    for name in results[0]["classes"]:
+        values = [r["classes"][name][of_class] for r in results]
+        cells[f"{words[of_class]} {name.replace('_', ' ')}"] = mean_and_spread(values)
+    if results[0].get("task") == "classification":
+        return cells | {"AUC": mean_and_spread([r["mean"]["auc"] for r in results])}
+    unit = results[0].get("distance_unit", "px")
+    distances = [r["mean"].get("hd95") for r in results]
+    missed = [r["mean"].get("missed") for r in results]
+    return cells | {
+        f"HD95 ({unit})": mean_and_spread(distances, digits=2),
+        "missed": mean_and_spread(missed, digits=1),
+    }
+
+
+def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:
+    shared = [seed for seed in by_seed if seed in reference]
+    measure = headline(next(iter(by_seed.values())))["mean"]
+    pairs = [(by_seed[s]["mean"][measure], reference[s]["mean"][measure]) for s in shared]
+    known = [score - other for score, other in pairs if None not in (score, other)]
+    return mean_and_spread(known, sign="+")
+
+
+def _cost(folders: list[Path]) -> dict[str, str]:
+    ends = [lines[-1] for folder in folders if (lines := read_metrics(folder))]
+    return {
+        "steps": "-" if not ends else str(ends[-1]["iteration"]),
+        "minutes": mean_and_spread([line["train_seconds"] / 60 for line in ends], digits=1),
+    }
+
+
+def mean_and_spread(values: list[float | None], *, digits: int = 4, sign: str = "") -> str:
+    """'0.7000 ± 0.0100': mean and standard deviation; a dash where a value is missing."""
+    if not values or None in values:
+        return "-"
+    mean = f"{statistics.fmean(values):{sign}.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"

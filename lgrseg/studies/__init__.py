@@ -1,0 +1,1 @@
+"""Comparisons of encoders, and benchmarks of speed and exactness."""

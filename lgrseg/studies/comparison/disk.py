@@ -1,0 +1,76 @@
+"""How much disk the features of a comparison take, known before anything is computed."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from lgrseg.config import instantiate
+from lgrseg.studies.comparison.feature_store import PRECISIONS
+from lgrseg.studies.comparison.prepared import Prepared
+
+GIB = 2**30
+
+
+def num_images(cfg: DictConfig, fraction: float) -> int:
+    """Different images of all training clips, in all their copies, and of all test clips.
+
+    Args:
+        cfg: with fixed copies.
+        fraction: the largest label fraction, which holds the others.
+    """
+    train = instantiate(cfg.dataloader.train, label_fraction=fraction, seed=0)
+    datasets = [(train.dataset, max(1, cfg.dataloader.train.mapper.copies))]
+    for loader in cfg.dataloader.test.values():
+        datasets.append((instantiate(loader).dataset, 1))
+    rng = np.random.default_rng(0)
+    return sum(
+        copies * len(dataset.mapper.choose(record, anchor, rng, 0)[0])
+        for dataset, copies in datasets
+        for record, anchor in dataset.samples
+    )
+
+
+def plan(
+    rows: list[Prepared],
+    cfg: DictConfig,
+    fraction: float,
+    *,
+    cache: Path,
+    precision: str,
+    limit_gib: float,
+) -> list[str]:
+    """What features will take at most, in lines to print.
+
+    Args:
+        rows: to compare.
+        cfg: that they share, with fixed copies.
+        fraction: the largest label fraction.
+        cache: folder of the features.
+        precision: that they are kept in.
+        limit_gib: that they may take.
+
+    Raises:
+        ValueError: they take more than that, or than is free.
+    """
+    images, copies = num_images(cfg, fraction), cfg.dataloader.train.mapper.copies
+    part = PRECISIONS[precision].itemsize / 4
+    sizes = {r.row.name: images * r.bytes_per_frame * part for r in rows if r.encoder_hash}
+    lines = [f"features of {name}: at most {size / GIB:.3f} GiB" for name, size in sizes.items()]
+    total = sum(sizes.values())
+    places = (cache.absolute(), *cache.absolute().parents)
+    there = next(folder for folder in places if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    clips = f"{copies} copies of each training clip" if copies else "training clips, unaugmented"
+    lines.append(
+        f"in all at most {total / GIB:.3f} GiB as {precision} in {cache}, where {free / GIB:.1f} "
+        f"GiB are free ({images} images: {clips}, and the test clips)"
+    )
+    if total > min(free, limit_gib * GIB):
+        raise ValueError(
+            f"features take up to {total / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free and "
+            f"--max-cache-gib={limit_gib:g} allowed: take fewer --copies, --precision float16, a "
+            "smaller input_size, or another --cache"
+        )
+    return lines

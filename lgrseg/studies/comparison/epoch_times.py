@@ -1,0 +1,88 @@
+"""Training time of an epoch with and without kept features, in one run and in turns."""
+
+import copy
+import statistics
+import tempfile
+from pathlib import Path
+
+from lgrseg.engine.train_loop import SimpleTrainer
+from lgrseg.studies.benchmarks.timing import Comparison, Timing
+from lgrseg.studies.comparison.cached import CachedTrainer
+from lgrseg.studies.comparison.prepared import Prepared
+
+NOTE = (
+    "{clips} clips of {images}, batch {batch}; one epoch to warm up and fill the store, then "
+    "{repeats} epochs of each in turns. Features are kept as {precision}. Reading, augmenting and "
+    "the head's training are in all."
+)
+WITHOUT, FILLING, WITH = "no cache", "first epoch, which fills the cache", "from the cache"
+
+
+def time_epochs(
+    prepared: Prepared, *, cache: Path, precision: str = "float32", repeats: int = 3
+) -> Comparison:
+    """Seconds of training epochs; the store is a temporary folder in `cache`, so on its disk.
+
+    With augmented copies the store is first filled with all that the timed epochs show.
+
+    Args:
+        prepared: row to measure, with a frozen encoder.
+        cache: folder that the store is made in, and deleted from.
+        precision: in which maps are kept.
+        repeats: epochs of each.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        without = _Epochs(prepared, None, Path(folder), precision)
+        kept = _Epochs(prepared, Path(folder) / "features", Path(folder), precision)
+        filling = kept.seconds_of(0)
+        without.seconds_of(0)
+        for epoch in range(1, repeats + 1) if prepared.cfg.dataloader.train.mapper.copies else ():
+            kept.seconds_of(epoch)
+        found = {WITHOUT: [], WITH: []}
+        for epoch in range(1, repeats + 1):
+            found[WITHOUT].append(without.seconds_of(epoch))
+            found[WITH].append(kept.seconds_of(epoch))
+    timings = {WITHOUT: _timing(found[WITHOUT]), FILLING: _timing([filling])}
+    timings[WITH] = _timing(found[WITH])
+    loader = prepared.cfg.dataloader.train
+    note = NOTE.format(
+        clips=len(kept.trainer.loader.dataset),
+        images=" x ".join(map(str, kept.shape)),
+        batch=loader.batch_size,
+        repeats=repeats,
+        precision=precision,
+    )
+    title = f"Training epochs on features of {prepared.row.name}"
+    return Comparison(title, timings, WITHOUT, note)
+
+
+class _Epochs:
+    """A trainer that is stopped and timed after every epoch."""
+
+    def __init__(self, prepared: Prepared, cache: Path | None, folder: Path, precision: str):
+        cfg = copy.deepcopy(prepared.cfg)
+        cfg.train.output_dir = str(folder / "run")
+        self.trainer = CachedTrainer(
+            cfg, cache=cache, name=prepared.features_name, precision=precision
+        )
+        self.trainer.hooks = []  # nothing but steps is timed
+        self.trainer.loader = self.trainer.build_train_loader(cfg)
+        self.length = max(1, round(self.trainer.loader.iterations_per_epoch))
+        clip, _ = self.trainer.loader.dataset[0]
+        self.shape = tuple(clip.frames.shape)
+
+    def seconds_of(self, epoch: int) -> float:
+        """Train through one epoch, counted from 0."""
+        trainer = self.trainer
+        before = trainer.train_seconds
+        trainer.iteration, trainer.max_iter = epoch * self.length, (epoch + 1) * self.length
+        SimpleTrainer.train(trainer)
+        return trainer.train_seconds - before
+
+
+def _timing(seconds: list[float]) -> Timing:
+    if len(seconds) < 2:
+        return Timing(seconds[0], seconds[0], seconds[0])
+    low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return Timing(middle, low, high)

@@ -1,0 +1,192 @@
+"""One run of a comparison: what it costs, its training and evaluation, and its record on disk.
+
+It lies in <output>/fraction_<share>/<row>/seed_<n>. Its comparison.json is written last: where it
+is, the run is finished. comparison_start.json is written first, so that a run that was stopped goes
+on with nothing but the encoder that it began with.
+"""
+
+import json
+import logging
+import os
+import re
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from lgrseg.comm.processes import pick_device
+from lgrseg.config import instantiate
+from lgrseg.engine.run_folder import config_changes
+from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.engine.writers import log_to_file, peak_memory_mib
+from lgrseg.layers.complexity import count, trained_share
+from lgrseg.studies.comparison.cached import CachedTrainer
+from lgrseg.studies.comparison.prepared import Prepared
+
+logger = logging.getLogger("lgrseg")
+
+RECORD, START = "comparison.json", "comparison_start.json"
+NUM_PREDICTIONS = 5
+
+
+def run_folder(output: Path, prepared: Prepared, fraction: float, seed: int) -> Path:
+    """Where a run lies."""
+    return output / f"fraction_{fraction:g}" / prepared.row.name / f"seed_{seed}"
+
+
+def config_of_run(prepared: Prepared, folder: Path, fraction: float, seed: int) -> DictConfig:
+    """The config of a run; labels are of the same patients whatever its seed."""
+    cfg = prepared.cfg.copy()
+    cfg.train.output_dir = str(folder)
+    cfg.train.seed = seed
+    cfg.dataloader.train.label_fraction = fraction
+    return cfg
+
+
+def finished(prepared: Prepared, cfg: DictConfig, precision: str = "float32") -> bool:
+    """Whether this run was done before; False also where it goes on.
+
+    Where it lies, and where the encoder's weights lie, may have changed.
+
+    Raises:
+        ValueError: it was done, or begun, with other settings, weights or precision of features, so
+            that its scores may not stand beside those of this comparison.
+    """
+    folder = Path(cfg.train.output_dir)
+    done = (folder / RECORD).is_file()
+    if not done and not any((folder / "checkpoints").glob("*.state.pt")):
+        return False
+    file = folder / (RECORD if done else START)
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    changes = _changes(before, _facts(prepared, precision), config_changes(cfg, folder))
+    if changes:
+        raise ValueError(
+            f"{folder} was {'done' if done else 'begun'} with other settings "
+            f"({'; '.join(changes[:3])}): name another --output, or delete it"
+        )
+    return done
+
+
+_UNIMPORTANT = (
+    "train.output_dir",
+    "train.num_threads",
+    "train.device",
+    "dataloader.train.num_workers",
+)
+
+
+def _facts(prepared: Prepared, precision: str) -> dict:
+    """What a run depends on beside its config."""
+    return {
+        "encoder_sha256": prepared.encoder_hash,
+        "random_frozen": prepared.random_frozen,
+        "precision": precision if prepared.encoder_hash else None,
+    }
+
+
+def _changes(before: dict, now: dict, of_config: list[str]) -> list[str]:
+    """What is important among the changes, the facts told in words; `before` may be unknown."""
+    known = {key: value for key, value in now.items() if key in before}
+    differs = {key for key, value in known.items() if before[key] != value}
+    changes = [text for text in of_config if not text.startswith(_UNIMPORTANT)]
+    if known.get("encoder_sha256") and not differs & {"encoder_sha256", "random_frozen"}:
+        # The same weights, though maybe from another place.
+        of_encoder = re.compile(r"model\.backbone\.encoder\.(\w+\.)*weights: ")
+        changes = [text for text in changes if not of_encoder.match(text)]
+    if "precision" in differs:
+        kept = [facts["precision"] or "not kept" for facts in (before, now)]
+        changes.insert(0, f"--precision of features: {kept[0]} -> {kept[1]}")
+    if "encoder_sha256" in differs:
+        changes.insert(0, "the encoder's weights are others")
+    return changes
+
+
+def read_record(folder: Path) -> dict:
+    """What a finished run says of itself."""
+    return json.loads((folder / RECORD).read_text(encoding="utf-8"))
+
+
+def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "float32") -> None:
+    """Measure, train and evaluate; go on where it was stopped.
+
+    Of a finished run's checkpoints the last and the best weights stay; what only serves to go on is
+    deleted.
+    """
+    folder = Path(cfg.train.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with log_to_file(folder / "log.txt"):
+        costs = measure_costs(cfg)  # before training, whose memory would count too
+        kept = prepared.encoder_hash is not None
+        if kept:
+            name = prepared.features_name
+            trainer = CachedTrainer(cfg, cache=cache, name=name, precision=precision)
+        else:
+            trainer = DefaultTrainer(cfg)
+        trainer.resume_or_load(resume=True)
+        facts = _facts(prepared, precision)
+        _write_json(folder / START, facts)
+        trainer.train()
+    record = {
+        "row": prepared.row.name,
+        "weights": prepared.row.weights,
+        "config": str(prepared.row.config) if prepared.row.config else None,
+        "overrides": list(prepared.row.overrides),
+        **facts,
+        "blocks": prepared.blocks,
+        "cached": kept,
+        "copies": cfg.dataloader.train.mapper.copies,
+        "label_fraction": cfg.dataloader.train.label_fraction,
+        "seed": cfg.train.seed,
+        "steps": cfg.train.max_iter,
+        "train_seconds": trainer.train_seconds,
+        "costs": costs,
+    }
+    _write_json(folder / RECORD, record)
+    for pattern in ("*.state.pt", "iter_*.safetensors"):
+        for file in (folder / "checkpoints").glob(pattern):
+            file.unlink()
+    (folder / START).unlink()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    """Whole or not at all."""
+    half_done = path.with_name(f".{path.name}.part")
+    half_done.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(half_done, path)
+
+
+def measure_costs(cfg: DictConfig) -> dict:
+    """Parameters, FLOPs, speed and memory of prediction, on the first test clip, nothing cached.
+
+    Returns:
+        "parameters", "trained" (of them), "gflops" an image, "images_per_second" (median of 5),
+        "memory_mib": the most that was held until then, on a CPU by the whole process, "images"
+        (shape of the clip).
+    """
+    device = pick_device(cfg.train.device)
+    model = instantiate(cfg.model).eval().to(device)
+    name = next(iter(cfg.dataloader.test))
+    ((_, _, clip, _),) = next(iter(instantiate(cfg.dataloader.test[name])))
+    clip = clip.to(device)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(1 + NUM_PREDICTIONS):
+            begin = time.perf_counter()
+            model([clip])
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - begin)
+    memory = peak_memory_mib(device)
+    parts = count(model, clip.frames)
+    trained, parameters = trained_share(model)
+    num_images = len(clip.frames)
+    return {
+        "parameters": parameters,
+        "trained": trained,
+        "gflops": parts["all"][1] / num_images,
+        "images_per_second": num_images / statistics.median(seconds[1:]),
+        "memory_mib": memory,
+        "images": list(clip.frames.shape),
+    }

@@ -1,0 +1,177 @@
+"""From the results of all runs to what is compared: means, spreads, paired tests, agreement.
+
+A patient's score is the mean over the seeds; tests and spreads over patients are of these.
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.evaluation.clinical.heart_function import QUANTITIES
+from lgrseg.evaluation.metrics.agreement import agreement
+from lgrseg.evaluation.metrics.overlap import mean
+from lgrseg.evaluation.results import plain
+from lgrseg.studies.comparison.paired import paired_tests
+from lgrseg.studies.comparison.runs import read_record
+
+RESULTS = "Results"
+MACHINERY = "Machinery check: frozen weights are random, so nothing is ranked"
+
+
+def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
+    """The tables of one dataset and label fraction.
+
+    Args:
+        runs: row -> folders of its finished runs, one a seed.
+        dataset: key of `dataloader.test`.
+
+    Returns:
+        Of the rows whose weights are pretrained or trained a table RESULTS, and of those whose
+        frozen weights are random one MACHINERY, as far as there are any: "title",
+        "machinery_check", "rows", "paired" and "agreement" (None where there are no volumes). A
+        pair of one row of each kind is told of in the second.
+    """
+    seen = {row: _read(folders, dataset) for row, folders in runs.items() if folders}
+    random = {row: found[0]["record"]["random_frozen"] for row, found in seen.items()}
+    scores = {row: _patients(found) for row, found in seen.items()}
+    tables = []
+    for title, checked in ((RESULTS, False), (MACHINERY, True)):
+        chosen = [row for row in seen if random[row] == checked]
+        if not chosen:
+            continue
+        compared = {row: scores[row] for row in seen if checked or not random[row]}
+        pairs = paired_tests(compared)
+        if checked:
+            pairs = [pair for pair in pairs if random[pair["one"]] or random[pair["other"]]]
+        tables.append(
+            {
+                "title": title,
+                "machinery_check": checked,
+                "rows": [_row(row, seen[row], scores[row]) for row in chosen],
+                "paired": pairs,
+                "agreement": _agreement({row: seen[row] for row in chosen}),
+            }
+        )
+    return plain(tables)
+
+
+def _read(folders: list[Path], dataset: str) -> list[dict]:
+    """results.json of every run, with the run's "record"."""
+    found = []
+    for folder in folders:
+        file = folder / "eval" / dataset / "results.json"
+        results = json.loads(file.read_text(encoding="utf-8"))
+        found.append(results | {"record": read_record(folder)})
+    return found
+
+
+def _patients(found: list[dict]) -> dict[str, float]:
+    """Dice of every patient: over the classes, then over the seeds."""
+    by_patient: dict[str, list[float]] = {}
+    for results in found:
+        for patient, classes in results["patients"].items():
+            score = float(mean(np.array(list(classes.values()), float)))
+            by_patient.setdefault(patient, []).append(score)
+    return {patient: float(mean(np.array(values))) for patient, values in by_patient.items()}
+
+
+def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
+    records = [results["record"] for results in found]
+    costs = [record["costs"] for record in records]
+    known = [score for score in patients.values() if np.isfinite(score)]
+    by_seed = [results["mean"]["dice"] for results in found]
+    return {
+        "row": name,
+        "weights": records[0]["weights"] or _config(records[0]) or "random",
+        "blocks": records[0].get("blocks"),
+        "seeds": [record["seed"] for record in records],
+        "num_patients": len(patients),
+        "num_scored": len(known),
+        "dice": _mean(by_seed),
+        "dice_sd_patients": statistics.stdev(known) if len(known) > 1 else None,
+        "dice_sd_seeds": _spread(by_seed),
+        "dice_by_seed": by_seed,
+        "hd95": _mean([results["mean"]["hd95"] for results in found]),
+        "hd95_sd_seeds": _spread([results["mean"]["hd95"] for results in found]),
+        "missed": _mean([results["mean"].get("missed") for results in found]),
+        "distance_unit": found[0]["distance_unit"],
+        "parameters": costs[0]["parameters"],
+        "trained": costs[0]["trained"],
+        "gflops": costs[0]["gflops"],
+        "images_per_second": statistics.median(cost["images_per_second"] for cost in costs),
+        "memory_mib": max(cost["memory_mib"] for cost in costs),
+        "steps": records[0]["steps"],
+        "train_seconds": statistics.fmean(record["train_seconds"] for record in records),
+        "whole_config": records[0]["config"] is not None,
+        "cached": records[0]["cached"],
+        "copies": records[0]["copies"],
+        "precision": records[0]["precision"],
+        "encoder_sha256": records[0]["encoder_sha256"],
+        "patients": patients,
+    }
+
+
+def _config(record: dict) -> str:
+    """A whole config and its own settings, as in the command."""
+    return ",".join([record["config"], *record.get("overrides", [])]) if record["config"] else ""
+
+
+def _mean(values: list[float | None]) -> float | None:
+    return None if None in values else statistics.fmean(values)
+
+
+def _spread(values: list[float | None]) -> float | None:
+    return None if None in values or len(values) < 2 else statistics.stdev(values)
+
+
+def _agreement(seen: dict[str, list[dict]]) -> list[dict] | None:
+    """Bland and Altman: every row against the truth, and every two rows; None without volumes."""
+    measured = {row: found for row, of_seeds in seen.items() if (found := _volumes(of_seeds))}
+    lines = []
+    for quantity, unit in QUANTITIES.items():
+        rows = list(measured)
+        pairs = [(row, "truth") for row in rows]
+        pairs += [(a, b) for number, a in enumerate(rows) for b in rows[number + 1 :]]
+        for one, other in pairs:
+            cases = measured[one]
+            if other != "truth":
+                cases = {v: case for v, case in cases.items() if v in measured[other]}
+            left = np.array([case["prediction"][quantity] for case in cases.values()])
+            right = np.array(
+                [
+                    case["truth"][quantity]
+                    if other == "truth"
+                    else measured[other][video]["prediction"][quantity]
+                    for video, case in cases.items()
+                ]
+            )
+            if np.isfinite(right).any():
+                patients = [case["patient"] for case in cases.values()]
+                facts = {"quantity": quantity, "unit": unit, "one": one, "other": other}
+                lines.append(facts | agreement(left, right, patients))
+    return lines or None
+
+
+def _volumes(found: list[dict]) -> dict[str, dict]:
+    """Video -> its quantities, the predicted ones as means over the seeds."""
+    cases: dict[str, list[dict]] = {}
+    for results in found:
+        for case in (results.get("heart") or {"cases": []})["cases"]:
+            cases.setdefault(case["video_id"], []).append(case)
+    return {
+        video: {
+            "patient": of_seeds[0]["patient"],
+            "truth": {q: _number(of_seeds[0]["truth"][q]) for q in QUANTITIES},
+            "prediction": {
+                q: float(np.mean([_number(case["prediction"][q]) for case in of_seeds]))
+                for q in QUANTITIES
+            },
+        }
+        for video, of_seeds in cases.items()
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,1 @@
+"""Overlays, films, example pictures, feature maps."""

@@ -1,0 +1,117 @@
+"""Frames beside their features' colours and their likeness to a point: panels, a contact sheet."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lgrseg.data.transforms.resizing import resize_image
+from lgrseg.visualization.feature_maps import ColourBasis, cosine_similarity
+from lgrseg.visualization.overlays import BACKGROUND, FONT, HEADER
+
+GAP = 4
+"""Pixels between panels."""
+INK = (230, 230, 230)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place that all others are compared with."""
+
+    frame: int
+    position: tuple[float, float]
+    """(x, y), parts of the width and height of what is drawn, 0 to 1."""
+    feature: np.ndarray
+    """(C,) of the place."""
+    low: float
+    """Cosine similarity that is drawn as the darkest; 1 is the brightest."""
+
+
+@dataclass(frozen=True)
+class FeatureDrawer:
+    """Draws any frame of one clip in the clip's one basis."""
+
+    basis: ColourBasis
+    name: str
+    """Of the backbone and its weights."""
+    point: Point | None = None
+    height: int = 320
+    """Of a panel, in pixels."""
+
+    @property
+    def headings(self) -> list[str]:
+        """Of the panels of `panels`."""
+        shares = ", ".join(f"{share:.0%}" for share in self.basis.colours.explained)
+        found = ["input", f"{self.name}: {shares} of variance"]
+        if self.point is not None:
+            found.append(f"cosine to +, {self.point.low:.2f} to 1")
+        return found
+
+    def panels(self, index: int, frame: np.ndarray, features: np.ndarray) -> list[np.ndarray]:
+        """Frame `index`, its colours, and its likeness to the point where there is one.
+
+        Args:
+            index: of the frame in the clip.
+            frame: (H, W) or (H, W, 3) uint8.
+            features: (h, w, C), covering the frame.
+
+        Returns:
+            (height, width, 3) uint8 RGB each.
+        """
+        width = max(2, round(frame.shape[1] * self.height / frame.shape[0]))
+        image = resize_image(frame, (self.height, width))
+        image = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
+        scores = self.basis.scores(features).astype(np.float32)
+        found = [image, self.basis.paint(_resized(scores, image.shape[:2]))]
+        if self.point is not None:
+            likeness = cosine_similarity(features, self.point.feature).astype(np.float32)
+            shown = (_resized(likeness, image.shape[:2]) - self.point.low) / (1 - self.point.low)
+            grey = (255 * np.clip(shown, 0, 1)).round().astype(np.uint8)
+            found.append(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy())
+            if index == self.point.frame:
+                for panel in (found[0], found[2]):
+                    _mark(panel, self.point.position)
+        return found
+
+    def row(self, index: int, panels: list[np.ndarray]) -> np.ndarray:
+        """Panels side by side with headings: a frame of the video, both sides even."""
+        headings = [f"{self.headings[0]} {index}", *self.headings[1:]]
+        columns = [_headed(panel, text) for panel, text in zip(panels, headings, strict=True)]
+        picture = _joined(columns, axis=1)
+        return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+
+    def contact_sheet(self, chosen: dict[int, list[np.ndarray]]) -> np.ndarray:
+        """Panels of some frames: a column a frame, a row a kind of panel."""
+        columns = []
+        for number, (index, panels) in enumerate(chosen.items()):
+            headings = [f"frame {index}", *([""] * (len(panels) - 1))]
+            if number == 0:
+                headings = [f"frame {index}", *self.headings[1:]]
+            parts = [_headed(panel, text) for panel, text in zip(panels, headings, strict=True)]
+            columns.append(_joined(parts, axis=0))
+        return _joined(columns, axis=1)
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) or (h, w, P) -> at `size`, bilinear."""
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _mark(panel: np.ndarray, position: tuple[float, float]) -> None:
+    x, y = int(position[0] * panel.shape[1]), int(position[1] * panel.shape[0])
+    for color, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.drawMarker(panel, (x, y), color, cv2.MARKER_CROSS, 13, thickness, cv2.LINE_AA)
+
+
+def _headed(panel: np.ndarray, text: str) -> np.ndarray:
+    top = np.full((HEADER, panel.shape[1], 3), BACKGROUND, np.uint8)
+    cv2.putText(top, text, (4, 15), FONT, 0.4, INK, 1, cv2.LINE_AA)
+    return np.concatenate([top, panel])
+
+
+def _joined(pictures: list[np.ndarray], *, axis: int) -> np.ndarray:
+    shape = list(pictures[0].shape)
+    shape[axis] = GAP
+    gap = np.full(shape, BACKGROUND, np.uint8)
+    between = [part for picture in pictures for part in (picture, gap)]
+    return np.concatenate(between[:-1], axis=axis)

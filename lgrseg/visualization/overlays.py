@@ -1,0 +1,197 @@
+"""Pictures and H.264 videos of segmentations: input | truth | prediction."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lgrseg.checkpoint.whole_files import appears_whole
+from lgrseg.data.transforms.resizing import resize_image, resize_labels
+
+HEADER, LEGEND = 22, 24
+"""Heights of the line above the panels and of the legend below, in pixels."""
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+BACKGROUND = 24
+LARGEST_PANEL = 3840
+"""Pixels across; H.264 ends at 16384 for all panels of a picture."""
+
+
+def overlay(
+    frame: np.ndarray, labels: np.ndarray, colors: list[tuple[int, int, int]], *, fill: float = 0.25
+) -> np.ndarray:
+    """A frame with every class lightly filled and sharply outlined.
+
+    Args:
+        frame: (H, W) or (H, W, 3) uint8.
+        labels: (H, W) uint8, 0 background, k + 1 for class k.
+        colors: RGB of every class.
+        fill: opacity of the filling, 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    picture = np.repeat(frame[..., None], 3, axis=2) if frame.ndim == 2 else frame.copy()
+    for value, color in enumerate(colors, start=1):
+        mask = labels == value
+        if not mask.any():
+            continue
+        tint = (1 - fill) * picture[mask] + fill * np.array(color)
+        picture[mask] = tint.astype(np.uint8)
+        contours, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(picture, contours, -1, color, 1, cv2.LINE_AA)
+    return picture
+
+
+def side_by_side(
+    frame: np.ndarray,
+    truth: np.ndarray | None,
+    prediction: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    colors: list[tuple[int, int, int]],
+    caption: str = "",
+    height: int = 320,
+) -> np.ndarray:
+    """Input, truth and prediction with headings and legend.
+
+    Args:
+        frame: (H, W) or (H, W, 3) uint8, original size.
+        truth: (H, W) labels, or None where the frame is not annotated.
+        prediction: (H, W) labels.
+        classes: names for the legend.
+        colors: RGB, one a class.
+        caption: beside the first heading, such as the frame number.
+        height: of a panel, in pixels.
+
+    Returns:
+        (height', width', 3) uint8 RGB; both sides are even, as H.264 wants them.
+    """
+    heading = "truth" if truth is not None else "truth: not annotated"
+    panels = [(f"input {caption}".strip(), None), (heading, truth), ("prediction", prediction)]
+    return _panels(frame, panels, classes=classes, colors=colors, height=height)
+
+
+def beside_input(
+    frame: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    colors: list[tuple[int, int, int]],
+    caption: str = "",
+    height: int = 320,
+) -> np.ndarray:
+    """Input and prediction, for clips that have no truth; otherwise as `side_by_side`."""
+    panels = [(f"input {caption}".strip(), None), ("prediction", prediction)]
+    return _panels(frame, panels, classes=classes, colors=colors, height=height)
+
+
+def _panels(frame, panels, *, classes, colors, height: int) -> np.ndarray:
+    """One column for every (heading, labels or None), and the legend below."""
+    width = max(2, round(frame.shape[1] * height / frame.shape[0]))
+    image = resize_image(frame, (height, width))
+    gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
+    columns = []
+    for heading, labels in panels:
+        if labels is None:
+            labels = np.zeros(frame.shape[:2], np.uint8)
+        labels = resize_labels(labels, (height, width))
+        top = np.full((HEADER, width, 3), BACKGROUND, np.uint8)
+        _write(top, heading, (4, 15), (230, 230, 230))
+        columns += [np.concatenate([top, overlay(image, labels, colors)]), gap]
+    rows = np.concatenate(columns[:-1], axis=1)
+    picture = np.concatenate([rows, _legend(rows.shape[1], classes, colors)])
+    return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+
+
+def _legend(width: int, classes, colors) -> np.ndarray:
+    legend = np.full((LEGEND, width, 3), BACKGROUND, np.uint8)
+    x = 6
+    for name, color in zip(classes, colors, strict=True):
+        cv2.rectangle(legend, (x, 7), (x + 10, 17), color, -1)
+        text = name.replace("_", " ")
+        _write(legend, text, (x + 15, 16), (230, 230, 230))
+        x += 30 + cv2.getTextSize(text, FONT, 0.4, 1)[0][0]
+    return legend
+
+
+def _write(image: np.ndarray, text: str, where: tuple[int, int], color) -> None:
+    cv2.putText(image, text, where, FONT, 0.4, color, 1, cv2.LINE_AA)
+
+
+def panel_height(size: tuple[int, int], *, most: int = 320) -> int:
+    """How high panels of a frame (H, W) are: less where they would be too wide for a film."""
+    height, width = size
+    return min(most, max(1, LARGEST_PANEL * height // width))
+
+
+class NoFilm(RuntimeError):
+    """A film that cannot be encoded; the message says why."""
+
+
+def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
+    """Write RGB pictures (H, W, 3) uint8 of one even size as H.264 that browsers play.
+
+    The file appears only when it is whole. Its rate is a fraction: 30000/1001 stays so.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        NoFilm: this build of PyAV has no H.264 encoder, or it refuses the rate or the size.
+    """
+    import av
+
+    if "libx264" not in av.codecs_available:
+        raise NoFilm("PyAV has no libx264 here; install its wheel: pip install av")
+    if not 0.01 <= fps <= 10_000:
+        raise NoFilm(f"a film shows 0.01 to 10000 frames a second, not {fps:g}")
+    try:
+        with appears_whole(path) as half_done:
+            return _encode(half_done, pictures, Fraction(fps).limit_denominator(1001))
+    except av.error.FFmpegError as error:
+        raise NoFilm(f"the encoder refuses it: {error}") from error
+
+
+def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
+    import av
+
+    count, stream = 0, None
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as file:
+        for picture in pictures:
+            if stream is None:
+                stream = file.add_stream("libx264", rate=rate)
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "20", "preset": "veryfast"}
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            file.mux(stream.encode(frame))
+            count += 1
+        if stream is not None:
+            file.mux(stream.encode())
+    return count
+
+
+def try_write_mp4(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> str:
+    """`write_mp4`, where a film is not what matters most; the pictures are drawn in any case.
+
+    Returns:
+        Why there is no film, in one sentence; empty where there is one.
+    """
+    try:
+        write_mp4(path, pictures, fps=fps)
+    except NoFilm as error:
+        for _ in pictures:  # stills among them are written as they pass
+            pass
+        return f"{path.name} could not be made: {error}"
+    return ""
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write one RGB picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
+        raise OSError(f"{path} could not be written")
