@@ -10,9 +10,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lgrseg.config import instantiate, load_asked_config
+from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.layers.complexity import count
+from lgrseg.modeling.building import build_model
 
 
 def main() -> int:
@@ -33,7 +34,7 @@ def main() -> int:
         return 1
     loaders = [*cfg.dataloader.test.values(), cfg.dataloader.train]
     size = arguments.size or list(loaders[0].mapper.input_size)
-    model = instantiate(cfg.model).eval()
+    model = build_model(cfg).eval().deployed()
     parts = count(model, torch.zeros(arguments.num_frames, 1, *size))
     Console().print(table(parts, arguments.num_frames, size))
     return 0

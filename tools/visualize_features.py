@@ -134,7 +134,7 @@ def build_features(arguments: argparse.Namespace) -> DenseFeatures:
             raise ValueError("--weights is for --backbone; a run brings its own")
         model = FrozenRun(run=arguments.run).model
         backbone = backbone_of(model)
-        normalizer = getattr(model, "student", model).normalizer
+        normalizer = model.deployed().normalizer
         pixels = {"pixel_mean": normalizer.mean.flatten(), "pixel_std": normalizer.std.flatten()}
     else:
         backbone = build_encoder(arguments.backbone, weights=arguments.weights)

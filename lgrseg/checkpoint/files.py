@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -236,6 +236,15 @@ def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
+@runtime_checkable
+class Translates(Protocol):
+    """A model that knows weights by other names too."""
+
+    def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """These weights under the names of the model."""
+        ...
+
+
 def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> None:
     """Load weights by name.
 
@@ -250,7 +259,7 @@ def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> 
         CheckpointError: names or shapes differ, or too few fit for the file to be meant.
     """
     weights, own = read_weights(path), model.state_dict()
-    if hasattr(model, "translate"):
+    if isinstance(model, Translates):
         weights = model.translate(weights)
     fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
     table = _differences(weights, own)

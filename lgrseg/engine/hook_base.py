@@ -7,16 +7,17 @@ from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 
 from lgrseg.checkpoint.ema import WeightAverage
+from lgrseg.modeling.contracts import ClipModel
 
 
 class HookedTrainer(Protocol):
     """What hooks read and call; DefaultTrainer offers it."""
 
     cfg: DictConfig
-    model: nn.Module
+    model: ClipModel
     optimizer: torch.optim.Optimizer
     device: torch.device
     iteration: int

@@ -109,7 +109,7 @@ class WatchCollapse(HookBase):
             return
         means = {name: float(sum(values)) / len(values) for name, values in self._seen.items()}
         self._seen = {}
-        complaint = trainer.model.objective.complaint(means)
+        complaint = trainer.model.complaint(means)
         self._num_bad = self._num_bad + 1 if complaint else 0
         if self._num_bad == self.patience:
             logger.warning("iteration %d: %s", trainer.iteration, complaint)

@@ -137,7 +137,7 @@ class SimpleTrainer(TrainerBase):
             raise
         self.metrics = (
             self._means(step)
-            | getattr(self.model, "monitored", {})
+            | dict(self.model.monitored)
             | {
                 "grad_norm": norm,
                 "step_seconds": time.perf_counter() - begin,
@@ -191,12 +191,12 @@ class SimpleTrainer(TrainerBase):
         """What losses are divided by, as a mean over the step's batches in all processes.
 
         Losses and gradients are averaged over batches and processes. With these divisors that
-        average is what one batch of all the clips would give; a model that has no `loss_totals`
+        average is what one batch of all the clips would give; a model without `loss_totals`
         gets the mean of its batches' means.
         """
-        if not hasattr(self.model, "loss_totals"):
-            return None
         found = [self.model.loss_totals(targets) for _, targets, *_ in batches]
+        if found[0] is None:
+            return None
         means = {name: sum(part[name] for part in found) / self.accumulate for name in found[0]}
         return distributed.mean_over_processes(means, self.device)
 

@@ -41,6 +41,8 @@ from lgrseg.evaluation.results import write_results
 from lgrseg.layers import speed
 from lgrseg.layers.complexity import trained_share
 from lgrseg.modeling.agreement import check_classes
+from lgrseg.modeling.building import build_model
+from lgrseg.modeling.contracts import ClipModel
 
 logger = logging.getLogger("lgrseg")
 
@@ -94,9 +96,13 @@ class DefaultTrainer(ResumableTrainer):
         self.register_hooks(self.build_hooks())
 
     @classmethod
-    def build_model(cls, cfg: DictConfig) -> nn.Module:
-        """The model, with the weights that its own components start from."""
-        return instantiate(cfg.model)
+    def build_model(cls, cfg: DictConfig) -> ClipModel:
+        """The model, with the weights that its own components start from.
+
+        Raises:
+            TypeError: it is no `ClipModel`.
+        """
+        return build_model(cfg)
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -141,10 +147,9 @@ class DefaultTrainer(ResumableTrainer):
         return [ExampleOverlays(period=period, count=count)] if count else []
 
     def _teaching_hooks(self) -> list[HookBase]:
-        if not hasattr(self.model, "after_update"):
+        if not self.model.has_teacher:
             return []
-        watched = hasattr(self.model.objective, "complaint")
-        return [Teaching(), *([WatchCollapse(period=self.settings.log_period)] * watched)]
+        return [Teaching(), WatchCollapse(period=self.settings.log_period)]
 
     @property
     def followed(self) -> str | None:

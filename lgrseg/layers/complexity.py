@@ -10,15 +10,14 @@ from lgrseg.structures import Clip
 def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
     """Parameters and GFLOPs (a multiplication with its addition is one) of each part, and in all.
 
-    Of a student with a teacher (semi_supervised.py) the student is counted, which predicts.
-    Gradients are on while it does: torch counts no products of matrices in inference mode, and
-    without gradients its counter fails on parameters that are handed from module to module.
+    A model with a teacher is counted as it predicts: hand over `model.deployed()`. Gradients are
+    on while it runs: torch counts no products of matrices in inference mode, and without gradients
+    its counter fails on parameters that are handed from module to module.
 
     Args:
         model: takes a list of clips.
         frames: (T, C, H, W) of the clip to count on.
     """
-    model = getattr(model, "student", model)
     clip = Clip(frames, torch.arange(len(frames)), "example")
     counter = FlopCounterMode(display=False)
     # The plain form of attention is made of products, which are counted.

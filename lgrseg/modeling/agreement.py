@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from lgrseg.modeling.contracts import Backbone, ClipModel
+
 
 def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) -> None:
     """Refuse a part that was made for maps of other channels than the backbone gives.
@@ -11,14 +13,14 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
     Args:
         part: name of the part in the config, such as "encoder".
         expected: channels by name of map that the part was made for.
-        backbone: a network with `channels`, by name of map; one without is not compared.
+        backbone: network; one that is no `Backbone` is not compared.
 
     Raises:
         ValueError: a map is not there, or has other channels.
     """
-    channels = getattr(backbone, "channels", None)
-    if channels is None:
+    if not isinstance(backbone, Backbone):
         return
+    channels = backbone.channels
     wrong = {name: n for name, n in expected.items() if channels.get(name) != n}
     if wrong:
         raise ValueError(
@@ -27,17 +29,17 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
         )
 
 
-def check_classes(model: nn.Module, classes: Mapping[str, Sequence[str]]) -> None:
+def check_classes(model: ClipModel, classes: Mapping[str, Sequence[str]]) -> None:
     """Refuse a model that predicts other classes than its data sets have.
 
     Args:
-        model: what is trained; one that says no `num_classes` is not compared.
+        model: the model that is trained; one whose `num_classes` is None is not compared.
         classes: names of the classes of each data set, by its name.
 
     Raises:
         ValueError: their numbers differ.
     """
-    num_classes = getattr(model, "num_classes", None)
+    num_classes = model.num_classes
     for dataset, names in classes.items():
         if num_classes is not None and num_classes != len(names):
             raise ValueError(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import load_config
 from lgrseg.layers.complexity import count
+from lgrseg.modeling.building import build_model
 from lgrseg.reporting.label_tables import label_cells
 from lgrseg.reporting.tables import show, with_interval
 
@@ -61,7 +62,7 @@ def _cost(config: Path) -> dict[str, dict[str, str]]:
     found = {}
     try:
         cfg = load_config(config)
-        model = instantiate(cfg.model).eval()
+        model = build_model(cfg).eval().deployed()
         for name, loader in cfg.dataloader.test.items():
             mapper = loader.mapper
             num_frames = mapper.frame_sampler.get("num_frames") or 2

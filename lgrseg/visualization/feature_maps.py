@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
+from lgrseg.modeling.contracts import ClipModel, StridedBackbone
+from lgrseg.modeling.foundation import FoundationBackbone
 
 MAX_PLACES = 65536
 """Places that a basis is computed from: with 1024 channels they take 256 MiB."""
@@ -249,15 +251,16 @@ def cosine_similarity(features: np.ndarray, reference: np.ndarray) -> np.ndarray
     return np.clip(features @ reference / np.maximum(lengths, 1e-12), -1, 1)
 
 
-def backbone_of(model: nn.Module) -> nn.Module:
+def backbone_of(model: ClipModel) -> nn.Module:
     """The encoder of a run's model, or its backbone where that is no encoder with a neck.
 
     Raises:
         ValueError: the model has none.
     """
-    model = getattr(model, "student", model)
-    backbone = getattr(model, "backbone", None)
-    backbone = getattr(backbone, "encoder", backbone)
-    if not hasattr(backbone, "strides"):
+    parts = dict(model.deployed().named_children())
+    backbone = parts.get("backbone")
+    if isinstance(backbone, FoundationBackbone):
+        backbone = backbone.encoder
+    if not isinstance(backbone, StridedBackbone):
         raise ValueError(f"a {type(model).__name__} has no backbone whose maps could be drawn")
     return backbone

@@ -56,8 +56,7 @@ def test_a_collapse_is_told_once_it_has_lasted(caplog):
     hook = WatchCollapse(period=2, patience=3)
     said = iter(["x", None, "x", "x", "all the same", "x"])
     model = types.SimpleNamespace(
-        monitored={"a": torch.tensor(2.0)},
-        objective=types.SimpleNamespace(complaint=lambda means: next(said)),
+        monitored={"a": torch.tensor(2.0)}, complaint=lambda means: next(said)
     )
     hook.trainer = types.SimpleNamespace(model=model, iteration=0)
     hook.before_train()

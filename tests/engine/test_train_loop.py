@@ -9,12 +9,13 @@ from torch import nn
 from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.train_loop import SimpleTrainer, TrainerBase, seed_everything
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import Clip, ClipTargets
 
 CPU = torch.device("cpu")
 
 
-class Line(nn.Module):
+class Line(ClipModel):
     """loss_fit = mean over clips of weight * x, so the gradient is the mean of x."""
 
     def __init__(self):
@@ -172,7 +173,7 @@ def test_after_an_error_hooks_are_closed_and_no_more():
     assert [moment for _, moment, _ in told[-2:]] == ["before_step", "close"]
 
 
-class Noise(nn.Module):
+class Noise(ClipModel):
     """Its loss is a random number: which, must depend on the step alone."""
 
     def __init__(self):

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgrseg.config import load_config
+from lgrseg.config import L, load_config
 from lgrseg.data import MetadataCatalog
 from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.backbones import MetaFormer
+from lgrseg.modeling.building import build_model
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.heads.conv_head import ConvHead
 from lgrseg.modeling.heads.fpn_head import FPNHead
 from lgrseg.modeling.heads.linear_probe import LinearProbe
@@ -96,12 +98,19 @@ def test_which_data_sets_are_compared():
 
 
 def test_a_model_of_other_classes_is_refused():
-    model = torch.nn.Module()
+    model = ClipModel()
     check_classes(model, {"a": ("x", "y")})  # it does not say what it predicts
     model.num_classes = 2
     check_classes(model, {"a": ("x", "y"), "b": ("y", "x")})
     with pytest.raises(ValueError, match="predicts 2 classes, b has 3: x, y, z; set num_classes"):
         check_classes(model, {"a": ("x", "y"), "b": ("x", "y", "z")})
+
+
+def test_a_model_that_is_no_clip_model_is_refused():
+    cfg = load_config(ROOT / "configs/baselines/unet_camus.py")
+    cfg.model = L(torch.nn.Linear)(in_features=1, out_features=1)
+    with pytest.raises(TypeError, match="model is a Linear; a model of clips is a subclass of"):
+        build_model(cfg)
 
 
 def test_the_trainer_compares_before_any_step(tmp_path):

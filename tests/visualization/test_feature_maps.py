@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from tiny_encoder import TinyEncoder
-from torch import nn
 
 from lgrseg.modeling.backbones import PVTv2
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
 from lgrseg.visualization.feature_maps import (
     DenseFeatures,
@@ -164,8 +164,8 @@ def test_the_backbone_of_a_model():
     head = LinearHead(in_channels=16, num_classes=2)
     model = ClipClassifier(backbone=TinyEncoder(), head=head, num_classes=2)
     assert backbone_of(model) is model.backbone
-    with pytest.raises(ValueError, match="a Linear has no backbone"):
-        backbone_of(nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="a ClipModel has no backbone"):
+        backbone_of(ClipModel())
 
 
 def test_pictures():

@@ -15,16 +15,19 @@ from lgrseg.layers.channel_dropout import ChannelDropout, draw_channel_dropout
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips, to_device
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, divide
+from lgrseg.modeling.contracts import ClipModel, TokenEncoder
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
-class ClipClassifier(nn.Module):
+class ClipClassifier(ClipModel):
     """A class for every clip: the mean of its frames' tokens, through a head; cross-entropy.
 
     An image is a clip of one frame. The mean is over the tokens, before the head, so that a head
     with hidden layers sees the clip and not its frames one by one. The encoder gets the frames in
     their own size, so that a token is of the picture alone and never of black put around it.
     """
+
+    predicts_masks = False
 
     def __init__(
         self,
@@ -49,7 +52,7 @@ class ClipClassifier(nn.Module):
             ValueError: the backbone has no global token.
         """
         super().__init__()
-        if not hasattr(backbone, "forward_token"):
+        if not isinstance(backbone, TokenEncoder):
             raise ValueError(
                 f"a {type(backbone).__name__} gives no global token (forward_token); take an "
                 "encoder of lgrseg.modeling.foundation: build_encoder(...), without a neck"

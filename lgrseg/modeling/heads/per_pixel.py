@@ -22,12 +22,13 @@ from lgrseg.layers.clip_batch import (
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.agreement import check_channels
+from lgrseg.modeling.contracts import ClipModel, HeadOfKnownMaps, HeadWithLosses
 from lgrseg.modeling.heads import FPNHead, PixelHead  # noqa: F401  saved configs name them here
 from lgrseg.modeling.heads.pixel_truth import PixelTruth, pixel_truth
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
-class PerPixelSegmenter(nn.Module):
+class PerPixelSegmenter(ClipModel):
     """A backbone and a head that give each pixel a score per class.
 
     Trained by cross-entropy and Dice, with weights; a head with a method `losses` by its own.
@@ -61,12 +62,12 @@ class PerPixelSegmenter(nn.Module):
                 backbone.
         """
         super().__init__()
-        if hasattr(head, "losses") and (ce_weight, dice_weight) != (1.0, 1.0):
+        if isinstance(head, HeadWithLosses) and (ce_weight, dice_weight) != (1.0, 1.0):
             raise ValueError(
                 f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "
                 f"{type(head).__name__} has losses of its own; set the weights of the head"
             )
-        if hasattr(head, "in_channels"):
+        if isinstance(head, HeadOfKnownMaps):
             check_channels("head", head.in_channels, backbone)
         self.backbone = backbone
         self.head = head
@@ -120,7 +121,7 @@ class PerPixelSegmenter(nn.Module):
         return [_prediction(clip_scores) for clip_scores in scores.float()]
 
     def _losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
-        if hasattr(self.head, "losses"):
+        if isinstance(self.head, HeadWithLosses):
             return self.head.losses(features, truth)
         losses = per_pixel_losses(truth.crop(self.head(features)), truth.labels, truth.num_frames)
         return {

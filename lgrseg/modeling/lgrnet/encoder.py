@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lgrseg.layers.clip_batch import to_device
 from lgrseg.layers.position_encoding import sine_position_2d
 from lgrseg.modeling.agreement import check_channels
+from lgrseg.modeling.contracts import Backbone
 from lgrseg.modeling.lgrnet.temporal import (
     CrossAttention,
     CyclicNeighborhoodPropagation,
@@ -178,12 +179,11 @@ class LGREncoder(nn.Module):
         if self.in_channels is not None:
             check_channels("encoder", self.in_channels, backbone)
             return
-        channels = getattr(backbone, "channels", None)
-        if channels is None:
+        if not isinstance(backbone, Backbone):
             raise ValueError(
                 f"{type(backbone).__name__} does not say its `channels`: set encoder.in_channels"
             )
-        self.in_channels = _channels_of_maps(channels)
+        self.in_channels = _channels_of_maps(backbone.channels)
         dim = self.lateral.out_channels
         for name in SCALES:
             self.projections[name] = nn.Conv2d(self.in_channels[name], dim, 1, bias=False)

@@ -23,6 +23,7 @@ from lgrseg.layers.clip_batch import (
 )
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.position_encoding import sine_time
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
 from lgrseg.modeling.lgrnet.public_release import from_public, is_public
 from lgrseg.modeling.semi_supervised.model import student_of
@@ -32,7 +33,7 @@ ABSENT = -1024.0
 """Mask logit of a class on a frame where a causal model does not know of it."""
 
 
-class LGRNet(nn.Module):
+class LGRNet(ClipModel):
     """Segments every frame of a clip; one query answers for one structure through the clip."""
 
     def __init__(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lgrseg.comm.processes import mean_over_processes
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips
 from lgrseg.layers.numerics import divide
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.sam2.box_tracking import Boxes, Opinions, choose_prompts, track_video
 from lgrseg.modeling.sam2.box_training import draw_starts, follow_both_ways, jittered
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
@@ -23,12 +24,14 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 from lgrseg.structures.boxes import boxes_of_masks
 
 
-class BoxSam2(nn.Module):
+class BoxSam2(ClipModel):
     """Follows one object a class from its boxes.
 
     At test boxes come from the clip (`Clip.boxes`) or, where it has none, from `box_model`. Where
     no box is found in the whole clip, nothing is in it.
     """
+
+    takes_boxes = True
 
     def __init__(
         self,

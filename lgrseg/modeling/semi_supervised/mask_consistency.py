@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from lgrseg.layers.clip_batch import clip_generators, crop_to_input
 from lgrseg.layers.numerics import at_least_float32
+from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
 from lgrseg.structures import UnlabelledViews
 
 
-class MaskConsistency(nn.Module):
+class MaskConsistency(Objective):
     """The objective of a mean teacher for `SemiSupervised`; students have `decode`, as LGRNet has.
 
     With p the student's and q the teacher's probability that a pixel is of a class, and sure pixels
@@ -36,7 +37,6 @@ class MaskConsistency(nn.Module):
             raise ValueError(f"threshold is at least 0.5 and below 1, not {threshold}")
         self.threshold = threshold
         self.iteration = 0
-        self.monitored: dict[str, Tensor] = {}
 
     def forward(
         self, student: nn.Module, teacher: nn.Module, views: list[UnlabelledViews]

@@ -14,16 +14,19 @@ from torch import Tensor, nn
 
 from lgrseg.checkpoint.ema import move
 from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets, UnlabelledViews
 
 
-class SemiSupervised(nn.Module):
+class SemiSupervised(ClipModel):
     """Losses of labelled clips by the student, and of unlabelled views by the objective."""
+
+    has_teacher = True
 
     def __init__(
         self,
         *,
-        student: nn.Module,
+        student: ClipModel,
         objective: nn.Module,
         weight: Callable[[int], float],
         momentum: Callable[[int], float],
@@ -46,8 +49,12 @@ class SemiSupervised(nn.Module):
         self.num_classes = student.num_classes
         self.weight, self.momentum = weight, momentum
         self.iteration = 0
-        self.monitored: dict[str, Tensor] = {}
-        """Of the last step, not to be minimised."""
+        self._monitored: dict[str, Tensor] = {}
+
+    @property
+    def monitored(self) -> dict[str, Tensor]:
+        """Of the last step: the weight of unlabelled videos, and what the objective monitors."""
+        return self._monitored
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
         """What the losses of labelled clips are divided by: the student's."""
@@ -80,13 +87,13 @@ class SemiSupervised(nn.Module):
             )
         losses = dict(self.student(clips, targets, totals=totals)) if clips else {}
         weight = self.weight(self.iteration)
-        self.monitored = {"unlabelled_weight": torch.tensor(weight)}
+        self._monitored = {"unlabelled_weight": torch.tensor(weight)}
         if weight == 0 and clips:  # the time is better spent on labels
             # Several processes wait for a gradient of every parameter.
             heads = [p.sum() for p in self.objective.parameters() if p.requires_grad]
             return losses | ({"loss_unlabelled": 0 * sum(heads)} if heads else {})
         found = self.objective(self.student, self.teacher, unlabelled)
-        self.monitored |= self.objective.monitored
+        self._monitored |= self.objective.monitored
         return losses | {name: weight * loss for name, loss in found.items()}
 
     def train(self, mode: bool = True) -> "SemiSupervised":
@@ -104,6 +111,14 @@ class SemiSupervised(nn.Module):
         momentum = self.momentum(self.iteration)
         follow(self.teacher, self.student, momentum)
         self.objective.follow(momentum)
+
+    def complaint(self, means: Mapping[str, float]) -> str | None:
+        """What the objective finds wrong, if it looks (LGSD does, for collapsed answers)."""
+        return self.objective.complaint(means)
+
+    def deployed(self) -> ClipModel:
+        """The student, which alone predicts."""
+        return self.student
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a student's architecture for student and teacher alike; others as they are.
@@ -125,7 +140,7 @@ class SemiSupervised(nn.Module):
                     "which both start"
                 )
             return weights
-        weights = self.student.translate(weights) if hasattr(self.student, "translate") else weights
+        weights = self.student.translate(weights)
         return {
             f"{part}.{name}": value
             for part in ("student", "teacher")

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from lgrseg.comm import processes as distributed
 from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.numerics import at_least_float32
+from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
 from lgrseg.structures import Clip, UnlabelledViews
 
@@ -62,7 +63,7 @@ class ProjectionHead(nn.Module):
             return F.normalize(found, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
 
 
-class LocalGlobalDistillation(nn.Module):
+class LocalGlobalDistillation(Objective):
     """The objective of LGSD for `SemiSupervised`; students have `encode`, as LGRNet has."""
 
     def __init__(
@@ -110,7 +111,6 @@ class LocalGlobalDistillation(nn.Module):
         self.center_momentum = center_momentum
         self.global_pairs = global_pairs
         self.iteration = 0
-        self.monitored: dict[str, Tensor] = {}
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"query": [], "clip": []}
 
     def forward(

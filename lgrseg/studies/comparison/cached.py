@@ -195,7 +195,7 @@ class CachedTrainer(DefaultTrainer):
         if self._settings["cache"] is not None:
             self.model.check_encoder()
 
-    def build_model(self, cfg: DictConfig) -> nn.Module:
+    def build_model(self, cfg: DictConfig) -> PerPixelSegmenter:
         """The model; its encoder is the same whatever the run's seed."""
         target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
         if cfg.model[TARGET] != target:
