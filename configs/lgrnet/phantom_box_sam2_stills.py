@@ -10,5 +10,5 @@ for loader in dataloader.test.values():
     loader.mapper.every = 1
 evaluator.protocol = "true boxes on every annotated frame, native resolution"
 optimizer.lr = 1e-3
-train.max_iter = 600
+train.max_iter = 900
 train.output_dir = "output/lgrnet/phantom_box_sam2_stills"

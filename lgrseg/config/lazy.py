@@ -42,9 +42,8 @@ from lgrseg.config.targets import (
 DATASETS = "datasets"
 """The part of a saved config that describes its datasets: their classes and colours."""
 
-DESCRIBED: dict[str, tuple[Any, Path]] = {}
-"""What the configs that were loaded say of datasets, and their files; the catalog reads it."""
-
+AFTER_LOADING: list[Callable[[DictConfig, Path], None]] = []
+"""Called with every config that is loaded, and its file; lgrseg.data learns of datasets so."""
 PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
 """Parts of a config that a Python file may write as plain dicts."""
 
@@ -169,8 +168,8 @@ def _know_parts(cfg: DictConfig, path: Path) -> None:
     if path.suffix != ".py":
         check_trust(OmegaConf.to_container(cfg), path)
     import_modules(cfg.get(IMPORTS, ()))
-    for name, facts in OmegaConf.to_container(cfg.get(DATASETS) or OmegaConf.create({})).items():
-        DESCRIBED[name] = (facts, path)
+    for look in AFTER_LOADING:
+        look(cfg, path)
 
 
 def load_asked_config(arguments: argparse.Namespace) -> DictConfig:

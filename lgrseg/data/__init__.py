@@ -1,6 +1,7 @@
 """Data: list the videos (catalog), map one sample (mapper), batch (loader)."""
 
 import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
+import lgrseg.data.described  # noqa: F401  what a config says of its datasets is known
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.frame_sampling import (
     DenseSampler,

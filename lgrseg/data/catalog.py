@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lgrseg.config.lazy import DATASETS, DESCRIBED
 from lgrseg.config.suggestions import nearest
 
 
@@ -70,42 +69,19 @@ class _DatasetCatalog(_Catalog):
 
 
 class _MetadataCatalog(_Catalog):
+    def __init__(self):
+        super().__init__()
+        self._described: dict[str, Metadata] = {}
+
+    def describe(self, name: str, metadata: Metadata) -> None:
+        """What a run's config says of a dataset: it counts until somebody registers the name."""
+        self._described[name] = metadata
+
     def get(self, name: str) -> Metadata:
-        """The facts of a dataset: as registered, or else as the config of a run describes them.
-
-        Raises:
-            ValueError: no such name, or the config's description is not of its form.
-        """
-        if name not in self._entries and name in DESCRIBED:
-            facts, path = DESCRIBED[name]
-            return described_metadata(name, facts, path)
+        """The facts of a dataset; ValueError for an unknown name."""
+        if name not in self._entries and name in self._described:
+            return self._described[name]
         return self._find(name)
-
-
-def described_metadata(name: str, facts: Any, path: Path) -> Metadata:
-    """A dataset as a config describes it (lgrseg/data/described.py writes it).
-
-    Args:
-        name: dataset.
-        facts: {"classes": names, "colors": RGB of each}.
-        path: the config's file, for messages.
-
-    Raises:
-        ValueError: it is not of this form.
-    """
-    try:
-        classes = tuple(str(name) for name in facts["classes"])
-        colors = tuple((int(r), int(g), int(b)) for r, g, b in facts["colors"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: {DATASETS}.{name} lists classes, and of each its color as [R, G, B]; "
-            f"it is {facts!r}"
-        ) from error
-    if len(classes) != len(colors):
-        raise ValueError(
-            f"{path}: {DATASETS}.{name} has {len(classes)} classes and {len(colors)} colors"
-        )
-    return Metadata(classes=classes, colors=colors)
 
 
 def _calling_module() -> str | None:

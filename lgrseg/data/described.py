@@ -6,12 +6,13 @@ datasets:
 """
 
 import copy
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lgrseg.config import DATASETS
+from lgrseg.config.lazy import AFTER_LOADING, DATASETS
 from lgrseg.config.targets import IMPORTS
-from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 
 
 def describe_datasets(cfg: DictConfig) -> DictConfig:
@@ -44,6 +45,40 @@ def dataset_names(cfg: DictConfig) -> list[str]:
     tested = [loader.get("dataset") for loader in (loaders.get("test") or {}).values()]
     names = [*_as_list(train.get("dataset")), *_as_list(unlabelled), *tested]
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def know_datasets(described: dict, path: Path) -> None:
+    """Let the catalog know the classes of datasets that a config describes.
+
+    Args:
+        described: dataset -> {"classes": names, "colors": RGB of each}.
+        path: the config's file, for messages.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    for name, facts in described.items():
+        try:
+            classes = tuple(str(found) for found in facts["classes"])
+            colors = tuple((int(r), int(g), int(b)) for r, g, b in facts["colors"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: {DATASETS}.{name} lists classes, and of each its color as [R, G, B]; "
+                f"it is {facts!r}"
+            ) from error
+        if len(classes) != len(colors):
+            raise ValueError(
+                f"{path}: {DATASETS}.{name} has {len(classes)} classes and {len(colors)} colors"
+            )
+        MetadataCatalog.describe(name, Metadata(classes=classes, colors=colors))
+
+
+def _know_datasets_of(cfg: DictConfig, path: Path) -> None:
+    if DATASETS in cfg:
+        know_datasets(OmegaConf.to_container(cfg[DATASETS]), path)
+
+
+AFTER_LOADING.append(_know_datasets_of)
 
 
 def _as_list(names) -> list:

@@ -2,14 +2,12 @@
 
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-from lgrseg.config.lazy import DESCRIBED
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.data.described import dataset_names, describe_datasets
+from lgrseg.data.described import dataset_names, describe_datasets, know_datasets
 
 OWN = """
     from lgrseg.data.catalog import Metadata
@@ -55,14 +53,14 @@ def test_all_names_of_a_config():
     assert dataset_names(cfg) == ["a", "b", "d", "c"]
 
 
-def test_a_described_dataset_has_classes_but_no_videos(monkeypatch):
+def test_a_described_dataset_has_classes_but_no_videos(tmp_path):
     facts = {"classes": ["cyst"], "colors": [[1, 2, 3]]}
-    monkeypatch.setitem(DESCRIBED, "known_by_its_classes", (facts, Path("config.yaml")))
+    know_datasets({"known_by_its_classes": facts}, tmp_path / "config.yaml")
     assert MetadataCatalog.get("known_by_its_classes").classes == ("cyst",)
     with pytest.raises(ValueError, match="A dataset of your own is known once the module"):
         DatasetCatalog.get("known_by_its_classes")
     # What code says goes before what a file says.
-    monkeypatch.setitem(DESCRIBED, "camus_train", (facts, Path("config.yaml")))
+    know_datasets({"camus_train": facts}, tmp_path / "config.yaml")
     assert MetadataCatalog.get("camus_train").classes[0] == "left_ventricle"
 
 
@@ -75,7 +73,6 @@ def test_a_described_dataset_has_classes_but_no_videos(monkeypatch):
         ({"classes": ["a", "b"], "colors": [[1, 2, 3]]}, "has 2 classes and 1 colors"),
     ],
 )
-def test_a_description_of_another_form_is_refused(monkeypatch, facts, message):
-    monkeypatch.setitem(DESCRIBED, "x", (facts, Path("config.yaml")))
+def test_a_description_of_another_form_is_refused(tmp_path, facts, message):
     with pytest.raises(ValueError, match=message):
-        MetadataCatalog.get("x")
+        know_datasets({"x": facts}, tmp_path / "config.yaml")
