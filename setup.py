@@ -20,6 +20,8 @@ setup(
     license="Apache-2.0",
     packages=[*find_packages(include=["lgrseg", "lgrseg.*"]), *INSIDE],
     package_dir=INSIDE,
+    package_data={"lgrseg": ["py.typed"]},
+    entry_points={"console_scripts": ["lgrseg = lgrseg.command:main"]},
     python_requires=">=3.11,<3.14",
     # Why each is here, and what it replaces: README, "What replaces what".
     install_requires=[

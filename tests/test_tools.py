@@ -64,8 +64,9 @@ def test_predict_a_folder_of_clips(weights, tmp_path):
     assert "notes.txt: no known kind of clip" in result.stderr
     # Two clips of one stem do not overwrite each other.
     stems = ("a.nii.gz", "a.mp4")
-    names = {f"{stem}_{kind}" for stem in stems for kind in ("masks.nii.gz", "overlay.mp4")}
-    assert {file.name for file in out.iterdir()} == names
+    kinds = ("masks.nii.gz", "overlay.mp4", "measurements.json", "preview.png")
+    names = {f"{stem}_{kind}" for stem in stems for kind in kinds}
+    assert {file.name for file in out.iterdir()} == names | {"measurements.csv"}
     masks = nibabel.load(out / "a.nii.gz_masks.nii.gz")
     assert masks.shape == (320, 240, 3) and np.allclose(masks.affine, affine)
     # Done again, nothing is done: both are kept, and it says so.

@@ -34,7 +34,7 @@ def main() -> int:
         return 1
     loaders = [*cfg.dataloader.test.values(), cfg.dataloader.train]
     size = arguments.size or list(loaders[0].mapper.input_size)
-    model = build_model(cfg).eval().deployed()
+    model = build_model(cfg, device="cpu").eval().deployed()
     parts = count(model, torch.zeros(arguments.num_frames, 1, *size))
     Console().print(table(parts, arguments.num_frames, size))
     return 0

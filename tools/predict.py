@@ -1,16 +1,31 @@
-r"""Segment clips that have no labels: masks as NIfTI, and a video with the outlines.
+r"""Segment and measure clips that have no labels: lgrseg.Predictor for files and folders.
+
+    python tools/predict.py --run output/demo --input CLIP --output output/predictions
 
     python tools/predict.py --config-file output/demo/config.yaml \\
         --weights output/demo/checkpoints/last.safetensors --input CLIP --output output/predictions
 
-    python tools/predict.py --config-file output/box_sam2/config.yaml --weights ... --input CLIP \\
-        --output output/predictions --box 0,120,40,310,290,left_ventricle
+    python tools/predict.py --ensemble output/fold_0 output/fold_1 --tta --input CLIP \\
+        --output output/predictions
+
+    python tools/predict.py --run output/box_sam2 --input CLIP --output output/predictions \\
+        --box 0,120,40,310,290,left_ventricle
 
 CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
 such clips, which is searched with the folders within it; what is not taken is listed. Results keep
-the folders of the input. NAME_masks.nii.gz has the axes (x, y, t), and lies over NIfTI, MetaImage
-and DICOM input in a viewer (some show DICOM whose spacing stands in ultrasound regions at 1 mm a
-pixel; the masks have the true one). NAME_overlay.mp4 shows clip and masks side by side.
+the folders of the input:
+
+    NAME_masks.nii.gz        masks with the axes (x, y, t); they lie over NIfTI, MetaImage and DICOM
+                             input in a viewer (some show DICOM whose spacing stands in ultrasound
+                             regions at 1 mm a pixel; the masks have the true one)
+    NAME_overlay.mp4         clip and masks side by side
+    NAME_measurements.json   areas in every frame, frames of end-diastole and end-systole, volumes
+                             and ejection fraction of every beat, doubts and notes
+    NAME_preview.png         end-diastole and end-systole
+    measurements.csv         one line for every clip
+
+Areas are in mm2, and there are volumes, where the spacing is known: from the file, or from
+--spacing-mm. Otherwise areas are in pixels.
 
 Nothing is replaced that this tool did not write. Masks that were made with the same weights and
 settings of the same clip are kept, so that the same command goes on where it was stopped;
@@ -30,31 +45,30 @@ from pathlib import Path
 from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
-from lgrseg.inference import Existing, Predictor, predict_clips
-from lgrseg.inference.frozen_run import FrozenRun
-from lgrseg.modeling.sam2.box_sam2 import BoxSam2
-from lgrseg.structures.box_prompts import parse_box, read_boxes
+from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
+from lgrseg.inference.members import Member
+from lgrseg.inference.predictor import run_files
+from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
 
 
 def main() -> int:
     """Run the command line."""
     arguments = parse_arguments()
     try:
-        cfg = load_asked_config(arguments)
         found = find_clips(arguments.input, output=arguments.output)
-        predictor = Predictor(
-            cfg=cfg,
-            weights=arguments.weights,
-            crop=not arguments.no_crop,
+        predictor = load_predictor(arguments)
+        segment = FilePredictor(
+            predictor,
             existing=arguments.existing,
+            spacing_mm=arguments.spacing_mm,
+            boxes=boxes_by_hand(arguments, predictor.metadata.classes),
         )
-        take_boxes(predictor, arguments)
+        for line in found.describe_left_out():
+            print(f"not taken: {line}", file=sys.stderr)
+        summary = predict_clips(segment, found, arguments.output)
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for line in found.describe_left_out():
-        print(f"not taken: {line}", file=sys.stderr)
-    summary = predict_clips(predictor, found, arguments.output)
     details, last = summary.describe(arguments.output)
     for line in details:
         print(line, file=sys.stderr)
@@ -67,11 +81,33 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True)
-    parser.add_argument("--weights", required=True, type=Path)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--run", type=Path, help="folder of a run: its config and best weights")
+    model.add_argument(
+        "--ensemble",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="folders of several runs, such as folds: the mean of their class probabilities",
+    )
+    model.add_argument("--config-file", help="a config, whose weights are --weights")
+    parser.add_argument("--weights", help="a file; of a run also best or last")
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="test-time augmentation: the mean over five views of a clip (turned by 5 degrees and "
+        "made smaller, brighter, darker; never mirrored), in five times the time",
+    )
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
+    parser.add_argument(
+        "--spacing-mm",
+        type=float,
+        nargs=2,
+        metavar=("ROW", "COLUMN"),
+        help="millimetres between rows and columns, in place of what the files say",
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.set_defaults(existing=Existing.KEEP_SAME)
     for option, what in (("--skip-existing", Existing.KEEP), ("--overwrite", Existing.REPLACE)):
@@ -87,44 +123,46 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.config_file and not arguments.weights:
+        parser.error("--config-file needs --weights FILE; --run RUN finds both")
+    return arguments
 
 
-def take_boxes(predictor: Predictor, arguments: argparse.Namespace) -> None:
-    """Give a BOX-SAM2 the boxes of the command line, or the run that finds them.
+def load_predictor(arguments: argparse.Namespace) -> Predictor:
+    """The models that were asked for, with the run that finds their boxes.
 
     Raises:
-        ValueError: the model takes no boxes, one cannot be read, or there are none to start from.
+        ValueError: boxes by hand and from a model.
     """
-    by_hand, model = arguments.box or arguments.boxes, predictor.model
-    asked = by_hand or arguments.boxes_from_model
-    if not isinstance(model, BoxSam2):
-        if asked:
-            raise ValueError(
-                f"{arguments.config_file} is of a {type(model).__name__}, which takes no boxes; "
-                "take the config of a BOX-SAM2"
-            )
-        return
+    if runs := arguments.ensemble or ([arguments.run] if arguments.run else []):
+        named_files = [(str(run), *run_files(run, arguments.weights)) for run in runs]
+    else:
+        named_files = [("", arguments.config_file, Path(arguments.weights))]
+    members = []
+    for name, arguments.config_file, weights in named_files:
+        cfg = load_asked_config(arguments)
+        members.append(Member.load(cfg, weights, name=name, tta=arguments.tta))
+    predictor = Predictor(members=members, crop=not arguments.no_crop, progress=True)
     if arguments.boxes_from_model:
-        if by_hand:
+        if arguments.box or arguments.boxes:
             raise ValueError("boxes come by hand or from a model, not both")
-        model.box_model = FrozenRun(run=arguments.boxes_from_model)
-    classes = predictor.metadata.classes
-    if isinstance(model.box_model, FrozenRun) and model.box_model.classes != classes:
-        theirs = ", ".join(model.box_model.classes)
-        raise ValueError(f"the boxes are of {theirs}, the masks {', '.join(classes)}")
-    if by_hand:
-        boxes = [parse_box(text, classes) for text in arguments.box]
-        boxes += read_boxes(arguments.boxes, classes) if arguments.boxes else []
-        predictor.take_boxes(boxes, made_with=[repr(boxes)])
-    elif isinstance(model.box_model, FrozenRun):
-        predictor.take_boxes(
-            None, made_with=[model.box_model.run / "checkpoints" / "last.safetensors"]
-        )
-    elif model.box_model is None:
-        raise ValueError(
-            "there is no box to start from: give boxes, with --box, --boxes or --boxes-from-model"
-        )
+        predictor.find_boxes_with(arguments.boxes_from_model)
+    return predictor
+
+
+def boxes_by_hand(
+    arguments: argparse.Namespace, classes: tuple[str, ...]
+) -> list[BoxPrompt] | None:
+    """The boxes of --box and --boxes; None where there are none.
+
+    Raises:
+        ValueError: one cannot be read.
+    """
+    if not (arguments.box or arguments.boxes):
+        return None
+    boxes = [parse_box(text, classes) for text in arguments.box]
+    return boxes + (read_boxes(arguments.boxes, classes) if arguments.boxes else [])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,15 @@
-"""Configs: lazy Python files and YAML, what they may name, and settings checked by their types."""
+"""Configs: lazy Python files and YAML, what they may name, and settings checked by their types.
+
+    from lgrseg.config import L, instantiate, load_config
+    from lgrseg.modeling import PVTv2
+
+    part = L(PVTv2)(variant="b2")                 # nothing is built here
+    part.variant = "b0"                           # still editable
+    backbone = instantiate(part)                  # built here
+    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
+
+The idea and the names are detectron2's LazyConfig; see lazy.py.
+"""
 
 from lgrseg.config.lazy import (
     DATASETS,

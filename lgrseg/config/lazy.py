@@ -1,9 +1,12 @@
 """Lazy configs: a config file is a Python module whose objects are described, not built.
 
-    from lgrseg.config import L
-    model = L(LGRNet)(dim=256, backbone=L(PVTv2)(variant="b2"))   # nothing is built here
-    model.backbone.variant = "b0"                                 # still editable
-    net = instantiate(model)                                      # built here
+    from lgrseg.config import L, instantiate, load_config
+    from lgrseg.modeling import PVTv2
+
+    part = L(PVTv2)(variant="b2")                 # nothing is built here
+    part.variant = "b0"                           # still editable
+    backbone = instantiate(part)                  # built here
+    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
 
 The idea and the names are detectron2's LazyConfig. What is different:
     * an unknown key is an error that names the nearest known one;
@@ -77,6 +80,10 @@ def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]: 
         return OmegaConf.create({TARGET: path, **extra, **kwargs})
 
     return describe
+
+
+LazyCall = L
+"""The name of `L` in detectron2."""
 
 
 def instantiate(cfg: Any, **extra: Any) -> Any:

@@ -1,4 +1,16 @@
-"""Data: list the videos (catalog), map one sample (mapper), batch (loader)."""
+"""Data: list the videos (catalog), map one sample (mapper), batch (loader).
+
+    from lgrseg.config import L, instantiate
+    from lgrseg.data import ClipMapper, DenseSampler, build_train_loader, register_dataset
+
+    register_dataset("mine_train", "datasets/mine", classes=["left_ventricle"])
+    mapper = ClipMapper(frame_sampler=DenseSampler(num_frames=7), input_size=(128, 128))
+    loader = build_train_loader(dataset="mine_train", mapper=mapper, batch_size=2, num_workers=0)
+    clips, targets = next(iter(loader))
+
+The names are detectron2's: DatasetCatalog and MetadataCatalog by name, one mapper a sample,
+build_train_loader and build_test_loader. Importing this loads neither models nor the engine.
+"""
 
 import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
 import lgrseg.data.described  # noqa: F401  what a config says of its datasets is known
@@ -15,6 +27,7 @@ from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMappe
 from lgrseg.data.mappers.fixed_copies import FixedCopies
 from lgrseg.data.mappers.labels import LabelMapper
 from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
+from lgrseg.data.registration import register_dataset
 from lgrseg.data.transforms import (
     RandomAffine,
     RandomContrast,
@@ -62,4 +75,5 @@ __all__ = [
     "WholeVideoSampler",
     "build_test_loader",
     "build_train_loader",
+    "register_dataset",
 ]

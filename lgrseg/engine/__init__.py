@@ -1,7 +1,40 @@
-"""The engine: trainer, hooks, checkpoints, optimisers, processes."""
+"""The engine: trainer, hooks, checkpoints, optimisers, processes.
 
-from lgrseg.engine.hook_base import HookBase
-from lgrseg.engine.train_loop import SimpleTrainer, TrainerBase
-from lgrseg.engine.trainer import DefaultTrainer
+    from lgrseg.config import load_config
+    from lgrseg.engine import DefaultTrainer, HookBase
 
-__all__ = ["DefaultTrainer", "HookBase", "SimpleTrainer", "TrainerBase"]
+    class Heartbeat(HookBase):
+        def after_step(self):
+            if self.trainer.iteration % 100 == 0:
+                print("step", self.trainer.iteration)
+
+    class MyTrainer(DefaultTrainer):
+        def build_hooks(self):
+            return [*super().build_hooks(), Heartbeat()]
+
+    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
+    trainer = MyTrainer(cfg)
+    trainer.resume_or_load(resume=False)
+    trainer.train()
+
+The names are detectron2's. A name is loaded when it is first used.
+"""
+
+from lgrseg.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "AverageWeights": "lgrseg.engine.hooks",
+        "Checkpointer": "lgrseg.engine.hooks",
+        "DefaultTrainer": "lgrseg.engine.trainer",
+        "Evaluation": "lgrseg.engine.hooks",
+        "HookBase": "lgrseg.engine.hook_base",
+        "LearningRate": "lgrseg.engine.hooks",
+        "MetricsWriter": "lgrseg.engine.writers",
+        "ProgressBar": "lgrseg.engine.writers",
+        "SimpleTrainer": "lgrseg.engine.train_loop",
+        "StopOnSignal": "lgrseg.engine.hooks",
+        "TrainerBase": "lgrseg.engine.train_loop",
+    },
+)

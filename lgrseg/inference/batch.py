@@ -1,12 +1,14 @@
 """Many clips one after the other: none of them ends the others, and all are named at the end."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lgrseg.data.prepare.clip_files import ClipsInFolder
 from lgrseg.failures import describe_error
-from lgrseg.inference.predictor import Outcome, Predictor
+from lgrseg.inference.file_predictor import Outcome
+from lgrseg.inference.table import TABLE, read_table, row_of, update_table
 
 
 @dataclass
@@ -41,13 +43,31 @@ class Summary:
         return lines, last
 
 
-def predict_clips(predictor: Predictor, found: ClipsInFolder, output: Path) -> Summary:
-    """Segment clips into `output`, each at its place within the input."""
-    summary = Summary()
-    for name, path in found.clips.items():
-        try:
-            summary.outcomes[path] = predictor.predict(path, output / name)
-        except Exception as error:  # whatever it is, the other clips are no part of it
-            summary.failed[path] = describe_error(error)
-            print(f"{path.name}: not segmented: {summary.failed[path]}", file=sys.stderr)
+def predict_clips(
+    segment: Callable[[Path, Path], Outcome], found: ClipsInFolder, output: Path
+) -> Summary:
+    """Segment clips into `output`, each at its place within the input, and write their table.
+
+    Args:
+        segment: writes the results of a clip (a path) beside a path without a suffix.
+        found: clips.
+        output: folder of the results.
+
+    Raises:
+        FileExistsError: `output` holds another measurements.csv.
+    """
+    read_table(output / TABLE)  # before hours of work
+    summary, rows = Summary(), {}
+    try:
+        for name, path in found.clips.items():
+            try:
+                outcome = summary.outcomes[path] = segment(path, output / name)
+                if outcome.facts is not None:
+                    rows[name] = row_of(outcome.facts)
+            except Exception as error:  # whatever it is, the other clips are no part of it
+                summary.failed[path] = describe_error(error)
+                print(f"{path.name}: not segmented: {summary.failed[path]}", file=sys.stderr)
+    finally:
+        if rows:
+            update_table(output / TABLE, rows)
     return summary

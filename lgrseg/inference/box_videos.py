@@ -67,7 +67,27 @@ def follow_boxes(
     given: list[BoxPrompt] | None = None,
     num_frames: int = 11,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Masks of every frame, in order.
+    """Masks of every frame, in order: the label maps of `follow_predictions`.
+
+    Yields:
+        (frame index, (H0, W0) uint8 label map at the original size).
+    """
+    for index, prediction in follow_predictions(
+        model, frames, geometry, given=given, num_frames=num_frames
+    ):
+        yield index, prediction.label_maps(geometry)[0].cpu().numpy()
+
+
+@torch.inference_mode()
+def follow_predictions(
+    model: BoxSam2,
+    frames: Sequence[np.ndarray],
+    geometry: Geometry,
+    *,
+    given: list[BoxPrompt] | None = None,
+    num_frames: int = 11,
+) -> Iterator[tuple[int, ClipPrediction]]:
+    """What the model says of every frame, in order.
 
     Args:
         model: in eval mode.
@@ -78,8 +98,8 @@ def follow_boxes(
         num_frames: window of the box model.
 
     Yields:
-        (frame index, (H0, W0) uint8 label map at the original size). Where no box was found at all,
-        every label is 0.
+        (frame index, prediction of this one frame). Where no box was found at all, no class is
+        present in any frame.
     """
     device, look = _device(model), None
     if given is not None:
@@ -90,16 +110,17 @@ def follow_boxes(
         look = seen.__getitem__
     prompts = {t: {k: box.to(device) for k, box in found.items()} for t, found in prompts.items()}
     if not any(prompts.values()):
+        nothing = torch.full((model.num_classes, 1, 1, 1), NO_OBJECT, device=device)
+        absent = torch.zeros(model.num_classes, device=device)
         for index in range(len(frames)):
-            yield index, np.zeros(geometry.original_size, np.uint8)
+            yield index, ClipPrediction(nothing, absent, absent > 0)
         return
     pictures = _Pictures(model, frames, geometry)
     for index, logits in track_video(
         model.tracker, pictures, prompts, model.num_classes, look=look, agreement=model.agreement
     ):
         present = (logits > NO_OBJECT).flatten(1).any(dim=1)
-        found = ClipPrediction(logits[:, None], present.float(), present)
-        yield index, found.label_maps(geometry)[0].cpu().numpy()
+        yield index, ClipPrediction(logits[:, None], present.float(), present)
 
 
 class _Pictures:

@@ -1,4 +1,4 @@
-"""A film of masks over their clip, from what was written."""
+"""A film of masks over their clip."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
-from lgrseg.data.io.mask_files import MaskFile
 from lgrseg.visualization.overlays import beside_input, panel_height, write_mp4
 
 
 def write_film(
     path: Path,
     frames: Sequence[np.ndarray],
-    masks: MaskFile,
+    masks: np.ndarray,
     *,
     metadata: Metadata,
     fps: float | None,

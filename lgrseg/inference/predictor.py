@@ -1,169 +1,265 @@
-"""A model from a config and its weights, that segments one clip at a time into files."""
+"""Predictor: one or several trained models that segment and measure clips.
 
-import sys
-from dataclasses import dataclass, field
+import lgrseg
+
+predictor = lgrseg.Predictor.from_run("output/demo")
+result = predictor("clip.mp4")
+print(result.ejection_fraction, result.notes)
+result.save("output/predictions")
+"""
+
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+import numpy as np
 from tqdm import tqdm
 
-from lgrseg.checkpoint.files import load_weights
-from lgrseg.comm.processes import pick_device
-from lgrseg.config import instantiate, without_weights
-from lgrseg.data.catalog import MetadataCatalog
-from lgrseg.data.io import Video, crop_frames, read_video
-from lgrseg.data.io.mask_files import MaskFile, write_masks
-from lgrseg.data.io.placement import affine_of_file
-from lgrseg.data.prepare.clip_files import box_of_clip
-from lgrseg.inference.film import write_film
-from lgrseg.inference.result_files import Existing, ResultFiles, mark_of, state_of_clip
-from lgrseg.inference.whole_videos import predict_frames
-from lgrseg.inference.windows import window_of
-from lgrseg.layers.speed import channels_last, hold_on_to_memory
-from lgrseg.modeling.heads.classifier import ClipClassifier
-from lgrseg.structures import Geometry
+from lgrseg.config import load_config
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import Video, crop_frames
+from lgrseg.data.prepare.fan_crop import find_fan
+from lgrseg.inference.averaging import average_predictions
+from lgrseg.inference.clip_input import Spacing, as_video
+from lgrseg.inference.mask_array import empty_masks
+from lgrseg.inference.members import Member
+from lgrseg.inference.result import Result
+from lgrseg.inference.result_files import mark_of, state_of_clip
+from lgrseg.inference.whole_videos import label_map
 from lgrseg.structures.box_prompts import BoxPrompt, check_prompts
 
 
-@dataclass
-class Outcome:
-    """How a clip fared that did not fail."""
-
-    notes: list[str] = field(default_factory=list)
-    """What a user should know of it."""
-    doubts: list[str] = field(default_factory=list)
-    """Why its masks may be wrong."""
-    was_there: bool = False
-    """Whether its masks are of an earlier run."""
-
-
 class Predictor:
-    """Segments clips as a config's test clips are segmented."""
+    """Segments clips as the test clips of a run are segmented, and measures them."""
 
-    def __init__(
-        self,
-        *,
-        cfg: DictConfig,
-        weights: Path,
-        crop: bool = True,
-        existing: Existing = Existing.KEEP_SAME,
-    ):
-        """Build the model and load its weights.
+    def __init__(self, *, members: Sequence[Member], crop: bool = True, progress: bool = False):
+        """Take models that are loaded, as `from_run` and `ensemble` load those of runs.
+
+        A config with weights from elsewhere is `Predictor(members=[Member.load(cfg, weights)])`.
 
         Args:
-            cfg: of a run that segments; `train.device` is where the model computes.
-            weights: .safetensors, .pth or .pt.
-            crop: whether the fan alone is looked at, or the whole frame.
-            existing: what happens to results that are there already.
+            members: at least one model; the class probabilities of several are averaged.
+            crop: look at the ultrasound fan alone (True), or at the whole frame.
+            progress: show a progress bar for every clip.
 
         Raises:
-            KeyError: a part of the config is missing or unknown.
-            OSError: there are no such weights.
-            ValueError: the config is of no segmenter, or the weights are of another model.
+            ValueError: the members know different classes.
         """
-        if not cfg.dataloader.test:
-            raise ValueError(
-                "the config has no dataloader.test, which says what is predicted and how: take "
-                "that of a run that segments, not of a pre-training"
-            )
-        dataset, loader = next(iter(cfg.dataloader.test.items()))
-        self.metadata, self._mapper = MetadataCatalog.get(dataset), loader.mapper
-        device = pick_device(cfg.train.device)
-        if device.type == "cpu":
-            hold_on_to_memory()
-        self.model = channels_last(instantiate(without_weights(cfg.model)).to(device)).eval()
-        if isinstance(self.model, ClipClassifier):
-            raise ValueError(
-                "the config is of a classifier, which draws no masks; "
-                "tools/train_net.py --eval-only writes its answers into predictions.csv"
-            )
-        load_weights(self.model, weights)
-        self._crop, self._existing = crop, existing
-        settings = OmegaConf.to_yaml(OmegaConf.create([cfg.model, self._mapper, crop]))
-        self._made_with = mark_of([settings, weights])
-        self._boxes: list[BoxPrompt] | None = None
+        for member in members[1:]:
+            if member.metadata.classes != members[0].metadata.classes:
+                raise ValueError(
+                    "an ensemble averages runs of the same classes in the same order: "
+                    + "; ".join(f"{m.name} has {', '.join(m.metadata.classes)}" for m in members)
+                )
+        self.members, self.crop, self.progress = list(members), crop, progress
 
-    def take_boxes(self, boxes: list[BoxPrompt] | None, made_with: list[str | Path]) -> None:
-        """Start a BOX-SAM2 from boxes by hand, or from those of its box model (None).
+    @classmethod
+    def from_run(
+        cls,
+        run: str | Path,
+        *,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        tta: bool = False,
+        crop: bool = True,
+        progress: bool = False,
+    ) -> "Predictor":
+        """The model of a finished run.
 
-        `made_with` is what they come from, text or files: it tells these results from others.
-        """
-        self._boxes = boxes
-        self._made_with = mark_of([self._made_with, *made_with])
-
-    def predict(self, path: Path, stem: Path) -> Outcome:
-        """Write the masks of a clip, and then a film of them.
+        Args:
+            run: folder that the training wrote, with config.yaml and checkpoints/.
+            weights: "best" or "last" checkpoint, or a file; None takes the best one where there is
+                one, else the last.
+            device: "cpu", "cuda", or "auto" for a GPU where there is one.
+            tta: test-time augmentation: average over five views of the clip, turned a little,
+                brighter and darker (augmented_views.py), in five times the time.
+            crop: look at the ultrasound fan alone (True), or at the whole frame.
+            progress: show a progress bar for every clip.
 
         Raises:
-            FileExistsError: there are other files of these names, which stay.
-            Exception: whatever reading or predicting it raised; nothing is written then.
+            FileNotFoundError: there is no such run, or it has no such checkpoint.
         """
-        files = ResultFiles(stem)
-        mark = mark_of([self._made_with, state_of_clip(path)])
-        if files.are_finished(mark, self._existing):
-            outcome = Outcome(was_there=True)
-            if not files.film.exists():
-                self._film(files, read_video(path), outcome)
-            return outcome
-        video = read_video(path)
-        box, doubt = box_of_clip(video, crop=self._crop)
-        outcome = Outcome(
-            notes=[note for note in video.notes if note not in video.doubts],
-            doubts=list(dict.fromkeys([*video.doubts, *([doubt] if doubt else [])])),
+        how = {"crop": crop, "progress": progress}
+        return cls.ensemble([run], weights=weights, device=device, tta=tta, **how)
+
+    @classmethod
+    def ensemble(
+        cls,
+        runs: Sequence[str | Path],
+        *,
+        weights: str | None = None,
+        device: str = "auto",
+        tta: bool = False,
+        crop: bool = True,
+        progress: bool = False,
+    ) -> "Predictor":
+        """The mean of several runs, such as the folds of a cross-validation.
+
+        The probability of each class at each pixel is averaged (averaging.py). Every run sees the
+        clip at its own size and in its own windows. All models are held at the same time.
+
+        Args:
+            runs: folders of finished runs of the same classes.
+            weights: "best" or "last" checkpoint of every run, or None; otherwise as in `from_run`.
+            device: as in `from_run`.
+            tta: as in `from_run`, for every run.
+            crop: look at the ultrasound fan alone (True), or at the whole frame.
+            progress: show a progress bar for every clip.
+
+        Raises:
+            FileNotFoundError: there is no such run, or it has no such checkpoint.
+            ValueError: there is no run, or the runs know different classes.
+        """
+        if isinstance(runs, str | Path) or not runs:
+            raise ValueError(f"runs={runs!r}: an ensemble is a list of folders of runs")
+        members = []
+        for run in map(Path, runs):
+            config, file = run_files(run, weights)
+            cfg = load_config(config, [f"train.device={device}"])
+            members.append(Member.load(cfg, file, name=str(run), tta=tta))
+        return cls(members=members, crop=crop, progress=progress)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Classes and colours of the masks."""
+        return self.members[0].metadata
+
+    @property
+    def name(self) -> str:
+        """Names of the runs."""
+        return " + ".join(member.name for member in self.members)
+
+    def find_boxes_with(self, run: str | Path) -> None:
+        """Let the boxes of a BOX-SAM2 come from another run, which predicts them.
+
+        Raises:
+            FileNotFoundError: there is no such run.
+            ValueError: the model takes no boxes, or the run knows other classes.
+        """
+        for member in self.members:
+            member.find_boxes_with(str(run))
+        self.__dict__.pop("mark", None)
+
+    @functools.cached_property
+    def mark(self) -> str:
+        """A mark of what decides the masks beside the clip: weights and settings."""
+        parts = [part for member in self.members for part in member.made_with]
+        return mark_of([*parts, f"crop={self.crop}"])
+
+    def made_with_clip(
+        self,
+        path: Path,
+        *,
+        spacing_mm: Spacing | None = None,
+        fps: float | None = None,
+        boxes: list[BoxPrompt] | None = None,
+    ) -> str:
+        """The mark of the masks of a clip as it is now; nothing is predicted."""
+        return mark_of([self.mark, state_of_clip(path), repr((spacing_mm, fps, boxes))])
+
+    def __call__(
+        self,
+        clip: str | Path | np.ndarray | Video,
+        *,
+        spacing_mm: Spacing | None = None,
+        fps: float | None = None,
+        boxes: list[BoxPrompt] | None = None,
+    ) -> Result:
+        """Segment a clip; the memory that this takes does not grow with its length.
+
+        Args:
+            clip: path, frames (T, H, W) or (T, H, W, 3), or a Video.
+            spacing_mm: millimetres between rows and between columns, or one number for both; None
+                takes what the file says. Without any there are no volumes, and a note says so.
+            fps: frames a second of an array; None takes what the file says.
+            boxes: prompts of a BOX-SAM2; None takes those of its box model.
+
+        Raises:
+            OSError: there is no such file.
+            ValueError: the clip cannot be read, or the boxes cannot be meant.
+        """
+        result = self.prepare(clip, spacing_mm=spacing_mm, fps=fps, boxes=boxes)
+        self.draw_masks(result, boxes=boxes)
+        return result
+
+    def prepare(
+        self,
+        clip: str | Path | np.ndarray | Video,
+        *,
+        spacing_mm: Spacing | None = None,
+        fps: float | None = None,
+        boxes: list[BoxPrompt] | None = None,
+    ) -> Result:
+        """Read a clip and find its fan: a result whose masks `draw_masks` draws.
+
+        Arguments and errors are those of a call.
+        """
+        video = as_video(clip, spacing_mm=spacing_mm, fps=fps)
+        path = Path(clip) if isinstance(clip, str | Path) else None
+        result = Result.of_clip(video, path, metadata=self.metadata, model=self.name)
+        if path is not None:
+            result.made_by = self.made_with_clip(path, spacing_mm=spacing_mm, fps=fps, boxes=boxes)
+        else:
+            result.made_by = mark_of([self.mark, f"array {video.frames.shape}"])
+        if self.crop:
+            fan = find_fan(video.frames)
+            result.crop_box, result.fan = fan.box, fan.mask if fan.found else None
+            result.doubts += [fan.doubt] if fan.doubt else []
+        for member in self.members:
+            member.check_boxes(boxes)
+        if boxes is not None:
+            size, classes = video.frames.shape[1:3], self.metadata.classes
+            check_prompts(boxes, num_frames=len(video.frames), size=size, classes=classes)
+        return result
+
+    def draw_masks(self, result: Result, *, boxes: list[BoxPrompt] | None = None) -> None:
+        """Fill the masks of a result, frame by frame."""
+        result.masks = self._masks(result, boxes)
+        if not any(labels.any() for labels in result.masks):
+            result.doubts.append("its masks are empty in every frame")
+
+    def _masks(self, result: Result, boxes: list[BoxPrompt] | None) -> np.ndarray:
+        video = result.video
+        size, frames = video.frames.shape[1:3], crop_frames(video.frames, result.crop_box)
+        streams = []
+        for member in self.members:
+            geometry = member.geometry(size, result.crop_box, video.spacing_mm)
+            settings = {"video_id": result.name, "boxes": boxes}
+            streams.append(member.predict(frames, geometry, **settings))
+        masks = empty_masks(video.frames.shape[:3])
+        bar = {"desc": result.name, "unit": "frame", "disable": not self.progress}
+        for by_member in tqdm(zip(*streams, strict=True), total=len(masks), **bar):
+            index, prediction = by_member[0]
+            if len(by_member) > 1:
+                prediction = average_predictions([found for _, found in by_member])
+            masks[index] = label_map(prediction, geometry)
+        return masks
+
+
+def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]:
+    """The config and the checkpoint of a run.
+
+    Args:
+        run: folder of the run.
+        weights: "best", "last", a file, or None for the best one that there is.
+
+    Raises:
+        FileNotFoundError: they are not there.
+    """
+    config, checkpoints = run / "config.yaml", run / "checkpoints"
+    if not config.is_file():
+        raise FileNotFoundError(
+            f"{run} is no run: it has no config.yaml. Name the folder that a training wrote into "
+            "(train.output_dir)"
         )
-        _say(path, outcome.notes + outcome.doubts)
-        size = video.frames.shape[1:3]
-        geometry = Geometry(size, box, tuple(self._mapper.input_size), video.spacing_mm)
-        if self._boxes is not None:
-            check_prompts(
-                self._boxes,
-                num_frames=len(video.frames),
-                size=size,
-                classes=self.metadata.classes,
-            )
-        files.check_replaceable(self._existing)
-        shows_something = self._write_masks(files, path, video, geometry, mark)
-        if not shows_something:
-            outcome.doubts.append("its masks are empty in every frame")
-            _say(path, outcome.doubts[-1:])
-        told = len(outcome.notes)
-        self._film(files, video, outcome)
-        _say(path, outcome.notes[told:])
-        return outcome
-
-    def _write_masks(
-        self, files: ResultFiles, path: Path, video: Video, geometry: Geometry, mark: str
-    ) -> bool:
-        """Whether any of the masks shows anything."""
-        predicted = predict_frames(
-            self.model,
-            crop_frames(video.frames, geometry.crop_box),
-            geometry,
-            **window_of(self._mapper),
-            video_id=files.masks.name,
-            boxes=self._boxes,
-        )
-        shape, shows_something = video.frames.shape[:3], False
-
-        def masks():
-            nonlocal shows_something
-            for _, labels in tqdm(predicted, desc=path.name, total=shape[0], unit="frame"):
-                shows_something |= bool(labels.any())
-                yield labels
-
-        affine = affine_of_file(path, video.spacing_mm)
-        files.film.unlink(missing_ok=True)  # of masks that are replaced
-        write_masks(files.masks, masks(), shape=shape, affine=affine, made_by=mark)
-        return shows_something
-
-    def _film(self, files: ResultFiles, video: Video, outcome: Outcome) -> None:
-        with MaskFile(files.masks) as masks:
-            why_not = write_film(
-                files.film, video.frames, masks, metadata=self.metadata, fps=video.fps
-            )
-        outcome.notes += [why_not] if why_not else []
-
-
-def _say(path: Path, texts: list[str]) -> None:
-    for text in texts:
-        print(f"{path.name}: {text}", file=sys.stderr)
+    names = [weights] if weights in ("best", "last") else ["best", "last"]
+    files = [checkpoints / f"{name}.safetensors" for name in names]
+    if weights not in ("best", "last", None):
+        files = [Path(weights)]
+    for file in files:
+        if file.is_file():
+            return config, file
+    raise FileNotFoundError(
+        f"{run} has no checkpoint {' or '.join(map(str, files))}: the training has not come so "
+        "far, or name a file with weights="
+    )

@@ -1,8 +1,9 @@
-"""What is written for a clip, and what may be replaced: nothing that was not written here."""
+"""Which files belong to a clip, and which may be replaced: none that was not written here."""
 
 import enum
 import glob
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,12 +22,31 @@ class Existing(enum.Enum):
 
 
 class ResultFiles:
-    """The two files of a clip: masks, and a film of them over the clip."""
+    """The files of a clip: masks, a film of them, measurements and a preview."""
 
     def __init__(self, stem: Path):
-        """`stem` is a path without a suffix: STEM_masks.nii.gz and STEM_overlay.mp4."""
+        """Name the files STEM_masks.nii.gz, STEM_overlay.mp4 and so on.
+
+        Args:
+            stem: a path without a suffix.
+        """
         self.masks = stem.with_name(f"{stem.name}_masks.nii.gz")
         self.film = stem.with_name(f"{stem.name}_overlay.mp4")
+        self.measurements = stem.with_name(f"{stem.name}_measurements.json")
+        self.preview = stem.with_name(f"{stem.name}_preview.png")
+
+    @property
+    def all(self) -> list[Path]:
+        """Every one of them, the masks first."""
+        return [self.masks, self.film, self.measurements, self.preview]
+
+    def read_measurements(self) -> dict | None:
+        """The measurements of the masks that are there; None where there are none of them."""
+        try:
+            facts = json.loads(self.measurements.read_text(encoding="utf-8"))
+            return facts if facts["made_by"] == self.made_by() else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def made_by(self) -> str | None:
         """What the masks say they were made with; None where they were not written here."""
@@ -49,18 +69,28 @@ class ResultFiles:
         Raises:
             FileExistsError: it was not.
         """
-        if self.made_by() is None:
-            for path in (self.masks, self.film):
-                if path.exists():
-                    raise FileExistsError(
-                        f"{path} is there already and was not written by this tool, so it stays: "
-                        "choose another folder with --output"
-                    )
-        elif existing is not Existing.REPLACE:
+        for path in self._foreign():
+            raise FileExistsError(
+                f"{path} is there already and was not written by this tool, so it stays: "
+                "choose another folder with --output"
+            )
+        if self.made_by() is not None and existing is not Existing.REPLACE:
             raise FileExistsError(
                 f"{self.masks} was made with other weights or settings, or of another state of the "
                 "clip: --overwrite makes it anew, --skip-existing keeps it"
             )
+
+    def _foreign(self) -> list[Path]:
+        """Files of these names that were not written here."""
+        if self.made_by() is None:
+            return [path for path in self.all if path.exists()]
+        try:
+            facts = json.loads(self.measurements.read_text(encoding="utf-8"))
+            ours = str(facts["made_by"]).startswith(MARK)
+        except (OSError, ValueError, KeyError, TypeError):
+            ours = False  # masks of an earlier version had neither measurements nor a preview
+        new = (self.measurements, self.preview)
+        return [] if ours else [path for path in new if path.exists()]
 
 
 def mark_of(parts: Iterable[str | Path]) -> str:

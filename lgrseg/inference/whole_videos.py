@@ -7,9 +7,8 @@ import numpy as np
 import torch
 
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
-from lgrseg.inference.box_videos import follow_boxes
+from lgrseg.inference.box_videos import follow_predictions
 from lgrseg.inference.windows import read_window, windows
-from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.structures.box_prompts import BoxPrompt
 
@@ -24,7 +23,33 @@ def predict_frames(
     video_id: str = "",
     boxes: list[BoxPrompt] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Masks of every frame, in order.
+    """Masks of every frame, in order: the label maps of `predict_each_frame`.
+
+    Yields:
+        (frame index, (H0, W0) uint8 label map at the original size).
+    """
+    settings = {"num_frames": num_frames, "num_far": num_far, "video_id": video_id, "boxes": boxes}
+    for index, prediction in predict_each_frame(model, frames, geometry, **settings):
+        yield index, label_map(prediction, geometry)
+
+
+@torch.inference_mode()
+def label_map(prediction: ClipPrediction, geometry: Geometry) -> np.ndarray:
+    """The (H0, W0) uint8 label map of a prediction of one frame."""
+    return prediction.label_maps(geometry)[0].cpu().numpy()
+
+
+def predict_each_frame(
+    model: torch.nn.Module,
+    frames: Sequence[np.ndarray],
+    geometry: Geometry,
+    *,
+    num_frames: int = 11,
+    num_far: int = 0,
+    video_id: str = "",
+    boxes: list[BoxPrompt] | None = None,
+) -> Iterator[tuple[int, ClipPrediction]]:
+    """What a model says of every frame, in order, before it is turned into masks.
 
     Windows of consecutive frames overlap by half; a frame is predicted by the window in whose
     middle it is nearest. Only one window is held at a time, so `frames` may be a memory map. A
@@ -44,14 +69,16 @@ def predict_frames(
         ValueError: boxes for another model.
 
     Yields:
-        (frame index, (H0, W0) uint8 label map at the original size).
+        (frame index, prediction of this one frame).
     """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
-        if isinstance(model, BoxSam2):
-            yield from follow_boxes(model, frames, geometry, given=boxes, num_frames=num_frames)
+        if model.takes_boxes:
+            yield from follow_predictions(
+                model, frames, geometry, given=boxes, num_frames=num_frames
+            )
             return
         if boxes is not None:
             raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
@@ -65,14 +92,11 @@ def predict_frames(
             with torch.inference_mode():
                 (prediction,) = model([clip.to(device)])
             for index in window.kept:
-                yield index, _labels(prediction, window.indices.index(index), geometry)
+                yield index, _of_frame(prediction, window.indices.index(index))
     finally:
         model.train(was_training)
 
 
-@torch.inference_mode()
-def _labels(prediction: ClipPrediction, position: int, geometry: Geometry) -> np.ndarray:
-    """The label map of one frame: those of a whole window of large frames are hundreds of MB."""
+def _of_frame(prediction: ClipPrediction, position: int) -> ClipPrediction:
     logits = prediction.mask_logits[:, position : position + 1]
-    (labels,) = replace(prediction, mask_logits=logits).label_maps(geometry)
-    return labels.cpu().numpy()
+    return replace(prediction, mask_logits=logits, boxes=None, box_scores=None)

@@ -62,7 +62,7 @@ def _cost(config: Path) -> dict[str, dict[str, str]]:
     found = {}
     try:
         cfg = load_config(config)
-        model = build_model(cfg).eval().deployed()
+        model = build_model(cfg, device="cpu").eval().deployed()
         for name, loader in cfg.dataloader.test.items():
             mapper = loader.mapper
             num_frames = mapper.frame_sampler.get("num_frames") or 2

@@ -6,7 +6,7 @@ import pytest
 
 from lgrseg.data.prepare.clip_files import ClipsInFolder
 from lgrseg.inference.batch import predict_clips
-from lgrseg.inference.predictor import Outcome
+from lgrseg.inference.file_predictor import Outcome
 
 ENDS = {
     "a.mp4": MemoryError(),
@@ -19,19 +19,17 @@ ENDS = {
 }
 
 
-class Scripted:
+def segment(path, stem):
     """Ends each clip as ENDS says, where the real predictor would need such a disaster."""
-
-    def predict(self, path, stem):
-        assert stem == Path("out") / path.stem
-        if isinstance(ENDS[path.name], Exception):
-            raise ENDS[path.name]
-        return ENDS[path.name]
+    assert stem == Path("out") / path.stem
+    if isinstance(ENDS[path.name], Exception):
+        raise ENDS[path.name]
+    return ENDS[path.name]
 
 
 def test_every_clip_has_its_line(capsys):
     found = ClipsInFolder({name[0]: Path("in", name) for name in ENDS})
-    summary = predict_clips(Scripted(), found, Path("out"))
+    summary = predict_clips(segment, found, Path("out"))
     lines, last = summary.describe(Path("out"))
     assert lines == [
         "note: in/e.mp4: no spacing; uneven",
@@ -51,13 +49,12 @@ def test_every_clip_has_its_line(capsys):
 
 def test_all_done(capsys):
     found = ClipsInFolder({name[0]: Path("in", name) for name in ("e.mp4", "f.mp4")})
-    assert predict_clips(Scripted(), found, Path("out")).exit_status == 0
+    assert predict_clips(segment, found, Path("out")).exit_status == 0
 
 
 def test_who_interrupts_is_obeyed():
-    class Interrupted(Scripted):
-        def predict(self, path, stem):
-            raise KeyboardInterrupt
+    def interrupted(path, stem):
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict_clips(Interrupted(), ClipsInFolder({"a": Path("in/a.mp4")}), Path("out"))
+        predict_clips(interrupted, ClipsInFolder({"a": Path("in/a.mp4")}), Path("out"))

@@ -17,7 +17,7 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.inference.box_videos import follow_boxes, prompts_of
 from lgrseg.inference.frozen_run import FrozenRun
 from lgrseg.inference.whole_videos import predict_frames
-from lgrseg.modeling.heads.per_pixel import UNet
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.sam2.tracker import NO_OBJECT
 from lgrseg.reporting.export import export_record
 from lgrseg.structures import Clip, ClipPrediction, Geometry
@@ -52,6 +52,14 @@ def test_boxes_of_the_original_are_parts_of_the_crop():
     assert found[2][3].tolist() == pytest.approx([0.25, 0.25, 0.5, 0.5])
     with pytest.raises(PromptError, match="outside the fan, which has x 6 to 54 and y 4 to 36"):
         prompts_of([BoxPrompt(0, (0, 0, 5, 40), 1)], GEOMETRY)
+
+
+class Unboxed(ClipModel):
+    """A model that takes no boxes."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
 
 
 class Lazy:
@@ -150,8 +158,8 @@ def test_a_video_is_exported_from_boxes(model, make_video, tmp_path):
     boxes = [BoxPrompt(2, (14, 12, 30, 24), 0)]
     path = export_record(model, record, tmp_path, boxes=boxes, **how)
     assert path.stat().st_size > 0
-    with pytest.raises(ValueError, match="a UNet takes no boxes; a BOX-SAM2 does"):
-        export_record(UNet(width=2), record, tmp_path, boxes=boxes, **how)
+    with pytest.raises(ValueError, match="Unboxed takes no boxes; a BOX-SAM2 does"):
+        export_record(Unboxed(), record, tmp_path, boxes=boxes, **how)
 
 
 def test_annotated_frames_alone(make_video):

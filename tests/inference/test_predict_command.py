@@ -1,5 +1,7 @@
 """tools/predict.py as a user runs it: what it writes, keeps, refuses, and says at the end."""
 
+import csv
+import json
 import os
 import shutil
 from fractions import Fraction
@@ -15,6 +17,8 @@ from bright_disc import CONFIG, OVERRIDES, ROOT, dice, disc_clip
 from forked import run_script
 
 from lgrseg.visualization.overlays import write_mp4
+
+KINDS = ("masks.nii.gz", "measurements.json", "overlay.mp4", "preview.png")
 
 
 def predict(weights, source, output, *options, environment=None):
@@ -54,9 +58,8 @@ def test_no_clip_ends_a_folder(weights, tmp_path):
         assert f"not segmented: {clips / bad}: " in result.stderr
     assert "z_gt.mp4: named as a mask" in result.stderr
     assert "preview.png: pictures beside clips" in result.stderr
-    assert files_below(out) == sorted(
-        f"p{n}/z_{kind}" for n in (1, 2) for kind in ("masks.nii.gz", "overlay.mp4")
-    )
+    results = [f"p{n}/z_{kind}" for n in (1, 2) for kind in KINDS]
+    assert files_below(out) == ["measurements.csv", *results]
     assert dice(read_masks(out / "p2" / "z_masks.nii.gz"), discs) > 0.9
     with av.open(str(out / "p2" / "z_overlay.mp4")) as film:
         assert film.streams.video[0].frames == 5
@@ -67,16 +70,18 @@ def test_results_beside_the_clip_never_replace_it(weights, tmp_path):
     write_movie(tmp_path / "clip.mp4")
     before = (tmp_path / "clip.mp4").read_bytes()
     assert predict(weights, tmp_path / "clip.mp4", tmp_path).returncode == 0
-    assert files_below(tmp_path) == ["clip.mp4", "clip_masks.nii.gz", "clip_overlay.mp4"]
+    written = ["clip.mp4", *(f"clip_{kind}" for kind in KINDS), "measurements.csv"]
+    assert files_below(tmp_path) == written
     # As a folder: what was written is no clip, and the clip is done.
     again = predict(weights, tmp_path, tmp_path)
     assert again.returncode == 0 and "1 of 1 clips" in again.stdout
     assert "1 had been there already" in again.stdout
     assert predict(weights, tmp_path, tmp_path, "--overwrite").returncode == 0
-    assert (tmp_path / "clip.mp4").read_bytes() == before and len(files_below(tmp_path)) == 3
+    assert (tmp_path / "clip.mp4").read_bytes() == before
+    assert files_below(tmp_path) == written
 
 
-@pytest.mark.parametrize("name", ["clip_masks.nii.gz", "clip_overlay.mp4"])
+@pytest.mark.parametrize("name", [f"clip_{kind}" for kind in KINDS])
 def test_a_file_that_was_not_written_here_stays(weights, tmp_path, name):
     write_movie(tmp_path / "clip.mp4")
     if name.endswith(".gz"):
@@ -177,8 +182,61 @@ def test_without_an_encoder_the_masks_are_there(weights, tmp_path, monkeypatch):
     # The command runs in a fork of this process, which sees a PyAV without the encoder.
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
     result = predict(weights, tmp_path / "a.mp4", tmp_path / "out")
-    assert result.returncode == 0 and files_below(tmp_path / "out") == ["a_masks.nii.gz"]
+    assert result.returncode == 0 and not (tmp_path / "out" / "a_overlay.mp4").exists()
     assert f"note: {tmp_path / 'a.mp4'}: no film of it could be made" in result.stderr
     monkeypatch.undo()
     assert predict(weights, tmp_path / "a.mp4", tmp_path / "out").returncode == 0
-    assert len(files_below(tmp_path / "out")) == 2
+    assert files_below(tmp_path / "out") == [*(f"a_{kind}" for kind in KINDS), "measurements.csv"]
+
+
+def test_a_run_is_enough(run, weights, tmp_path):
+    write_movie(tmp_path / "clips" / "p1" / "z.mp4")
+    tool, out = ROOT / "tools" / "predict.py", tmp_path / "out"
+    words = ["--input", tmp_path / "clips", "--spacing-mm", 0.5, 0.4]
+    for number, model in enumerate((["--run", run], ["--ensemble", run, run, "--tta"])):
+        done = run_script(tool, [*model, *words, "--output", out / str(number)])
+        assert done.returncode == 0, done.stderr
+    facts = json.loads((out / "0" / "p1" / "z_measurements.json").read_text())
+    masks = read_masks(out / "0" / "p1" / "z_masks.nii.gz")
+    pixels = (masks == 1).sum(axis=(1, 2))
+    assert facts["areas"]["left_ventricle"] == pytest.approx(pixels * 0.2)
+    assert facts["model"] == str(run) and facts["spacing_mm"] == [0.5, 0.4]
+    assert facts["fps"] == 12.5 and facts["file"] == str(tmp_path / "clips" / "p1" / "z.mp4")
+    (line,) = csv.DictReader((out / "1" / "measurements.csv").read_text().splitlines())
+    assert line["clip"] == "p1/z"
+    assert line["model"] == " + ".join([f"{run} (test-time augmentation)"] * 2)
+    nothing = run_script(tool, ["--run", tmp_path, *words, "--output", out])
+    assert nothing.returncode == 1 and "is no run: it has no config.yaml" in nothing.stderr
+    half = run_script(tool, ["--config-file", CONFIG, *words, "--output", out])
+    assert half.returncode == 2 and "--config-file needs --weights FILE" in half.stderr
+
+
+def test_results_of_an_earlier_version_are_measured(weights, tmp_path):
+    """Its folders hold masks and films alone."""
+    write_movie(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    assert predict(weights, tmp_path / "a.mp4", out).returncode == 0
+    before = {name: (out / name).read_bytes() for name in files_below(out)}
+    for name in ("a_measurements.json", "a_preview.png", "measurements.csv"):
+        (out / name).unlink()
+    again = predict(weights, tmp_path / "a.mp4", out)
+    assert again.returncode == 0 and "frame/s" not in again.stderr  # nothing is predicted
+    assert {name: (out / name).read_bytes() for name in files_below(out)} == before
+
+
+def test_doubts_are_told_again_when_masks_are_kept(weights, tmp_path):
+    nibabel.save(
+        nibabel.Nifti1Image(np.zeros((64, 48, 4), np.uint8), np.eye(4)), tmp_path / "a.nii"
+    )
+    for words in ("", "1 had been there already"):
+        done = predict(weights, tmp_path / "a.nii", tmp_path / "out")
+        assert "1 of them doubtful" in done.stdout and words in done.stdout
+        assert "doubtful: " in done.stderr and "every frame is black" in done.stderr
+
+
+def test_a_table_that_is_not_ours_stops_before_anything_is_done(weights, tmp_path):
+    write_movie(tmp_path / "a.mp4")
+    (tmp_path / "measurements.csv").write_text("patient,age\n1,50\n")
+    done = predict(weights, tmp_path / "a.mp4", tmp_path)
+    assert done.returncode == 1 and "was not written by this tool" in done.stderr
+    assert files_below(tmp_path) == ["a.mp4", "measurements.csv"]

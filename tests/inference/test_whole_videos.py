@@ -6,6 +6,7 @@ import torch
 
 from lgrseg.inference.whole_videos import predict_frames
 from lgrseg.inference.windows import windows
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import ClipPrediction, Geometry
 
 
@@ -46,7 +47,7 @@ def test_hybrid_windows_look_far():
         windows(25, 7, 7)
 
 
-class Seen(torch.nn.Module):
+class Seen(ClipModel):
     """Says class 0 where a pixel is bright; keeps the frames it was shown."""
 
     def __init__(self):

@@ -32,9 +32,14 @@ def affine_of_file(path: Path, spacing_mm: tuple[float, float] | None) -> np.nda
     elif path.is_file():
         affine = _affine_of_image(path, spacing_mm)
     if affine is None or not _is_usable(affine):
-        row, column = spacing_mm or (1.0, 1.0)
-        affine = FROM_LPS @ np.diag([column, row, 1.0, 1.0])
+        affine = affine_without_place(spacing_mm)
     return affine
+
+
+def affine_without_place(spacing_mm: tuple[float, float] | None) -> np.ndarray:
+    """The affine of a picture at the origin; an unknown spacing counts as 1 mm."""
+    row, column = spacing_mm or (1.0, 1.0)
+    return FROM_LPS @ np.diag([column, row, 1.0, 1.0])
 
 
 def _is_usable(affine: np.ndarray) -> bool:

@@ -13,8 +13,8 @@ MASK = re.compile(
     r"(^|[_\-. ])(gt|masks?|seg|segmentations?|labels?(tr|ts)?)$|^(gt|mask|label)_", re.IGNORECASE
 )
 """Names of mask files, the suffix aside, and of folders of masks."""
-WRITTEN = re.compile(r"_(overlay|features)$")
-"""How names of the films that the tools write end."""
+WRITTEN = re.compile(r"_(overlay|features|preview|measurements)$|^measurements$")
+"""Names of films, pictures and tables that the tools write, the suffix aside."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if path.is_file():
-        return ClipsInFolder({_stem(path): path})
+        return ClipsInFolder({name_of_clip(path): path})
     found = ClipsInFolder()
     clips = list(_clips_of(path, found, {path.resolve()}, output))
     if clips == [path]:
@@ -90,7 +90,7 @@ def _clips_of(
             clips.append(entry)
         elif not entry.with_suffix(".mhd").exists():  # pixels of a clip that is taken
             found.left_out[f"no known kind of clip ({entry.suffix or 'no suffix'})"].append(entry)
-    masks = [p for p in entries if p.suffix.lower() in IMAGES and MASK.search(_stem(p))]
+    masks = [p for p in entries if p.suffix.lower() in IMAGES and MASK.search(name_of_clip(p))]
     if images and clips:
         found.left_out["pictures beside clips; frames need a folder of their own"] += images
     elif images and masks:
@@ -113,9 +113,9 @@ def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
         return "hidden"
     if entry.name.upper() == "DICOMDIR":
         return "a list of DICOM files, which are taken themselves"
-    if MASK.search(_stem(entry)):
+    if MASK.search(name_of_clip(entry)):
         return "named as a mask; as --input by itself it would be taken"
-    if WRITTEN.search(_stem(entry)):
+    if WRITTEN.search(name_of_clip(entry)):
         return "named as a result of these tools; as --input by itself it would be taken"
     if entry.is_dir():
         place = entry.resolve()
@@ -126,8 +126,8 @@ def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
     return ""
 
 
-def _stem(path: Path) -> str:
-    """The name without .mp4, .nii.gz and the like; a folder's name is whole."""
+def name_of_clip(path: Path) -> str:
+    """The file's name without .mp4, .nii.gz and the like; a folder's name is whole."""
     if path.is_dir():
         return path.name
     name = path.name[:-3] if path.name.lower().endswith(".nii.gz") else path.name
@@ -142,7 +142,7 @@ def _has_suffix(name: str) -> bool:
 def _names(clips: list[Path], root: Path) -> list[str]:
     """Different names: with the suffix where they would be the same without (a.mp4 and a.dcm)."""
     whole = [clip.relative_to(root).as_posix() for clip in clips]
-    names = [clip.relative_to(root).with_name(_stem(clip)).as_posix() for clip in clips]
+    names = [clip.relative_to(root).with_name(name_of_clip(clip)).as_posix() for clip in clips]
     while shared := {name for name, count in Counter(names).items() if count > 1}:
         names = [full if name in shared else name for name, full in zip(names, whole, strict=True)]
     return names
@@ -154,4 +154,4 @@ def box_of_clip(video: Video, *, crop: bool) -> tuple[tuple[int, int, int, int],
     if not crop:
         return whole, ""
     fan = find_fan(video.frames)
-    return fan.box, "" if fan.found else f"no fan found ({fan.reason}), using whole frames"
+    return fan.box, fan.doubt

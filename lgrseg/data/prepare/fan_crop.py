@@ -31,6 +31,11 @@ class Fan:
     mask: np.ndarray
     """(H, W) bool: the convex hull of the fan; all true where none is found."""
 
+    @property
+    def doubt(self) -> str:
+        """What a user must know where no fan is found; empty where there is one."""
+        return "" if self.found else f"no fan found ({self.reason}), using whole frames"
+
 
 def find_fan(frames: Sequence[np.ndarray]) -> Fan:
     """Find the fan of a clip.

@@ -1,0 +1,71 @@
+"""Making a dataset of one's own known by name."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
+from lgrseg.data.store import read_records
+
+Color = tuple[int, int, int]
+
+
+def register_dataset(
+    name: str,
+    records: str | Path | Callable[[], list[dict]],
+    *,
+    classes: Sequence[str],
+    colors: Sequence[Color] | None = None,
+    source: str = "",
+) -> None:
+    """Let configs, loaders and evaluators find a dataset by its name.
+
+        from lgrseg.data import DatasetCatalog, MetadataCatalog, register_dataset
+
+        register_dataset("mine_val", "datasets/mine_val", classes=["left_ventricle", "left_atrium"])
+        MetadataCatalog.get("mine_val").classes      # ("left_ventricle", "left_atrium")
+        DatasetCatalog.get("mine_val")               # the records of the prepared videos
+
+    Nothing is read before the dataset is asked for.
+
+    Args:
+        name: of the dataset, which is not taken yet.
+        records: folder of prepared videos, or a function that lists their records (lgrseg/data/
+            store.py says what a record is).
+        classes: names of the structures; class k is value k + 1 in the masks.
+        colors: red, green and blue from 0 to 255 of every class; by default one of ten that are
+            easy to tell apart.
+        source: where to get the data, under which licence, and what to cite.
+
+    Raises:
+        ValueError: the name is taken, no class is named, two have one name, or colors and classes
+            differ in number.
+    """
+    classes = tuple(classes)
+    if not classes or len(set(classes)) != len(classes) or isinstance(classes, str):
+        raise ValueError(f"dataset {name!r}: classes={classes!r} are to be different names")
+    if colors is None:
+        colors = [PALETTE[k % len(PALETTE)] for k in range(len(classes))]
+    if len(colors) != len(classes):
+        raise ValueError(f"dataset {name!r} has {len(classes)} classes and {len(colors)} colors")
+    list_records = records if callable(records) else _folder_reader(Path(records), name)
+    DatasetCatalog.register(name, list_records)
+    MetadataCatalog.register(name, Metadata(classes, tuple(map(tuple, colors)), source=source))
+
+
+def _folder_reader(folder: Path, name: str) -> Callable[[], list[dict]]:
+    remedy = f"Prepare {name} with tools/prepare_dataset.py"
+    return lambda: read_records(folder, how_to_get=remedy)
+
+
+PALETTE: tuple[Color, ...] = (
+    (230, 75, 53),
+    (77, 187, 213),
+    (0, 160, 135),
+    (243, 155, 27),
+    (132, 145, 180),
+    (145, 209, 194),
+    (220, 0, 120),
+    (126, 97, 72),
+    (176, 156, 133),
+    (60, 84, 136),
+)

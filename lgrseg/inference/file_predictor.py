@@ -1,0 +1,95 @@
+"""Clip files to result files: what is finished is kept, what was not written here stays."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lgrseg.data.io.mask_files import MaskFile
+from lgrseg.inference.mask_array import empty_masks
+from lgrseg.inference.predictor import Predictor
+from lgrseg.inference.result_files import Existing, ResultFiles
+from lgrseg.inference.saving import complete_files, save_result
+from lgrseg.structures.box_prompts import BoxPrompt
+
+
+@dataclass
+class Outcome:
+    """The end of a clip that did not fail."""
+
+    notes: list[str] = field(default_factory=list)
+    """What a user should know about it."""
+    doubts: list[str] = field(default_factory=list)
+    """Reasons why its masks may be wrong."""
+    was_there: bool = False
+    """Whether its masks come from an earlier run."""
+    facts: dict | None = None
+    """What its measurements file holds."""
+
+
+class FilePredictor:
+    """Segments files one at a time: `segment(Path("clip.mp4"), Path("out/clip"))`."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        existing: Existing = Existing.KEEP_SAME,
+        spacing_mm: tuple[float, float] | None = None,
+        boxes: list[BoxPrompt] | None = None,
+    ):
+        """Take a predictor, and what holds for all clips.
+
+        Args:
+            predictor: draws the masks.
+            existing: what happens to results that are there already.
+            spacing_mm: millimetres between rows and between columns, in place of the files' own.
+            boxes: prompts of a BOX-SAM2, for every clip the same.
+
+        Raises:
+            ValueError: the model takes no boxes, or needs some.
+        """
+        for member in predictor.members:
+            member.check_boxes(boxes)
+        self.predictor, self.existing = predictor, existing
+        self.settings = {"spacing_mm": spacing_mm, "boxes": boxes}
+
+    def __call__(self, path: Path, stem: Path) -> Outcome:
+        """Write the results of a clip beside `stem`, a path without a suffix.
+
+        Raises:
+            FileExistsError: there are other files of these names, which stay.
+            Exception: whatever reading or predicting raised; nothing is written then.
+        """
+        files = ResultFiles(stem)
+        mark = self.predictor.made_with_clip(path, **self.settings)
+        if files.are_finished(mark, self.existing):
+            return self._finished(files, path)
+        result = self.predictor.prepare(path, **self.settings)
+        files.check_replaceable(self.existing)
+        _say(path, result.clip_notes + result.doubts)
+        self.predictor.draw_masks(result, boxes=self.settings["boxes"])
+        num_notes = len(result.clip_notes)
+        facts = save_result(result, files)
+        _say(path, result.clip_notes[num_notes:])
+        return Outcome(result.notes, result.doubts, facts=facts)
+
+    def _finished(self, files: ResultFiles, path: Path) -> Outcome:
+        """Make what is missing beside masks that are kept."""
+        facts = files.read_measurements()
+        if facts is None or not (files.film.exists() and files.preview.exists()):
+            result = self.predictor.prepare(path, **self.settings)
+            with MaskFile(files.masks) as stored:
+                if stored.shape != tuple(result.video.frames.shape[:3]):
+                    note = "its masks are of another state of the clip: --overwrite makes them anew"
+                    return Outcome([note], was_there=True)
+                result.masks = empty_masks(stored.shape)
+                for index, labels in enumerate(stored):
+                    result.masks[index] = labels
+            result.made_by = files.made_by()
+            facts = complete_files(result, files)
+        return Outcome(facts["notes"], facts["doubts"], was_there=True, facts=facts)
+
+
+def _say(path: Path, texts: list[str]) -> None:
+    for text in texts:
+        print(f"{path.name}: {text}", file=sys.stderr)

@@ -1,0 +1,142 @@
+"""One trained model, and how it looks at a clip; an ensemble has several."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from lgrseg.comm.processes import pick_device
+from lgrseg.data.catalog import Metadata, MetadataCatalog
+from lgrseg.inference.augmented_views import VIEWS, AveragedViews
+from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.inference.whole_videos import predict_each_frame
+from lgrseg.inference.windows import window_of
+from lgrseg.layers.speed import channels_last, hold_on_to_memory
+from lgrseg.modeling.building import build_model
+from lgrseg.modeling.contracts import ClipModel
+from lgrseg.structures import ClipPrediction, Geometry
+from lgrseg.structures.box_prompts import BoxPrompt
+
+
+@dataclass
+class Member:
+    """A model with its weights, and the mapper of the clips that it was tested with."""
+
+    name: str
+    """Name for people: the run's folder, or the file of the weights."""
+    model: ClipModel
+    mapper: DictConfig
+    metadata: Metadata
+    made_with: list[str | Path]
+    """Settings and files that decide the model's masks."""
+
+    @classmethod
+    def load(cls, cfg: DictConfig, weights: Path, *, name: str = "", tta: bool = False) -> "Member":
+        """Build the model that a config describes, and load its weights.
+
+        Args:
+            cfg: config of a run that segments; `train.device` is where the model computes.
+            weights: a .safetensors, .pth or .pt file.
+            name: name for people; by default the path of the weights.
+            tta: average over several views of a clip (see augmented_views.py).
+
+        Raises:
+            KeyError: a part of the config is missing or unknown.
+            OSError: there are no such weights.
+            ValueError: the config describes no segmenter, the weights fit another model, or a
+                model that follows boxes was to average over views.
+        """
+        if not cfg.dataloader.test:
+            raise ValueError(
+                "the config has no dataloader.test, which says what is predicted and how: take "
+                "that of a run that segments, not of a pre-training"
+            )
+        dataset, loader = next(iter(cfg.dataloader.test.items()))
+        metadata = MetadataCatalog.get(dataset)
+        device = pick_device(cfg.train.device)
+        if device.type == "cpu":
+            hold_on_to_memory()
+        model = channels_last(build_model(cfg, weights=weights)).eval()
+        if not model.predicts_masks:
+            raise ValueError(
+                "the config is of a classifier, which draws no masks; "
+                "tools/train_net.py --eval-only writes its answers into predictions.csv"
+            )
+        name = name or str(weights)
+        made_with = [OmegaConf.to_yaml(OmegaConf.create([cfg.model, loader.mapper])), Path(weights)]
+        if tta:
+            if model.takes_boxes:
+                raise ValueError(
+                    f"{name} is a BOX-SAM2, which follows boxes through the clip as it is: "
+                    "leave test-time augmentation out"
+                )
+            model = AveragedViews(model).eval()
+            name, made_with = f"{name} (test-time augmentation)", [*made_with, repr(VIEWS)]
+        return cls(name, model, loader.mapper, metadata, made_with)
+
+    @property
+    def follows_boxes(self) -> bool:
+        """Whether the model is a BOX-SAM2, which starts from boxes."""
+        return self.model.takes_boxes
+
+    def find_boxes_with(self, run: str) -> None:
+        """Let the boxes of a BOX-SAM2 come from another run, which predicts them.
+
+        Raises:
+            ValueError: the model takes no boxes.
+        """
+        if not self.follows_boxes:
+            raise ValueError(self.why_no_boxes())
+        self.model.box_model = FrozenRun(run=run)
+        self.made_with.append(Path(run) / "checkpoints" / "last.safetensors")
+
+    def check_boxes(self, boxes: list[BoxPrompt] | None) -> None:
+        """Make sure that there are boxes where the model needs them, and none where it takes none.
+
+        Raises:
+            ValueError: there are not; or boxes come from a run of other classes.
+        """
+        if not self.follows_boxes:
+            if boxes is not None:
+                raise ValueError(self.why_no_boxes())
+            return
+        box_model, classes = self.model.box_model, self.metadata.classes
+        if isinstance(box_model, FrozenRun) and box_model.classes != classes:
+            theirs = ", ".join(box_model.classes)
+            raise ValueError(f"the boxes are of {theirs}, the masks {', '.join(classes)}")
+        if boxes is None and box_model is None:
+            raise ValueError(
+                "there is no box to start from: give boxes, with --box, --boxes or "
+                "--boxes-from-model (in Python: predictor(clip, boxes=...))"
+            )
+
+    def why_no_boxes(self) -> str:
+        """The sentence for who gives boxes to a model that takes none."""
+        return (
+            f"{self.name} is a {type(self.model).__name__}, which takes no boxes; "
+            "take the run of a BOX-SAM2"
+        )
+
+    def geometry(self, size: tuple[int, int], box, spacing_mm) -> Geometry:
+        """Where the pixels of its input lie in a frame of `size` (H, W), cropped to `box`."""
+        return Geometry(size, box, tuple(self.mapper.input_size), spacing_mm)
+
+    def predict(
+        self,
+        frames: Sequence[np.ndarray],
+        geometry: Geometry,
+        *,
+        video_id: str = "",
+        boxes: list[BoxPrompt] | None = None,
+    ) -> Iterator[tuple[int, ClipPrediction]]:
+        """What the model says of every frame, in order: see `predict_each_frame`."""
+        return predict_each_frame(
+            self.model,
+            frames,
+            geometry,
+            **window_of(self.mapper),
+            video_id=video_id,
+            boxes=boxes,
+        )

@@ -1,0 +1,50 @@
+"""A still picture of a result: its first whole beat at end-diastole and end-systole."""
+
+import numpy as np
+
+from lgrseg.data.catalog import Metadata
+from lgrseg.inference.measurements import Measurements
+from lgrseg.visualization.overlays import beside_input, panel_height
+
+
+def draw_preview(
+    frames, masks: np.ndarray, *, metadata: Metadata, measurements: Measurements
+) -> np.ndarray:
+    """Frames and their masks side by side, one row a phase.
+
+    Without a beat it is the frame with the largest area of all classes together.
+
+    Args:
+        frames: (T, H, W) or (T, H, W, 3) uint8.
+        masks: (T, H, W) uint8, 0 background, k + 1 for class k.
+        metadata: classes and colours.
+        measurements: of these masks.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    rows = [
+        beside_input(
+            frames[frame],
+            np.asarray(masks[frame]),
+            classes=metadata.classes,
+            colors=metadata.colors,
+            caption=caption,
+            height=panel_height(masks.shape[1:]),
+        )
+        for caption, frame in _shown_frames(measurements)
+    ]
+    return np.concatenate(rows)
+
+
+def _shown_frames(measurements: Measurements) -> list[tuple[str, int]]:
+    beats = sorted(measurements.beats, key=lambda beat: bool(beat.problems))  # whole ones first
+    if beats:
+        beat = beats[0]
+        return [
+            (f"ED frame {beat.ed_frame}", beat.ed_frame),
+            (f"ES frame {beat.es_frame}", beat.es_frame),
+        ]
+    total = np.sum(list(measurements.areas.values()), axis=0)
+    frame = int(np.argmax(total))
+    return [(f"frame {frame}", frame)]

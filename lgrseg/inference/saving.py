@@ -1,0 +1,78 @@
+"""A result as files: masks, film, preview and measurements."""
+
+import json
+
+from lgrseg.checkpoint.whole_files import appears_whole
+from lgrseg.data.io.mask_files import write_masks
+from lgrseg.data.io.placement import affine_of_file, affine_without_place
+from lgrseg.inference.film import write_film
+from lgrseg.inference.measured_clip import MeasuredClip
+from lgrseg.inference.result_files import ResultFiles
+from lgrseg.visualization.overlays import write_png
+
+
+def save_result(result: MeasuredClip, files: ResultFiles) -> dict:
+    """Write all files of a result in place of those that are there.
+
+    The masks come first, and stay where one of the others cannot be made.
+
+    Returns:
+        What the measurements file holds.
+    """
+    for path in files.all[1:]:  # those of masks that are replaced
+        path.unlink(missing_ok=True)
+    spacing_mm = result.video.spacing_mm
+    write_masks(
+        files.masks,
+        result.masks,
+        shape=result.masks.shape,
+        affine=affine_of_file(result.path, spacing_mm)
+        if result.path
+        else affine_without_place(spacing_mm),
+        made_by=result.made_by,
+    )
+    return complete_files(result, files)
+
+
+def complete_files(result: MeasuredClip, files: ResultFiles) -> dict:
+    """Write those files that are missing beside the masks, and the measurements anew.
+
+    Returns:
+        What the measurements file holds.
+    """
+    if not files.film.exists():
+        why_not = write_film(
+            files.film,
+            result.video.frames,
+            result.masks,
+            metadata=result.metadata,
+            fps=result.video.fps,
+        )
+        result.clip_notes += [why_not] if why_not else []
+    if not files.preview.exists():
+        write_png(files.preview, result.preview())
+    facts = facts_of(result)
+    with appears_whole(files.measurements) as half_done:
+        half_done.write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
+    return facts
+
+
+def facts_of(result: MeasuredClip) -> dict:
+    """What NAME_measurements.json holds: plain numbers, texts, lists and dicts."""
+    video = result.video
+    measured = result.measurements.as_dict()
+    measured.pop("notes")
+    return {
+        "clip": result.name,
+        "file": str(result.path) if result.path else None,
+        "model": result.model,
+        "made_by": result.made_by,
+        "classes": list(result.metadata.classes),
+        "frames": len(result.masks),
+        "size": list(result.masks.shape[1:]),
+        "spacing_mm": list(video.spacing_mm) if video.spacing_mm else None,
+        "fps": video.fps,
+        **measured,
+        "doubts": result.doubts,
+        "notes": result.notes,
+    }

@@ -1,0 +1,102 @@
+"""measurements.csv: one line for every clip of a folder of results."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.checkpoint.whole_files import appears_whole
+
+TABLE = "measurements.csv"
+COLUMNS = (
+    "clip",
+    "frames",
+    "fps",
+    "row_spacing_mm",
+    "column_spacing_mm",
+    "beats",
+    "whole_beats",
+    "first_ed_frame",
+    "first_es_frame",
+    "mean_edv_ml",
+    "mean_esv_ml",
+    "ejection_fraction_percent",
+    "area_unit",
+    "doubts",
+    "notes",
+    "model",
+)
+"""Columns of every table; after them come the mean areas of the classes that its clips have."""
+
+
+def row_of(facts: dict) -> dict:
+    """The line of a clip from its measurements file; frames and volumes are of whole beats."""
+    whole = [beat for beat in facts["beats"] if not beat["problems"]]
+    first = whole[0] if whole else {}
+    row, column = facts["spacing_mm"] or (None, None)
+    return {
+        "frames": facts["frames"],
+        "fps": facts["fps"],
+        "row_spacing_mm": row,
+        "column_spacing_mm": column,
+        "beats": len(facts["beats"]),
+        "whole_beats": len(whole),
+        "first_ed_frame": first.get("ed_frame"),
+        "first_es_frame": first.get("es_frame"),
+        "mean_edv_ml": _mean([beat["edv_ml"] for beat in whole]),
+        "mean_esv_ml": _mean([beat["esv_ml"] for beat in whole]),
+        "ejection_fraction_percent": _rounded(facts["ejection_fraction"]),
+        "area_unit": facts["area_unit"],
+        "doubts": "; ".join(facts["doubts"]),
+        "notes": "; ".join(facts["notes"]),
+        "model": facts["model"],
+    } | {f"{name}_mean_area": _mean(areas) for name, areas in facts["areas"].items()}
+
+
+def _mean(values: list) -> float | None:
+    known = [value for value in values if value is not None]
+    return _rounded(float(np.mean(known))) if known else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def read_table(path: Path) -> dict[str, dict]:
+    """Clip -> its line; empty where there is no table yet.
+
+    Raises:
+        FileExistsError: the file is no table of this kind.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ())[: len(COLUMNS)] == COLUMNS:
+                return {line.pop("clip"): line for line in reader}
+    except (UnicodeDecodeError, csv.Error):
+        pass  # another kind of file
+    raise FileExistsError(
+        f"{path} is there already and was not written by this tool, so it stays: choose another "
+        "folder for the results"
+    )
+
+
+def update_table(path: Path, rows: dict[str, dict]) -> None:
+    """Add lines, or replace those of the same clips; others stay.
+
+    Args:
+        path: of the table; it is made where there is none.
+        rows: clip -> what `row_of` gives.
+
+    Raises:
+        FileExistsError: the file is no table of this kind.
+    """
+    lines = read_table(path) | rows
+    others = {key for line in lines.values() for key in line if key and key not in COLUMNS}
+    with appears_whole(path) as half_done:
+        with open(half_done, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, *sorted(others)], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows({"clip": clip} | lines[clip] for clip in sorted(lines))
