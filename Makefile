@@ -1,10 +1,11 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each does all the set-up it needs.
+# `make docs` builds the documentation.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export LGRSEG_DATASETS ?= datasets
 
-.PHONY: demo test install lint clean
+.PHONY: demo test docs install lint clean
 
 demo: install
 	$(BIN)/python tools/prepare_dataset.py phantom_demo \
@@ -16,6 +17,10 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --numprocesses 2
+
+docs: $(VENV)/docs-installed
+	$(BIN)/mkdocs build --strict
+	@echo "Open output/docs/index.html in a browser."
 
 lint: install
 	$(BIN)/ruff check --fix .
@@ -29,6 +34,10 @@ $(VENV)/installed: setup.py constraints.txt
 		"lgrseg needs Python 3.11 to 3.13, not %d.%d; name one: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 clean:

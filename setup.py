@@ -23,7 +23,7 @@ setup(
     package_data={"lgrseg": ["py.typed"]},
     entry_points={"console_scripts": ["lgrseg = lgrseg.command:main"]},
     python_requires=">=3.11,<3.14",
-    # Why each is here, and what it replaces: README, "What replaces what".
+    # Why each is here, and what it replaces: docs/design.md, "What replaces what".
     install_requires=[
         "torch>=2.6,<2.14",
         "transformers>=5,<6",
@@ -57,6 +57,7 @@ setup(
             "surface-distance",
             "triton>=3.7; platform_system == 'Linux' and platform_machine == 'x86_64'",
         ],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]"],
         "timm": ["timm"],
         "peft": ["peft"],
         "jpeg": ["pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"],

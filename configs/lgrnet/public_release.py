@@ -6,7 +6,7 @@ r"""The model of LGRNet's public release (PVTv2-b2, SUN-SEG), for its checkpoint
         train.init_weights=ckpt.pth.tar
 
 Equal weights give equal logits to 1e-4. The release's habits are the settings below; the project's
-defaults differ (README, "Design"). Training from here is this project's own: its losses, points and
+defaults differ (docs/design.md). Training from here is this project's own: its losses, points and
 clips, with the release's optimiser.
 """
 

@@ -1,7 +1,7 @@
 """BASIC LGRNet: backbone, local-global encoder, masked decoder, for clips of any length.
 
 Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid Segmentation in
-Ultrasound Videos", MICCAI 2024; what differs from its public code is in the README, "Design".
+Ultrasound Videos", MICCAI 2024; docs/design.md lists what differs from its public code.
 """
 
 import dataclasses

@@ -1,0 +1,24 @@
+"""Your own dataset, backbone and loss together. It starts from a config of the project.
+
+python tools/train_net.py --config-file my_config.py
+"""
+
+from my_backbone import SmallConvNet
+from my_loss import AreaCriterion
+
+from lgrseg.config import L, load_config
+
+imports = ["my_dataset"]  # registers the dataset
+base = load_config("configs/lgrnet/phantom.py")
+train, model, optimizer = base.train, base.model, base.optimizer
+schedule, dataloader, evaluator = base.schedule, base.dataloader, base.evaluator
+
+model.backbone = L(SmallConvNet)(width=16)
+model.encoder.in_channels = None  # those of the backbone
+model.criterion = L(AreaCriterion)(num_classes=1)
+model.decoder.num_classes = 1
+
+dataloader.train.dataset = "mine_train"
+dataloader.test = {"mine_val": dataloader.test.phantom_demo_val}
+dataloader.test.mine_val.dataset = "mine_val"
+train.output_dir = "output/mine"
