@@ -19,7 +19,7 @@ from lgrseg.data.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
-import importlib, pkgutil, runpy, sys
+import importlib, pkgutil, sys
 from pathlib import Path
 import lgrseg
 
@@ -33,16 +33,19 @@ for name in modules:
     except ModuleNotFoundError as error:
         assert error.name in ("triton", "timm", "peft"), error  # extras
 
-def command(tool, *words):
-    sys.argv = [tool, *words]
-    try:
-        runpy.run_path(str(home / "tools" / tool), run_name="__main__")
-    except SystemExit as end:
-        assert not end.code, f"{tool} ended with status {end.code}"
+from lgrseg.command import main
 
-command("train_net.py", "--config-file", "configs/lgrnet/phantom.py", *short)
-command("predict.py", "--config-file", "output/demo/config.yaml", "--weights",
-        "output/demo/checkpoints/last.safetensors", "--input", clip, "--output", "out")
+def command(name, *words):
+    sys.argv = ["lgrseg", name, *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, f"lgrseg {name} ended with status {end.code}"
+
+assert (home / "py.typed").is_file()
+command("train", "--config-file", "configs/lgrnet/phantom.py", *short)
+command("predict", "--run", "output/demo", "--input", clip, "--output", "out")
+command("compare-runs", "output/demo", "output/demo")
 print(*modules, sep="\\n")
 """
 SHORT = [
@@ -105,6 +108,15 @@ def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert (work / "out" / "patient1-4_image_masks.nii.gz").is_file(), done.stdout
+    assert (work / "out" / "measurements.csv").is_file()
+    shown = subprocess.run(
+        [place / "bin" / "python", packages / "bin" / "lgrseg", "--help"],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "compare-runs" in shown.stdout, shown.stderr
     # Nothing of the sources is left out of it.
     sources = [path.relative_to(ROOT) for path in ROOT.glob("lgrseg/**/*.py")]
     dotted = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in sources}

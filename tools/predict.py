@@ -46,8 +46,7 @@ from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
-from lgrseg.inference.members import Member
-from lgrseg.inference.predictor import run_files
+from lgrseg.inference.members import Member, run_files
 from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
 
 
@@ -67,7 +66,8 @@ def main() -> int:
             print(f"not taken: {line}", file=sys.stderr)
         summary = predict_clips(segment, found, arguments.output)
     except (KeyError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
         return 1
     details, last = summary.describe(arguments.output)
     for line in details:

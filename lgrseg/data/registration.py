@@ -7,6 +7,19 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.store import read_records
 
 Color = tuple[int, int, int]
+PALETTE: tuple[Color, ...] = (
+    (230, 75, 53),
+    (77, 187, 213),
+    (0, 160, 135),
+    (243, 155, 27),
+    (132, 145, 180),
+    (145, 209, 194),
+    (220, 0, 120),
+    (126, 97, 72),
+    (176, 156, 133),
+    (60, 84, 136),
+)
+"""Colours that are easy to tell apart, for classes that have none."""
 
 
 def register_dataset(
@@ -40,9 +53,9 @@ def register_dataset(
         ValueError: the name is taken, no class is named, two have one name, or colors and classes
             differ in number.
     """
-    classes = tuple(classes)
-    if not classes or len(set(classes)) != len(classes) or isinstance(classes, str):
+    if isinstance(classes, str) or not classes or len(set(classes)) != len(classes):
         raise ValueError(f"dataset {name!r}: classes={classes!r} are to be different names")
+    classes = tuple(classes)
     if colors is None:
         colors = [PALETTE[k % len(PALETTE)] for k in range(len(classes))]
     if len(colors) != len(classes):
@@ -55,17 +68,3 @@ def register_dataset(
 def _folder_reader(folder: Path, name: str) -> Callable[[], list[dict]]:
     remedy = f"Prepare {name} with tools/prepare_dataset.py"
     return lambda: read_records(folder, how_to_get=remedy)
-
-
-PALETTE: tuple[Color, ...] = (
-    (230, 75, 53),
-    (77, 187, 213),
-    (0, 160, 135),
-    (243, 155, 27),
-    (132, 145, 180),
-    (145, 209, 194),
-    (220, 0, 120),
-    (126, 97, 72),
-    (176, 156, 133),
-    (60, 84, 136),
-)

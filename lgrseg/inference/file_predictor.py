@@ -61,6 +61,7 @@ class FilePredictor:
             Exception: whatever reading or predicting raised; nothing is written then.
         """
         files = ResultFiles(stem)
+        files.check_place(path)
         mark = self.predictor.made_with_clip(path, **self.settings)
         if files.are_finished(mark, self.existing):
             return self._finished(files, path)

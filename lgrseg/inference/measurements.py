@@ -50,8 +50,15 @@ class Measurements:
 
 
 def chamber_names(metadata: Metadata) -> tuple[str, ...]:
-    """Classes by the names that measurements know: the left ventricle is `left_ventricle`."""
-    return metadata.classes
+    """Classes by the names that measurements know: a class that has a role is called by it.
+
+    Where `metadata.roles` (role -> class) says that lv_cavity is the left ventricle, that class is
+    `left_ventricle` here. The areas of a result keep the names of the classes.
+    """
+    roles = getattr(metadata, "roles", {})
+    role_of = {cls: role for role, cls in roles.items()}
+    names = [role_of.get(cls, f"other {cls}" if cls in roles else cls) for cls in metadata.classes]
+    return tuple(names)
 
 
 def measure(
@@ -105,7 +112,7 @@ def _notes(measured: Measurements, metadata: Metadata, *, has_ventricle: bool) -
         classes = ", ".join(metadata.classes)
         notes.append(
             f"no class is called {LEFT_VENTRICLE} (there are {classes}), so there are no beats "
-            "and no ejection fraction"
+            f"and no ejection fraction; if one of them is, say roles.{LEFT_VENTRICLE}=NAME"
         )
     elif not measured.beats:
         notes.append("no ejection fraction: fewer than two frames show the left ventricle")

@@ -140,3 +140,32 @@ class Member:
             video_id=video_id,
             boxes=boxes,
         )
+
+
+def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]:
+    """The config and the checkpoint of a run.
+
+    Args:
+        run: folder of the run.
+        weights: "best", "last", a file, or None for the best one that there is.
+
+    Raises:
+        FileNotFoundError: they are not there.
+    """
+    config, checkpoints = run / "config.yaml", run / "checkpoints"
+    if not config.is_file():
+        raise FileNotFoundError(
+            f"{run} is no run: it has no config.yaml. Name the folder that a training wrote into "
+            "(train.output_dir)"
+        )
+    names = [weights] if weights in ("best", "last") else ["best", "last"]
+    files = [checkpoints / f"{name}.safetensors" for name in names]
+    if weights not in ("best", "last", None):
+        files = [Path(weights)]
+    for file in files:
+        if file.is_file():
+            return config, file
+    raise FileNotFoundError(
+        f"{run} has no checkpoint {' or '.join(map(str, files))}: the training has not come so "
+        "far, or name a file with weights="
+    )

@@ -22,7 +22,7 @@ from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference.averaging import average_predictions
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
-from lgrseg.inference.members import Member
+from lgrseg.inference.members import Member, run_files
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
 from lgrseg.inference.whole_videos import label_map
@@ -63,6 +63,7 @@ class Predictor:
         tta: bool = False,
         crop: bool = True,
         progress: bool = False,
+        trusted: Sequence[str] = (),
     ) -> "Predictor":
         """The model of a finished run.
 
@@ -75,11 +76,12 @@ class Predictor:
                 brighter and darker (augmented_views.py), in five times the time.
             crop: look at the ultrasound fan alone (True), or at the whole frame.
             progress: show a progress bar for every clip.
+            trusted: packages of your own that the run's config may call, as --trust names them.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
         """
-        how = {"crop": crop, "progress": progress}
+        how = {"crop": crop, "progress": progress, "trusted": trusted}
         return cls.ensemble([run], weights=weights, device=device, tta=tta, **how)
 
     @classmethod
@@ -92,6 +94,7 @@ class Predictor:
         tta: bool = False,
         crop: bool = True,
         progress: bool = False,
+        trusted: Sequence[str] = (),
     ) -> "Predictor":
         """The mean of several runs, such as the folds of a cross-validation.
 
@@ -105,6 +108,7 @@ class Predictor:
             tta: as in `from_run`, for every run.
             crop: look at the ultrasound fan alone (True), or at the whole frame.
             progress: show a progress bar for every clip.
+            trusted: as in `from_run`.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
@@ -115,7 +119,7 @@ class Predictor:
         members = []
         for run in map(Path, runs):
             config, file = run_files(run, weights)
-            cfg = load_config(config, [f"train.device={device}"])
+            cfg = load_config(config, [f"train.device={device}"], trusted=trusted)
             members.append(Member.load(cfg, file, name=str(run), tta=tta))
         return cls(members=members, crop=crop, progress=progress)
 
@@ -234,32 +238,3 @@ class Predictor:
                 prediction = average_predictions([found for _, found in by_member])
             masks[index] = label_map(prediction, geometry)
         return masks
-
-
-def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]:
-    """The config and the checkpoint of a run.
-
-    Args:
-        run: folder of the run.
-        weights: "best", "last", a file, or None for the best one that there is.
-
-    Raises:
-        FileNotFoundError: they are not there.
-    """
-    config, checkpoints = run / "config.yaml", run / "checkpoints"
-    if not config.is_file():
-        raise FileNotFoundError(
-            f"{run} is no run: it has no config.yaml. Name the folder that a training wrote into "
-            "(train.output_dir)"
-        )
-    names = [weights] if weights in ("best", "last") else ["best", "last"]
-    files = [checkpoints / f"{name}.safetensors" for name in names]
-    if weights not in ("best", "last", None):
-        files = [Path(weights)]
-    for file in files:
-        if file.is_file():
-            return config, file
-    raise FileNotFoundError(
-        f"{run} has no checkpoint {' or '.join(map(str, files))}: the training has not come so "
-        "far, or name a file with weights="
-    )

@@ -23,11 +23,13 @@ class Result(MeasuredClip):
             NAME_measurements.json, NAME_preview.png and measurements.csv.
 
         Raises:
-            FileExistsError: a file of such a name was not written by lgrseg; it stays.
+            FileExistsError: a file of such a name was not written by lgrseg, and stays; or the
+                folder holds the images of the clip.
         """
         name = self.name if name is None else name
         files = ResultFiles(Path(folder) / name)
         table = Path(folder) / TABLE
+        files.check_place(self.path)
         files.check_replaceable(Existing.REPLACE)
         read_table(table)  # before anything is written
         facts = save_result(self, files)

@@ -40,6 +40,21 @@ class ResultFiles:
         """Every one of them, the masks first."""
         return [self.masks, self.film, self.measurements, self.preview]
 
+    def check_place(self, clip: Path | None) -> None:
+        """Make sure that the results do not lie among the frames of their clip.
+
+        Args:
+            clip: file or folder of images; None for an array.
+
+        Raises:
+            FileExistsError: they would, and the preview would be read as a frame.
+        """
+        if clip is not None and clip.is_dir() and clip.resolve() == self.masks.parent.resolve():
+            raise FileExistsError(
+                f"{clip} is a folder of images, and results among them would be read as frames: "
+                "choose another folder with --output"
+            )
+
     def read_measurements(self) -> dict | None:
         """The measurements of the masks that are there; None where there are none of them."""
         try:

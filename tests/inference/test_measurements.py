@@ -1,6 +1,7 @@
 """lgrseg/inference/measurements.py: known hearts through the whole path, and what it says."""
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,3 +77,13 @@ def test_as_dict_is_plain():
     assert facts["areas"].keys() == {"left_ventricle", "left_atrium"}
     assert facts["ejection_fraction"] is None and facts["steadiness"]["left_atrium"]["frames"] == 3
     assert set(facts["beats"][0]) >= {"ed_frame", "es_frame", "edv_ml", "esv_ml", "problems"}
+
+
+def test_a_class_of_another_name_can_be_the_left_ventricle():
+    masks = true_masks(HEALTHY, 60)
+    named = measure(masks, HEART, spacing_mm=SPACING)
+    roles = {"left_ventricle": "lv_cavity", "left_atrium": "la"}
+    own = SimpleNamespace(classes=("lv_cavity", "la"), roles=roles)
+    measured = measure(masks, own, spacing_mm=SPACING)
+    assert measured.beats == named.beats and measured.notes == []
+    assert measured.areas == dict(zip(("lv_cavity", "la"), named.areas.values(), strict=True))

@@ -240,3 +240,16 @@ def test_a_table_that_is_not_ours_stops_before_anything_is_done(weights, tmp_pat
     done = predict(weights, tmp_path / "a.mp4", tmp_path)
     assert done.returncode == 1 and "was not written by this tool" in done.stderr
     assert files_below(tmp_path) == ["a.mp4", "measurements.csv"]
+
+
+def test_results_do_not_lie_among_the_frames(weights, tmp_path):
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(disc_clip(2)[0]):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame)
+    done = predict(weights, tmp_path / "frames", tmp_path / "frames")
+    assert done.returncode == 1 and "would be read as frames: choose another" in done.stderr
+    assert files_below(tmp_path) == ["frames/0.png", "frames/1.png"]
+    done = predict(weights, tmp_path / "frames", tmp_path)
+    assert done.returncode == 0 and (tmp_path / "frames_preview.png").is_file()
+    again = predict(weights, tmp_path, tmp_path)  # the clip alone is found beside its results
+    assert again.returncode == 0 and "1 of 1 clips" in again.stdout
