@@ -37,6 +37,7 @@ setup(
         "nibabel",
         "SimpleITK",
         "pydicom>=3",
+        "pyyaml",
         "pycocotools",
         "tensorboard",
         "rich",

@@ -7,6 +7,8 @@ import torch
 
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
+from lgrseg.data.own_store import write_facts
+from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.modeling.heads.classifier import ClipClassifier
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
@@ -24,12 +26,14 @@ def _config(path):
 
 
 @pytest.mark.parametrize("path", map(_config, CONFIGS))
-def test_config(path, tmp_path):
-    cfg = load_config(ROOT / path)
+def test_config(path, tmp_path, monkeypatch):
+    write_facts(tmp_path / "mine", classes=["cyst"], colors=[(9, 99, 199)], roles={})
+    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))  # configs/lgrnet/folder.py trains on it
+    cfg = name_tests_by_dataset(load_config(ROOT / path))
     save_config(cfg, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == cfg
     num_classes = {len(MetadataCatalog.get(name).classes) for name in cfg.dataloader.test}
-    assert cfg.dataloader.train.dataset in DatasetCatalog.list()
+    assert cfg.dataloader.train.dataset in DatasetCatalog
     if "lora" in str(cfg.model):
         pytest.importorskip("peft", reason="adapters need the extra peft")
     if "sam" in cfg.model:  # frames of 64 px are enough to see that it is built and takes a step

@@ -48,14 +48,6 @@ COMMANDS = list(
     )
 )
 
-COMING = [  # parts that are being built; to be emptied when they are there
-    "python tools/prepare_dataset.py folder ",
-    "configs/lgrnet/folder.py",
-    "--datasets mine_test",
-    "predict.py --run output/",
-    "compare_runs.py",
-    "import lgrseg\n",
-]
 OWN_CLIPS = ("--out datasets/mine --classes", "dataset=mine", "output/mine --i", "mine_test")
 """Commands that build on each other, and run in one slow test."""
 FIRST = [  # the others need what these write: the fixture `place` runs them
@@ -117,7 +109,7 @@ def which(*lists):
     return [command for command in COMMANDS if any(part in command for part in parts)]
 
 
-APART = which(COMING, PARSED, ELSEWHERE, OWN_CLIPS, [BOXES]) + FIRST
+APART = which(PARSED, ELSEWHERE, OWN_CLIPS, [BOXES]) + FIRST
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +214,6 @@ def test_boxes(phantom_place):
 @pytest.mark.slow
 def test_own_clips(tmp_path):
     """The README's three commands, on clips of a bright square with NIfTI masks."""
-    if which(COMING):
-        pytest.skip("datasets of a folder are being built")
     for name in ("tools", "configs"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "classes.yaml").write_text("[left_ventricle]")
@@ -277,8 +267,6 @@ def test_python_of_the_readme(place):
     blocks = [block for page, lang, block in BLOCKS if (page, lang) == ("README.md", "python")]
     assert blocks
     for number, block in enumerate(blocks):
-        if any(part in block for part in COMING):
-            pytest.skip("lgrseg.Predictor is being built")
         script = place / f"readme_{number}.py"
         script.write_text(block)
         result = run(place, f"python {script.name}")
@@ -295,7 +283,7 @@ def test_no_command_is_left_out():
                 in_docstring = language == "python"
                 assert in_docstring or not A_COMMAND.match(line), f"{page}: not in bash: {line}"
     texts = [*COMMANDS, *(block for _, _, block in BLOCKS)]
-    for part in [*COMING, *OWN_CLIPS, *FIRST, *TAKE_LONG, *PARSED, *ELSEWHERE]:
+    for part in [*OWN_CLIPS, *FIRST, *TAKE_LONG, *PARSED, *ELSEWHERE]:
         assert any(part in text for text in texts), f"{part!r} is in no page any more"
 
 

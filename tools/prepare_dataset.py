@@ -3,6 +3,7 @@
     python tools/prepare_dataset.py camus --raw DOWNLOAD --out datasets/camus --workers 4
     python tools/prepare_dataset.py camus --raw DOWNLOAD --out datasets/camus --check-only
     python tools/prepare_dataset.py mine --import my_data --raw DOWNLOAD --out datasets/mine
+    python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine --classes classes.yaml
 
 What is done already is kept, so an interrupted run goes on where it stopped; what changed in the
 download, files and lists alike, is done again. Everything that could not be used or looks odd is
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.data.datasets import classes_of, raw_dataset
+from lgrseg.data.datasets.folder import add_folder_options, folder_of
 from lgrseg.data.prepare import prepare, print_report
 from lgrseg.data.prepare.check import check, print_check, write_check
 
@@ -26,8 +28,7 @@ def main() -> int:
     try:
         for name in arguments.modules:
             import_module(name)
-        dataset = raw_dataset(arguments.name)
-        classes = classes_of(arguments.name)
+        dataset, classes = asked_dataset(arguments)
         if hasattr(dataset, "generate"):
             dataset.generate(arguments.raw)
         videos, problems = dataset.find_videos(arguments.raw)
@@ -46,10 +47,18 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    print_report(report)
     if hasattr(dataset, "finish"):
         dataset.finish(arguments.raw, arguments.out)
-    print_report(report)
     return 0 if report.num_usable else nothing_usable(arguments.raw, report.unusable)
+
+
+def asked_dataset(arguments: argparse.Namespace) -> tuple:
+    """The raw dataset, and its classes."""
+    if arguments.name == "folder":
+        dataset = folder_of(arguments)
+        return dataset, dataset.classes.names
+    return raw_dataset(arguments.name), classes_of(arguments.name)
 
 
 def parsed() -> argparse.Namespace:
@@ -57,7 +66,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", help="of a dataset, such as camus")
+    parser.add_argument("name", help="of a dataset, such as camus; folder for your own clips")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the download")
     parser.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
@@ -66,6 +75,7 @@ def parsed() -> argparse.Namespace:
         "--import", dest="modules", metavar="MODULE", action="append", default=[],
         help="a module of yours that registers a dataset; may be given several times",
     )  # fmt: skip
+    add_folder_options(parser)
     return parser.parse_args()
 
 

@@ -4,13 +4,15 @@
     python tools/train_net.py --config-file configs/lgrnet/camus.py train.max_iter=500
     python tools/train_net.py --config-file configs/lgrnet/camus.py --resume
     python tools/train_net.py --config-file output/lgrnet/camus/config.yaml --eval-only
+    python tools/train_net.py --config-file output/mine/config.yaml --eval-only --datasets mine_test
     torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/camus.py
 
 `key=value` changes one setting of the config; list elements go by number. A run lies in
 `train.output_dir`, where one process writes at a time. --overwrite keeps the run that is there
 until the new one has its first checkpoint, and puts it back where the new one fails before.
 --eval-only takes the weights of its last checkpoint, or those of train.init_weights=FILE where that
-is on the command line.
+is on the command line. --datasets evaluates other datasets than those of the config, each under
+its own name in eval/.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from lgrseg.config import load_asked_config, without_weights
 from lgrseg.config.targets import add_import_options
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import replacing_run
+from lgrseg.engine.test_sets import test_on
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
@@ -64,17 +67,30 @@ def parse_arguments() -> argparse.Namespace:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run, if there is one")
     start.add_argument("--overwrite", action="store_true", help="replace the run, if there is one")
+    parser.add_argument(
+        "--datasets", nargs="+", metavar="NAME", help="with --eval-only: evaluate these instead"
+    )
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
     if arguments.eval_only and arguments.overwrite:
         parser.error("--eval-only trains nothing, so there is nothing to --overwrite a run with")
+    if arguments.datasets:
+        # key=value may stand behind the names.
+        arguments.overrides += [word for word in arguments.datasets if "=" in word]
+        arguments.datasets = [word for word in arguments.datasets if "=" not in word]
+        if not arguments.eval_only:
+            parser.error(
+                "--datasets says what --eval-only evaluates; a training takes dataset=NAME"
+            )
     return arguments
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train or evaluate, then write the report."""
     cfg = load_asked_config(arguments)
+    if arguments.datasets:
+        cfg = test_on(cfg, arguments.datasets)
     if arguments.eval_only:
         cfg.model = without_weights(cfg.model)  # a checkpoint has them all
     trainer = DefaultTrainer(cfg)

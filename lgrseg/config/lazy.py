@@ -44,7 +44,10 @@ from lgrseg.config.targets import (
 
 DATASETS = "datasets"
 """The part of a saved config that describes its datasets: their classes and colours."""
-
+ROLES = "roles"
+"""The part that says which class is which chamber: {left_ventricle: lv_cavity}."""
+DATASET = "dataset"
+"""The name of the dataset, in a config that is for any: others refer to it as ${dataset}."""
 AFTER_LOADING: list[Callable[[DictConfig, Path], None]] = []
 """Called with every config that is loaded, and its file; lgrseg.data learns of datasets so."""
 PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
@@ -164,19 +167,23 @@ def load_config(
         key, equals, text = override.partition("=")
         if not equals:
             raise ValueError(f"an override looks like key=value, not {override!r}")
-        _set(cfg, key, OmegaConf.from_dotlist([f"value={text}"]).value)
+        value = OmegaConf.from_dotlist([f"value={text}"]).value
+        if key.partition(".")[0] == ROLES:  # which a config need not have
+            OmegaConf.update(cfg, key, value)
+        else:
+            _set(cfg, key, value)
     if overrides:
         _know_parts(cfg, path)
+    for look in AFTER_LOADING:
+        look(cfg, path)
     return cfg
 
 
 def _know_parts(cfg: DictConfig, path: Path) -> None:
-    """Import what a config lists, and let its datasets be known; a YAML config must be trusted."""
+    """Import what a config lists; a YAML config must be trusted."""
     if path.suffix != ".py":
         check_trust(OmegaConf.to_container(cfg), path)
     import_modules(cfg.get(IMPORTS, ()))
-    for look in AFTER_LOADING:
-        look(cfg, path)
 
 
 def load_asked_config(arguments: argparse.Namespace) -> DictConfig:
@@ -217,6 +224,8 @@ def _load_python(path: Path) -> DictConfig:
         if isinstance(value, DictConfig)
         or (name in PARTS and isinstance(value, dict))
         or (name == IMPORTS and isinstance(value, str | list | tuple))
+        or (name == DATASET and isinstance(value, str))
+        or (name == ROLES and isinstance(value, dict))
     }
     return OmegaConf.create(parts)
 

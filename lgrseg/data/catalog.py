@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lgrseg.config.suggestions import nearest
+from lgrseg.data.own_store import read_facts, records_of_part, store_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Metadata:
     """RGB, 0 to 255, one a class."""
     source: str = ""
     """Where to get it, under which licence, and what to cite."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Role, such as left_ventricle -> the class that has it; for classes of other names."""
 
 
 class _Catalog:
@@ -38,6 +41,10 @@ class _Catalog:
         """All names, sorted."""
         return sorted(self._entries)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a name is registered, or that of a store that describes itself."""
+        return name in self._entries or store_of(name, data_root()) is not None
+
     def home(self, name: str) -> str | None:
         """The module that registered a dataset; None for the project's own, and for a script."""
         return self._homes.get(name)
@@ -48,7 +55,8 @@ class _Catalog:
                 f"no dataset is called {name!r}; the nearest are "
                 f"{', '.join(nearest(str(name), self._entries))}. A dataset of your own is known "
                 "once the module that registers it is imported: --import MODULE, or imports = "
-                '["MODULE"] in the config'
+                '["MODULE"] in the config; one that tools/prepare_dataset.py folder has prepared '
+                f"is looked for in {data_root()} (LGRSEG_DATASETS)"
             )
         return self._entries[name]
 
@@ -65,6 +73,8 @@ class _DatasetCatalog(_Catalog):
             ValueError: no such name.
             FileNotFoundError: the dataset has not been prepared.
         """
+        if name not in self._entries and (found := store_of(name, data_root())):
+            return records_of_part(*found)
         return self._find(name)()
 
 
@@ -77,11 +87,32 @@ class _MetadataCatalog(_Catalog):
         """What a run's config says of a dataset: it counts until somebody registers the name."""
         self._described[name] = metadata
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._described or super().__contains__(name)
+
     def get(self, name: str) -> Metadata:
-        """The facts of a dataset; ValueError for an unknown name."""
-        if name not in self._entries and name in self._described:
-            return self._described[name]
-        return self._find(name)
+        """The facts of a dataset.
+
+        Raises:
+            ValueError: an unknown name, or a run's config describes other classes than the
+                prepared dataset has now.
+        """
+        described = self._described.get(name)
+        if name in self._entries:
+            metadata = self._entries[name]
+            is_same = described is not None and described.classes == metadata.classes
+            roles = (described.roles if is_same else None) or metadata.roles
+            return replace(metadata, roles=roles)
+        if found := store_of(name, data_root()):
+            metadata = Metadata(**read_facts(found[0]))
+            if described is None or described.classes == metadata.classes:
+                return described or metadata
+            raise ValueError(
+                f"{name} has the classes {', '.join(metadata.classes)} in {found[0]}, but "
+                f"{', '.join(described.classes)} in the config: its masks have other values now. "
+                "Train anew, or prepare the dataset with the earlier classes.yaml"
+            )
+        return described or self._find(name)
 
 
 def _calling_module() -> str | None:

@@ -2,17 +2,20 @@
 
 imports: [my_project.data]      # the modules that register datasets of one's own
 datasets:
-  my_val: {classes: [left_ventricle], colors: [[255, 0, 0]]}
+  my_val: {classes: [lv_cavity], colors: [[255, 0, 0]], roles: {left_ventricle: lv_cavity}}
+roles: {left_ventricle: lv_cavity}      # likewise, for all datasets that the config names
 """
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lgrseg.config.lazy import AFTER_LOADING, DATASETS
+from lgrseg.config.lazy import AFTER_LOADING, DATASETS, ROLES
 from lgrseg.config.targets import IMPORTS
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
+from lgrseg.data.class_list import check_roles
 
 
 def describe_datasets(cfg: DictConfig) -> DictConfig:
@@ -25,10 +28,12 @@ def describe_datasets(cfg: DictConfig) -> DictConfig:
     homes = [catalog.home(n) for n in names for catalog in (DatasetCatalog, MetadataCatalog)]
     described = OmegaConf.to_container(cfg.get(DATASETS, OmegaConf.create({})))
     for name in names:
-        if name in MetadataCatalog.list():
+        if name in MetadataCatalog:
             metadata = MetadataCatalog.get(name)
             colors = [list(color) for color in metadata.colors]
             described[name] = {"classes": list(metadata.classes), "colors": colors}
+            if metadata.roles:
+                described[name]["roles"] = dict(metadata.roles)
     cfg = copy.deepcopy(cfg)
     if imports := list(dict.fromkeys([*cfg.get(IMPORTS, ()), *filter(None, homes)])):
         cfg[IMPORTS] = imports
@@ -51,7 +56,7 @@ def know_datasets(described: dict, path: Path) -> None:
     """Let the catalog know the classes of datasets that a config describes.
 
     Args:
-        described: dataset -> {"classes": names, "colors": RGB of each}.
+        described: dataset -> {"classes": names, "colors": RGB of each, "roles": role -> class}.
         path: the config's file, for messages.
 
     Raises:
@@ -70,15 +75,63 @@ def know_datasets(described: dict, path: Path) -> None:
             raise ValueError(
                 f"{path}: {DATASETS}.{name} has {len(classes)} classes and {len(colors)} colors"
             )
-        MetadataCatalog.describe(name, Metadata(classes=classes, colors=colors))
+        roles = dict(facts.get("roles") or {})
+        try:
+            check_roles(roles, classes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {DATASETS}.{name}: {error}") from error
+        MetadataCatalog.describe(name, Metadata(classes=classes, colors=colors, roles=roles))
 
 
-def _know_datasets_of(cfg: DictConfig, path: Path) -> None:
+def know_roles(cfg: DictConfig, path: Path) -> None:
+    """Let the catalog know which class of a config's datasets is which chamber.
+
+    Args:
+        cfg: with the part `roles`: role -> class.
+        path: the config's file, for messages.
+
+    Raises:
+        ValueError: a role that nothing measures, or a class that a dataset does not have.
+    """
+    roles = OmegaConf.to_container(cfg[ROLES]) if isinstance(cfg[ROLES], DictConfig) else cfg[ROLES]
+    if not isinstance(roles, dict):
+        raise ValueError(f"{path}: {ROLES} is {{left_ventricle: NAME OF A CLASS}}, not {roles!r}")
+    for name in filter(MetadataCatalog.__contains__, dataset_names(cfg)):
+        metadata = MetadataCatalog.get(name)
+        try:
+            check_roles(roles, metadata.classes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {ROLES}, of {name}: {error}") from error
+        MetadataCatalog.describe(name, replace(metadata, roles=dict(metadata.roles) | roles))
+
+
+def num_classes_of(dataset: str) -> str:
+    """For a config: as many classes as a dataset has, once it is known which dataset it is.
+
+    Args:
+        dataset: its name, such as "${dataset}_train".
+    """
+    return f"${{num_classes:{dataset}}}"
+
+
+OmegaConf.register_new_resolver(
+    "num_classes", lambda dataset: len(MetadataCatalog.get(dataset).classes), replace=True
+)
+
+
+def know_config(cfg: DictConfig, path: Path) -> None:
+    """Let the catalog know what a config says of its datasets: classes, colors, roles.
+
+    Raises:
+        ValueError: the descriptions or the roles are not of their form.
+    """
     if DATASETS in cfg:
         know_datasets(OmegaConf.to_container(cfg[DATASETS]), path)
+    if cfg.get(ROLES):
+        know_roles(cfg, path)
 
 
-AFTER_LOADING.append(_know_datasets_of)
+AFTER_LOADING.append(know_config)
 
 
 def _as_list(names) -> list:

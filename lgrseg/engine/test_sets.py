@@ -1,8 +1,13 @@
 """The test datasets of a config: each is scored under its own name."""
 
+import copy
 import logging
+from pathlib import Path
 
 from omegaconf import DictConfig
+
+from lgrseg.config import ROLES
+from lgrseg.data.described import know_roles
 
 logger = logging.getLogger("lgrseg")
 
@@ -27,7 +32,7 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
                 f"two loaders of dataloader.test read {name}, and their scores would replace each "
                 f"other; leave one of them out, or set dataloader.test.{key}.dataset"
             )
-        if name != key:
+        if name != key and not name.endswith(f"_{key}"):  # of mine_val, `val` says no less
             logger.warning("dataloader.test.%s reads %s: scored under that name", key, name)
         renamed[name] = loader
     if list(renamed) == list(cfg.dataloader.test):
@@ -35,3 +40,35 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
     cfg = cfg.copy()
     cfg.dataloader.test = renamed
     return cfg
+
+
+def test_on(cfg: DictConfig, names: list[str]) -> DictConfig:
+    """The config with these test datasets instead of its own.
+
+    Args:
+        cfg: of a run; it is not changed.
+        names: datasets. One that the config tests on keeps its loader; others are read as the
+            first test dataset is.
+
+    Raises:
+        ValueError: the config tests on nothing, so that nothing says how to read a dataset, or it
+            gives roles to classes that a dataset does not have.
+    """
+    loaders = {loader.get("dataset", key): loader for key, loader in cfg.dataloader.test.items()}
+    if not loaders:
+        raise ValueError(
+            f"the config has no dataloader.test, which says how {', '.join(names)} would be read"
+        )
+    first = next(iter(loaders.values()))
+    asked = {}
+    for name in dict.fromkeys(names):
+        asked[name] = copy.deepcopy(loaders.get(name, first))
+        asked[name].dataset = name
+    cfg = cfg.copy()
+    cfg.dataloader.test = asked
+    if cfg.get(ROLES):
+        know_roles(cfg, Path("--datasets"))
+    return cfg
+
+
+test_on.__test__ = False  # not for pytest

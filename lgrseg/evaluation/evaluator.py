@@ -1,5 +1,6 @@
 """Scores of a model on a dataset, at the original resolution of its videos."""
 
+import logging
 import time
 from dataclasses import replace
 
@@ -9,12 +10,15 @@ from tqdm import tqdm
 from lgrseg.comm import processes as distributed
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
+from lgrseg.evaluation.clinical.chambers import why_no_ejection_fraction
 from lgrseg.evaluation.frame_scores import score_frame
 from lgrseg.evaluation.metrics.box_scores import score_boxes, summarise_boxes
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.evaluation.summary import summarise
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+logger = logging.getLogger("lgrseg")
 
 
 class SegmentationEvaluator(RowEvaluator):
@@ -85,7 +89,13 @@ class SegmentationEvaluator(RowEvaluator):
                 boxes["boxes"] = score_boxes(*found, truth[frame], clip.geometry)
             try:
                 row = score_frame(
-                    labels, truth[frame], record, frame, self.classes, tolerance=self.tolerance
+                    labels,
+                    truth[frame],
+                    record,
+                    frame,
+                    self.classes,
+                    tolerance=self.tolerance,
+                    roles=self.roles,
                 )
             except ValueError as error:
                 raise ValueError(f"{name}, frame {frame}: {error}") from error
@@ -105,6 +115,11 @@ class SegmentationEvaluator(RowEvaluator):
             name: "#{:02x}{:02x}{:02x}".format(*color)
             for name, color in zip(self.classes, colors, strict=True)
         }
+        if results["heart"] is None:
+            reason = why_no_ejection_fraction(self.classes, self.roles, self.dataset)
+            results["no_ejection_fraction"] = reason
+            if distributed.is_main_process():
+                logger.info(reason)
         if "boxes" in rows[0]:
             results["boxes"] = summarise_boxes(rows, self.classes)
         return plain(results | {"seconds_per_clip": seconds / results["num_clips"]})

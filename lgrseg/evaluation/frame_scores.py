@@ -1,7 +1,10 @@
 """What is measured on one annotated frame: the rows that summary.py makes results of."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.clinical.volumes import measure_chamber
 from lgrseg.evaluation.metrics import overlap, surface
 from lgrseg.evaluation.metrics import s_measure as structure
@@ -18,6 +21,7 @@ def score_frame(
     classes: tuple[str, ...],
     *,
     tolerance: float,
+    roles: Mapping[str, str] | None = None,
 ) -> dict:
     """Everything about one frame, as plain as it can travel between processes.
 
@@ -28,6 +32,7 @@ def score_frame(
         frame: which one of it.
         classes: names.
         tolerance: of the surface Dice, in mm (in pixels where the record has no spacing).
+        roles: role -> class, of chambers that are not called as their role.
 
     Raises:
         ValueError: sizes differ, or a label is no class.
@@ -55,18 +60,22 @@ def score_frame(
     if len(classes) == 1:
         row["s_measure"] = structure.s_measure(prediction > 0, truth > 0)
         row["mae"] = structure.mean_absolute_error(prediction > 0, truth > 0)
+    has_ventricle = "left_ventricle" in chambers_of(classes, roles or {})
     for phase in ("ed", "es"):
-        if record.get(f"{phase}_frame") == frame and "left_ventricle" in classes:
+        if record.get(f"{phase}_frame") == frame and has_ventricle:
             row["phase"] = phase
             row["hearts"] = {
-                "prediction": measure_heart(prediction, classes, spacing),
-                "truth": measure_heart(truth, classes, spacing),
+                "prediction": measure_heart(prediction, classes, spacing, roles),
+                "truth": measure_heart(truth, classes, spacing, roles),
             }
     return row
 
 
 def measure_heart(
-    labels: np.ndarray, classes: tuple[str, ...], spacing_mm: tuple[float, float] | None
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    spacing_mm: tuple[float, float] | None,
+    roles: Mapping[str, str] | None = None,
 ) -> dict[str, dict]:
     """Area, length and volume of the left chambers on a frame.
 
@@ -74,12 +83,15 @@ def measure_heart(
         labels: (H, W) uint8, 0 background, k + 1 for class k.
         classes: names.
         spacing_mm: of rows and of columns; without one, pixels take the place of millimetres.
+        roles: role -> class, of chambers that are not called as their role.
 
     Returns:
-        Chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN where it is not there.
+        Role of the chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN where it
+        is not there.
     """
     found = {}
-    masks = {name: labels == k + 1 for k, name in enumerate(classes) if name in BEHIND}
+    chambers = chambers_of(classes, roles or {})
+    masks = {role: labels == classes.index(name) + 1 for role, name in chambers.items()}
     for name, mask in masks.items():
         chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=masks.get(BEHIND[name]))
         nan = float("nan")

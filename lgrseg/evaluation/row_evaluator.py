@@ -18,7 +18,8 @@ class RowEvaluator:
         self.dataset = dataset
         self.protocol = protocol
         self.bootstrap_seed = bootstrap_seed
-        self.classes = MetadataCatalog.get(dataset).classes
+        metadata = MetadataCatalog.get(dataset)
+        self.classes, self.roles = metadata.classes, metadata.roles
         self.reset()
 
     def reset(self) -> None:

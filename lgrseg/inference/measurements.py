@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.clinical.video_measures import measure_video
 from lgrseg.evaluation.results import plain
 
@@ -49,18 +50,6 @@ class Measurements:
         return plain(asdict(self))
 
 
-def chamber_names(metadata: Metadata) -> tuple[str, ...]:
-    """Classes by the names that measurements know: a class that has a role is called by it.
-
-    Where `metadata.roles` (role -> class) says that lv_cavity is the left ventricle, that class is
-    `left_ventricle` here. The areas of a result keep the names of the classes.
-    """
-    roles = getattr(metadata, "roles", {})
-    role_of = {cls: role for role, cls in roles.items()}
-    names = [role_of.get(cls, f"other {cls}" if cls in roles else cls) for cls in metadata.classes]
-    return tuple(names)
-
-
 def measure(
     masks: np.ndarray,
     metadata: Metadata,
@@ -76,9 +65,7 @@ def measure(
         spacing_mm: millimetres between rows and between columns; None where they are not known.
         fan: (H, W) bool, the part of the picture that shows ultrasound, where it was found.
     """
-    names = chamber_names(metadata)
-    found = measure_video(masks, names, spacing_mm, fan=fan)
-    of_class = {name: cls for name, cls in zip(names, metadata.classes, strict=True)}
+    found = measure_video(masks, metadata.classes, spacing_mm, fan=fan, roles=metadata.roles)
     beats = [
         BeatMeasures(
             ed_frame=beat["ed"],
@@ -92,12 +79,13 @@ def measure(
     ]
     measured = Measurements(
         area_unit="mm2" if spacing_mm else "pixels",
-        areas={of_class[name]: areas for name, areas in found["areas"].items()},
-        steadiness={of_class[name]: plain(value) for name, value in found["steadiness"].items()},
+        areas=found["areas"],
+        steadiness={name: plain(value) for name, value in found["steadiness"].items()},
         beats=beats,
         ejection_fraction=plain(found.get("ejection_fraction")),
     )
-    measured.notes = _notes(measured, metadata, has_ventricle=LEFT_VENTRICLE in names)
+    chambers = chambers_of(metadata.classes, metadata.roles)
+    measured.notes = _notes(measured, metadata, has_ventricle=LEFT_VENTRICLE in chambers)
     return measured
 
 
@@ -111,8 +99,8 @@ def _notes(measured: Measurements, metadata: Metadata, *, has_ventricle: bool) -
     if not has_ventricle:
         classes = ", ".join(metadata.classes)
         notes.append(
-            f"no class is called {LEFT_VENTRICLE} (there are {classes}), so there are no beats "
-            f"and no ejection fraction; if one of them is, say roles.{LEFT_VENTRICLE}=NAME"
+            f"none of the classes ({classes}) is known to be the {LEFT_VENTRICLE}, so there are no "
+            f"beats and no ejection fraction; if one of them is, say roles.{LEFT_VENTRICLE}=NAME"
         )
     elif not measured.beats:
         notes.append("no ejection fraction: fewer than two frames show the left ventricle")

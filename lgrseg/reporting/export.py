@@ -75,7 +75,14 @@ def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metad
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
     labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}
     measures = plain(
-        measure_video(masks, metadata.classes, record["spacing_mm"], fan=shown, **labelled)
+        measure_video(
+            masks,
+            metadata.classes,
+            record["spacing_mm"],
+            fan=shown,
+            roles=metadata.roles,
+            **labelled,
+        )
     )
     measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
     return measures

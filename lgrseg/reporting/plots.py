@@ -96,7 +96,7 @@ def area_curves(measures: dict, name: str, colors: dict[str, str]) -> str:
     unit = "mm²" if measures["unit"] == "mm" else "px"
     for structure, areas in measures["areas"].items():
         axes.plot(areas, label=structure.replace("_", " "), color=colors[structure])
-    curve = measures["areas"].get("left_ventricle")
+    curve = measures["areas"].get(measures.get("ventricle", "left_ventricle"))
     for number, beat in enumerate(measures.get("beats") or ()):
         for frame, marker, label in ((beat["ed"], "v", "ED"), (beat["es"], "^", "ES")):
             axes.plot(

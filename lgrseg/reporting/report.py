@@ -129,9 +129,14 @@ def _mask_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:
         group_table(results["qualities"], "image quality"),
         box_table(results),
         "</div>",
-        *(heart_parts(results["heart"]) if results["heart"] else ()),
+        *(heart_parts(results["heart"]) if results["heart"] else _no_heart(results)),
         *_videos(folder, results),
     ]
+
+
+def _no_heart(results: dict) -> list[str]:
+    reason = results.get("no_ejection_fraction")
+    return [f"<p class=dim>{html.escape(reason[0].upper() + reason[1:])}.</p>"] if reason else []
 
 
 def _label_parts(folder: Path, results: dict, lines: list[dict]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
-from lgrseg.engine.test_sets import name_tests_by_dataset
+from lgrseg.engine.test_sets import name_tests_by_dataset, test_on
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.writers import read_metrics
 
@@ -49,3 +49,30 @@ def test_an_empty_test_dataset_is_found_before_training(tiny_cfg, tmp_path):
         DefaultTrainer(tiny_cfg).train()
     assert "config key: dataloader.test.tiny_none" in caught.value.__notes__[0]
     assert not (tmp_path / "run").exists()
+
+
+def test_other_datasets_are_read_as_the_first_one_is():
+    cfg = OmegaConf.create(
+        {
+            "dataset": "mine",
+            "dataloader": {
+                "test": {
+                    "val": {"dataset": "${dataset}_val", "mapper": {"input_size": [64, 64]}},
+                    "b": {"dataset": "b", "mapper": {"input_size": [32, 32]}},
+                }
+            },
+        }
+    )
+    asked = test_on(cfg, ["mine_test", "b", "mine_test"]).dataloader.test
+    assert list(asked) == ["mine_test", "b"]
+    assert asked.mine_test == {"dataset": "mine_test", "mapper": {"input_size": [64, 64]}}
+    assert asked.b.mapper.input_size == [32, 32]
+    assert list(cfg.dataloader.test) == ["val", "b"]
+    with pytest.raises(ValueError, match="how mine_test would be read"):
+        test_on(OmegaConf.create({"dataloader": {"test": {}}}), ["mine_test"])
+
+
+def test_a_key_that_the_name_ends_in_is_no_surprise(caplog):
+    cfg = OmegaConf.create({"dataloader": {"test": {"val": {"dataset": "mine_val"}}}})
+    assert list(name_tests_by_dataset(cfg).dataloader.test) == ["mine_val"]
+    assert not caplog.text

@@ -14,6 +14,7 @@ from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.evaluation.results import plain, write_results
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.reporting.export import export_record
 from lgrseg.reporting.report import write_report
 from lgrseg.reporting.tables import print_results, with_interval
@@ -24,7 +25,7 @@ DatasetCatalog.register("squares", list)
 MetadataCatalog.register("squares", METADATA)
 
 
-class Threshold(torch.nn.Module):
+class Threshold(ClipModel):
     """A "model" that calls every bright pixel a square; `error` moves its threshold."""
 
     num_classes = 2

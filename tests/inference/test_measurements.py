@@ -62,7 +62,7 @@ def test_without_spacing_there_are_no_volumes_and_it_says_so():
 def test_what_cannot_be_measured_is_said():
     polyp = Metadata(("polyp",), ((255, 0, 0),))
     (note,) = measure(np.ones((3, 8, 8), np.uint8), polyp, spacing_mm=(1, 1)).notes
-    assert "no class is called left_ventricle (there are polyp)" in note
+    assert "none of the classes (polyp) is known to be the left_ventricle" in note
     one_frame = measure(true_masks(HEALTHY, 60)[:1], HEART, spacing_mm=SPACING)
     assert one_frame.ejection_fraction is None and one_frame.beats == []
     assert "fewer than two frames show the left ventricle" in one_frame.notes[0]

@@ -11,13 +11,14 @@ import torch
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.store import read_record, write_video
 from lgrseg.evaluation.clinical.video_measures import measure_video
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.reporting.export import export_record
 from lgrseg.structures import ClipPrediction
 
 METADATA = Metadata(("left_ventricle", "left_atrium"), ((255, 0, 0), (0, 255, 0)))
 
 
-class Bright(torch.nn.Module):
+class Bright(ClipModel):
     """Class 0 is what is brighter than half."""
 
     def __init__(self):

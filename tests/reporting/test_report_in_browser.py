@@ -19,6 +19,7 @@ from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_record, write_video
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.evaluation.results import write_results
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.reporting import plots
 from lgrseg.reporting.export import export_record
 from lgrseg.reporting.report import write_report
@@ -38,7 +39,7 @@ videos.forEach(v => { v.onloadedmetadata = tell; v.onerror = tell; v.preload = "
 </script>"""
 
 
-class Bright(torch.nn.Module):
+class Bright(ClipModel):
     """A "model" that reads the grey values: 200 is the ventricle, 100 the atrium."""
 
     num_classes = 2

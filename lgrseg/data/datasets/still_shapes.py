@@ -60,10 +60,10 @@ def draw(labels: dict, shown: tuple[int, int], number: int, notes: list[str]) ->
     for place, (value, shape) in enumerate(shapes, start=1):
         if labels["in_parts"]:
             shape = [(np.reshape(p, (-1, 2)) * drawn_on[::-1]).ravel().tolist() for p in shape]
-        if fault := _fault(shape, drawn_on):
+        if fault := fault_of_shape(shape, drawn_on):
             faults.append(f"object {place} {fault}")
         else:
-            inside = _pixels(shape, drawn_on)
+            inside = pixels_of_shape(shape, drawn_on)
             mask[inside] = value
             if not inside.any():
                 faults.append(f"object {place} covers no pixel")
@@ -76,7 +76,7 @@ def draw(labels: dict, shown: tuple[int, int], number: int, notes: list[str]) ->
     return mask
 
 
-def _fault(shape: list | dict, size: tuple[int, int]) -> str | None:
+def fault_of_shape(shape: list | dict, size: tuple[int, int]) -> str | None:
     """Why a shape cannot be drawn; None where it can."""
     if isinstance(shape, dict):
         return _fault_of_runs(shape, size)
@@ -117,7 +117,7 @@ def _fault_of_runs(runs: dict, size: tuple[int, int]) -> str | None:
     return None
 
 
-def _pixels(shape: list | dict, size: tuple[int, int]) -> np.ndarray:
+def pixels_of_shape(shape: list | dict, size: tuple[int, int]) -> np.ndarray:
     """(H, W) bool; (0, 0) is the corner of the picture, not the centre of its first pixel."""
     from pycocotools import mask as coco
 

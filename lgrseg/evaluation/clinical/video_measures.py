@@ -1,11 +1,12 @@
 """What the predicted masks of a whole video tell: areas over time, beats, volumes, steadiness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
 from lgrseg.evaluation.clinical.beats import Beat, find_beats
+from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.clinical.volumes import ejection_fraction, impossible_change
 from lgrseg.evaluation.frame_scores import measure_heart
 from lgrseg.evaluation.metrics.steadiness import steadiness
@@ -23,6 +24,7 @@ def measure_video(
     fan: np.ndarray | None = None,
     ed_frame: int | None = None,
     es_frame: int | None = None,
+    roles: Mapping[str, str] | None = None,
 ) -> dict:
     """Measure one video.
 
@@ -34,13 +36,14 @@ def measure_video(
         fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
         ed_frame: a frame labelled as end-diastole, if there is one.
         es_frame: likewise of end-systole.
+        roles: role -> class, of chambers that are not called as their role.
 
     Returns:
         "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
-        every class; and, with a left ventricle, "beats": for each its frames "ed" and "es", "edv"
-        and "esv" (ml; None without spacing), "ejection_fraction" (%, NaN where it would not be 0 to
-        100) and "problems", for which it is doubtful; and "ejection_fraction", the mean over the
-        beats that are not (NaN where all are).
+        every class; and, with a left ventricle, "ventricle", the class that it is; "beats": for
+        each its frames "ed" and "es", "edv" and "esv" (ml; None without spacing),
+        "ejection_fraction" (%, NaN where it would not be 0 to 100) and "problems", for which it is
+        doubtful; and "ejection_fraction", the mean over the beats that are not (NaN where all are).
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
@@ -52,10 +55,12 @@ def measure_video(
             for k, name in enumerate(classes)
         },
     }
-    if "left_ventricle" in classes:
-        areas = np.array(found["areas"]["left_ventricle"])
+    ventricle = chambers_of(classes, roles or {}).get("left_ventricle")
+    if ventricle is not None:
+        found["ventricle"] = ventricle
+        areas = np.array(found["areas"][ventricle])
         beats = find_beats(np.where(areas > 0, areas, np.nan), ed_frame=ed_frame, es_frame=es_frame)
-        found["beats"] = [_measured(masks, classes, spacing_mm, fan, beat) for beat in beats]
+        found["beats"] = [_measured(masks, classes, spacing_mm, fan, beat, roles) for beat in beats]
         whole = [beat["ejection_fraction"] for beat in found["beats"] if not beat["problems"]]
         found["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
     return found
@@ -66,11 +71,11 @@ def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
-def _measured(masks, classes, spacing_mm, fan, beat: Beat) -> dict:
-    label = classes.index("left_ventricle") + 1
+def _measured(masks, classes, spacing_mm, fan, beat: Beat, roles) -> dict:
+    label = classes.index(chambers_of(classes, roles or {})["left_ventricle"]) + 1
     problems, volumes = list(beat.problems), []
     for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
-        found = measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]
+        found = measure_heart(masks[frame], classes, spacing_mm, roles)["left_ventricle"]
         volumes.append(found["volume_ml"])
         problems += [f"{phase}: {problem}" for problem in found["problems"]]
         if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:

@@ -1,0 +1,138 @@
+"""What an annotation file belongs to: the clips of a folder by their names, and one clip read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lgrseg.data.folder_names import FRAME_FOLDERS, MASK_FOLDERS
+from lgrseg.data.io import image_files
+
+_CLIP_ENDING = re.compile(r"[_\-. ](image|img|clip|video|frames|0000)$")
+_MASK_ENDING = re.compile(r"[_\-. ](annotations?|gt|labels?|masks?|seg|segmentations?)$")
+_NUMBERED = re.compile(r"^(?P<name>.*?)(?:(?:^|[_\-. ])(?:frame|f|t))?[_\-. ]?(?P<number>\d+)$")
+_ENDINGS = (".nii.gz", ".seg.nrrd", ".seg.nhdr")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Where it stands what one clip shows."""
+
+    kind: str
+    """Name of the module that reads it."""
+    files: tuple[Path, ...]
+    content: Any = None
+    """What was read of it while it was found: the part of a file of many clips."""
+
+    @property
+    def source(self) -> str:
+        """Name of the file, or of the first one, for messages."""
+        return self.files[0].name if self.files else self.content["source"]
+
+
+@dataclass(frozen=True)
+class AnnotatedClip:
+    """A clip as the reader of its annotation needs to know it."""
+
+    path: Path
+    num_frames: int
+    size: tuple[int, int]
+    """(H, W) of its frames, upright."""
+    frame_files: tuple[Path, ...] = ()
+    """Of a folder of images: the image of every frame."""
+    first_number: int = 0
+    """The number of the first frame in names of files, where the kind of file does not say it."""
+
+
+class Clips:
+    """The clips of a folder, found again from the names of files beside them."""
+
+    def __init__(self, root: Path, paths: dict[str, Path]):
+        """`paths` is name -> file or folder of images, below `root`."""
+        self.root, self.paths = root, paths
+        self._names: dict[tuple[str, ...], list[str]] = {}
+        for name, path in paths.items():
+            exact = self._key(path, stem_of(path))
+            bare = (*exact[:-1], _CLIP_ENDING.sub("", exact[-1])) if exact else exact
+            for key in {exact, bare}:
+                self._names.setdefault(key, []).append(name)
+        self._of_frame = {
+            image.resolve(): (name, number)
+            for name, path in paths.items()
+            if path.is_dir()
+            for number, image in enumerate(image_files(path))
+        }
+
+    def named_as(self, path: Path) -> tuple[str, int | None] | None:
+        """The clip that a file or folder of masks is named after, and the number in its name.
+
+        patient1_gt.nii.gz, masks/patient1.nii.gz and patient1_mask_0012.png belong to patient1;
+        case1/masks belongs to the only clip in case1.
+        """
+        *folders, stem = self._key(path, stem_of(path)) or ("",)
+        bare = _MASK_ENDING.sub("", stem)
+        if name := self._only((*folders, bare)):
+            return name, None
+        for text in (bare, stem):
+            numbered = _NUMBERED.match(text)
+            if numbered and (
+                name := self._only((*folders, _MASK_ENDING.sub("", numbered["name"])))
+            ):
+                return name, int(numbered["number"])
+        if path.name.lower() in MASK_FOLDERS:
+            beside = [name for name, clip in self.paths.items() if clip.parent == path.parent]
+            return (beside[0], None) if len(beside) == 1 else None
+        return None
+
+    def only_beside(self, path: Path) -> str | None:
+        """The clip in the folder of a file, where it is the only one."""
+        folder = path.parent.parent if path.parent.name.lower() in MASK_FOLDERS else path.parent
+        beside = [name for name, clip in self.paths.items() if clip.parent == folder]
+        return beside[0] if len(beside) == 1 else None
+
+    def of_frame(self, image: Path) -> tuple[str, int] | None:
+        """The clip that an image file is a frame of, and which one, counted from 0."""
+        return self._of_frame.get(image.resolve())
+
+    def called(self, file_name: str) -> str | None:
+        """The clip with this file name, as a file of annotations states it; None for several."""
+        wanted = Path(file_name.replace("\\", "/"))
+        same = [name for name, path in self.paths.items() if path.name == wanted.name]
+        if len(same) > 1:
+            tail = "/" + "/".join(wanted.parts[-2:])
+            same = [name for name in same if f"/{self.paths[name].as_posix()}".endswith(tail)]
+        return same[0] if len(same) == 1 else None
+
+    def _only(self, key: tuple[str, ...]) -> str | None:
+        names = self._names.get(tuple(part for part in key if part), [])
+        return names[0] if len(names) == 1 else None
+
+    def _key(self, path: Path, stem: str) -> tuple[str, ...]:
+        """The place of a file, in small letters, without folders that only say what is in them."""
+        folders = [part.lower() for part in path.relative_to(self.root).parent.parts]
+        folders += [stem.lower()] * path.is_dir()
+        said = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
+        return said if path.is_dir() else (*said, stem.lower())
+
+
+def stem_of(path: Path) -> str:
+    """The name without .mp4, .nii.gz and the like; the name of a folder is whole."""
+    lower = path.name.lower()
+    for ending in _ENDINGS:
+        if lower.endswith(ending):
+            return path.name[: -len(ending)]
+    has_suffix = re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,4}", path.suffix)
+    return path.stem if has_suffix and not path.is_dir() else path.name
+
+
+def is_named_as_mask(path: Path) -> bool:
+    """Whether a name ends as names of masks do, a number aside: clip_mask, clip_gt_0012."""
+    stem = stem_of(path).lower()
+    numbered = _NUMBERED.match(stem)
+    return any(_MASK_ENDING.search(name) for name in (stem, numbered["name"] if numbered else ""))
+
+
+def number_in(path: Path) -> int | None:
+    """The last number in a file's name; None where there is none."""
+    numbers = re.findall(r"\d+", stem_of(path))
+    return int(numbers[-1]) if numbers else None

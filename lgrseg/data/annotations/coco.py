@@ -1,0 +1,121 @@
+"""COCO: stills that are frames of clips, and videos as YouTube-VIS has them; polygons and RLE.
+
+An image of the file is a frame of a clip where its file_name leads to an image of a folder of
+frames, or holds the clip's name and a number: case1/000012.png, case1_000012.png. Where all images
+belong to one clip, which the file is named after or lies beside, the number alone is enough. In
+YouTube-VIS the entry k of `segmentations` is of entry k of the video's `file_names`.
+
+Objects that are only boxes are refused. A frame on which nothing is drawn is not annotated.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.annotations.clip import AnnotatedClip, Annotation, Clips, number_in
+from lgrseg.data.annotations.json_files import json_content
+from lgrseg.data.annotations.shapes import Drawing, refuse_shape
+from lgrseg.data.class_list import ClassList
+from lgrseg.data.raw_video import UnusableVideo
+
+KIND = "coco"
+
+
+def claims(path: Path) -> bool:
+    """Whether this module reads such a file."""
+    content = json_content(path)
+    return {"annotations", "categories"} <= set(content) and bool(
+        {"images", "videos"} & set(content)
+    )
+
+
+def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
+    """Clip -> the objects on its frames."""
+    objects: dict[str, list[dict]] = {}
+    sources: dict[str, Path] = {}
+    for file in files:
+        place = file.relative_to(clips.root).as_posix()
+        try:
+            entries = _objects(json_content(file))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            problems[place] = f"is no complete COCO file: {type(error).__name__} {error}"
+            continue
+        for entry in entries:
+            framed = _frame(entry["file_name"], file, clips)
+            if framed is None:
+                problems[f"{place}, {entry['file_name']}"] = (
+                    "is a frame of no clip here: wanted is the path of a frame, or the clip's name "
+                    "and a number"
+                )
+                continue
+            name = framed[0]
+            if sources.setdefault(name, file) != file:
+                problems[place] = f"{name} has another COCO file, {sources[name].name}"
+                continue
+            objects.setdefault(name, []).append(entry | framed[1])
+    return {
+        name: Annotation(KIND, (), {"source": sources[name].name, "objects": entries})
+        for name, entries in objects.items()
+    }
+
+
+def _objects(content: dict) -> list[dict]:
+    """Every object on a frame: "file_name", "label", "shape", and "size" of the picture."""
+    labels = {category["id"]: str(category["name"]) for category in content["categories"]}
+    images = {image["id"]: image for image in content.get("images") or ()}
+    videos = {video["id"]: video for video in content.get("videos") or ()}
+    found = []
+    for annotation in content["annotations"]:
+        label = labels[annotation["category_id"]]
+        if "segmentations" in annotation:
+            video = videos[annotation["video_id"]]
+            size = [video.get("height"), video.get("width")]
+            shapes = zip(video["file_names"], annotation["segmentations"], strict=False)
+            for name, shape in shapes:
+                if shape:
+                    found.append({"file_name": name, "label": label, "shape": shape, "size": size})
+            continue
+        image = images[annotation["image_id"]]
+        found.append(
+            {
+                "file_name": image["file_name"],
+                "label": label,
+                "shape": annotation.get("segmentation") or None,
+                "size": [image.get("height"), image.get("width")],
+            }
+        )
+    return found
+
+
+def _frame(file_name: str, file: Path, clips: Clips) -> tuple[str, dict] | None:
+    """The clip of an image, and its "frame", counted from 0, or the "number" in its name."""
+    path = Path(file_name.replace("\\", "/"))
+    for folder in (file.parent, clips.root, file.parent / "images", file.parent.parent):
+        if framed := clips.of_frame(folder / path):
+            return framed[0], {"frame": framed[1]}
+    if not path.is_absolute() and ".." not in path.parts:
+        for folder in (file.parent, clips.root):
+            named = clips.named_as(folder / path)
+            if named and named[1] is not None:
+                return named[0], {"number": named[1]}
+    own = clips.named_as(file)
+    clip = own[0] if own else clips.only_beside(file)
+    number = number_in(path)
+    return (clip, {"number": number}) if clip and number is not None else None
+
+
+def read(
+    annotation: Annotation, clip: AnnotatedClip, classes: ClassList, notes: list[str]
+) -> dict[int, np.ndarray]:
+    """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
+    drawing = Drawing(clip, classes, source=annotation.content["source"])
+    for entry in annotation.content["objects"]:
+        frame = entry["frame"] if "frame" in entry else entry["number"] - clip.first_number
+        drawing.check_size(*entry["size"])
+        if entry["shape"] is None:
+            refuse_shape("box", source=drawing.source, frame=frame)
+        shape = entry["shape"]
+        if isinstance(shape, dict) and shape.get("size") != list(clip.size):
+            raise UnusableVideo(f"{drawing.source}: run lengths for frames of {shape.get('size')}")
+        drawing.add_shape(frame, entry["label"], shape)
+    return drawing.finished(notes)

@@ -1,0 +1,168 @@
+"""CVAT's XML 1.1, for video and for images: polygons and masks of frames that count from 0.
+
+    clip.mp4   clip.xml                      named after the clip,
+    case1/clip.mp4   case1/annotations.xml   or beside the only clip of a folder,
+    annotations.xml                          or with the clip's file name as the task's source
+
+Tracks hold a shape a frame; those that are `outside` are not there, those that are no keyframe were
+interpolated by CVAT, and count as well. Boxes, lines and points are refused. A frame on which
+nothing is drawn is not annotated. Format: https://docs.cvat.ai/docs/other/xml_format
+"""
+
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from lgrseg.data.annotations.clip import AnnotatedClip, Annotation, Clips
+from lgrseg.data.annotations.shapes import Drawing, refuse_shape
+from lgrseg.data.class_list import ClassList
+from lgrseg.data.raw_video import UnusableVideo
+
+KIND = "cvat"
+DRAWN = ("polygon", "mask")
+
+
+def claims(path: Path) -> bool:
+    """Whether this module reads such a file."""
+    return path.suffix.lower() == ".xml"
+
+
+def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
+    """Clip -> the file, and the number of the task in it where it holds several."""
+    found: dict[str, Annotation] = {}
+    for file in files:
+        place = file.relative_to(clips.root).as_posix()
+        try:
+            tasks = _tasks(_root(file))
+        except UnusableVideo as error:
+            problems[place] = str(error)
+            continue
+        for number, source in tasks.items():
+            named = clips.named_as(file) if len(tasks) == 1 else None
+            clip = clips.called(source) or (named and named[0])
+            clip = clip or (clips.only_beside(file) if len(tasks) == 1 else None)
+            if clip is None:
+                problems[place] = (
+                    f"is of {source or 'a task without source'}, which is no clip here; name the "
+                    "file after its clip, or put it beside it in a folder"
+                )
+            elif clip in found:
+                problems[place] = f"{clip} has another CVAT file, {found[clip].files[0].name}"
+            else:
+                found[clip] = Annotation(KIND, (file,), number if len(tasks) > 1 else None)
+    return found
+
+
+def read(
+    annotation: Annotation, clip: AnnotatedClip, classes: ClassList, notes: list[str]
+) -> dict[int, np.ndarray]:
+    """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
+    file = annotation.files[0]
+    root = _root(file)
+    drawing = Drawing(clip, classes, source=file.name)
+    if annotation.content is None:
+        size = root.find(".//meta//original_size")
+        if size is not None:
+            drawing.check_size(size.findtext("height"), size.findtext("width"))
+    interpolated = 0
+    shapes = [*_shapes_of_tracks(root, annotation.content), *_shapes_of_images(root, clip, file)]
+    for frame, label, shape in sorted(shapes, key=_drawn_later):
+        if shape.tag not in DRAWN:
+            refuse_shape(shape.tag, source=file.name, frame=frame)
+        interpolated += shape.get("keyframe") == "0"
+        if shape.tag == "mask":
+            drawing.add_mask(frame, label, _decoded(shape, clip.size, file.name, frame))
+        else:
+            drawing.add_shape(frame, label, [_corners(shape, file.name, frame)])
+    if interpolated:
+        notes.append(
+            f"{file.name}: {interpolated} of {len(shapes)} shapes are interpolated by CVAT"
+        )
+    return drawing.finished(notes)
+
+
+def _drawn_later(entry) -> tuple[int, int]:
+    frame, _, shape = entry
+    return frame, int(shape.get("z_order", 0))
+
+
+def _root(file: Path) -> ElementTree.Element:
+    content = file.read_bytes()
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise UnusableVideo("defines entities, as no annotation tool does: it is not opened")
+    try:
+        root = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise UnusableVideo(f"is no XML, or cut short ({error})") from error
+    if root.tag != "annotations":
+        raise UnusableVideo(f"is no CVAT file: it begins with <{root.tag}>, not <annotations>")
+    return root
+
+
+def _tasks(root: ElementTree.Element) -> dict[str, str]:
+    """Id of every task -> file name of what it was drawn on, empty where that is not said."""
+    tasks = root.findall(".//meta//task") or root.findall(".//meta/job")
+    named = {t.findtext("id", ""): t.findtext("source") or t.findtext("name") or "" for t in tasks}
+    source = root.findtext(".//meta/source")
+    if len(named) <= 1:
+        return {"": source or next(iter(named.values()), "")}
+    return named
+
+
+def _shapes_of_tracks(root: ElementTree.Element, task: str | None):
+    for track in root.iter("track"):
+        if task is None or track.get("task_id") == task:
+            for shape in track:
+                if shape.get("outside") != "1" and shape.get("frame") is not None:
+                    yield int(shape.get("frame")), track.get("label", ""), shape
+
+
+def _shapes_of_images(root: ElementTree.Element, clip: AnnotatedClip, file: Path):
+    """Of "CVAT for images": the image is a frame by its name, or by its id."""
+    names = Counter(image.name for image in clip.frame_files)
+    places = {image.name: index for index, image in enumerate(clip.frame_files)}
+    for image in root.iter("image"):
+        name = Path(image.get("name", "").replace("\\", "/")).name
+        frame = places[name] if names[name] == 1 else int(image.get("id", -1))
+        size = (int(float(image.get(side, 0))) for side in ("height", "width"))
+        if (size := tuple(size)) not in ((0, 0), tuple(clip.size)):
+            raise UnusableVideo(
+                f"{file.name}: {name} has {size[0]} rows x {size[1]} columns, the clip "
+                f"{clip.size[0]} x {clip.size[1]}"
+            )
+        for shape in image:
+            if shape.get("label") is not None and shape.tag != "tag":
+                yield frame, shape.get("label"), shape
+
+
+def _corners(shape: ElementTree.Element, source: str, frame: int) -> list[float]:
+    try:
+        pairs = [pair.split(",") for pair in shape.get("points", "").split(";")]
+        return [float(value) for x, y in pairs for value in (x, y)]
+    except ValueError as error:
+        raise UnusableVideo(f"{source}, frame {frame}: points that are no x,y;x,y") from error
+
+
+def _decoded(
+    shape: ElementTree.Element, size: tuple[int, int], source: str, frame: int
+) -> np.ndarray:
+    """A mask, (H, W) bool: run lengths row by row within a box, the first of what is outside."""
+    try:
+        left, top, width, height = (
+            int(float(shape.get(key))) for key in ("left", "top", "width", "height")
+        )
+        runs = [int(run) for run in shape.get("rle", "").split(",")]
+    except (TypeError, ValueError) as error:
+        raise UnusableVideo(f"{source}, frame {frame}: a mask without rle, left, top") from error
+    inside = left >= 0 and top >= 0 and top + height <= size[0] and left + width <= size[1]
+    if min(runs) < 0 or sum(runs) != width * height or not inside:
+        raise UnusableVideo(
+            f"{source}, frame {frame}: a mask of {width} x {height} at ({left}, {top}) has run "
+            f"lengths of {sum(runs)} pixels, in frames of {size[1]} x {size[0]}"
+        )
+    values = np.arange(len(runs)) % 2 == 1
+    mask = np.zeros(size, bool)
+    mask[top : top + height, left : left + width] = np.repeat(values, runs).reshape(height, width)
+    return mask

@@ -1,0 +1,149 @@
+"""Masks as image files, one a frame: numbers, or the colours that classes.yaml gives.
+
+    frames/0001.png   masks/0001.png           a folder of frames: the image of the same name
+    clip.mp4          clip_masks/0012.png      other clips: the number in the name,
+    clip.mp4          masks/clip/frame_12.png  counted from 0, or as --first-frame says
+    clip.mp4          clip_0012_mask.png
+
+Every file is an annotated frame, also one that shows nothing. For a single structure the rules of
+lgrseg/data/io/mask_images.py count: 0 and 255, a palette, smooth edges.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.annotations.clip import (
+    AnnotatedClip,
+    Annotation,
+    Clips,
+    is_named_as_mask,
+    number_in,
+)
+from lgrseg.data.annotations.volumes import whole_numbers
+from lgrseg.data.class_list import ClassList
+from lgrseg.data.folder_names import MASK_FOLDERS
+from lgrseg.data.io import IMAGES
+from lgrseg.data.io.mask_images import read_mask_image
+from lgrseg.data.raw_video import UnusableVideo
+
+KIND = "mask_frames"
+
+
+def claims(path: Path) -> bool:
+    """Whether this module reads such a file: an image, itself or its folder named as a mask."""
+    if path.suffix.lower() not in IMAGES:
+        return False
+    folders = [path.parent.name, path.parent.parent.name]
+    return is_named_as_mask(path) or any(
+        name.lower() in MASK_FOLDERS or is_named_as_mask(Path(name)) for name in folders
+    )
+
+
+def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
+    """Clip -> its masks, by the name of their folder or of the files."""
+    of_clip: dict[str, list[Path]] = {}
+    for file in files:
+        named = clips.named_as(file.parent) or clips.named_as(file)
+        if named is None:
+            problems[file.relative_to(clips.root).as_posix()] = (
+                "is a mask of no clip here; wanted is a folder named after the clip, such as "
+                "NAME_masks or masks/NAME, or the clip's name and a number in the file's"
+            )
+        else:
+            of_clip.setdefault(named[0], []).append(file)
+    return {name: Annotation(KIND, tuple(masks)) for name, masks in of_clip.items()}
+
+
+def read(
+    annotation: Annotation, clip: AnnotatedClip, classes: ClassList, notes: list[str]
+) -> dict[int, np.ndarray]:
+    """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
+    masks: dict[int, np.ndarray] = {}
+    for file in annotation.files:
+        frame = frame_of(file, clip)
+        if frame in masks:
+            raise UnusableVideo(f"{_name(file)} and another file are masks of frame {frame}")
+        masks[frame] = _mask(file, frame, clip, classes, notes)
+    return masks
+
+
+def frame_of(file: Path, clip: AnnotatedClip) -> int:
+    """The frame that a file with one frame's annotation belongs to, counted from 0.
+
+    Raises:
+        UnusableVideo: its name does not say.
+    """
+    stems = [image.stem for image in clip.frame_files]
+    if stems.count(file.stem) == 1:
+        return stems.index(file.stem)
+    number = number_in(file)
+    if number is None:
+        raise UnusableVideo(f"{_name(file)} has no number in its name: of which frame is it?")
+    numbers = [number_in(image) for image in clip.frame_files]
+    if numbers.count(number) == 1:
+        return numbers.index(number)
+    frame = number - clip.first_number
+    if clip.frame_files or not 0 <= frame < clip.num_frames:
+        last = clip.num_frames - 1 + clip.first_number
+        raise UnusableVideo(
+            f"{_name(file)} is of frame {number}, and the frames of the clip count from "
+            f"{clip.first_number} to {last}; --first-frame 1 counts from 1"
+            if not clip.frame_files
+            else f"{_name(file)} has the name of no frame in {clip.path.name}"
+        )
+    return frame
+
+
+def _mask(
+    file: Path, frame: int, clip: AnnotatedClip, classes: ClassList, notes: list[str]
+) -> np.ndarray:
+    picture = clip.frame_files[frame] if clip.frame_files else file
+    if classes.index_of_value == {0: 0, 1: 1}:
+        return read_mask_image(file, 1, picture=picture, shown=clip.size, notes=notes)
+    mask = _several(file, classes)
+    if mask.shape != tuple(clip.size):
+        raise UnusableVideo(f"{_name(file)} is {mask.shape}, the frames are {tuple(clip.size)}")
+    return mask
+
+
+def _several(file: Path, classes: ClassList) -> np.ndarray:
+    """A mask of several structures: grey values and palettes by number, colours by classes.yaml."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            if image.format == "JPEG":
+                raise UnusableVideo(
+                    f"{_name(file)} is a JPEG, whose values are not exact: masks of several "
+                    "structures are PNG"
+                )
+            if image.mode in ("RGB", "RGBA"):
+                return _by_color(np.asarray(image.convert("RGB")), _name(file), classes)
+            if image.mode == "LA":
+                image = image.convert("L")
+            numbers = whole_numbers(np.asarray(image), source=_name(file))
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise UnusableVideo(f"{_name(file)} is no image, or is damaged ({error})") from error
+    return classes.map_values(numbers, source=_name(file))
+
+
+def _by_color(pixels: np.ndarray, name: str, classes: ClassList) -> np.ndarray:
+    colors, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    is_grey = (colors == colors[:, :1]).all()
+    if is_grey and len(classes.index_of_color) == 1:
+        return classes.map_values(pixels[..., 0], source=name)
+    table = []
+    for color in map(tuple, colors.tolist()):
+        if color not in classes.index_of_color:
+            known = ", ".join(str(list(c)) for c in classes.index_of_color)
+            raise UnusableVideo(
+                f"{name} holds the colour {list(color)}; classes.yaml gives structures the colours "
+                f"{known}"
+            )
+        table.append(classes.index_of_color[color])
+    return np.array(table, np.uint8)[places.ravel()].reshape(pixels.shape[:2])
+
+
+def _name(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"

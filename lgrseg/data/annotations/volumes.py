@@ -1,0 +1,129 @@
+"""Masks as NIfTI or MetaImage files: a number a pixel, axes (x, y, t) as those of clips.
+
+    clip.nii.gz   clip_gt.nii.gz            as many frames as the clip
+    clip.mp4      masks/clip.nii.gz
+    clip.dcm      clip_mask_0012.nii.gz     the mask of one frame, whose number is in the name
+
+A frame without any value above 0 is not annotated.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.annotations.clip import AnnotatedClip, Annotation, Clips
+from lgrseg.data.class_list import ClassList
+from lgrseg.data.io import UnreadableFile, read_nifti
+from lgrseg.data.io.axes import clip_axes
+from lgrseg.data.io.video import one_line
+from lgrseg.data.raw_video import UnusableVideo
+
+KIND = "volumes"
+ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
+
+
+def claims(path: Path) -> bool:
+    """Whether this module reads such a file."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
+    """Clip -> its masks, by the names of the files."""
+    numbered: dict[str, dict[Path, int | None]] = {}
+    for file in files:
+        if clip := clips.named_as(file):
+            numbered.setdefault(clip[0], {})[file] = clip[1]
+        else:
+            problems[file.relative_to(clips.root).as_posix()] = (
+                "is named after no clip; wanted is the clip's name with _mask or _gt, or the same "
+                "name in a folder masks"
+            )
+    return {
+        name: Annotation(KIND, tuple(numbers), list(numbers.values()))
+        for name, numbers in numbered.items()
+    }
+
+
+def read(
+    annotation: Annotation, clip: AnnotatedClip, classes: ClassList, notes: list[str]
+) -> dict[int, np.ndarray]:
+    """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
+    masks: dict[int, np.ndarray] = {}
+    for file, number in zip(annotation.files, annotation.content, strict=True):
+        labels = read_labels(file)
+        if labels.shape[1:] != clip.size:
+            raise UnusableVideo(
+                f"{file.name} has frames of (H, W) = {labels.shape[1:]}, the clip {clip.size}"
+            )
+        first = 0 if number is None else number - clip.first_number
+        if number is None and len(labels) != clip.num_frames:
+            raise UnusableVideo(
+                f"{file.name} holds {len(labels)} frames, the clip {clip.num_frames}: which mask "
+                "is of which frame is not certain. Give as many frames, with zeros where nothing "
+                "is annotated, or one file a frame, its number in the name"
+            )
+        if number is not None and len(labels) != 1:
+            raise UnusableVideo(f"{file.name} is of frame {number}, but holds {len(labels)} frames")
+        masks |= annotated_frames(labels, classes, source=file.name, first=first)
+    if not masks:
+        notes.append(f"{annotation.files[0].name} shows nothing: no frame counts as annotated")
+    return masks
+
+
+def annotated_frames(
+    labels: np.ndarray, classes: ClassList, *, source: str, first: int = 0
+) -> dict[int, np.ndarray]:
+    """The frames of (T, H, W) numbers that show anything, as prepared masks.
+
+    Args:
+        labels: whole numbers.
+        classes: says what they mean.
+        source: name of the file, for messages.
+        first: frame of the clip that the first one is of.
+    """
+    shown = np.flatnonzero(labels.any(axis=(1, 2))).tolist()
+    return {first + index: classes.map_values(labels[index], source=source) for index in shown}
+
+
+def read_labels(file: Path) -> np.ndarray:
+    """(T, H, W) whole numbers of a file.
+
+    Raises:
+        UnreadableFile: it is broken, or has other axes than a clip.
+        UnusableVideo: it holds colours or fractions.
+    """
+    if file.name.lower().endswith((".nii", ".nii.gz")):
+        array, _ = read_nifti(file)
+        shape = array.shape
+        num_frames, coloured = clip_axes(shape, name=file.name)
+        axes = (2, 1, 0)
+    else:
+        array = _read_metaimage(file)
+        shape = array.shape[::-1]
+        num_frames, coloured = clip_axes(shape, name=file.name)
+        axes = (0, 1, 2)
+    if coloured:
+        raise UnusableVideo(f"{file.name} holds colours; wanted are the numbers of structures")
+    width, height = shape[:2]
+    frames = (width, height, num_frames) if axes == (2, 1, 0) else (num_frames, height, width)
+    return whole_numbers(array.reshape(frames).transpose(axes), source=file.name)
+
+
+def whole_numbers(values: np.ndarray, *, source: str) -> np.ndarray:
+    """The values as integers; UnusableVideo where one is not whole, or negative."""
+    if values.dtype.kind not in "biu":
+        if not np.isfinite(values).all() or (values != np.rint(values)).any():
+            raise UnusableVideo(f"{source} holds fractions; wanted are the numbers of structures")
+        values = values.astype(np.int64)
+    if values.size and values.min() < 0:
+        raise UnusableVideo(f"{source} holds the value {values.min()}; values begin at 0")
+    return values
+
+
+def _read_metaimage(file: Path) -> np.ndarray:
+    import SimpleITK
+
+    try:
+        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file)))
+    except RuntimeError as error:
+        raise UnreadableFile(f"{file.name} cannot be read: {one_line(error)}") from error

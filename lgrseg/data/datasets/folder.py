@@ -1,0 +1,269 @@
+"""A folder of one's own clips and of masks beside them: prepared without a line of code.
+
+    python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine --classes classes.yaml
+    python tools/train_net.py --config-file configs/lgrnet/folder.py dataset=mine
+
+Clips are all that `read_video` reads; lgrseg/data/annotations lists the kinds of masks, and
+lgrseg/data/class_list.py what classes.yaml says. A clip without masks is prepared as unlabelled.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.annotations import AnnotatedClip, ClipAndLabels, find_annotations, read_annotation
+from lgrseg.data.annotations.clip import stem_of
+from lgrseg.data.class_list import ClassList, read_class_list
+from lgrseg.data.io import image_files, read_video
+from lgrseg.data.own_store import TABLE, write_facts
+from lgrseg.data.patient_splits import (
+    ClipRow,
+    check_patients,
+    patients_of,
+    read_table,
+    with_folds,
+    with_splits,
+    write_table,
+)
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, refused
+
+
+class ClipFolder:
+    """A folder of clips, as one command describes it."""
+
+    def __init__(
+        self,
+        *,
+        classes: ClassList,
+        table: Path | None = None,
+        earlier: Path | None = None,
+        patient_pattern: str | None = None,
+        num_folds: int | None = None,
+        seed: int = 0,
+        first_number: int = 0,
+        crop_to_fan: bool = True,
+    ):
+        """Nothing is read yet.
+
+        Args:
+            classes: what values and names in masks mean.
+            table: CSV file with columns clip, patient, split; None draws the splits.
+            earlier: the table of an earlier preparation, which counts for the clips that it names.
+            patient_pattern: regular expression for the patient in a clip's name.
+            num_folds: into which the patients are divided; None for train, val and test.
+            seed: of what is drawn.
+            first_number: the number of a clip's first frame in names of mask files.
+            crop_to_fan: whether the part of the picture around the fan is cut away.
+        """
+        self.classes = classes
+        self.table, self.earlier = table, earlier
+        self.patient_pattern = patient_pattern
+        self.num_folds, self.seed = num_folds, seed
+        self.first_number, self.crop_to_fan = first_number, crop_to_fan
+        self._rows: list[ClipRow] = []
+
+    def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
+        """All clips of the folder, and the files that are not used, with the reason.
+
+        Raises:
+            FileNotFoundError: there is no clip.
+            ValueError: the table of splits cannot be used.
+        """
+        found = find_annotations(raw)
+        rows, problems = self._rows_of(list(found.clips))
+        labelled = {name for name, clip in found.clips.items() if clip.annotation}
+        if self.num_folds is not None:
+            rows = with_folds(rows, labelled, num_folds=self.num_folds, seed=self.seed)
+        else:
+            rows = with_splits(rows, labelled, seed=self.seed)
+        check_patients(rows, source=str(self.table or "the splits"))
+        self._rows = rows
+        videos = [self._video(row, found.clips[row.clip]) for row in rows]
+        return videos, found.problems | problems
+
+    def finish(self, raw: Path, out: Path) -> None:
+        """Write what the store says of itself, and the table of splits."""
+        write_facts(
+            out, classes=self.classes.names, colors=self.classes.colors, roles=self.classes.roles
+        )
+        write_table(self._rows, out / TABLE)
+        labelled = sum((out / row.clip / "masks.npz").is_file() for row in self._rows)
+        present = sum((out / row.clip / "meta.json").is_file() for row in self._rows)
+        silent = present - labelled
+        rest = f", {silent} without, which are kept as unlabelled" if silent else ""
+        print(
+            f"{labelled} clips with masks{rest}; {out / TABLE} says which part each is in, and may "
+            "be edited"
+        )
+
+    def _rows_of(self, clips: list[str]) -> tuple[list[ClipRow], dict[str, str]]:
+        """A row for every clip that can be used, with its patient; and why others cannot."""
+        problems = {}
+        if self.table is None:
+            rows = read_table(self.earlier) if self.earlier else []
+            listed = {row.clip: row for row in rows}
+        else:
+            listed = self._listed(clips)
+            problems = {
+                clip: f"{self.table.name} does not name it: it is in no part, and not used"
+                for clip in clips
+                if clip not in listed
+            }
+        rows = [listed.get(clip, ClipRow(clip)) for clip in clips if clip not in problems]
+        nameless = [row.clip for row in rows if not row.patient]
+        patients, unclear = patients_of(nameless, self.patient_pattern)
+        rows = [
+            row if row.patient else replace(row, patient=patients[row.clip])
+            for row in rows
+            if row.clip not in unclear
+        ]
+        return rows, problems | unclear
+
+    def _listed(self, clips: list[str]) -> dict[str, ClipRow]:
+        """The rows of the table by the names of the clips that they mean."""
+        by_word: dict[str, list[str]] = {}
+        for clip in clips:
+            for word in {clip, clip.split("/")[-1]}:
+                by_word.setdefault(word, []).append(clip)
+        rows = {}
+        for row in read_table(self.table):
+            place = Path(row.clip)
+            words = (row.clip, place.with_name(stem_of(place)).as_posix())
+            meant = next((by_word[word] for word in words if word in by_word), [])
+            if len(meant) != 1:
+                why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
+                raise ValueError(f"{self.table}: {row.clip!r} is {why}")
+            rows[meant[0]] = replace(row, clip=meant[0])
+        return rows
+
+    def _video(self, row: ClipRow, clip: ClipAndLabels) -> RawVideo:
+        pictures = image_files(clip.path) if clip.path.is_dir() else [clip.path]
+        annotation = clip.annotation
+        labels = {
+            "classes": self.classes,
+            "kind": annotation and annotation.kind,
+            "content": annotation and annotation.content,
+            "first_number": self.first_number,
+            "row": replace(row, split="", fold=""),  # which may change, and the clip is the same
+            "is_folder": clip.path.is_dir(),
+        }
+        return RawVideo(
+            video_id=row.clip,
+            sources=[*pictures, *(annotation.files if annotation else ())],
+            num_pictures=len(pictures),
+            patient=row.patient,
+            load=refused if clip.refused else load_clip,
+            crop_to_fan=self.crop_to_fan,
+            labels=clip.refused or labels,
+            split=f"fold {row.fold}" if row.fold else row.split,
+        )
+
+
+def load_clip(video: RawVideo) -> LoadedVideo:
+    """Read a clip and its masks."""
+    from lgrseg.data.annotations import Annotation
+
+    labels = video.labels
+    pictures = video.sources[: video.num_pictures]
+    path = pictures[0].parent if labels["is_folder"] else pictures[0]
+    read = read_video(path)
+    frames, notes = np.asarray(read.frames), list(read.notes)
+    masks = None
+    if labels["kind"]:
+        annotation = Annotation(
+            labels["kind"], tuple(video.sources[video.num_pictures :]), labels["content"]
+        )
+        clip = AnnotatedClip(
+            path=path,
+            num_frames=len(frames),
+            size=frames.shape[1:3],
+            frame_files=tuple(pictures) if labels["is_folder"] else (),
+            first_number=labels["first_number"],
+        )
+        masks = read_annotation(annotation, clip, labels["classes"], notes)
+    else:
+        notes.append("has no masks: kept as unlabelled")
+    return LoadedVideo(
+        frames=frames,
+        masks=masks,
+        spacing_mm=read.spacing_mm,
+        fps=read.fps,
+        notes=notes,
+        extra=_phases(masks, labels["classes"], labels["row"], notes),
+    )
+
+
+def _phases(
+    masks: dict[int, np.ndarray] | None, classes: ClassList, row: ClipRow, notes: list[str]
+) -> dict[str, int]:
+    """The frames of end-diastole and end-systole, as the table says or as the ventricle shows.
+
+    Of a clip with exactly two annotated frames, or with all frames annotated, that with the largest
+    left ventricle is end-diastole, and that with the smallest end-systole.
+    """
+    phases = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
+    phases = {name: frame for name, frame in phases.items() if frame is not None}
+    ventricle = classes.roles.get("left_ventricle")
+    if phases or not masks or ventricle is None or len(masks) < 2:
+        return phases
+    value = classes.names.index(ventricle) + 1
+    areas = {frame: int((mask == value).sum()) for frame, mask in masks.items()}
+    if min(areas.values()) == 0 or (len(areas) > 2 and len(areas) < max(masks) - min(masks) + 1):
+        return {}
+    phases = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
+    notes.append(
+        f"frame {phases['ed_frame']} counts as end-diastole and frame {phases['es_frame']} as "
+        "end-systole, because the left ventricle is largest and smallest there"
+    )
+    return phases
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """Options of tools/prepare_dataset.py for a folder of clips."""
+    group = parser.add_argument_group("for `folder`, clips of your own with masks beside them")
+    group.add_argument("--classes", type=Path, metavar="YAML", help="names of the structures")
+    group.add_argument(
+        "--splits", type=Path, metavar="CSV", help="columns clip, patient, split; else drawn"
+    )
+    group.add_argument(
+        "--patient-pattern", metavar="REGEX", help="finds the patient in a clip's name"
+    )
+    group.add_argument("--folds", type=int, metavar="K", help="divide the patients into K folds")
+    group.add_argument("--split-seed", type=int, default=0, help="of splits that are drawn")
+    group.add_argument(
+        "--first-frame", type=int, default=0, choices=(0, 1),
+        help="number of a clip's first frame in names of mask files (default 0)",
+    )  # fmt: skip
+    group.add_argument("--no-crop", action="store_true", help="keep what lies around the fan")
+
+
+def folder_of(arguments: argparse.Namespace) -> ClipFolder:
+    """The folder that a command line with `add_folder_options` describes.
+
+    A table that lies in the prepared dataset already counts where no other is given, so that what
+    was edited in it stays.
+
+    Raises:
+        ValueError: there are no classes, or they cannot be understood.
+        FileNotFoundError: a file that is named is not there.
+    """
+    if arguments.classes is None:
+        raise ValueError(
+            "a folder of clips needs --classes FILE: a YAML list of the structures in the order of "
+            "the masks' values, such as [left_ventricle, myocardium, left_atrium]"
+        )
+    earlier = arguments.out / TABLE
+    if arguments.splits is None and earlier.is_file():
+        print(f"{earlier} of an earlier preparation counts; delete it to draw the splits anew")
+    return ClipFolder(
+        classes=read_class_list(arguments.classes),
+        table=arguments.splits,
+        earlier=earlier if earlier.is_file() else None,
+        patient_pattern=arguments.patient_pattern,
+        num_folds=arguments.folds,
+        seed=arguments.split_seed,
+        first_number=arguments.first_frame,
+        crop_to_fan=not arguments.no_crop,
+    )

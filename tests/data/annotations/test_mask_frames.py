@@ -1,0 +1,101 @@
+"""Masks as image files, a file a frame: by number, by palette, by colour."""
+
+import cv2
+import numpy as np
+import pytest
+from annotated import ATRIUM, BOTH, VENTRICLE, assert_same, masks_in, write_clip, write_frames
+from PIL import Image
+
+from lgrseg.data.annotations import find_annotations
+from lgrseg.data.class_list import class_list
+from lgrseg.data.raw_video import UnusableVideo
+
+VALUES = np.where(ATRIUM, 3, VENTRICLE).astype(np.uint8)
+RED, BLUE = (200, 10, 10), (10, 10, 200)
+COLORED = class_list({"ventricle": {"color": list(RED)}, "atrium": {"color": list(BLUE)}})
+ONE = class_list({"ventricle": 1})
+
+
+def save(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if values.ndim == 3:
+        values = values[..., ::-1]
+    assert cv2.imwrite(str(path), values)
+
+
+@pytest.mark.parametrize(
+    "name", ["a_masks/{:04}.png", "masks/a/frame_{}.png", "a_{:03}_mask.png", "a_mask_{}.png"]
+)
+def test_the_number_in_the_name_is_the_frame(root, name):
+    write_clip(root / "a.nii.gz")
+    for number in (1, 5):
+        save(root / name.format(number), VALUES)
+    assert_same(masks_in(root, "a"), {1: BOTH, 5: BOTH})
+    assert_same(masks_in(root, "a", first_number=1), {0: BOTH, 4: BOTH})
+
+
+def test_masks_of_a_case_in_its_folder(root):
+    write_clip(root / "case" / "clip.nii.gz")
+    save(root / "case" / "masks" / "3.png", VALUES)
+    assert_same(masks_in(root, "case/clip"), {3: BOTH})
+
+
+def test_masks_of_a_folder_of_frames_have_the_names_of_frames(root):
+    write_frames(root / "a", ["t7.png", "t8.png", "t9.png"])
+    save(root / "masks" / "a" / "t8.png", VALUES)
+    save(root / "masks" / "a" / "t9_mask.png", np.zeros_like(VALUES))
+    masks = masks_in(root, "a", first_number=1)  # which has no say where names are known
+    assert_same(masks, {1: BOTH, 2: np.zeros_like(BOTH)})
+    write_frames(root / "b" / "frames", ["1.png", "2.png"])
+    save(root / "b" / "masks" / "2.png", VALUES)
+    assert_same(masks_in(root, "b/frames"), {1: BOTH})
+
+
+def test_colours_are_those_of_classes_yaml(root):
+    write_clip(root / "a.nii.gz")
+    colors = np.zeros((*VALUES.shape, 3), np.uint8)
+    colors[VENTRICLE], colors[ATRIUM] = RED, BLUE
+    save(root / "a_masks" / "0.png", colors)
+    assert_same(masks_in(root, "a", COLORED), {0: BOTH})
+    colors[0, 0] = 1, 2, 3
+    save(root / "a_masks" / "0.png", colors)
+    with pytest.raises(UnusableVideo, match=r"holds the colour \[1, 2, 3\].*\[200, 10, 10\]"):
+        masks_in(root, "a", COLORED)
+
+
+def test_a_palette_goes_by_its_numbers(root):
+    write_clip(root / "a.nii.gz")
+    image = Image.fromarray(VALUES, mode="P")
+    image.putpalette([0, 0, 0, *RED, 0, 255, 0, *BLUE])
+    (root / "a_masks").mkdir()
+    image.save(root / "a_masks" / "2.png")
+    assert_same(masks_in(root, "a"), {2: BOTH})
+
+
+def test_one_structure_may_be_white(root):
+    write_clip(root / "a.nii.gz")
+    save(root / "a_masks" / "2.png", 255 * VENTRICLE.astype(np.uint8))
+    assert_same(masks_in(root, "a", ONE), {2: VENTRICLE})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("6.png", VALUES, "is of frame 6, and the frames of the clip count from 0 to 5"),
+        ("last.png", VALUES, "no number in its name"),
+        ("0.png", VALUES[:20], r"is \(20, 60\), the frames are \(40, 60\)"),
+        ("0.png", 255 * VALUES, "holds the value 253, 255"),
+        ("0.jpg", VALUES, "JPEG, whose values are not exact"),
+    ],
+)
+def test_what_is_not_certain_is_refused(root, name, values, message):
+    write_clip(root / "a.nii.gz")
+    save(root / "a_masks" / name, values)
+    with pytest.raises(UnusableVideo, match=message):
+        masks_in(root, "a")
+
+
+def test_masks_of_no_clip_are_named(root):
+    write_clip(root / "a.nii.gz")
+    save(root / "b_masks" / "0.png", VALUES)
+    assert "is a mask of no clip here" in find_annotations(root).problems["b_masks/0.png"]
