@@ -1,4 +1,4 @@
-"""What is measured on one annotated frame: the rows that summary.py makes results of."""
+"""Measures one annotated frame; summary.py turns these rows into results."""
 
 import numpy as np
 
@@ -19,23 +19,23 @@ def score_frame(
     *,
     tolerance: float,
 ) -> dict:
-    """Everything about one frame, as plain as it can travel between processes.
+    """Measure one frame; the result holds plain values only, to be sent between processes.
 
     Args:
         prediction: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
-        truth: (H, W) likewise.
-        record: of the video.
-        frame: which one of it.
-        classes: names.
-        tolerance: of the surface Dice, in mm (in pixels where the record has no spacing).
+        truth: (H, W) uint8, labelled in the same way.
+        record: record of the video, as the catalog lists it.
+        frame: index of the frame in the video.
+        classes: names of the K classes.
+        tolerance: tolerance of the surface Dice in mm (in pixels where the record has no spacing).
 
     Raises:
-        ValueError: sizes differ, or a label is no class.
+        ValueError: the sizes differ, or a label is not one of the classes.
     """
     if truth.shape != prediction.shape:
         raise ValueError(
-            f"the truth is {truth.shape}, the prediction {prediction.shape}; prepare the dataset "
-            "anew"
+            f"the truth has shape {truth.shape}, the prediction {prediction.shape}; prepare the "
+            "dataset again"
         )
     spacing = record["spacing_mm"]
     row = {
@@ -72,21 +72,22 @@ def measure_heart(
 
     Args:
         labels: (H, W) uint8, 0 background, k + 1 for class k.
-        classes: names.
-        spacing_mm: of rows and of columns; without one, pixels take the place of millimetres.
+        classes: names of the K classes.
+        spacing_mm: millimetres per pixel, (row, column); without it, lengths are in pixels.
 
     Returns:
-        Chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN where it is not there.
+        Chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN if the chamber is
+        absent.
     """
-    found = {}
+    chambers = {}
     masks = {name: labels == k + 1 for k, name in enumerate(classes) if name in BEHIND}
     for name, mask in masks.items():
         chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=masks.get(BEHIND[name]))
         nan = float("nan")
-        found[name] = {
+        chambers[name] = {
             "area_mm2": nan if chamber is None else chamber.area_mm2,
             "length_mm": nan if chamber is None else chamber.axis.length,
             "volume_ml": nan if chamber is None else chamber.volume_ml,
             "problems": ["not there"] if chamber is None else list(chamber.problems),
         }
-    return found
+    return chambers

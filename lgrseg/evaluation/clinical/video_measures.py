@@ -1,4 +1,4 @@
-"""What the predicted masks of a whole video tell: areas over time, beats, volumes, steadiness."""
+"""Measures of the predicted masks of a whole video: areas over time, beats, volumes, steadiness."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from lgrseg.evaluation.metrics.steadiness import steadiness
 from lgrseg.evaluation.metrics.surface import border
 
 CUT_OFF = 0.1
-"""A chamber with more of its border than this at the edge of the fan counts as cut off."""
+"""A chamber counts as cut off if a larger share of its border lies at the edge of the fan."""
 
 
 def measure_video(
@@ -28,23 +28,24 @@ def measure_video(
 
     Args:
         masks: (H, W) uint8 for each of T frames, 0 background, k + 1 for class k; an array, or
-            a MaskFile, of which one frame at a time is held.
-        classes: names.
-        spacing_mm: of rows and of columns.
-        fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
+            a MaskFile, which keeps one frame at a time in memory.
+        classes: names of the K classes.
+        spacing_mm: millimetres per pixel, (row, column).
+        fan: (H, W) bool mask of the ultrasound fan; a ventricle at its edge is reported as a
+            problem.
         ed_frame: a frame labelled as end-diastole, if there is one.
-        es_frame: likewise of end-systole.
+        es_frame: a frame labelled as end-systole, if there is one.
 
     Returns:
-        "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
-        every class; and, with a left ventricle, "beats": for each its frames "ed" and "es", "edv"
-        and "esv" (ml; None without spacing), "ejection_fraction" (%, NaN where it would not be 0 to
-        100) and "problems", for which it is doubtful; and "ejection_fraction", the mean over the
-        beats that are not (NaN where all are).
+        "unit": "mm" or "px"; "areas" of every class over time, in mm2 or px2; "steadiness" of every
+        class. With a left ventricle also "beats": for each beat its frames "ed" and "es", "edv" and
+        "esv" (ml; None without spacing), "ejection_fraction" (%; NaN outside 0 to 100) and
+        "problems", the reasons to doubt it; and "ejection_fraction", the mean over the beats
+        without problems (NaN if there is none).
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
-    found = {
+    measures = {
         "unit": "mm" if spacing_mm else "px",
         "areas": {name: areas[:, k].tolist() for k, name in enumerate(classes)},
         "steadiness": {
@@ -53,16 +54,18 @@ def measure_video(
         },
     }
     if "left_ventricle" in classes:
-        areas = np.array(found["areas"]["left_ventricle"])
+        areas = np.array(measures["areas"]["left_ventricle"])
         beats = find_beats(np.where(areas > 0, areas, np.nan), ed_frame=ed_frame, es_frame=es_frame)
-        found["beats"] = [_measured(masks, classes, spacing_mm, fan, beat) for beat in beats]
-        whole = [beat["ejection_fraction"] for beat in found["beats"] if not beat["problems"]]
-        found["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
-    return found
+        measures["beats"] = [_measured(masks, classes, spacing_mm, fan, beat) for beat in beats]
+        fractions = [
+            beat["ejection_fraction"] for beat in measures["beats"] if not beat["problems"]
+        ]
+        measures["ejection_fraction"] = float(np.mean(fractions)) if fractions else float("nan")
+    return measures
 
 
 def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K,) how many pixels every class has."""
+    """(K,) number of pixels of every class."""
     return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
@@ -70,9 +73,9 @@ def _measured(masks, classes, spacing_mm, fan, beat: Beat) -> dict:
     label = classes.index("left_ventricle") + 1
     problems, volumes = list(beat.problems), []
     for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
-        found = measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]
-        volumes.append(found["volume_ml"])
-        problems += [f"{phase}: {problem}" for problem in found["problems"]]
+        ventricle = measure_heart(masks[frame], classes, spacing_mm)["left_ventricle"]
+        volumes.append(ventricle["volume_ml"])
+        problems += [f"{phase}: {problem}" for problem in ventricle["problems"]]
         if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
             problems.append(f"{phase}: cut off by the edge of the fan")
     edv, esv = volumes
@@ -87,8 +90,8 @@ def _measured(masks, classes, spacing_mm, fan, beat: Beat) -> dict:
 
 
 def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
-    """The part of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
+    """The share of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
     rows, columns = border(mask).astype(int).T
     outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
-    near = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
-    return float(near[rows, columns].mean()) if len(rows) else 0.0
+    near_edge = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    return float(near_edge[rows, columns].mean()) if len(rows) else 0.0
