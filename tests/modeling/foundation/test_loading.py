@@ -141,7 +141,7 @@ def test_weights_of_more_or_fewer_blocks(tiny, tmp_path, file, asked):
 
 def test_a_file_that_is_cut_short(tiny, tmp_path):
     (tmp_path / "half.pth").write_bytes(b"PK half")
-    with pytest.raises(CheckpointError, match="half.pth is cut short"):
+    with pytest.raises(CheckpointError, match="half.pth is truncated"):
         tiny("resnet18", weights=str(tmp_path / "half.pth"))
 
 
