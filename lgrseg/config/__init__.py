@@ -1,4 +1,4 @@
-"""Configs: lazy Python files and YAML, what they may name, and settings checked by their types."""
+"""Configs: lazy Python files and YAML, trusted targets, and type checks of settings."""
 
 from lgrseg.config.lazy import (
     DATASETS,

@@ -1,4 +1,4 @@
-"""Names of datasets: a function that lists the videos, and the facts that every video shares."""
+"""Registries of datasets by name: a function that lists the videos, and shared metadata."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from lgrseg.config.suggestions import nearest
 
 @dataclass(frozen=True)
 class Metadata:
-    """What holds for all videos of a dataset."""
+    """Metadata of all videos of a dataset."""
 
     classes: tuple[str, ...]
-    """Names of the structures; class k is value k + 1 in the stored masks."""
+    """Names of the classes; class k has value k + 1 in the stored masks."""
     colors: tuple[tuple[int, int, int], ...]
-    """RGB, 0 to 255, one a class."""
+    """RGB colour of every class, 0 to 255."""
     source: str = ""
-    """Where to get it, under which licence, and what to cite."""
+    """Source, licence and citation of the dataset."""
 
 
 class _Catalog:
@@ -29,7 +29,7 @@ class _Catalog:
         self._homes: dict[str, str | None] = {}
 
     def register(self, name: str, entry) -> None:
-        """Add one entry; a name can be taken once."""
+        """Add one entry; every name can be registered only once."""
         if name in self._entries:
             raise ValueError(f"dataset {name!r} is registered already")
         self._entries[name] = entry
@@ -40,7 +40,7 @@ class _Catalog:
         return sorted(self._entries)
 
     def home(self, name: str) -> str | None:
-        """The module that registered a dataset; None for the project's own, and for a script."""
+        """The module that registered a dataset; None for this project and for scripts."""
         return self._homes.get(name)
 
     def _find(self, name: str):
@@ -56,42 +56,42 @@ class _Catalog:
 
 class _DatasetCatalog(_Catalog):
     def register(self, name: str, entry: Callable[[], list[dict]]) -> None:
-        """Add a function that lists records; it is called only when the dataset is asked for."""
+        """Add a function that lists records; it is called when the dataset is used."""
         super().register(name, entry)
 
     def get(self, name: str) -> list[dict]:
         """The records of a dataset (lgrseg/data/store.py says what a record is).
 
         Raises:
-            ValueError: no such name.
-            FileNotFoundError: the dataset has not been prepared.
+            ValueError: the name is not registered.
+            FileNotFoundError: the dataset is not prepared.
         """
         return self._find(name)()
 
 
 class _MetadataCatalog(_Catalog):
     def get(self, name: str) -> Metadata:
-        """The facts of a dataset: as registered, or else as the config of a run describes them.
+        """Metadata of a dataset: registered, or described in the config of a run.
 
         Raises:
-            ValueError: no such name, or the config's description is not of its form.
+            ValueError: the name is not registered, or the config's description is invalid.
         """
         if name not in self._entries and name in DESCRIBED:
-            facts, path = DESCRIBED[name]
-            return described_metadata(name, facts, path)
+            description, path = DESCRIBED[name]
+            return described_metadata(name, description, path)
         return self._find(name)
 
 
 def described_metadata(name: str, facts: Any, path: Path) -> Metadata:
-    """A dataset as a config describes it (lgrseg/data/described.py writes it).
+    """Read the description of a dataset in a config (written by lgrseg/data/described.py).
 
     Args:
-        name: dataset.
-        facts: {"classes": names, "colors": RGB of each}.
-        path: the config's file, for messages.
+        name: name of the dataset.
+        facts: description {"classes": names, "colors": RGB colour of each class}.
+        path: file of the config, for messages.
 
     Raises:
-        ValueError: it is not of this form.
+        ValueError: the description does not have this form.
     """
     try:
         classes = tuple(str(name) for name in facts["classes"])
@@ -109,7 +109,7 @@ def described_metadata(name: str, facts: Any, path: Path) -> Metadata:
 
 
 def _calling_module() -> str | None:
-    """The module outside this package whose code is running now, where it can be imported."""
+    """The importable module outside this package that is calling; None for a script."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("lgrseg."):
         frame = frame.f_back
@@ -125,19 +125,19 @@ MetadataCatalog = _MetadataCatalog()
 
 
 def data_root() -> Path:
-    """The folder of the prepared datasets: LGRSEG_DATASETS, or `datasets` where you stand."""
+    """Folder of the prepared datasets: LGRSEG_DATASETS, or `datasets` in the current folder."""
     return Path(os.environ.get("LGRSEG_DATASETS", "datasets"))
 
 
 def classes_by_dataset(dataloader: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Classes of the data sets that a config's `dataloader` trains with labels and tests on.
+    """Classes of the datasets that a config's `dataloader` uses for supervised training and tests.
 
     Raises:
-        ValueError: no data set has such a name.
+        ValueError: a dataset is not registered.
     """
     train, test = dataloader.get("train") or {}, dataloader.get("test") or {}
     datasets = [loader.get("dataset") for loader in test.values()]
-    if train.get("batch_size") != 0:  # with 0 no label is looked at
+    if train.get("batch_size") != 0:  # with 0 no labels are used
         datasets.append(train.get("dataset"))
     names: list[str] = []
     for one_or_several in datasets:

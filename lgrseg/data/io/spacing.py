@@ -32,7 +32,7 @@ def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | 
         row: distance between two rows in mm, of any type.
         column: distance between two columns in mm, of any type.
         source: name of the item of the file, for the note.
-        notes: where a note is added.
+        notes: list to which a note is added.
     """
     try:
         sizes = float(row), float(column)

@@ -144,7 +144,7 @@ def test_a_shared_config_without_a_head_for_them_is_refused():
     with pytest.raises(ValueError, match="PixelHead reads res0.*are res2, res3, .*head.feature"):
         prepare(Row.parse("resnet18"), cfg)
     cfg.model.head = L(FPNHead)(in_channels={"res1": 4, "res2": 4}, num_classes=3, dim=16)
-    with pytest.raises(ValueError, match="FPNHead reads res1, and .*: take a config"):
+    with pytest.raises(ValueError, match="FPNHead reads res1, but .*: use a config"):
         prepare(Row.parse("resnet18"), cfg)
 
 

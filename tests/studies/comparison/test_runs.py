@@ -103,5 +103,5 @@ def test_a_stopped_run_goes_on_with_its_own_encoder_alone(datasets, files, tmp_p
         finished(loaded, other)
     own.train.init_weights = str(folder / "checkpoints" / "last.safetensors")
     other.train.init_weights, other.train.output_dir = own.train.init_weights, str(tmp_path / "x")
-    with pytest.raises(ValueError, match="last.safetensors cannot be loaded: the encoder in it"):
+    with pytest.raises(ValueError, match="last.safetensors cannot be loaded: its encoder"):
         run(loaded, other, cache=cache)
