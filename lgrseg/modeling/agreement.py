@@ -1,4 +1,4 @@
-"""What the parts of a model and its data sets must agree on, compared when they are joined."""
+"""Checks that the parts of a model and its datasets match."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,15 +6,15 @@ from torch import nn
 
 
 def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) -> None:
-    """Refuse a part that was made for maps of other channels than the backbone gives.
+    """Raise an error if a part was made for other channels than the backbone's.
 
     Args:
         part: name of the part in the config, such as "encoder".
-        expected: channels by name of map that the part was made for.
-        backbone: a network with `channels`, by name of map; one without is not compared.
+        expected: number of channels of each map for which the part was made.
+        backbone: network with `channels` by name of map; without this attribute nothing is checked.
 
     Raises:
-        ValueError: a map is not there, or has other channels.
+        ValueError: a map does not exist, or has another number of channels.
     """
     channels = getattr(backbone, "channels", None)
     if channels is None:
@@ -28,14 +28,14 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
 
 
 def check_classes(model: nn.Module, classes: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a model that predicts other classes than its data sets have.
+    """Raise an error if a model predicts other classes than its datasets have.
 
     Args:
-        model: what is trained; one that says no `num_classes` is not compared.
-        classes: names of the classes of each data set, by its name.
+        model: trained model; without an attribute `num_classes` nothing is checked.
+        classes: class names of each dataset, by its name.
 
     Raises:
-        ValueError: their numbers differ.
+        ValueError: the numbers of classes differ.
     """
     num_classes = getattr(model, "num_classes", None)
     for dataset, names in classes.items():

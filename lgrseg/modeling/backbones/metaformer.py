@@ -81,7 +81,7 @@ class ChannelNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         if x.dim() == 3:
             return F.layer_norm(x, self.weight.shape, self.weight, eps=1e-6)
         last = rearrange(x, "n d h w -> n h w d")
@@ -170,7 +170,7 @@ class Scale(nn.Module):
         self.scale = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return x * self.scale
 
 
@@ -183,7 +183,7 @@ class StarReLU(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return self.scale * F.relu(x).square() + self.bias
 
 
@@ -217,8 +217,8 @@ class Attention(nn.Module):
         query, key, value = rearrange(
             self.qkv(tokens), "n s (three m c) -> three n m s c", three=3, m=self.num_heads
         )
-        seen = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(rearrange(seen, "n m s c -> n s (m c)"))
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(rearrange(attended, "n m s c -> n s (m c)"))
 
 
 class Mlp(nn.Module):
@@ -235,7 +235,7 @@ class Mlp(nn.Module):
         self.act = StarReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return self.fc2(self.act(self.fc1(x)))
 
 
