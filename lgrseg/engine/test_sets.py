@@ -1,4 +1,4 @@
-"""The test datasets of a config: each is scored under its own name."""
+"""Names the test datasets of a config by the datasets that they read."""
 
 import logging
 
@@ -8,16 +8,16 @@ logger = logging.getLogger("lgrseg")
 
 
 def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
-    """The config with every loader of `dataloader.test` under the name of the dataset it reads.
+    """Rename every loader in `dataloader.test` to the dataset that it reads.
 
-    Classes, metrics and results follow that name, so scores of another dataset must not go under
-    it: `dataloader.test.NAME.dataset=OTHER` scores OTHER, and writes eval/OTHER.
+    Classes, metrics and results use this name. So `dataloader.test.NAME.dataset=OTHER` evaluates
+    OTHER and writes eval/OTHER.
 
     Args:
-        cfg: of a run; it is not changed.
+        cfg: config of a run, which is not changed.
 
     Raises:
-        ValueError: two loaders read one dataset.
+        ValueError: two loaders read the same dataset.
     """
     renamed: dict[str, DictConfig] = {}
     for key, loader in cfg.dataloader.test.items():
