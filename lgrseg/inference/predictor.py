@@ -51,7 +51,7 @@ class Predictor:
         """Build the model and load its weights.
 
         Args:
-            cfg: of a run that segments; `train.device` is where the model computes.
+            cfg: config of a run that segments; `train.device` is where the model computes.
             weights: .safetensors, .pth or .pt.
             crop: whether the fan alone is looked at, or the whole frame.
             existing: what happens to results that are there already.

@@ -47,7 +47,7 @@ def selective_scan(
         C: (B, K, L, N) output gates.
         D: (K, D) weight of the direct path.
         delta_bias: (K, D) bias of the step sizes.
-        reverse: for each of the K scans, true if it starts at the end.
+        reverse: K booleans, true for scans that start at the end.
         kernels: version that computes (see `lgrseg.ops.dispatch`).
 
     Returns:
