@@ -59,7 +59,7 @@ def fitted_arguments(
         SettingError: an argument has another type.
     """
     try:
-        # Of a class its constructor's; a class without one of its own has none to look at.
+        # The signature of a class is that of its constructor, if it has one.
         hints = get_type_hints(function.__init__ if inspect.isclass(function) else function)
         parameters = inspect.signature(function).parameters
     except (AttributeError, NameError, TypeError, ValueError):  # written in C, or read lazily

@@ -1,6 +1,6 @@
 """Stores the description of a run's datasets in its config, so that the run can be used elsewhere.
 
-imports: [my_project.data]      # the modules that register datasets of one's own
+imports: [my_project.data]      # modules that register other datasets
 datasets:
   my_val: {classes: [left_ventricle], colors: [[255, 0, 0]]}
 """

@@ -50,8 +50,8 @@ class DenseSampler(AroundAnchor):
     ) -> list[int]:
         """Return frame indices in temporal order, with the anchor in the middle."""
         half = self.num_frames // 2
-        wanted = (anchor + self.stride * offset for offset in range(-half, half + 1))
-        return [min(max(index, 0), length - 1) for index in wanted]
+        indices = (anchor + self.stride * offset for offset in range(-half, half + 1))
+        return [min(max(index, 0), length - 1) for index in indices]
 
 
 class HybridSampler(AroundAnchor):

@@ -64,15 +64,15 @@ def build_adamw_layer_decay(
     groups: dict[tuple[int, bool], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            kept = name in plain or name.rpartition(".")[2] in POSITIONS
-            groups.setdefault((depths.get(name, 0), kept), []).append(parameter)
+            has_no_decay = name in plain or name.rpartition(".")[2] in POSITIONS
+            groups.setdefault((depths.get(name, 0), has_no_decay), []).append(parameter)
     settings = [
         {
             "params": parameters,
             "lr": lr * layer_decay**depth,
-            "weight_decay": 0.0 if kept else weight_decay,
+            "weight_decay": 0.0 if has_no_decay else weight_decay,
         }
-        for (depth, kept), parameters in sorted(groups.items(), key=lambda group: group[0])
+        for (depth, has_no_decay), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
     return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), eps=eps, fused=True)
 

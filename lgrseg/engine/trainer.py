@@ -197,7 +197,7 @@ class DefaultTrainer(ResumableTrainer):
             changes = config_changes(self.cfg, self.output_dir)
         except ValueError as error:
             changes = []
-            logger.warning("%s; it is written anew", error)
+            logger.warning("%s; it is written again", error)
         for change in changes:
             logger.info("config changed, %s", change)
         write_config(self.cfg, self.output_dir)

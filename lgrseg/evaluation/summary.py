@@ -81,7 +81,7 @@ def _scores(rows: list[dict]) -> tuple[dict[str, np.ndarray], str, np.ndarray]:
     units = [row["unit"] for row in rows]
     unit = "mm" if "mm" in units else "px"
     missed = np.isinf(distances[..., 0])
-    distances[[own != unit for own in units]] = np.nan
+    distances[[unit_of_row != unit for unit_of_row in units]] = np.nan
     distances[np.isinf(distances)] = np.nan
     scores |= {name: distances[..., i] for i, name in enumerate(surface.NAMES)}
     return scores, unit, missed

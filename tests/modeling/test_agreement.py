@@ -67,7 +67,9 @@ def test_an_encoder_of_another_backbone_is_refused():
 
 
 def test_a_criterion_for_other_classes_is_refused():
-    with pytest.raises(ValueError, match="decoder.num_classes is 2, criterion.num_classes 3"):
+    with pytest.raises(
+        ValueError, match="decoder.num_classes is 2, but criterion.num_classes is 3"
+    ):
         lgrnet(CHANNELS, num_classes=3)
 
 

@@ -101,9 +101,9 @@ class AnnotatedMapper(ClipMapper):
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:
         """Choose the nearest annotated frames in order, and all of their positions."""
-        annotated, wanted = record["annotated_frames"], self.frame_sampler.num_frames
-        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:wanted])
-        indices = nearest + [nearest[-1]] * (wanted - len(nearest))
+        annotated, num_frames = record["annotated_frames"], self.frame_sampler.num_frames
+        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:num_frames])
+        indices = nearest + [nearest[-1]] * (num_frames - len(nearest))
         return indices, list(range(len(nearest)))
 
 
@@ -137,11 +137,11 @@ class PromptedMapper(ClipMapper):
         clip.boxes = {}
         for row, label in enumerate(targets.labels.tolist()):
             last = None
-            for place in targets.annotated_frames:
-                frame = int(clip.frame_indices[place])
+            for position in targets.annotated_frames:
+                frame = int(clip.frame_indices[position])
                 due = last is None or (self.every and frame - last >= self.every)
-                if present[row, place] and due:
-                    clip.boxes.setdefault(place, {})[label] = boxes[row, place]
+                if present[row, position] and due:
+                    clip.boxes.setdefault(position, {})[label] = boxes[row, position]
                     last = frame
         return clip, targets
 

@@ -25,7 +25,7 @@ HEAD_DIM = 32
 
 
 class MetaFormer(nn.Module):
-    """Maps at strides 4, 8, 16, 32 from images."""
+    """Computes maps at strides 4, 8, 16, 32 of images."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class ChannelNorm(nn.Module):
 
 
 class Stem(nn.Module):
-    """Overlapping patches at stride 4, normed."""
+    """Overlapping patches at stride 4, then norm."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -103,7 +103,7 @@ class Stem(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the resolution, normed before."""
+    """Norm, then a convolution that halves the resolution."""
 
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
@@ -188,7 +188,7 @@ class StarReLU(nn.Module):
 
 
 class SepConv(nn.Module):
-    """Wider, 7 x 7 depthwise, narrower; no biases."""
+    """Separable convolution: widen, 7 x 7 depthwise, narrow; no biases."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -222,7 +222,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Four times as wide, StarReLU, back; 1 x 1 convolutions on maps, linear on tokens."""
+    """MLP of four times the width with StarReLU; 1 x 1 convolutions on maps, linear on tokens."""
 
     def __init__(self, dim: int, *, linear: bool):
         super().__init__()

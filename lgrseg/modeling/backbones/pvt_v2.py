@@ -30,7 +30,7 @@ REDUCTIONS = (8, 4, 2, 1)
 
 
 class PVTv2(nn.Module):
-    """Maps at strides 4, 8, 16, 32 from images."""
+    """Computes maps at strides 4, 8, 16, 32 of images."""
 
     def __init__(
         self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
@@ -82,7 +82,7 @@ class PVTv2(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Overlapping patches: a strided convolution, normed."""
+    """Overlapping patches: a strided convolution, then norm."""
 
     def __init__(self, in_channels: int, dim: int, kernel_size: int):
         super().__init__()
@@ -97,7 +97,7 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each normed before and dropped frame by frame (stochastic depth)."""
+    """Attention and MLP, with a norm before and stochastic depth per frame."""
 
     recomputable = True
 

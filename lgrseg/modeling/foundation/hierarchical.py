@@ -47,8 +47,8 @@ class HierarchicalEncoder(Encoder):
         normed = self._normed(rearrange(last, "n c h w -> n h w c"))
         maps.append(rearrange(normed, "n h w c -> n c h w"))
         return [
-            covering(found, stride, images).contiguous()
-            for found, stride in zip(maps, self.strides, strict=True)
+            covering(features, stride, images).contiguous()
+            for features, stride in zip(maps, self.strides, strict=True)
         ]
 
     def forward_token(self, images: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class Sam2HieraEncoder(HierarchicalEncoder):
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
         maps = self.model(padded).intermediate_hidden_states
-        return [rearrange(found, "n h w c -> n c h w") for found in maps]
+        return [rearrange(features, "n h w c -> n c h w") for features in maps]
 
 
 class SwinEncoder(HierarchicalEncoder):

@@ -84,7 +84,7 @@ class _Neck(nn.Module):
         self.strides = dict(LEVELS)
 
     def check(self, channels: list[int], strides: list[int]) -> None:
-        """Raise ValueError where an encoder's maps are not those that the neck was made for."""
+        """Raise ValueError if an encoder's maps are not those for which the neck was made."""
         made_for = f"in_channels={self.in_channels}, stride={self.stride}"
         if set(channels) != {self.in_channels} or set(strides) != {self.stride}:
             raise ValueError(

@@ -88,7 +88,7 @@ class ViTEncoder(Encoder):
         for tokens in self._tokens(padded):
             patches = tokens[:, self.num_prefix :]
             maps.append(rearrange(patches, "n (h w) c -> n c h w", h=height).contiguous())
-        return [covering(found, self.patch_size, images) for found in maps]
+        return [covering(features, self.patch_size, images) for features in maps]
 
     def forward_token(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) to (N, C): the normalised class token, or mean of the patches."""

@@ -231,7 +231,7 @@ class BoxDecoder(MaskedDecoder):
 
 
 class DecoderLayer(nn.Module):
-    """Masked cross-attention, self-attention, FFN; each residual, normed afterwards."""
+    """Masked cross-attention, self-attention, FFN; each residual, then norm."""
 
     def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
         super().__init__()

@@ -255,7 +255,7 @@ class LGREncoder(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Local, gather, scan, write back, deformable attention, FFN; in this order."""
+    """Local attention, gather, scan, write back, deformable attention and FFN, in this order."""
 
     recomputable = True
 

@@ -217,8 +217,8 @@ class BoxSam2(nn.Module):
         """
         if self.box_model is None:
             raise ValueError(
-                "there is no box to start from: give boxes, with --box or --boxes, the model a "
-                "box_model, or take clips that bring boxes (PromptedMapper)"
+                "there is no box prompt: give boxes with --box or --boxes, set box_model, "
+                "or use clips with boxes (PromptedMapper)"
             )
         (prediction,) = self.box_model([clip])
         if prediction.boxes is None:
@@ -227,7 +227,8 @@ class BoxSam2(nn.Module):
             )
         if len(prediction.boxes) != self.num_classes:
             raise ValueError(
-                f"the box model knows {len(prediction.boxes)} classes, this {self.num_classes}: "
+                f"the box model has {len(prediction.boxes)} classes, this model has "
+                f"{self.num_classes}: "
                 "both must be of the same dataset"
             )
         return prediction

@@ -29,7 +29,7 @@ class CosineRamp:
 
 
 class SigmoidRamp:
-    """0, and from iteration `begin` on `end` x exp(-5 (1 - t)^2), t from 0 to 1.
+    """0 before iteration `begin`, then `end` x exp(-5 (1 - t)^2) with t from 0 to 1.
 
     Source: Laine and Aila, "Temporal Ensembling", ICLR 2017, section 2.1: an unsupervised loss
     is increased slowly, because the teacher is not useful at first.

@@ -218,7 +218,7 @@ def tokens_of(
 
 
 def pairwise_cross_entropy(wanted: Tensor, said: Tensor) -> Tensor:
-    """Mean over videos and tokens of - sum_k wanted_k said_k, for every pair of views.
+    """Mean cross-entropy - sum_k wanted_k said_k over videos and tokens, for all pairs of views.
 
     Args:
         wanted: (G, B, N, K) distributions of the teacher.

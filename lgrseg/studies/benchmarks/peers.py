@@ -57,17 +57,17 @@ def scans() -> dict[str, Callable[..., Tensor]]:
     try:
         from mambapy.pscan import pscan
 
-        functions["mambapy"] = lambda *given: _expanded_scan(pscan, *given)
+        functions["mambapy"] = lambda *inputs: _expanded_scan(pscan, *inputs)
     except ImportError:
         pass
     try:
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn, selective_scan_ref
 
-        functions["mamba_ssm, its reference"] = lambda *given: _mamba(selective_scan_ref, *given)
+        functions["mamba_ssm, its reference"] = lambda *inputs: _mamba(selective_scan_ref, *inputs)
         if torch.cuda.is_available():
-            functions["mamba_ssm"] = lambda *given: _mamba(selective_scan_fn, *given)
+            functions["mamba_ssm"] = lambda *inputs: _mamba(selective_scan_fn, *inputs)
     except ImportError:
-        functions["plain loop"] = lambda *given: _expanded_scan(_indexed_loop, *given)
+        functions["plain loop"] = lambda *inputs: _expanded_scan(_indexed_loop, *inputs)
     return functions
 
 

@@ -62,7 +62,7 @@ def test_patches_of_another_size(tiny, refused):
     tensors = state(tiny("dinov2_small", patch_size=16, image_size=64))
     message = refused("dinov2_small", tensors, {"patch_size": 16})
     assert "is (32, 3, 16, 16) in the file, (32, 3, 14, 14) in the encoder" in message
-    assert message.endswith("Remedy:  set patch_size=16")
+    assert message.endswith("Remedy: set patch_size=16")
 
 
 @pytest.mark.parametrize("name", ["dinov2_small", "dinov3_vits16", "usfm_base", "mae_base"])
@@ -71,7 +71,7 @@ def test_one_block_less_or_more(tiny, refused, name, depth):
     tensors = state(tiny(name, num_hidden_layers=depth))
     message = refused(name, tensors, {"num_hidden_layers": depth}, **DEEP)
     what = "of the encoder is not in the file" if depth == 11 else "of the file has no place in"
-    assert what in message and "more. Remedy:  set num_hidden_layers=" in message
+    assert what in message and "more. Remedy: set num_hidden_layers=" in message
     assert f"num_hidden_layers={depth}, or choose the encoder of these weights ({name}" in (message)
 
 
