@@ -1,13 +1,13 @@
-"""What a tool says of an error that must not end its other work."""
+"""Messages of errors that must not stop the other work of a tool."""
 
 import os
 import traceback
 
 
 def describe_error(error: Exception) -> str:
-    """One sentence; errors that were not written for users say what kind they are of.
+    """Describe an error in one sentence, with its type if it was not written for users.
 
-    With LGRSEG_TRACEBACK in the environment it also prints where the error came from.
+    With LGRSEG_TRACEBACK in the environment the traceback is printed too.
     """
     if os.environ.get("LGRSEG_TRACEBACK"):
         traceback.print_exception(error)

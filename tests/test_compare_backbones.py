@@ -144,12 +144,12 @@ def test_seeds_copies_and_a_run_that_fails(datasets, files, tmp_path):
         (["--backbones", "dinov2_small", "train.max_itre=1"], "did you mean 'max_iter'"),
         (["--backbones", "dinov2_small", "--fractions", "0"], "label_fraction is above 0"),
         (["--backbones", "dinov2_small", "--copies", "-1"], "copies is 0 (no augmentation)"),
-        (["--backbones", "dinov2_small", "--max-cache-gib", "0"], "take fewer --copies"),
+        (["--backbones", "dinov2_small", "--max-cache-gib", "0"], "use fewer --copies"),
         (["--backbones", "dinov2_small", "--only", "dinov2", "1", "0"], "no row is called"),
-        (["--backbones", "dinov2_small", WEIGHTS], "--backbones, dinov2_small=w.pth"),
+        (["--backbones", "dinov2_small", WEIGHTS], "--backbones as dinov2_small=w.pth"),
         (["--backbones", "config:no.py,model.x=1"], "no config file no.py;"),
         (["--backbones", "dinov2_small", "--time-cache", "--seeds", "0", "1"], "one of --seeds"),
-        (["--backbones", "dinov2_small", "--time-cache", "--max-cache-gib", "0"], "take fewer"),
+        (["--backbones", "dinov2_small", "--time-cache", "--max-cache-gib", "0"], "use fewer"),
     ],
 )
 def test_errors_are_one_sentence_before_anything_starts(

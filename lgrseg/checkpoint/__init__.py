@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, published weights by name, averaged weights."""
+"""Checkpoint files (written completely or not at all), pretrained weights, weight averaging."""

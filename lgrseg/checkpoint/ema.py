@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def move(average: dict[str, Tensor], current: dict[str, Tensor], share: float) -> None:
-    """Average += share x (current - average), in place; whole numbers are copied."""
+    """Compute average += share x (current - average) in place; integer tensors are copied."""
     floats = [key for key, value in average.items() if value.is_floating_point()]
     torch._foreach_lerp_([average[key] for key in floats], [current[key] for key in floats], share)
     for key in average.keys() - set(floats):
@@ -16,14 +16,15 @@ def move(average: dict[str, Tensor], current: dict[str, Tensor], share: float) -
 class WeightAverage:
     """Exponential moving average: average = d * average + (1 - d) * weights, after every update.
 
-    d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, ..., so that the start is soon forgotten.
-    Whole numbers among the buffers (a batch norm's count) are copied.
+    d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, ..., so the initial weights soon lose
+    their
+    influence. Integer buffers (such as the counter of a batch norm) are copied.
     """
 
     def __init__(self, model: nn.Module, *, decay: float):
-        """`decay` between 0 and 1. The model's tensors must stay where they are from here on."""
+        """`decay` is between 0 and 1. The model's tensors must not be replaced afterwards."""
         self.decay = decay
-        # state_dict() takes a millisecond with hundreds of tensors: once, not at every update.
+        # state_dict() takes a millisecond for hundreds of tensors, so it is called only once.
         self._current = model.state_dict()
         self.reset()
 
@@ -34,20 +35,20 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the model's present weights in."""
+        """Add the model's present weights to the average."""
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
         move(self.weights, self._current, 1 - decay)
 
     def state_dict(self) -> dict:
-        """For a checkpoint."""
+        """Return the state to save in a checkpoint."""
         return {"num_updates": self.num_updates, "weights": self.weights}
 
     def load_state_dict(self, state: dict) -> None:
-        """From a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
-            KeyError: the checkpoint's names are not the model's.
+            KeyError: a tensor of the model is missing in the checkpoint.
         """
         for key, value in self.weights.items():
             value.copy_(state["weights"][key])

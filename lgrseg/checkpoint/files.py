@@ -1,10 +1,10 @@
-"""Checkpoints: `NAME.safetensors` holds the weights to use, `NAME.state.pt` lets the run go on.
+"""Checkpoints: `NAME.safetensors` has the weights for use, `NAME.state.pt` the state to resume.
 
-Every file is written under another name, flushed to the disk and then renamed, so that a name
-always means a whole file. The state holds the trained weights once more: where a run is killed
-between the two files they are of different iterations, and each is still right for its purpose.
-Nothing is unpickled but tensors, plain containers and, since files of others hold them, the states
-of NumPy's and Python's random generators.
+Every file is written under a temporary name, flushed to the disk and then renamed, so a file with
+the final name is always complete. The state also contains the trained weights: if a run is killed
+between writing the two files, they belong to different iterations, but each can still be used.
+Only tensors, plain containers and states of NumPy's and Python's random generators (which files of
+other programs contain) are unpickled.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger("lgrseg")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used or written; the message says which, why, and what to do."""
+    """A checkpoint cannot be read or written; the message has file, reason and remedy."""
 
 
 def save_checkpoint(
@@ -34,17 +34,17 @@ def save_checkpoint(
     """Write `name`.state.pt, then `name`.safetensors.
 
     Args:
-        folder: made where it is missing.
-        name: "last", "best", "iter_100".
-        weights: what evaluates best: the averaged ones, where a run averages.
-        state: tensors, numbers, strings and containers of them; with "iteration".
+        folder: folder of the checkpoint; it is created if it is missing.
+        name: name of the checkpoint, such as "last", "best" or "iter_100".
+        weights: weights to evaluate; the averaged ones if the run averages weights.
+        state: dict of tensors, numbers, strings and containers of them; must have "iteration".
 
     Raises:
-        CheckpointError: the disk does not take it; what stood there before still does.
+        CheckpointError: writing failed; an earlier checkpoint of this name is unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(state_path(folder, name), lambda path: torch.save(state, path))
-    # A copy of each, because safetensors refuses tensors that share memory (tied weights).
+    # Tensors are copied because safetensors rejects tensors that share memory (tied weights).
     tensors = {
         key: value.detach().to("cpu", copy=True).contiguous() for key, value in weights.items()
     }
@@ -53,33 +53,33 @@ def save_checkpoint(
 
 
 def copy_checkpoint(folder: Path, source: str, name: str) -> None:
-    """Give a checkpoint a second name, at no cost where the file system has hard links."""
+    """Give a checkpoint a second name; uses hard links if the file system supports them."""
     for path_of in (state_path, weights_path):
         original = path_of(folder, source)
         replace_file(path_of(folder, name), lambda path, original=original: _link(original, path))
 
 
 def weights_path(folder: Path, name: str) -> Path:
-    """Where the weights of a checkpoint are."""
+    """Path of the weights of a checkpoint."""
     return folder / f"{name}.safetensors"
 
 
 def state_path(folder: Path, name: str) -> Path:
-    """Where the state of a checkpoint is."""
+    """Path of the state of a checkpoint."""
     return folder / f"{name}.state.pt"
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` write a file, then put it in the place of `path` in one go.
+    """Call `write` with a temporary path, then replace `path` by that file in one step.
 
     Raises:
-        CheckpointError: it could not be written; `path` is as it was.
+        CheckpointError: writing failed; `path` is unchanged.
     """
     half_done = path.with_name(f".{path.name}.part")
     try:
-        half_done.unlink(missing_ok=True)  # of a process that was killed
+        half_done.unlink(missing_ok=True)  # left by a killed process
         half_done.touch()
-        usual_mode = half_done.stat().st_mode  # safetensors would let nobody else read it
+        usual_mode = half_done.stat().st_mode  # safetensors makes files unreadable for others
         half_done.unlink()
         write(half_done)
         half_done.chmod(usual_mode)
@@ -87,11 +87,11 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         half_done.replace(path)
         _flush(path.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
-        # torch reports a full disk as RuntimeError, safetensors as its own kind.
+        # On a full disk torch raises RuntimeError, safetensors raises SafetensorError.
         half_done.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{path} could not be written ({str(error).splitlines()[0]}); an earlier one is "
-            "untouched. Is the disk full?"
+            f"{path} could not be written ({str(error).splitlines()[0]}); an earlier file is "
+            "unchanged. Check whether the disk is full"
         ) from error
 
 
@@ -111,13 +111,13 @@ def _link(original: Path, path: Path) -> None:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors, .pth or .pt file, by the names that the model itself has.
+    """Read the tensors of a .safetensors, .pth or .pt file, by their names in the model.
 
-    What wrappers of the model add to its names is taken off, and the log says so.
+    Prefixes that wrappers of the model added to the names are removed, and this is logged.
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: cut short, or holding objects that are not loaded for safety.
+        CheckpointError: the file is truncated, or has objects that are not loaded for safety.
     """
     path = Path(path)
     if not path.is_file():
@@ -126,7 +126,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         try:
             return without_wrappers(load_file(path), path)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is cut short or no safetensors file: {error}") from error
+            raise CheckpointError(
+                f"{path} is truncated or not a safetensors file: {error}; copy it again"
+            ) from error
     content = read_state(path)
     for key in ("model", "state_dict", "model_state"):
         if isinstance(content.get(key), dict):
@@ -136,42 +138,44 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def without_wrappers(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """Weights without what torch's wrappers of a model write into their names.
+    """Remove the prefixes that torch's model wrappers add to the names of weights.
 
-    `torch.compile` puts `_orig_mod.` before the names of whatever it compiled, the whole or a part;
-    DataParallel, DistributedDataParallel and AveragedModel (which counts in `n_averaged`) put
-    `module.` before all.
+    `torch.compile` adds `_orig_mod.` to the names of the compiled model or part. DataParallel,
+    DistributedDataParallel and AveragedModel (which has a counter `n_averaged`) add `module.` to
+    all names.
 
     Args:
-        weights: names -> tensors.
-        path: their file, for the log.
+        weights: tensors by name.
+        path: file of the weights, for the log message.
     """
-    found = {re.sub(r"(^|\.)_orig_mod\.", r"\1", name): value for name, value in weights.items()}
-    words = ["_orig_mod."] if found.keys() != weights.keys() else []
-    inner = {name: value for name, value in found.items() if name != "n_averaged"}
+    renamed = {re.sub(r"(^|\.)_orig_mod\.", r"\1", name): value for name, value in weights.items()}
+    prefixes = ["_orig_mod."] if renamed.keys() != weights.keys() else []
+    inner = {name: value for name, value in renamed.items() if name != "n_averaged"}
     while inner and all(name.startswith("module.") for name in inner):
-        found = inner = {name.removeprefix("module."): value for name, value in inner.items()}
-        words.append("module.")
+        renamed = inner = {name.removeprefix("module."): value for name, value in inner.items()}
+        prefixes.append("module.")
     if len(inner) < len(weights) - ("n_averaged" in weights):
-        return weights  # two names would become one
-    if words:
-        logger.warning("%s: names without the %s of a wrapped model", path, " and ".join(words))
-    return found
+        return weights  # otherwise two names would become equal
+    if prefixes:
+        logger.warning(
+            "%s: removed %s of a wrapped model from the names", path, " and ".join(prefixes)
+        )
+    return renamed
 
 
 def _check_sums(path: str | Path) -> None:
-    """Refuse a file whose content does not fit its checksums, which torch does not look at."""
+    """Reject a file with wrong checksums, because torch does not check them."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as parts:
         if damaged := parts.testzip():
-            raise zipfile.BadZipFile(f"{damaged} in it does not fit its checksum")
+            raise zipfile.BadZipFile(f"its part {damaged} has a wrong checksum")
 
 
 def _types_of_random_states() -> list:
-    """What `numpy.random.get_state()` is made of; Python's state needs numbers and tuples only.
+    """Types in `numpy.random.get_state()`; Python's state only has numbers and tuples.
 
-    An array of objects is not among them: its dtype is of another type.
+    Arrays of objects are not allowed by this: their dtype has another type.
     """
     rebuild = np.zeros(0).__reduce__()[0]
     names = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
@@ -179,11 +183,11 @@ def _types_of_random_states() -> list:
 
 
 def read_state(path: str | Path) -> dict[str, Any]:
-    """The content of a .pt or .pth file: tensors, numbers, strings and containers of them.
+    """Read a .pt or .pth file with tensors, numbers, strings and containers of them.
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: cut short, or holding anything else.
+        CheckpointError: the file is truncated, or has other objects.
     """
     try:
         _check_sums(path)
@@ -191,33 +195,35 @@ def read_state(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
-    except Exception as error:  # torch raises half a dozen kinds here
+    except Exception as error:  # torch raises many types of exceptions here
         raise CheckpointError(
-            f"{path} is cut short, or holds objects beside tensors, which are not loaded because "
+            f"{path} is truncated, or has objects other than tensors, which are not loaded because "
             f"they could run code: {_reason(error)}"
         ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not weights by name")
+        raise CheckpointError(
+            f"{path} has a {type(content).__name__}, not a dict of weights by name"
+        )
     return content
 
 
 def _reason(error: Exception) -> str:
-    # torch's own message is long, and advises to load the objects all the same.
-    if named := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"an object of {named[1]}"
-    if told := re.search(r"WeightsUnpickler error:\s*(.+)", str(error)):
-        return told[1]
+    # torch's own message is long, and recommends to load the objects nevertheless.
+    if global_name := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"an object of {global_name[1]}"
+    if message := re.search(r"WeightsUnpickler error:\s*(.+)", str(error)):
+        return message[1]
     return str(error).splitlines()[0] if str(error) else repr(error)
 
 
 def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The state to go on from: `last`, or where it is damaged the newest numbered one, or `best`.
+    """Read the state to resume from: `last`; if damaged, the newest numbered one, or `best`.
 
     Returns:
-        Its path and content, or None where the folder has none.
+        Its path and content, or None if the folder has no state.
 
     Raises:
-        CheckpointError: there are some, but none can be read.
+        CheckpointError: the folder has states, but none can be read.
     """
     numbered = [state_path(folder, path.stem) for path in reversed(numbered_checkpoints(folder))]
     first_error = None
@@ -249,41 +255,44 @@ def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> 
     """Load weights by name.
 
     Args:
-        model: changed in place. Its `translate(weights)`, where it has one, knows other names.
-        path: .safetensors, .pth or .pt.
-        strict: every name must fit. Otherwise what fits is taken and the rest is reported, which is
-            right for starting a training from another dataset's weights.
+        model: model whose weights are replaced. Its method `translate(weights)`, if it has one,
+            converts names of other releases.
+        path: a .safetensors, .pth or .pt file.
+        strict: True if every name and shape must match. Otherwise matching tensors are loaded and
+            the others are logged; use this to start from the weights of another dataset.
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: names or shapes differ, or too few fit for the file to be meant.
+        CheckpointError: names or shapes differ (strict), or fewer than half of the numbers match.
     """
-    weights, own = read_weights(path), model.state_dict()
+    weights, expected = read_weights(path), model.state_dict()
     if isinstance(model, Translates):
         weights = model.translate(weights)
-    fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
-    table = _differences(weights, own)
+    fitting = {k: v for k, v in weights.items() if k in expected and v.shape == expected[k].shape}
+    table = _differences(weights, expected)
     if table and strict:
-        raise CheckpointError(f"{path} is of another architecture than this config:\n{table}")
-    loaded = sum(v.numel() for v in fitting.values()) / max(1, sum(v.numel() for v in own.values()))
+        raise CheckpointError(f"{path} has another architecture than this config:\n{table}")
+    loaded = sum(v.numel() for v in fitting.values()) / max(
+        1, sum(v.numel() for v in expected.values())
+    )
     if loaded < 0.5:
         raise CheckpointError(
-            f"{path} has only {loaded:.0%} of this model's numbers, so it is hardly meant for it:\n"
+            f"{path} has only {loaded:.0%} of this model's numbers; it belongs to another model:\n"
             f"{table}"
         )
     if table:
-        logger.warning("%s fits %.1f%% of the model:\n%s", path, 100 * loaded, table)
+        logger.warning("%s matches %.1f%% of the model:\n%s", path, 100 * loaded, table)
     model.load_state_dict(fitting, strict=False)
 
 
-def _differences(weights: dict[str, Tensor], own: dict[str, Tensor], *, shown: int = 4) -> str:
+def _differences(weights: dict[str, Tensor], expected: dict[str, Tensor], *, shown: int = 4) -> str:
     rows = {
-        "missing in the file": [key for key in own if key not in weights],
-        "not in the model": [key for key in weights if key not in own],
+        "missing in the file": [key for key in expected if key not in weights],
+        "not in the model": [key for key in weights if key not in expected],
         "of another shape": [
-            f"{key} (file {tuple(weights[key].shape)}, model {tuple(own[key].shape)})"
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
+            f"{key} (file {tuple(weights[key].shape)}, model {tuple(expected[key].shape)})"
+            for key in expected
+            if key in weights and weights[key].shape != expected[key].shape
         ],
     }
     return "\n".join(
@@ -295,15 +304,15 @@ def _differences(weights: dict[str, Tensor], own: dict[str, Tensor], *, shown: i
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
-    """The iter_N.safetensors of a folder, the earliest first."""
-    found = [
+    """The files iter_N.safetensors of a folder, sorted by N."""
+    matches = [
         (re.fullmatch(r"iter_(\d+)", path.stem), path) for path in folder.glob("iter_*.safetensors")
     ]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
 
 
 def remove_old(folder: Path, keep: int) -> None:
-    """Keep the last `keep` numbered checkpoints."""
+    """Remove all but the last `keep` numbered checkpoints."""
     numbered = numbered_checkpoints(folder)
     for path in numbered[: max(0, len(numbered) - keep)]:
         path.unlink()

@@ -1,4 +1,4 @@
-"""Loading published weights into a part of a model, and saying exactly what fitted."""
+"""Loads pretrained weights into a part of a model, and reports which tensors matched."""
 
 import logging
 from collections.abc import Callable
@@ -21,44 +21,45 @@ def load_pretrained(
     ignore: tuple[str, ...] = (),
     min_overlap: float = 0.5,
 ) -> dict[str, list[str]]:
-    """Load what fits, and report the rest in one table.
+    """Load all tensors that match, and log the others in one table.
 
     Args:
-        module: takes the weights.
+        module: module whose weights are replaced.
         weights: a local .safetensors, .pth or .pt file, or "hub:<repository>/<file>" on the Hugging
-            Face hub (fetched once, then cached).
-        rename: from the file's names to the module's.
-        translate: from all of the file's tensors to the module's, where names alone do not do.
-        left_out: for the table, the names of what `translate` leaves out; it fills the list.
-        ignore: beginnings of names in the file that are not wanted, such as a classification head.
-        min_overlap: share of the module's tensors that must be found.
+            Face hub (downloaded once, then cached).
+        rename: function from a name in the file to the name in the module.
+        translate: function from all tensors of the file to those of the module, if renaming is not
+            enough.
+        left_out: list to which `translate` adds the names of tensors it leaves out, for the table.
+        ignore: prefixes of names in the file that are not loaded, such as a classification head.
+        min_overlap: share of the module's tensors that the file must have, 0 to 1.
 
     Returns:
-        Names under "loaded", "missing", "unexpected" and "reshaped".
+        Lists of names under "loaded", "missing", "unexpected" and "reshaped".
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: cut short, unsafe, or of so little overlap that it cannot be meant.
+        CheckpointError: the file is truncated or unsafe, or has less overlap than `min_overlap`.
     """
-    found = read_weights(_local_file(str(weights)))
-    found = {(rename or str)(name): value for name, value in found.items()}
-    found = translate(found) if translate else found
-    unwanted = [*(left_out or []), *(name for name in found if name.startswith(ignore))]
-    found = {name: value for name, value in found.items() if not name.startswith(ignore)}
-    own = module.state_dict()
+    tensors = read_weights(_local_file(str(weights)))
+    tensors = {(rename or str)(name): value for name, value in tensors.items()}
+    tensors = translate(tensors) if translate else tensors
+    unwanted = [*(left_out or []), *(name for name in tensors if name.startswith(ignore))]
+    tensors = {name: value for name, value in tensors.items() if not name.startswith(ignore)}
+    expected = module.state_dict()
     report = {
-        "loaded": [n for n in own if n in found and found[n].shape == own[n].shape],
-        "missing": [n for n in own if n not in found],
-        "unexpected": [n for n in found if n not in own],
-        "reshaped": [n for n in own if n in found and found[n].shape != own[n].shape],
+        "loaded": [n for n in expected if n in tensors and tensors[n].shape == expected[n].shape],
+        "missing": [n for n in expected if n not in tensors],
+        "unexpected": [n for n in tensors if n not in expected],
+        "reshaped": [n for n in expected if n in tensors and tensors[n].shape != expected[n].shape],
     }
-    if len(report["loaded"]) < min_overlap * len(own):
+    if len(report["loaded"]) < min_overlap * len(expected):
         raise CheckpointError(
-            f"{weights} fits {len(report['loaded'])} of {len(own)} tensors only; is it of another "
-            f"model? The file has {', '.join(list(found)[:3])}, ...; wanted are "
-            f"{', '.join(list(own)[:3])}, ..."
+            f"{weights} matches only {len(report['loaded'])} of {len(expected)} tensors; is it "
+            f"from another model? Its names are {', '.join(list(tensors)[:3])}, ...; needed are "
+            f"{', '.join(list(expected)[:3])}, ..."
         )
-    module.load_state_dict({name: found[name] for name in report["loaded"]}, strict=False)
+    module.load_state_dict({name: tensors[name] for name in report["loaded"]}, strict=False)
     logger.info("%s", _table(str(weights), report | {"left out": unwanted}))
     return report
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,10 @@ from pathlib import Path
 
 @contextmanager
 def appears_whole(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` to write to; it takes the place of `path` when all went well.
+    """Give a temporary path to write to; without an error it then replaces `path`.
 
-    Folders are made. After an error `path` is as it was, and nothing else is left.
+    Missing folders are created. After an error `path` is unchanged, and the temporary file is
+    removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     half_done = path.with_name(f".{path.name}")

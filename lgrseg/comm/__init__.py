@@ -1,1 +1,1 @@
-"""Several processes, and the threads of one; importing this package loads no torch."""
+"""Communication between processes, and thread settings; importing it does not import torch."""

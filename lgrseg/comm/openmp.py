@@ -1,17 +1,17 @@
-"""How torch's threads wait for each other on a CPU that other programs use, too.
+"""Sets how torch's threads wait for each other on a CPU that other programs use too.
 
-After every parallel part of an operation the threads meet. GNU's OpenMP runtime, which torch's
-wheels for Linux hold, lets the first ones spin there for milliseconds: best where each thread has a
-core of its own, and a catastrophe where not, since those that spin keep the late one from its core.
-The runtime itself spins shortly (1000 turns) where a program has more threads than there are cores;
-of other programs it knows nothing. So that is set for every case.
+After every parallel part of an operation the threads wait for the last one. GNU's OpenMP runtime,
+which is part of torch's Linux wheels, lets them spin for milliseconds. This is best if each thread
+has its own core. If not, it is very slow, because spinning threads occupy the core that the last
+thread needs. The runtime spins only shortly (1000 turns) if a program has more threads than there
+are cores, but it does not consider other programs. So 1000 turns are set in all cases.
 
-Measured on two cores that other programs used too, so these figures are rough: a training step of
-LGRNet on a nearly idle machine 0.66 s as the runtime has it, 0.69 s with 1000 turns, 0.95 s with
-none (medians of three, in turns); 60 small layers with 11 to 16 other processes running 12.7 s once
-and not within 60 s four times, 0.09 to 0.58 s with 1000 turns, 0.03 to 0.38 s with none.
+Rough measurements on two cores that other programs used too. A training step of LGRNet on a nearly
+idle machine: 0.66 s by default, 0.69 s with 1000 turns, 0.95 s with 0 turns (medians of three). 60
+small layers beside 11 to 16 other processes: by default 12.7 s once and more than 60 s four times,
+0.09 to 0.58 s with 1000 turns, 0.03 to 0.38 s with 0 turns.
 
-The variable is read when the runtime is loaded, so with torch, and not again.
+The runtime reads the variable only once, when torch is imported.
 """
 
 import os
@@ -19,10 +19,10 @@ import sys
 
 SPIN_COUNT = "1000"
 OF_THE_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-"""Who set one of these has decided how threads wait."""
+"""If the user set one of these variables, it is respected."""
 
 
 def wait_briefly() -> None:
-    """Let threads give their core up soon, where torch is not loaded yet and nobody has decided."""
+    """Let waiting threads release their core soon, unless torch is imported or the user decided."""
     if "torch" not in sys.modules and not any(name in os.environ for name in OF_THE_USER):
         os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT

@@ -1,4 +1,4 @@
-"""Several processes, started by torchrun; alone, every function here is a no-op."""
+"""Communication between processes started by torchrun; a single process needs none."""
 
 import datetime
 import os
@@ -12,57 +12,57 @@ from torch import Tensor
 
 
 def init_from_env(device: torch.device) -> None:
-    """Join the group that torchrun describes in the environment; nothing without torchrun.
+    """Join the process group that torchrun describes in the environment; do nothing without it.
 
-    NCCL between GPUs, gloo between CPUs.
+    The backend is NCCL between GPUs and gloo between CPUs.
     """
     if "RANK" not in os.environ or dist.is_initialized():
         return
     backend = "nccl" if device.type == "cuda" else "gloo"
-    # torchrun ends the others when one process dies. The timeout is for one that hangs; it must
-    # leave time for the main process to write videos while the others wait.
+    # If one process dies, torchrun stops the others. The timeout is for a process that hangs; it
+    # must be long enough for the main process to write videos while the others wait.
     dist.init_process_group(backend, timeout=datetime.timedelta(minutes=30))
 
 
 def close() -> None:
-    """Leave the group."""
+    """Leave the process group."""
     if _active():
         dist.destroy_process_group()
 
 
 def get_rank() -> int:
-    """This process's number, 0 alone."""
+    """The rank of this process; 0 for a single process."""
     return dist.get_rank() if _active() else 0
 
 
 def get_world_size() -> int:
-    """How many processes there are, 1 alone."""
+    """The number of processes."""
     return dist.get_world_size() if _active() else 1
 
 
 def get_local_rank() -> int:
-    """This process's number on its machine: the index of its GPU."""
+    """The rank of this process on its machine, which is the index of its GPU."""
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
 def is_main_process() -> bool:
-    """Whether this process writes files and speaks."""
+    """True for the process that writes files and logs."""
     return get_rank() == 0
 
 
 def show_bars() -> bool:
-    """Whether progress bars are drawn: in the main process, where somebody watches."""
+    """True if progress bars are shown: in the main process, on a terminal."""
     return is_main_process() and sys.stderr.isatty()
 
 
 def barrier() -> None:
-    """Wait for all."""
+    """Wait until all processes arrive here."""
     if _active():
         dist.barrier()
 
 
 def all_gather_object(item: Any) -> list:
-    """What every process has, in the order of ranks; pickled between our own processes."""
+    """Gather an object of every process, in the order of ranks (pickled between own processes)."""
     if not _active():
         return [item]
     items = [None] * get_world_size()
@@ -71,14 +71,14 @@ def all_gather_object(item: Any) -> list:
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """The sum over processes, written into `tensor` and returned."""
+    """Sum a tensor over processes, in place, and return it."""
     if _active():
         dist.all_reduce(tensor)
     return tensor
 
 
 def mean_over_processes(values: Mapping[str, float], device: torch.device) -> dict[str, Tensor]:
-    """The mean of every number over processes, on the device; nothing waits for it."""
+    """Mean of every number over processes, on the device; the CPU does not wait for it."""
     numbers = torch.tensor(list(values.values()), dtype=torch.float64).to(device, non_blocking=True)
     means = all_reduce_sum(numbers) / get_world_size()
     return dict(zip(values, means.unbind(), strict=True))
@@ -88,20 +88,20 @@ def pick_device(name: str) -> torch.device:
     """The device of this process, from "auto", "cpu" or "cuda".
 
     Raises:
-        ValueError: another name, or CUDA is asked for and not there.
+        ValueError: the name is another one, or CUDA is requested but not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":
         return torch.device("cpu")
     if name != "cuda":
-        raise ValueError(f"train.device is auto, cpu or cuda, not {name!r}")
+        raise ValueError(f"train.device must be auto, cpu or cuda, not {name!r}")
     if not torch.cuda.is_available():
         raise ValueError("train.device=cuda, but torch sees no CUDA device; use auto or cpu")
     if get_local_rank() >= torch.cuda.device_count():
         raise ValueError(
-            f"process {get_local_rank()} of this machine has no GPU of its own: there are "
-            f"{torch.cuda.device_count()}; start as many processes with torchrun --nproc-per-node"
+            f"process {get_local_rank()} of this machine needs its own GPU, but there are only "
+            f"{torch.cuda.device_count()}; set torchrun --nproc-per-node to this number"
         )
     device = torch.device("cuda", get_local_rank())
     torch.cuda.set_device(device)

@@ -14,6 +14,7 @@ The idea and the names are detectron2's LazyConfig; see lazy.py.
 from lgrseg.config.lazy import (
     DATASETS,
     PARTS,
+    ROLES,
     ConfigError,
     L,
     instantiate,
@@ -33,6 +34,7 @@ __all__ = [
     "DATASETS",
     "PARTIAL",
     "PARTS",
+    "ROLES",
     "TARGET",
     "ConfigError",
     "L",

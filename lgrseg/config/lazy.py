@@ -8,11 +8,11 @@
     backbone = instantiate(part)                  # built here
     cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
 
-The idea and the names are detectron2's LazyConfig. What is different:
-    * an unknown key is an error that names the nearest known one;
-    * a config holds data only, so every config can be saved as YAML and loaded again;
-    * a relative import runs the imported file anew, so two configs that edit the same imported
-      part, in one load or in two, never see each other's edits.
+The idea and the names are from detectron2's LazyConfig. Differences:
+    * an unknown key is an error, which suggests the nearest known key;
+    * a config contains only data, so every config can be saved as YAML and loaded again;
+    * a relative import runs the imported file again, so two configs that edit the same imported
+      part do not affect each other.
 """
 
 import argparse
@@ -57,18 +57,18 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class ConfigError(ValueError):
-    """A part of a config from which nothing can be built."""
+    """A part of a config cannot be built."""
 
 
 def L(target: Callable, *, partial: bool = False) -> Callable[..., DictConfig]:  # noqa: N802
     """Describe a call to `target`: `L(Conv)(dim=3)` is the config of `Conv(dim=3)`.
 
-    With `partial=True` it describes `functools.partial(target, ...)`: a call still missing
-    arguments only known at run time (an optimizer and its model).
+    With `partial=True` it describes `functools.partial(target, ...)`: a call with missing arguments
+    that are only known at run time (such as the model of an optimizer).
 
     Raises:
         ValueError: `target` has no importable name (a lambda, a local function).
-        TypeError: an argument that `target` does not take.
+        TypeError: `target` has no argument of this name.
     """
     path = f"{target.__module__}.{target.__qualname__}"
     if "<" in path:
@@ -90,12 +90,12 @@ LazyCall = L
 
 
 def instantiate(cfg: Any, **extra: Any) -> Any:
-    """Build what a config describes, children first; `extra` are arguments known only now.
+    """Build the object of a config, children first; `extra` has arguments known at run time.
 
     Raises:
-        SettingError: a setting that is not of the kind that the argument asks for.
-        ConfigError: what is built does not take these settings.
-        UnknownNameError: there is nothing of the name of a `_target_`.
+        SettingError: the type of a setting does not match the argument.
+        ConfigError: the call with these settings fails.
+        UnknownNameError: a `_target_` does not exist.
     """
     if isinstance(cfg, (ListConfig, list)):
         return [instantiate(item) for item in cfg]
@@ -130,24 +130,24 @@ def load_config(
 ) -> DictConfig:
     """Load a .py or .yaml config file and apply `key=value` overrides in their order.
 
-    The modules that the config lists under `imports` are imported, and datasets that it describes
-    under `datasets` are known from then on by their classes.
+    Modules in the config's `imports` are imported, and datasets described in its `datasets` are
+    registered with their classes.
 
-    A key walks down with dots, list elements by number: `dataloader.train.batch_size=2`,
+    Keys are separated by dots, and list elements are numbers: `dataloader.train.batch_size=2`,
     `dataloader.train.mapper.augmentations.0.prob=1`. Values are read as YAML.
 
     Args:
-        path: the file; one of the project's own, configs/..., may be named from anywhere.
-        overrides: of settings.
-        imports: further modules to import, which are trusted; the config lists them afterwards.
-        trusted: packages that a YAML config may name beside `targets.TRUSTED`.
+        path: config file; the project's own, configs/..., can be used from any folder.
+        overrides: changes of settings, `key=value`.
+        imports: further modules to import, which are trusted; they are added to the config.
+        trusted: packages that a YAML config may use besides `targets.TRUSTED`.
 
     Raises:
-        FileNotFoundError: no such file.
-        KeyError: a key that neither the config has nor what it configures takes.
-        ValueError: an override that is not `key=value`, a file of another kind or that is no YAML.
-        UnknownNameError: it names a module or an object that does not exist.
-        UntrustedTargetError: a YAML config names what is not in a trusted package.
+        FileNotFoundError: the file does not exist.
+        KeyError: a key is neither in the config nor an argument of the configured object.
+        ValueError: an override is not `key=value`, or the file is not a Python or YAML config.
+        UnknownNameError: a module or an object does not exist.
+        UntrustedTargetError: a YAML config uses an object outside of trusted packages.
     """
     path, imports = _config_file(Path(path)), list(imports)
     trust([*trusted, *(module.partition(".")[0] for module in imports)])
@@ -260,12 +260,12 @@ def _import_from(importer: Path, name, globals_=None, locals_=None, fromlist=(),
         return _run_config_file(folder.with_suffix(".py"))
     folder = folder or importer.parents[level - 1]
     package = types.ModuleType(folder.name)  # `from ..common import train`: files as attributes
-    for wanted in fromlist:
-        file = folder / f"{wanted}.py"
+    for name_in_folder in fromlist:
+        file = folder / f"{name_in_folder}.py"
         if not file.is_file():
-            known = did_you_mean(wanted, (other.stem for other in folder.glob("*.py")))
-            raise UnknownNameError(f"{importer}: there is no config file {file}{known}")
-        setattr(package, wanted, _run_config_file(file))
+            suggestion = did_you_mean(name_in_folder, (other.stem for other in folder.glob("*.py")))
+            raise UnknownNameError(f"{importer}: there is no config file {file}{suggestion}")
+        setattr(package, name_in_folder, _run_config_file(file))
     return package
 
 
@@ -279,8 +279,8 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
             part = int(part)
         elif not isinstance(node, DictConfig):
             raise KeyError(f"no config key {here!r}: {'.'.join(parts[:depth])!r} is {node!r}")
-        elif part not in (known := _known_keys(node)) and not _checks_itself(node):
-            raise KeyError(f"no config key {here!r}{did_you_mean(part, known)}")
+        elif part not in (known_keys := _known_keys(node)) and not _checks_itself(node):
+            raise KeyError(f"no config key {here!r}{did_you_mean(part, known_keys)}")
         if depth == len(parts) - 1:
             node[part] = value
         else:
@@ -289,15 +289,15 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
 
 def _known_keys(node: DictConfig) -> set[str]:
     # A key may be set if the config has it, or if the thing it configures takes it.
-    known = {str(key) for key in node}
+    keys = {str(key) for key in node}
     if TARGET in node:
         parameters = inspect.signature(locate(node[TARGET])).parameters
-        known |= {name for name in parameters if parameters[name].kind not in VARIADIC}
-    return known
+        keys |= {name for name in parameters if parameters[name].kind not in VARIADIC}
+    return keys
 
 
 def _checks_itself(node: DictConfig) -> bool:
-    """Whether a config's target takes any keyword, and so looks itself for those it knows."""
+    """True if a config's target accepts any keyword, so that it checks them itself."""
     if TARGET not in node:
         return False
     parameters = inspect.signature(locate(node[TARGET])).parameters.values()
@@ -314,9 +314,9 @@ def _full_key(cfg: Any) -> str:
 
 
 def without_weights(cfg: DictConfig) -> DictConfig:
-    """A model's config without the published weights that its parts start from.
+    """Remove the pretrained weights of all parts from a model's config.
 
-    For a model that is filled from a checkpoint next: nothing is fetched, and nothing must be.
+    For a model that is loaded from a checkpoint afterwards: no pretrained weights are needed.
     """
     cfg = copy.deepcopy(cfg)
 

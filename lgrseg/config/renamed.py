@@ -1,4 +1,4 @@
-"""Where classes lived before: saved configs of earlier versions name them so.
+"""Earlier import paths of classes, which saved configs of earlier versions contain.
 
 A module's old name -> its new one.
 """
@@ -51,7 +51,7 @@ MODULES = {
 
 
 def with_present_names(node: Any) -> Any:
-    """A plain config (dicts and lists) whose targets have the names of this version."""
+    """Replace earlier import paths of a plain config (dicts and lists) by the present ones."""
     if isinstance(node, list):
         return [with_present_names(item) for item in node]
     if not isinstance(node, dict):

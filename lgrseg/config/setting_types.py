@@ -1,7 +1,7 @@
-"""Whether a setting of a config is what the annotation of an argument asks for.
+"""Checks settings of a config against the type annotations of the arguments.
 
-Plain values (numbers, words, true or false, lists of them) are checked; what a config builds out of
-other parts is checked only for not being such a plain value.
+Plain values (numbers, strings, booleans, lists of them) are checked. Objects that a config builds
+are only checked not to be plain values.
 """
 
 import inspect
@@ -23,19 +23,19 @@ _WORDS = {
 
 
 class SettingError(ValueError):
-    """A setting that is not of the kind that is asked for."""
+    """A setting whose type does not match the annotation of the argument."""
 
 
 def fitted(value: Any, annotation: Any, key: str) -> Any:
-    """The value, a whole number as int even where it was written 1e3.
+    """Check a value and return it; whole numbers become int, even if written as 1e3.
 
     Args:
-        value: from a config.
-        annotation: of the argument that it is for.
-        key: its place in the config, for the message.
+        value: value in a config.
+        annotation: type annotation of the argument.
+        key: key of the value in the config, for the message.
 
     Raises:
-        SettingError: it is of another kind.
+        SettingError: the value has another type.
     """
     try:
         return _fitted(value, annotation)
@@ -47,19 +47,19 @@ def fitted(value: Any, annotation: Any, key: str) -> Any:
 def fitted_arguments(
     function: Callable, arguments: Mapping[str, Any], key: str, *, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The arguments of a call, each `fitted` to its annotation.
+    """Apply `fitted` to all arguments of a call.
 
     Args:
-        function: what is called.
-        arguments: by name, from a config.
-        key: of the call in the config, for messages.
-        extra: arguments that come from the program.
+        function: function or class to call.
+        arguments: arguments by name, as in a config.
+        key: key of the call in the config, for messages.
+        extra: additional arguments from the program.
 
     Raises:
-        SettingError: one is of another kind.
+        SettingError: an argument has another type.
     """
     try:
-        # Of a class its constructor's; a class without one of its own has none to look at.
+        # The signature of a class is that of its constructor, if it has one.
         hints = get_type_hints(function.__init__ if inspect.isclass(function) else function)
         parameters = inspect.signature(function).parameters
     except (AttributeError, NameError, TypeError, ValueError):  # written in C, or read lazily
@@ -67,13 +67,13 @@ def fitted_arguments(
     checked = {}
     for name, value in arguments.items():
         is_default = name in parameters and parameters[name].default is value
-        known = name in hints and name not in extra and not is_default
-        checked[name] = fitted(value, hints[name], f"{key}.{name}") if known else value
+        is_annotated = name in hints and name not in extra and not is_default
+        checked[name] = fitted(value, hints[name], f"{key}.{name}") if is_annotated else value
     return checked
 
 
 def describe(annotation: Any) -> str:
-    """An annotation in words: 'a finite number, or null'."""
+    """Describe an annotation in words, such as 'a finite number, or null'."""
     if annotation in _WORDS:
         return _WORDS[annotation]
     origin, options = get_origin(annotation), get_args(annotation)
@@ -103,9 +103,9 @@ def _fitted(value: Any, annotation: Any) -> Any:
         return _checked(value, value in options)
     if _is_list(origin or annotation):
         return _list(value, options)
-    kind = origin or annotation
-    if isinstance(value, (*_PLAIN, type(None))) and isinstance(kind, type):
-        return _checked(value, isinstance(value, kind))
+    base_type = origin or annotation
+    if isinstance(value, (*_PLAIN, type(None))) and isinstance(base_type, type):
+        return _checked(value, isinstance(value, base_type))
     return _checked(value, annotation not in _WORDS)
 
 
@@ -118,10 +118,10 @@ def _first_that_fits(value: Any, options: tuple) -> Any:
     raise TypeError
 
 
-def _number(value: Any, kind: type) -> int | float:
+def _number(value: Any, number_type: type) -> int | float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    _checked(value, is_number and math.isfinite(value) and (kind is float or value % 1 == 0))
-    return value if kind is float else int(value)
+    _checked(value, is_number and math.isfinite(value) and (number_type is float or value % 1 == 0))
+    return value if number_type is float else int(value)
 
 
 def _list(value: Any, options: tuple) -> Any:
@@ -141,9 +141,9 @@ def _checked(value: Any, fits: bool) -> Any:
     return value
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(annotation: Any) -> bool:
     names = ("list", "tuple", "Sequence", "Iterable", "Collection")
-    return isinstance(kind, type) and kind.__name__ in names
+    return isinstance(annotation, type) and annotation.__name__ in names
 
 
 def _asks_for_text(value: Any, annotation: Any) -> bool:

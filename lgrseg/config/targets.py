@@ -1,7 +1,7 @@
-"""What a config may name: objects by their import path, and the packages that are trusted.
+"""Import paths in configs, and the packages that are trusted.
 
-A YAML config comes with somebody's weights and looks like data, so it can call and import only what
-is in a trusted package. A Python config is a program, which one does not run unread.
+A YAML config is distributed with weights and looks like data, so it can only call and import
+objects of trusted packages. A Python config is a program; users should read it before they run it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from lgrseg.config.suggestions import did_you_mean
 
 TARGET, PARTIAL = "_target_", "_partial_"
 IMPORTS = "imports"
-"""The part of a config that lists modules to import before anything else is looked up."""
+"""Part of a config with the modules to import first."""
 TRUSTED = (
     "lgrseg.data",
     "lgrseg.engine.layer_decay",
@@ -30,19 +30,19 @@ TRUSTED = (
 )
 """Packages whose classes and functions every YAML config may name."""
 TRUST_MORE = "LGRSEG_TRUSTED"
-"""Environment variable: further packages, parted by commas."""
+"""Environment variable with further trusted packages, separated by commas."""
 
 
 class UntrustedTargetError(ValueError):
-    """A YAML config wants to call or import what it may not."""
+    """A YAML config uses an object that is not in a trusted package."""
 
 
 class UnknownNameError(ImportError, ValueError):
-    """A config names what does not exist."""
+    """A config contains a name that does not exist."""
 
 
 def locate(path: str) -> Any:
-    """The object an import path names: 'torch.optim.AdamW', 'pkg.module.Class.method'.
+    """Import the object of a path such as 'torch.optim.AdamW' or 'pkg.module.Class.method'.
 
     Raises:
         UnknownNameError: there is no such object.
@@ -53,23 +53,23 @@ def locate(path: str) -> Any:
     for split in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:split])
         try:
-            found = importlib.import_module(module)
+            found_object = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            # Only "this is no module" is ours to handle; a module's own missing import is not.
+            # Handle only "there is no such module"; a missing import inside the module is raised.
             if not (module == error.name or module.startswith(f"{error.name}.")):
                 raise
             continue
         for name in parts[split:]:
-            if not hasattr(found, name):
-                known = did_you_mean(name, vars(found))
-                raise UnknownNameError(f"{path}: {module} has no {name!r}{known}")
-            found = getattr(found, name)
-        return found
+            if not hasattr(found_object, name):
+                suggestion = did_you_mean(name, vars(found_object))
+                raise UnknownNameError(f"{path}: {module} has no {name!r}{suggestion}")
+            found_object = getattr(found_object, name)
+        return found_object
     raise UnknownNameError(f"{path}: no part of it can be imported")
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules by name; the folder one stands in is searched last.
+    """Import modules by name; the current folder is searched last.
 
     Raises:
         UnknownNameError: there is no module of that name.
@@ -92,10 +92,10 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def trust(packages: Iterable[str]) -> None:
-    """Let YAML configs name what is in these packages, here and in processes that this one starts.
+    """Trust packages for YAML configs, in this process and in its child processes.
 
     Raises:
-        ValueError: a name that cannot be a package's.
+        ValueError: a name is not a valid package name.
     """
     packages = list(packages)
     for package in packages:
@@ -106,15 +106,17 @@ def trust(packages: Iterable[str]) -> None:
 
 
 def check_trust(cfg: dict, path: Path) -> None:
-    """Refuse a YAML config that names more than the trusted packages; nothing of it is imported.
+    """Raise an error if a YAML config uses objects of packages that are not trusted.
+
+    Nothing is imported before this check.
 
     Args:
-        cfg: the whole config.
-        path: its file, for messages.
+        cfg: complete config.
+        path: file of the config, for messages.
 
     Raises:
-        UntrustedTargetError: it does; the message says what to type if one trusts the file.
-        UnknownNameError: it names what does not exist.
+        UntrustedTargetError: an object is not trusted; the message has the option to trust it.
+        UnknownNameError: an object does not exist.
     """
     named = [(IMPORTS, name) for name in cfg.get(IMPORTS) or ()] + list(_targets(cfg, ""))
     strange = [(key, name) for key, name in named if not _is_trusted(name)]
@@ -126,8 +128,8 @@ def check_trust(cfg: dict, path: Path) -> None:
             f"call: {', '.join([*TRUSTED, *_trusted_by_name()])}. {_remedy(packages)}"
         )
     for key, name in _targets(cfg, ""):
-        # A module's attributes lead anywhere (lgrseg.data.loader.np.load): what counts is where
-        # the object was defined.
+        # A module's attributes can be of other packages (lgrseg.data.loader.np.load), so the module
+        # in which the object was defined is checked.
         home = getattr(locate(name), "__module__", None)
         if not _is_trusted(home):
             raise UntrustedTargetError(
@@ -146,13 +148,13 @@ def _remedy(packages: Iterable[str]) -> str:
 
 
 def _package_of(name: Any) -> str:
-    """What to trust for a name: its top package, or of large ones the module alone."""
+    """The package to trust for a name: its top package, or only the module of large packages."""
     top, _, rest = str(name).partition(".")
     return str(name).rpartition(".")[0] if rest and top in ("lgrseg", "torch") else top
 
 
 def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """(key, import path) of everything that a config calls."""
+    """Yield (key, import path) of all calls in a config."""
     if isinstance(node, list):
         for number, item in enumerate(node):
             yield from _targets(item, f"{key}.{number}")
@@ -176,19 +178,19 @@ def _trusted_by_name() -> list[str]:
 
 
 def add_import_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a command that loads a config, for code of one's own."""
+    """Add the options --import and --trust to a command that loads a config."""
     parser.add_argument(
         "--import",
         dest="imports",
         action="append",
         default=[],
         metavar="MODULE",
-        help="import it first: it registers datasets, or holds classes; a run remembers it",
+        help="module to import first, with datasets or classes; it is saved with the run",
     )
     parser.add_argument(
         "--trust",
         action="append",
         default=[],
         metavar="PACKAGE",
-        help="let a config.yaml call and import what is in this package",
+        help="allow a config.yaml to call and import objects of this package",
     )

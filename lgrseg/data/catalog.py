@@ -1,4 +1,4 @@
-"""Names of datasets: a function that lists the videos, and the facts that every video shares."""
+"""Registries of datasets by name: a function that lists the videos, and shared metadata."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ from lgrseg.data.own_store import read_facts, records_of_part, store_of
 
 @dataclass(frozen=True)
 class Metadata:
-    """What holds for all videos of a dataset."""
+    """Metadata of all videos of a dataset."""
 
     classes: tuple[str, ...]
-    """Names of the structures; class k is value k + 1 in the stored masks."""
+    """Names of the classes; class k has value k + 1 in the stored masks."""
     colors: tuple[tuple[int, int, int], ...]
-    """RGB, 0 to 255, one a class."""
+    """RGB colour of every class, 0 to 255."""
     source: str = ""
     """Where to get it, under which licence, and what to cite."""
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class _Catalog:
         self._homes: dict[str, str | None] = {}
 
     def register(self, name: str, entry) -> None:
-        """Add one entry; a name can be taken once."""
+        """Add one entry; every name can be registered only once."""
         if name in self._entries:
             raise ValueError(f"dataset {name!r} is registered already")
         self._entries[name] = entry
@@ -46,7 +46,7 @@ class _Catalog:
         return name in self._entries or store_of(name, data_root()) is not None
 
     def home(self, name: str) -> str | None:
-        """The module that registered a dataset; None for the project's own, and for a script."""
+        """The module that registered a dataset; None for this project and for scripts."""
         return self._homes.get(name)
 
     def _find(self, name: str):
@@ -63,15 +63,15 @@ class _Catalog:
 
 class _DatasetCatalog(_Catalog):
     def register(self, name: str, entry: Callable[[], list[dict]]) -> None:
-        """Add a function that lists records; it is called only when the dataset is asked for."""
+        """Add a function that lists records; it is called when the dataset is used."""
         super().register(name, entry)
 
     def get(self, name: str) -> list[dict]:
         """The records of a dataset (lgrseg/data/store.py says what a record is).
 
         Raises:
-            ValueError: no such name.
-            FileNotFoundError: the dataset has not been prepared.
+            ValueError: the name is not registered.
+            FileNotFoundError: the dataset is not prepared.
         """
         if name not in self._entries and (found := store_of(name, data_root())):
             return records_of_part(*found)
@@ -116,7 +116,7 @@ class _MetadataCatalog(_Catalog):
 
 
 def _calling_module() -> str | None:
-    """The module outside this package whose code is running now, where it can be imported."""
+    """The importable module outside this package that is calling; None for a script."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("lgrseg."):
         frame = frame.f_back
@@ -132,19 +132,19 @@ MetadataCatalog = _MetadataCatalog()
 
 
 def data_root() -> Path:
-    """The folder of the prepared datasets: LGRSEG_DATASETS, or `datasets` where you stand."""
+    """Folder of the prepared datasets: LGRSEG_DATASETS, or `datasets` in the current folder."""
     return Path(os.environ.get("LGRSEG_DATASETS", "datasets"))
 
 
 def classes_by_dataset(dataloader: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Classes of the data sets that a config's `dataloader` trains with labels and tests on.
+    """Classes of the datasets that a config's `dataloader` uses for supervised training and tests.
 
     Raises:
-        ValueError: no data set has such a name.
+        ValueError: a dataset is not registered.
     """
     train, test = dataloader.get("train") or {}, dataloader.get("test") or {}
     datasets = [loader.get("dataset") for loader in test.values()]
-    if train.get("batch_size") != 0:  # with 0 no label is looked at
+    if train.get("batch_size") != 0:  # with 0 no labels are used
         datasets.append(train.get("dataset"))
     names: list[str] = []
     for one_or_several in datasets:

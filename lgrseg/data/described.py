@@ -1,6 +1,6 @@
-"""The datasets of a run as its config keeps them, so that the run is of use where they are unknown.
+"""Stores the description of a run's datasets in its config, so that the run can be used elsewhere.
 
-imports: [my_project.data]      # the modules that register datasets of one's own
+imports: [my_project.data]      # modules that register other datasets
 datasets:
   my_val: {classes: [lv_cavity], colors: [[255, 0, 0]], roles: {left_ventricle: lv_cavity}}
 roles: {left_ventricle: lv_cavity}      # likewise, for all datasets that the config names
@@ -19,10 +19,10 @@ from lgrseg.data.class_list import check_roles
 
 
 def describe_datasets(cfg: DictConfig) -> DictConfig:
-    """A copy of a config that lists its datasets' classes, and the modules that register them.
+    """Copy a config, with the classes of its datasets and the modules that register them.
 
     Args:
-        cfg: as `load_config` gives it; a dataset that nobody knows is left out.
+        cfg: config from `load_config`; unknown datasets are left out.
     """
     names = dataset_names(cfg)
     homes = [catalog.home(n) for n in names for catalog in (DatasetCatalog, MetadataCatalog)]
@@ -43,7 +43,7 @@ def describe_datasets(cfg: DictConfig) -> DictConfig:
 
 
 def dataset_names(cfg: DictConfig) -> list[str]:
-    """Names of all datasets that a config trains and tests on, each once."""
+    """Names of all datasets in a config's training and tests, without repeats."""
     loaders = OmegaConf.to_container(cfg.dataloader, resolve=True)
     train = loaders.get("train") or {}
     unlabelled = (train.get("unlabelled") or {}).get("datasets") or []
@@ -87,7 +87,7 @@ def know_roles(cfg: DictConfig, path: Path) -> None:
     """Let the catalog know which class of a config's datasets is which chamber.
 
     Args:
-        cfg: with the part `roles`: role -> class.
+        cfg: config with the part `roles`: role -> class.
         path: the config's file, for messages.
 
     Raises:

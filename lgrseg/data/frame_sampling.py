@@ -1,42 +1,42 @@
-"""Which frames of a video make a clip: pure functions of (anchor, length, random generator).
+"""Frame samplers: pure functions from (anchor, length, random generator) to the frames of a clip.
 
-The anchor is the frame that a clip is made for. A sampler may also look at `seen`, the number of
-clips the run has drawn before, so that a schedule needs no state.
+The anchor is the frame for which a clip is sampled. A sampler may also use `seen`, the number of
+clips that the run has sampled so far, so that a schedule needs no state.
 """
 
 import numpy as np
 
 
 class AroundAnchor:
-    """What the samplers around one annotated frame share: that frame alone is supervised."""
+    """Base class of samplers around one annotated frame, which is the only supervised one."""
 
     def __init__(self, *, num_frames: int):
-        """`num_frames` of a clip."""
+        """`num_frames` is the number of frames of a clip."""
         self.num_frames = num_frames
 
     def anchors(self, annotated: list[int], length: int) -> list[int]:
-        """One clip for every annotated frame."""
+        """Return one anchor for every annotated frame."""
         return sorted(annotated)
 
     def supervised(self, indices: list[int], anchor: int, annotated: list[int]) -> list[int]:
-        """The anchor's position; where its frame is repeated, the one nearest to the middle."""
+        """Position of the anchor in the clip; the one nearest to the middle if it is repeated."""
         if anchor not in annotated:
             return []
-        found = [position for position, index in enumerate(indices) if index == anchor]
-        return [min(found, key=lambda position: abs(position - len(indices) // 2))]
+        positions = [position for position, index in enumerate(indices) if index == anchor]
+        return [min(positions, key=lambda position: abs(position - len(indices) // 2))]
 
 
 class DenseSampler(AroundAnchor):
-    """Neighbouring frames, the annotated one in the middle.
+    """Samples neighbouring frames, with the annotated one in the middle.
 
-    At the edges of a video frames repeat, so that the annotated one stays in the middle.
+    At the ends of a video, frames are repeated, so that the annotated one stays in the middle.
     """
 
     def __init__(self, *, num_frames: int, stride: int = 1):
-        """`num_frames` is odd, so that there is a middle; neighbours are `stride` frames apart.
+        """`num_frames` must be odd; neighbours are `stride` frames apart.
 
         Raises:
-            ValueError: an even or non-positive number of frames, or a stride below 1.
+            ValueError: `num_frames` is even or not positive, or `stride` is below 1.
         """
         if num_frames < 1 or num_frames % 2 == 0:
             raise ValueError(f"num_frames must be odd, so that a clip has a middle: {num_frames}")
@@ -48,26 +48,27 @@ class DenseSampler(AroundAnchor):
     def __call__(
         self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
     ) -> list[int]:
-        """Frame indices in temporal order, the anchor in the middle."""
+        """Return frame indices in temporal order, with the anchor in the middle."""
         half = self.num_frames // 2
-        wanted = (anchor + self.stride * offset for offset in range(-half, half + 1))
-        return [min(max(index, 0), length - 1) for index in wanted]
+        indices = (anchor + self.stride * offset for offset in range(-half, half + 1))
+        return [min(max(index, 0), length - 1) for index in indices]
 
 
 class HybridSampler(AroundAnchor):
-    """Hybrid temporal sampling: near neighbours at random steps, and far frames from anywhere.
+    """Hybrid temporal sampling: neighbours at random steps, and far frames of the whole video.
 
-    On both sides of the anchor near neighbours follow each other at steps of 1 to `max_step`,
-    each step drawn alone; where a side has run out of frames the other gives more. Far frames are
-    drawn from the rest of the video. No frame is taken twice unless the video is shorter than the
-    clip; then each is taken once before any is repeated.
+    On both sides of the anchor, neighbours have random distances of 1 to `max_step`. If one side
+    has too few frames, more are taken from the other side. Far frames are drawn from the rest of
+    the video. Frames are only repeated if the video is shorter than the clip, after all of its
+    frames were used once.
     """
 
     def __init__(self, *, num_frames: int, num_far: int = 2, max_step: int = 3):
-        """`num_frames` holds the anchor, `num_far` far frames, and near ones for the rest.
+        """`num_frames` counts the anchor, `num_far` far frames, and neighbours.
 
         Raises:
-            ValueError: more far frames than a clip has beside its anchor, or a step below 1.
+            ValueError: there are more far frames than the clip has besides its anchor, or
+                `max_step` is below 1.
         """
         if not 0 <= num_far < num_frames:
             raise ValueError(
@@ -82,11 +83,11 @@ class HybridSampler(AroundAnchor):
     def __call__(
         self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
     ) -> list[int]:
-        """Frame indices in temporal order, the anchor among them."""
+        """Return frame indices in temporal order, with the anchor among them."""
         num_near = self.num_frames - 1 - self.num_far
         earlier, later = (self._walk(anchor, way, length, num_near, rng) for way in (-1, 1))
         half = num_near // 2
-        # What one side lacks comes from the other.
+        # Frames that one side lacks are taken from the other side.
         num_later = max(min(num_near - half, len(later)), num_near - len(earlier))
         chosen = {anchor, *later[:num_later], *earlier[: num_near - num_later]}
         rest = np.array([index for index in range(length) if index not in chosen], dtype=int)
@@ -102,16 +103,17 @@ class HybridSampler(AroundAnchor):
 
 
 class MixedSampler(AroundAnchor):
-    """Some clips by one sampler, the others by another, in a share that changes over the run.
+    """Uses one of two samplers at random, with a probability that changes over the run.
 
-    The share of the second is `start` at first and `end` after `num_clips` clips, linear between.
+    The probability of the second changes linearly from `start` to `end` over `num_clips` clips.
     """
 
     def __init__(self, first, second, *, start: float, end: float, num_clips: int):
-        """Both samplers make clips of one length.
+        """Combine two samplers with the same number of frames.
 
         Raises:
-            ValueError: they do not, a share is not 0 to 1, or `num_clips` is below 1.
+            ValueError: the numbers of frames differ, a share is outside 0 to 1, or `num_clips` is
+                below 1.
         """
         if first.num_frames != second.num_frames:
             raise ValueError(
@@ -134,46 +136,46 @@ class MixedSampler(AroundAnchor):
     def __call__(
         self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
     ) -> list[int]:
-        """Frame indices in temporal order, by either sampler."""
+        """Return frame indices in temporal order from one of the samplers."""
         chosen = self.second if rng.random() < self.share(seen) else self.first
         return chosen(anchor, length, rng, seen)
 
 
 class WholeVideoSampler:
-    """Every frame of a video, once; all that are annotated are supervised."""
+    """Samples all frames of a video; all annotated ones are supervised."""
 
     def anchors(self, annotated: list[int], length: int) -> list[int]:
-        """One clip a video."""
+        """Return one anchor per video."""
         return [min(annotated)] if annotated else []
 
     def __call__(
         self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
     ) -> list[int]:
-        """All frame indices."""
+        """Return all frame indices."""
         return list(range(length))
 
     def supervised(self, indices: list[int], anchor: int, annotated: list[int]) -> list[int]:
-        """Positions in the clip that are supervised."""
-        known = set(annotated)
-        return [position for position, index in enumerate(indices) if index in known]
+        """Return the supervised positions in the clip."""
+        annotated_set = set(annotated)
+        return [position for position, index in enumerate(indices) if index in annotated_set]
 
 
 class SegmentSampler:
-    """One frame from each of equal parts of a video, for what is known of a video as a whole.
+    """Samples one frame from each of several equal parts of a video, for labels of whole videos.
 
-    Source: Wang et al., "Temporal Segment Networks", ECCV 2016, section 3.1. The anchor has no say.
+    Source: Wang et al., "Temporal Segment Networks", ECCV 2016, section 3.1. The anchor is ignored.
     """
 
     def __init__(self, *, num_frames: int = 1, jitter: float = 0.0):
-        """A shorter video repeats frames.
+        """Set up the sampler; frames of a shorter video are repeated.
 
         Args:
-            num_frames: of a clip, so many parts.
-            jitter: share of a part that a frame is drawn from, about its middle: 0 takes the middle
-                itself (for tests), 1 any frame of the part.
+            num_frames: number of frames of a clip, which is the number of parts.
+            jitter: central share of a part from which a frame is drawn, 0 to 1: 0 takes the middle
+                frame (for tests), 1 any frame of the part.
 
         Raises:
-            ValueError: no frame, or a share that is not 0 to 1.
+            ValueError: `num_frames` is below 1, or `jitter` is outside 0 to 1.
         """
         if num_frames < 1 or not 0 <= jitter <= 1:
             raise ValueError(
@@ -184,7 +186,7 @@ class SegmentSampler:
     def __call__(
         self, anchor: int, length: int, rng: np.random.Generator, seen: int = 0
     ) -> list[int]:
-        """Frame indices in temporal order."""
+        """Return frame indices in temporal order."""
         within = 0.5 + self.jitter * (rng.random(self.num_frames) - 0.5)
         places = (np.arange(self.num_frames) + within) / self.num_frames * length
         return np.minimum(places.astype(int), length - 1).tolist()

@@ -1,6 +1,6 @@
-"""Which videos of a dataset are trained on with their labels, and which without.
+"""Divides the videos of a dataset into labelled and unlabelled ones for training.
 
-Patients, never videos, are divided, so that nobody is in both parts unless asked for.
+The division is by patient, so that a patient's labels are used either for all videos or for none.
 """
 
 import math
@@ -15,14 +15,14 @@ class LabelProtocol:
     """The two parts of the training videos; records as the catalog lists them."""
 
     labelled: list[dict]
-    """Their annotations are used."""
+    """Videos whose annotations are used."""
     unlabelled: list[dict]
-    """Their annotations, where there are any, are not."""
+    """Videos that are used without annotations."""
     fraction: float
     seed: int
 
     def summary(self) -> dict:
-        """What labels.json of a run holds: who was labelled, so that others can do the same."""
+        """Content of labels.json of a run: the labelled patients and videos, for reproduction."""
         return {
             "label_fraction": self.fraction,
             "label_seed": self.seed,
@@ -40,25 +40,25 @@ def divide_labels(
     num_unlabelled: int | None = None,
     seed: int = 0,
 ) -> LabelProtocol:
-    """Keep the labels of a share of the patients; everything may be seen without labels.
+    """Select the patients whose labels are used; all videos may be used without labels.
 
-    Patients are put in one random order that depends on `seed` alone, and the first
-    ceil(fraction x patients) keep their labels: so 10% lie within 25%, and methods are compared on
-    the same labels. The unlabelled part holds the frames of all videos, those of labelled patients
-    too (most of their frames have no label either), and `more`.
+    Patients are shuffled depending on `seed` only, and the labels of the first
+    ceil(fraction x patients) are used. So the patients at 10% are a part of those at 25%, and
+    methods are compared on the same labels. The unlabelled part has all videos, also those of
+    labelled patients (most of their frames have no label), and `more`.
 
     Args:
         records: annotated videos.
-        more: videos that nobody annotated.
-        fraction: of the patients.
-        num_labelled: N, videos at most that keep their labels, in the patients' order.
-        num_unlabelled: M, videos at most in the unlabelled part: first `more`, then those of the
-            patients whose labels are not used, then the labelled ones.
-        seed: of the order.
+        more: videos without annotations.
+        fraction: share of the patients whose labels are used, above 0 to 1.
+        num_labelled: largest number N of labelled videos, in the order of the patients.
+        num_unlabelled: largest number M of unlabelled videos: first `more`, then videos of patients
+            whose labels are not used, then the labelled ones.
+        seed: seed of the order of the patients.
 
     Raises:
-        ValueError: `fraction` is not above 0 and at most 1, or a number below 1 is asked for, or
-            one that is not there.
+        ValueError: `fraction` is not above 0 and at most 1, or a number is below 1 or larger than
+            the number of videos.
     """
     if not 0 < fraction <= 1:
         raise ValueError(
@@ -67,8 +67,8 @@ def divide_labels(
         )
     patients = np.array(sorted({record["patient"] for record in records}))
     order = patients[np.random.default_rng(seed).permutation(len(patients))].tolist()
-    kept = order[: math.ceil(fraction * len(order) - 1e-9)]
-    labelled = _first(records, kept, num_labelled, "num_labelled")
+    labelled_patients = order[: math.ceil(fraction * len(order) - 1e-9)]
+    labelled = _first(records, labelled_patients, num_labelled, "num_labelled")
     ids = {record["video_id"] for record in labelled}
     others = [record for record in records if record["video_id"] not in ids]
     ranked = [*more, *_first(others, order, None, ""), *_first(labelled, order, None, "")]
@@ -77,12 +77,12 @@ def divide_labels(
 
 
 def _first(records: list[dict], patients: list[str], count: int | None, name: str) -> list[dict]:
-    """Videos of these patients, as the catalog lists them; the first `count` by patient."""
+    """Videos of these patients in the order of the catalog; at most `count`, by patient."""
     rank = {patient: number for number, patient in enumerate(patients)}
-    own = [record for record in records if record["patient"] in rank]
-    ranked = sorted(own, key=lambda record: rank[record["patient"]])
-    kept = {record["video_id"] for record in _at_most(ranked, count, name)}
-    return [record for record in own if record["video_id"] in kept]
+    selected = [record for record in records if record["patient"] in rank]
+    ranked = sorted(selected, key=lambda record: rank[record["patient"]])
+    kept_ids = {record["video_id"] for record in _at_most(ranked, count, name)}
+    return [record for record in selected if record["video_id"] in kept_ids]
 
 
 def _at_most(records: list[dict], count: int | None, name: str) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Batches of clips: labelled, unlabelled, for tests. What a sample is stands in streams.py."""
+"""Loaders of labelled, unlabelled and test batches. streams.py defines the samples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from lgrseg.structures import UnlabelledViews
 
 
 class TrainLoader:
-    """Endless batches of a process, from any iteration on.
+    """Yields endless batches for this process, starting at any iteration.
 
-    A batch is (list of clips, list of targets), and with unlabelled videos (list of clips, list of
+    A batch is (list of clips, list of targets), or with unlabelled videos (list of clips, list of
     targets, list of UnlabelledViews).
     """
 
@@ -29,18 +29,18 @@ class TrainLoader:
         unlabelled_batch_size: int = 0,
         protocol: LabelProtocol | None = None,
     ):
-        """`batch_size` clips and `unlabelled_batch_size` videos a process and iteration.
+        """Set up the loader.
 
         Args:
-            dataset: labelled clips; None for training without any label.
-            batch_size: of it.
-            num_workers: processes that read ahead; 0 reads in this one.
-            unlabelled: videos to be seen without labels.
-            unlabelled_batch_size: of it.
-            protocol: which videos are which, for the run's labels.json.
+            dataset: labelled clips; None for training without labels.
+            batch_size: number of labelled clips per process and iteration.
+            num_workers: number of worker processes; 0 reads in this process.
+            unlabelled: videos without labels; None for none.
+            unlabelled_batch_size: number of unlabelled videos per process and iteration.
+            protocol: division into labelled and unlabelled videos, for labels.json of the run.
 
         Raises:
-            ValueError: a batch would be empty, or a number does not fit what there is.
+            ValueError: a batch would be empty, or a batch size does not match the datasets.
         """
         self._streams = [dataset, unlabelled]
         self._sizes = [batch_size, unlabelled_batch_size]
@@ -58,20 +58,20 @@ class TrainLoader:
 
     @property
     def dataset(self) -> Dataset:
-        """The clips that an epoch is counted in: the labelled ones, where there are any."""
+        """The dataset that defines an epoch: the labelled clips if there are any."""
         return self._streams[0] or self._streams[1]
 
     @property
     def iterations_per_epoch(self) -> float:
-        """Iterations after which every clip was seen once, over all processes."""
+        """Number of iterations in which all processes together use every clip once."""
         return len(self.dataset) / ((self._sizes[0] or self._sizes[1]) * get_world_size())
 
     def set_start(self, iteration: int) -> None:
-        """The next pass begins with the batch of this iteration."""
+        """Let the next pass start with the batch of this iteration."""
         self.start_iteration = iteration
 
     def batches(self) -> Iterator[list[tuple[int, int]]]:
-        """(stream, position in it) of this process's samples; stream 1 is the unlabelled one."""
+        """Yield batches of (stream, position) of this process's samples; stream 1 is unlabelled."""
         rank, world, iteration = get_rank(), get_world_size(), self.start_iteration
         while True:
             shard = iteration * world + rank
@@ -94,7 +94,7 @@ class TrainLoader:
 
 
 class _Joined(Dataset):
-    """Several streams as one dataset, indexed by (stream, position)."""
+    """Joins several streams into one dataset, indexed by (stream, position)."""
 
     def __init__(self, streams: list[Dataset | None]):
         self.streams = streams
@@ -114,16 +114,16 @@ class _Batches:
 
 @dataclass
 class Unlabelled:
-    """Which videos are seen without labels, and how; for `build_train_loader`."""
+    """Settings of the unlabelled videos, for `build_train_loader`."""
 
     mapper: object
-    """One of views.py: from a record to its views."""
+    """Mapper of views.py, from a record to its views."""
     batch_size: int
-    """Videos a process and iteration."""
+    """Number of videos per process and iteration."""
     datasets: list[str] | tuple[str, ...] = ()
-    """Names of datasets that nobody annotated, beside the videos of the training set itself."""
+    """Names of datasets without annotations, in addition to the training set's videos."""
     num_videos: int | None = None
-    """M: at most so many (see `divide_labels`); None for all."""
+    """Largest number M of videos (see `divide_labels`); None for all."""
 
 
 def build_train_loader(
@@ -138,18 +138,19 @@ def build_train_loader(
     unlabelled: Unlabelled | None = None,
     seed: int = 0,
 ) -> TrainLoader:
-    """The training stream of one or several registered datasets.
+    """Build the training loader of one or several registered datasets.
 
     Args:
-        dataset: its name, or several.
-        mapper: from a record to a sample.
-        batch_size: labelled clips a process and iteration; 0 trains without labels.
-        num_workers: processes that read ahead; 0 reads in this one.
-        label_fraction: share of the patients whose labels are used; see `divide_labels`.
-        num_labelled: N: at most so many labelled videos.
-        label_seed: of the patients' order; `seed` has no say, so that runs share their labels.
-        unlabelled: videos to be seen without labels beside; None for none.
-        seed: of the order of clips and of augmentation.
+        dataset: name of the dataset, or several names.
+        mapper: function from a record to a sample.
+        batch_size: number of labelled clips per process and iteration; 0 trains without labels.
+        num_workers: number of worker processes; 0 reads in this process.
+        label_fraction: share of the patients whose labels are used, see `divide_labels`.
+        num_labelled: largest number N of labelled videos; None for all.
+        label_seed: seed of the patients' order; it is separate from `seed`, so that runs with
+            different seeds use the same labels.
+        unlabelled: settings of unlabelled videos; None for none.
+        seed: seed of the order of clips and of the augmentation.
     """
     names = [dataset] if isinstance(dataset, str) else list(dataset)
     more = _records(unlabelled.datasets if unlabelled else ())
@@ -181,7 +182,7 @@ def _records(names) -> list[dict]:
 
 
 def build_test_loader(*, dataset: str, mapper, num_workers: int = 0) -> DataLoader:
-    """Batches [(record, anchor, clip, targets)] of one, in the dataset's order."""
+    """Build a loader of batches [(record, anchor, clip, targets)] of size 1, in order."""
     clips = ClipDataset(records=DatasetCatalog.get(dataset), mapper=mapper)
     return DataLoader(
         TestDataset(samples=clips.samples, mapper=mapper),

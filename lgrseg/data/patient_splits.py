@@ -157,9 +157,9 @@ def with_splits(rows: list[ClipRow], labelled: set[str], *, seed: int) -> list[C
     patients without any label are in train. Who has a split keeps it.
 
     Args:
-        rows: of all clips.
+        rows: rows of all clips.
         labelled: names of the clips that have labels.
-        seed: of the order in which patients are drawn.
+        seed: seed of the order in which patients are drawn.
     """
     split_of = {row.patient: row.split for row in rows if row.split}
     patients = sorted({row.patient for row in rows if row.clip in labelled})
@@ -179,10 +179,10 @@ def with_folds(
     """The rows with a fold for every patient with labels that is not kept apart as a test.
 
     Args:
-        rows: of all clips; those with a split other than train and val stay out of the folds.
+        rows: rows of all clips; those with a split other than train and val stay out of the folds.
         labelled: names of the clips that have labels.
-        num_folds: of about equally many patients each.
-        seed: of the order in which patients are drawn.
+        num_folds: number of folds, of about equally many patients each.
+        seed: seed of the order in which patients are drawn.
 
     Raises:
         ValueError: there are fewer patients than folds.

@@ -1,4 +1,4 @@
-"""A video of a raw download: found and named by a dataset's module, then read."""
+"""Records of raw videos, which the module of a dataset lists and reads."""
 
 import hashlib
 import json
@@ -11,63 +11,63 @@ import numpy as np
 
 
 class UnusableVideo(ValueError):
-    """A raw file that cannot be used; the message says why, to a reader who has the file."""
+    """A raw file cannot be used; the message has the reason."""
 
 
 @dataclass
 class LoadedVideo:
-    """One raw video, read."""
+    """Content of one raw video."""
 
     frames: np.ndarray
-    """(T, H, W) or (T, H, W, 3) uint8, whole."""
+    """(T, H, W) or (T, H, W, 3) uint8 frames, not cropped."""
     masks: dict[int, np.ndarray] | None
     """Frame index -> (H, W) uint8 in the dataset's class order; None without a mask file."""
     spacing_mm: tuple[float, float] | None = None
     fps: float | None = None
     notes: list[str] = field(default_factory=list)
-    """What a user should know of this video: filled outlines, dropped labels."""
+    """Notes for the user: filled outlines, ignored labels."""
     extra: dict = field(default_factory=dict)
-    """Further facts for meta.json."""
+    """Additional entries of meta.json."""
 
 
 @dataclass
 class RawVideo:
-    """One raw video, found and named, not yet read. It travels to worker processes."""
+    """One listed raw video that is not read yet; it is sent to worker processes."""
 
     video_id: str
     sources: list[Path]
     patient: str
-    """A key that is unique over the whole dataset: splits never part a patient."""
+    """Patient identifier, unique in the whole dataset; splits never divide a patient."""
     load: Callable[["RawVideo"], LoadedVideo]
     site: str | None = None
     view: str | None = None
     crop_to_fan: bool = False
     facts: dict = field(default_factory=dict)
-    """What `load` needs to know besides, and what goes into meta.json."""
+    """Additional information for `load` and for meta.json."""
     labels: Any = None
-    """What a file of many videos' labels says of this one, such as outlines: for `load` alone."""
+    """Labels of this video from a shared label file, such as outlines; only for `load`."""
     num_pictures: int = 1
-    """The first so many `sources` hold the pictures; the others say what is in them."""
+    """Number of first `sources` with pictures; the other sources are annotations."""
     split: str | None = None
-    """The part that the dataset's own lists put it in: facts["split"] unless given."""
+    """Part in the dataset's own split; by default facts["split"]."""
 
     def __post_init__(self) -> None:
         self.split = self.split or self.facts.get("split")
 
     @property
     def source_names(self) -> str:
-        """Names of its files, for messages."""
+        """Names of the source files, for messages."""
         names = [path.name for path in self.sources]
         return ", ".join(names[:4] + [f"... ({len(names)} files)"] * (len(names) > 4))
 
     def facts_hash(self) -> str:
-        """SHA-256 of what was listed of it, so that a correction in a shared file is noticed."""
+        """SHA-256 of the listed information, to detect changes in shared files."""
         text = json.dumps([self.facts, self.labels], default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def refused(video: RawVideo) -> LoadedVideo:
-    """As `load`: refuse a video whose labels cannot be used, as `labels` says."""
+    """Can be used as `load`: raise UnusableVideo with the reason in `labels`."""
     raise UnusableVideo(video.labels)
 
 

@@ -41,13 +41,13 @@ def register_dataset(
     Nothing is read before the dataset is asked for.
 
     Args:
-        name: of the dataset, which is not taken yet.
+        name: name of the dataset, which is not taken yet.
         records: folder of prepared videos, or a function that lists their records (lgrseg/data/
             store.py says what a record is).
         classes: names of the structures; class k is value k + 1 in the masks.
         colors: red, green and blue from 0 to 255 of every class; by default one of ten that are
             easy to tell apart.
-        source: where to get the data, under which licence, and what to cite.
+        source: origin of the data, its licence, and what to cite.
 
     Raises:
         ValueError: the name is taken, no class is named, two have one name, or colors and classes

@@ -1,4 +1,4 @@
-"""Datasets whose records name their part themselves, as "split"."""
+"""Datasets whose records have their split in the entry "split"."""
 
 import functools
 
@@ -7,7 +7,7 @@ from lgrseg.data.store import read_records
 
 
 def register_splits(name: str, splits, metadata: Metadata, *, how_to_get: str) -> None:
-    """Make NAME_SPLIT known to the catalog for every split; nothing is read."""
+    """Register NAME_SPLIT in the catalog for every split; nothing is read."""
     for split in splits:
         lister = functools.partial(records_of, name, split, how_to_get=how_to_get)
         DatasetCatalog.register(f"{name}_{split}", lister)
@@ -18,11 +18,11 @@ def records_of(name: str, split: str, *, how_to_get: str) -> list[dict]:
     """Records of one split of a prepared dataset.
 
     Raises:
-        FileNotFoundError: the dataset, or this part of it, is not prepared.
+        FileNotFoundError: the dataset, or this split, is not prepared.
     """
     root = data_root() / name
     records = read_records(root, how_to_get=how_to_get)
-    found = [record for record in records if record["split"] == split]
-    if not found:
+    in_split = [record for record in records if record["split"] == split]
+    if not in_split:
         raise FileNotFoundError(f"{root} has no video of part {split!r}. {how_to_get}")
-    return found
+    return in_split

@@ -1,12 +1,12 @@
-"""The prepared form of a video on disk: one folder, lossless, opened without reading it all.
+"""Prepared videos on disk: one folder per video, lossless, with random access to frames.
 
     <root>/<video_id>/frames.npy   (T, H, W) or (T, H, W, 3) uint8, cropped to the fan
     <root>/<video_id>/masks.npz    frame_indices (N,), masks (N, H0, W0) uint8 at the original size:
-                                   0 background, k + 1 for class k; absent where nothing is
-                                   annotated
+                                   0 background, k + 1 for class k; absent without
+                                   annotations
     <root>/<video_id>/meta.json    sizes, crop box, spacing, rate, site, patient, view, sources
 
-A **record** is the content of meta.json, with "folder" added: what the catalog lists.
+A **record** is the content of meta.json with the entry "folder"; the catalog lists records.
 """
 
 import json
@@ -29,20 +29,20 @@ REQUIRED = (
     "view",
     "sources",
 )
-"""What meta.json must say besides what follows from the arrays; None where the source is silent."""
+"""Required entries of meta.json besides those of the arrays; None if the source lacks them."""
 
 
 def write_video(
     root: Path, frames: np.ndarray, masks: dict[int, np.ndarray] | None, meta: dict
 ) -> Path:
-    """Write one video; it appears whole or not at all.
+    """Write one video; its folder appears only when it is complete.
 
     Args:
-        root: the dataset's folder.
+        root: folder of the dataset.
         frames: (T, H, W) or (T, H, W, 3) uint8, cropped to meta["crop_box"].
-        masks: frame index -> (H0, W0) uint8 at meta["original_size"]; None where the source has no
-            mask file at all.
-        meta: everything named in REQUIRED, and what else is worth keeping.
+        masks: frame index -> (H0, W0) uint8 at meta["original_size"]; None if the source has no
+            mask file.
+        meta: all entries in REQUIRED, and optional ones.
 
     Returns:
         The folder, `root / video_id`.
@@ -59,8 +59,11 @@ def write_video(
             indices = np.array(sorted(masks), dtype=np.int64)
             stacked = np.stack([masks[index] for index in indices]).astype(np.uint8)
             np.savez_compressed(half_done / "masks.npz", frame_indices=indices, masks=stacked)
-        facts = {"num_frames": len(frames), "annotated_frames": sorted(map(int, masks or {}))}
-        text = json.dumps(meta | facts, indent=1)
+        frame_entries = {
+            "num_frames": len(frames),
+            "annotated_frames": sorted(map(int, masks or {})),
+        }
+        text = json.dumps(meta | frame_entries, indent=1)
         (half_done / "meta.json").write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         half_done.rename(folder)
@@ -70,10 +73,10 @@ def write_video(
 
 
 def read_record(folder: Path) -> dict:
-    """The record of one prepared video.
+    """Read the record of one prepared video.
 
     Raises:
-        FileNotFoundError: there is none in `folder`.
+        FileNotFoundError: `folder` has no record.
         ValueError: meta.json is damaged.
     """
     file = Path(folder, "meta.json")
@@ -85,10 +88,10 @@ def read_record(folder: Path) -> dict:
 
 
 def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
-    """All records below a prepared dataset's folder, sorted by video_id.
+    """Read all records of a prepared dataset, sorted by video_id.
 
     Raises:
-        FileNotFoundError: the folder is missing or holds no video; the message ends with
+        FileNotFoundError: the folder is missing or has no video; the message ends with
             `how_to_get`.
     """
     root = Path(root)
@@ -100,20 +103,20 @@ def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
 
 
 class DamagedVideoError(ValueError):
-    """A prepared video whose files are gone, cut short or changed."""
+    """Files of a prepared video are missing, truncated or changed."""
 
     @classmethod
     def of(cls, file: Path, error: Exception) -> "DamagedVideoError":
-        """With the remedy."""
+        """Make an error with the remedy in its message."""
         state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         return cls(f"{file} {state}: delete {file.parent} and run tools/prepare_dataset.py again")
 
 
 def open_frames(record: dict) -> np.ndarray:
-    """The cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8.
+    """Open the cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8.
 
     Raises:
-        DamagedVideoError: the file is gone or cut short, or has other frames than the record says.
+        DamagedVideoError: the file is missing or truncated, or its shape differs from the record.
     """
     file = Path(record["folder"], "frames.npy")
     try:
@@ -127,10 +130,10 @@ def open_frames(record: dict) -> np.ndarray:
 
 
 def read_masks(record: dict) -> dict[int, np.ndarray]:
-    """Frame index -> (H0, W0) uint8 at the original size; empty where nothing is annotated.
+    """Read masks: frame index -> (H0, W0) uint8 at the original size; empty without annotations.
 
     Raises:
-        DamagedVideoError: the file is gone or cut short, or lacks a frame that the record names.
+        DamagedVideoError: the file is missing or truncated, or lacks a frame of the record.
     """
     if not record["annotated_frames"]:
         return {}
@@ -146,7 +149,7 @@ def read_masks(record: dict) -> dict[int, np.ndarray]:
 
 
 def uncropped(frame: np.ndarray, record: dict) -> np.ndarray:
-    """A cropped frame at its place in the original, black around."""
+    """Paste a cropped frame into a black frame of the original size."""
     top, left, bottom, right = record["crop_box"]
     whole = np.zeros((*record["original_size"], *frame.shape[2:]), np.uint8)
     whole[top:bottom, left:right] = frame

@@ -1,9 +1,9 @@
-"""What the samples of a run are: one training clip, unlabelled video or test clip a position.
+"""Streams of samples: one training clip, unlabelled video or test clip per position.
 
 A training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
-augmented by a generator made from (seed, i), and its clip carries a seed made from them for what
-the model draws. So the number of workers changes nothing, a resumed run goes on where it stopped,
-and the processes of a distributed run share one stream.
+augmented by a generator made from (seed, i). Its clip has a seed, made from the same numbers, for
+the random numbers of the model. So samples do not depend on the number of workers, a resumed run
+continues the stream, and the processes of a distributed run share one stream.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ _ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
 
 
 class ClipDataset(Dataset):
-    """Every clip of some videos; indexed by the position in the infinite stream."""
+    """All clips of some videos, indexed by the position in the infinite stream."""
 
     def __init__(self, *, records: list[dict], mapper, seed: int = 0):
-        """The mapper says which clips there are: `mapper.samples(records)`.
+        """The clips are `mapper.samples(records)`.
 
         Raises:
-            ValueError: a video without what is supervised, or no video at all.
+            ValueError: a video has no annotation, or there is no video.
         """
         if not records:
             raise ValueError("the dataset holds no video")
@@ -42,10 +42,10 @@ class ClipDataset(Dataset):
 
 
 class UnlabelledDataset(Dataset):
-    """Every video once an epoch, around a frame drawn anew; gives UnlabelledViews."""
+    """Every video once per epoch, around a random frame; returns UnlabelledViews."""
 
     def __init__(self, *, records: list[dict], mapper, seed: int = 0):
-        """`mapper` is one of views.py.
+        """`mapper` is a mapper of views.py.
 
         Raises:
             ValueError: there is no video.
@@ -67,13 +67,13 @@ class UnlabelledDataset(Dataset):
 
 
 def _element(length: int, index: int, seed: int, use: int) -> int:
-    """Which element comes at this position of the infinite stream."""
+    """Element at this position of the infinite stream."""
     epoch, position = divmod(index, length)
     return np.random.default_rng([seed, use, epoch]).permutation(length)[position]
 
 
 class TestDataset(Dataset):
-    """This process's share of the clips, each once, with its record; nothing is random."""
+    """This process's share of the test clips, with their records; nothing is random."""
 
     __test__ = False  # not for pytest
 

@@ -1,4 +1,4 @@
-"""A config is looked through before a model is built, so that no mistake costs a training."""
+"""Checks a config before the model is built, so that mistakes are found early."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from lgrseg.inference.windows import window_of
 
 
 def check_parts(cfg: DictConfig) -> None:
-    """Refuse a config without one of the parts of a run.
+    """Raise an error if a part of a run is missing in the config.
 
     Raises:
-        ValueError: a part is missing or holds no settings, or training has no data.
+        ValueError: a part is missing or has no settings, or training has no data.
     """
     for part in PARTS:
         if not isinstance(cfg.get(part), DictConfig):
@@ -29,17 +29,17 @@ def check_parts(cfg: DictConfig) -> None:
 def check_test_datasets(
     cfg: DictConfig, *, build_loader: Callable, build_evaluator: Callable
 ) -> None:
-    """Build what evaluates, so that a misspelt or empty test dataset is found at once.
+    """Build all test loaders and evaluators, to find misspelt or empty test datasets early.
 
     Args:
-        cfg: the whole config.
-        build_loader: from (cfg, name) to the loader of a test dataset.
-        build_evaluator: likewise, to its evaluator.
+        cfg: complete config.
+        build_loader: function from (cfg, name) to the loader of a test dataset.
+        build_evaluator: function from (cfg, name) to the evaluator of a test dataset.
 
     Raises:
-        ValueError: no such dataset, none of its videos is annotated, or whole videos are to be
-            exported and nothing says in which windows.
-        FileNotFoundError: it is not prepared.
+        ValueError: a dataset does not exist, none of its videos is annotated, or the windows are
+            missing for the export of whole videos.
+        FileNotFoundError: a dataset is not prepared.
     """
     for name, described in cfg.dataloader.test.items():
         build_loader(cfg, name)

@@ -1,4 +1,4 @@
-"""Numbers that must be finite before a run begins, and before it is saved."""
+"""Checks that settings and weights are finite, before a run starts and before it is saved."""
 
 import math
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Refuse an infinite rate, or one that is no number, before it spoils the weights.
+    """Raise an error if a setting is infinite or NaN.
 
     Args:
-        cfg: of a run; its parts `train`, `optimizer` and `schedule` are looked at.
+        cfg: config of a run; its parts `train`, `optimizer` and `schedule` are checked.
 
     Raises:
         ValueError: a number is not finite.
@@ -33,13 +33,13 @@ def _check(node, key: str) -> None:
 
 
 def names_not_finite(model: nn.Module, weights: Mapping[str, Tensor] | None = None) -> list[str]:
-    """Names of weights that are not numbers, or that are trained and infinite.
+    """Names of weights that are NaN, or trained weights that are infinite.
 
-    An infinite buffer may be meant, as that of a mask.
+    Infinite buffers are allowed, for example for masks.
 
     Args:
-        model: says what is trained.
-        weights: under the model's names; by default its own.
+        model: model with the information which parameters are trained.
+        weights: weights by the model's names; by default those of the model.
     """
     weights = model.state_dict() if weights is None else weights
     trained = {name for name, _ in model.named_parameters()}

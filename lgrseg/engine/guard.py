@@ -1,8 +1,8 @@
-"""What may stop a run between the gradient and the update: numbers that are not finite, a signal.
+"""Stops a run between gradient and update: for numbers that are not finite, or for a signal.
 
-The decision is one of all processes. On the CPU it is read before the update. On CUDA reading it
-would make the CPU wait for the GPU at every step, so the update is told on the device to leave the
-weights alone, and the decision is read one step later, before the next update.
+All processes take the same decision. On the CPU it is read before the update. On CUDA reading it
+would synchronise at every step. So a flag on the device skips the update, and the decision is read
+one step later, before the next update.
 """
 
 import dataclasses
@@ -17,37 +17,37 @@ from lgrseg.structures import Clip
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss, gradient or weight is infinite or no number; no checkpoint has it."""
+    """A loss, gradient or weight is infinite or NaN; it is in no checkpoint."""
 
 
 @dataclasses.dataclass
 class StepRecord:
-    """What an error message must know of a step."""
+    """Information about a step for error messages."""
 
     iteration: int
     losses: list[dict[str, Tensor]] = dataclasses.field(default_factory=list)
-    """Of every batch that was accumulated, detached."""
+    """Detached losses of every accumulated batch."""
     clips: list[list[str]] = dataclasses.field(default_factory=list)
-    """Of every batch, as "video [frame, ...]"."""
+    """Clips of every batch, as "video [frame, ...]"."""
     data_seconds: float = 0.0
-    """Spent waiting for the batches."""
+    """Time spent waiting for batches, in seconds."""
 
     def add_clips(self, clips: list[Clip]) -> None:
-        """A batch goes forward."""
+        """Add the clips of a batch before its forward pass."""
         self.clips.append([f"{clip.video_id} {clip.frame_indices.tolist()}" for clip in clips])
 
     def add_losses(self, losses: dict[str, Tensor]) -> None:
-        """It came out."""
+        """Add the losses of a batch after its forward pass."""
         self.losses.append({name: loss.detach() for name, loss in losses.items()})
 
     def batches(self) -> list[str]:
-        """A line for every batch: its losses, as far as they are known, and its clips."""
+        """One line per batch: its losses, if they were computed, and its clips."""
         pairs = itertools.zip_longest(self.losses, self.clips, fillvalue={})
         return [f"{show(losses) or 'no loss'}; clips {'; '.join(clips)}" for losses, clips in pairs]
 
 
 class StepGuard:
-    """Keeps what is not finite away from the weights, and lets all processes stop at one step."""
+    """Skips updates that are not finite, and lets all processes stop at the same step."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class StepGuard:
         device: torch.device,
         deferred: bool | None = None,
     ):
-        """`deferred` reads a decision one step later; by default on CUDA.
+        """With `deferred` a decision is read one step later; by default on CUDA.
 
-        An optimiser that cannot skip an update on the device (one that is not fused) is waited for.
+        An optimiser that cannot skip an update on the device (not fused) is never deferred.
         """
         can_skip = getattr(optimizer, "_step_supports_amp_scaling", False)
         self.deferred = can_skip and (device.type == "cuda" if deferred is None else deferred)
@@ -67,15 +67,15 @@ class StepGuard:
         self._pending: tuple[StepRecord, Tensor, Tensor, torch.cuda.Event | None] | None = None
 
     def judge(self, step: StepRecord, norm: Tensor, *, stop: bool) -> bool:
-        """Call between the gradient and the update.
+        """Decide about the update; call it between gradient and update.
 
         Args:
-            step: what was done.
-            norm: () L2 norm of the whole gradient, before clipping.
-            stop: this process was asked to stop.
+            step: record of the step.
+            norm: () L2 norm of the complete gradient before clipping.
+            stop: True if this process received a stop signal.
 
         Returns:
-            Whether some process was asked to stop, so that all do after this step.
+            True if any process received a stop signal; all processes stop after this step.
 
         Raises:
             NonFiniteError: this step's gradient (CUDA: the previous one's) is not finite.
@@ -88,13 +88,13 @@ class StepGuard:
         if not self.deferred:
             self._pending = (step, norm, flags, None)
             return self.settle() or stop_earlier
-        # The fused kernel leaves weights and state alone where this is 1 (made for GradScaler).
+        # With the value 1 the fused kernel does not change weights and state (made for GradScaler).
         self._optimizer.found_inf = flags[0].clamp(max=1)
         self._pending = (step, norm, *_send_to_cpu(flags))
         return stop_earlier
 
     def settle(self) -> bool:
-        """Wait for the last decision; whether some process was asked to stop.
+        """Wait for the last decision; return True if any process received a stop signal.
 
         Raises:
             NonFiniteError: the last step's gradient is not finite.
@@ -112,7 +112,7 @@ class StepGuard:
 
 
 def _send_to_cpu(flags: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """A copy that is complete when the event has happened; nothing waits here."""
+    """Copy to the CPU without waiting; the copy is complete after the returned event."""
     if flags.device.type != "cuda":
         return flags, None
     copy = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
@@ -139,14 +139,14 @@ _ADVICE = (
 def diverged_in_the_model(
     step: StepRecord, error: FloatingPointError, before: Mapping[str, float | Tensor]
 ) -> NonFiniteError:
-    """What to raise where the model itself met numbers that are not finite, before any loss.
+    """Make the error for numbers that are not finite inside the model, before any loss.
 
-    Other processes know nothing of it, so none is asked.
+    Other processes are not asked, because they may not have this error.
 
     Args:
-        step: its last batch was in the model.
-        error: of the model.
-        before: metrics of the step before; none in the first one.
+        step: record of the step; its last batch was in the model.
+        error: error that the model raised.
+        before: metrics of the previous step; empty in the first step.
     """
     lines = [f"not finite at iteration {step.iteration}: {error}"]
     lines += [f"  {batch}" for batch in step.batches()]
@@ -156,5 +156,5 @@ def diverged_in_the_model(
 
 
 def show(losses: Mapping[str, float | Tensor]) -> str:
-    """Losses in a line."""
+    """Format losses in one line."""
     return ", ".join(f"{name} {float(loss):.6g}" for name, loss in losses.items())

@@ -1,4 +1,4 @@
-"""The moments at which a trainer calls its hooks, and what a hook may ask of its trainer."""
+"""Base class of hooks, and the interface of the trainer that hooks use."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -14,25 +14,25 @@ from lgrseg.modeling.contracts import ClipModel
 
 
 class HookedTrainer(Protocol):
-    """What hooks read and call; DefaultTrainer offers it."""
+    """Attributes and methods that hooks use; DefaultTrainer has them."""
 
     cfg: DictConfig
     model: ClipModel
     optimizer: torch.optim.Optimizer
     device: torch.device
     iteration: int
-    """Steps done: in `before_step` the number of the coming step, from 0."""
+    """Number of finished steps; in `before_step` this is the index of the next step."""
     max_iter: int
     train_seconds: float
     metrics: dict[str, Tensor | float]
     """Losses and measures of the last step."""
     average: WeightAverage | None
-    """The averaged weights, where `train.ema_decay` asks for them."""
+    """Averaged weights; None without `train.ema_decay`."""
     best_score: float | None
     tensorboard: Any
-    """A SummaryWriter on the main process, otherwise None."""
+    """SummaryWriter of the main process; None in other processes."""
     signal: int | None
-    """The signal that asked the process to end."""
+    """Stop signal that this process received; None without a signal."""
     should_stop: bool
 
     @property
@@ -58,30 +58,29 @@ class HookedTrainer(Protocol):
         ...
 
     def evaluated_weights(self) -> AbstractContextManager:
-        """While it is open the model has the weights that are evaluated."""
+        """Context in which the model has the weights for evaluation."""
         ...
 
 
 class HookBase:
-    """Override what you need; `self.trainer` is set when the hook is registered.
+    """Base class of hooks; override the methods you need. Registration sets `self.trainer`.
 
-    `trainer.iteration` counts the steps done: in `before_step` it is the number of the coming
-    step, from 0; in `after_step` the first step has made it 1.
+    `trainer.iteration` is the number of finished steps: before the first step it is 0, after it 1.
     """
 
     trainer: HookedTrainer
 
     def before_train(self) -> None:
-        """Once, before the first step."""
+        """Called once, before the first step."""
 
     def before_step(self) -> None:
-        """Before every step."""
+        """Called before every step."""
 
     def after_step(self) -> None:
-        """After every step."""
+        """Called after every step."""
 
     def after_train(self) -> None:
-        """Once, after the last step; not when training was stopped or failed."""
+        """Called once after the last step, but not if training was stopped or failed."""
 
     def close(self) -> None:
-        """Once, at the very end, also after an error: give back what was opened."""
+        """Called once at the end, also after an error, to release resources."""

@@ -1,4 +1,4 @@
-"""What happens around training steps: learning rate, checkpoints, evaluation, stopping.
+"""Hooks around training steps: learning rate, checkpoints, evaluation, stopping.
 
 Hooks are called in the order of the trainer's list.
 """
@@ -21,7 +21,7 @@ logger = logging.getLogger("lgrseg")
 
 
 class StopRequested(Exception):
-    """The process was asked to end by a signal; the run has been saved."""
+    """The process received a stop signal; the run has been saved."""
 
     def __init__(self, number: int):
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -29,30 +29,30 @@ class StopRequested(Exception):
 
 
 class EvaluationInterruptedError(Exception):
-    """A signal came during an evaluation; what it had found so far is forgotten."""
+    """A stop signal interrupted an evaluation; its partial results are discarded."""
 
 
 def is_due(iteration: int, period: int) -> bool:
-    """Whether something that happens every `period` steps (0: never) does after this many."""
+    """True if an action every `period` steps (0: never) is due after this many steps."""
     return bool(period) and iteration > 0 and iteration % period == 0
 
 
 class LearningRate(HookBase):
-    """Before every step, each group's rate is its own rate x schedule(iteration)."""
+    """Sets each group's learning rate to its initial rate x schedule(iteration) before a step."""
 
     def __init__(self, schedule):
-        """`schedule(iteration)` gives a factor and depends on nothing else."""
+        """`schedule(iteration)` returns a factor; it must not have state."""
         self.schedule = schedule
 
     def before_train(self) -> None:
-        """Keep the rates that the optimiser was built with."""
+        """Store the initial rates of the optimiser."""
         self._rates = [group["initial_lr"] for group in self.trainer.optimizer.param_groups]
 
     def before_step(self) -> None:
-        """Set the rates of the coming step.
+        """Set the rates of the next step.
 
         Raises:
-            NonFiniteError: the schedule's factor would spoil the weights.
+            NonFiniteError: the factor of the schedule is not finite.
         """
         iteration = self.trainer.iteration
         factor = self.schedule(iteration)
@@ -66,7 +66,7 @@ class LearningRate(HookBase):
 
 
 class AverageWeights(HookBase):
-    """Takes the weights of every step into `trainer.average`."""
+    """Adds the weights after every step to `trainer.average`."""
 
     def after_step(self) -> None:
         """Update the average."""
@@ -74,34 +74,34 @@ class AverageWeights(HookBase):
 
 
 class Teaching(HookBase):
-    """Tells a model with a teacher the iteration, and lets the teacher follow every update."""
+    """Sets the iteration of a model with a teacher, and updates the teacher after every step."""
 
     def before_step(self) -> None:
-        """Schedules are functions of the iteration."""
+        """Set the iteration, from which schedules are computed."""
         self.trainer.model.before_update(self.trainer.iteration)
 
     def after_step(self) -> None:
-        """The weights are new."""
+        """Update the teacher with the new weights."""
         self.trainer.model.after_update()
 
 
 class WatchCollapse(HookBase):
-    """Warns when the answers of a teacher that is distilled say nothing any more.
+    """Warns if the outputs of a distilled teacher have collapsed.
 
-    A teacher that has just begun says nothing yet: what is wrong must stay wrong for a while.
+    At the start of training outputs are uninformative too, so the warning needs several periods.
     """
 
     def __init__(self, *, period: int, patience: int = 5):
-        """Looks at means over `period` steps; warns after `patience` bad ones in a row."""
+        """Check means over `period` steps; warn after `patience` consecutive bad ones."""
         self.period, self.patience = period, patience
 
     def before_train(self) -> None:
-        """Nothing was seen yet."""
+        """Reset the means."""
         self._seen: dict[str, list[Tensor]] = {}
         self._num_bad = 0
 
     def after_step(self) -> None:
-        """Gather, and look where it is due; the numbers stay on the device until then."""
+        """Add the numbers on the device, and check them if it is due."""
         trainer = self.trainer
         for name, value in trainer.model.monitored.items():
             self._seen.setdefault(name, []).append(value)
@@ -118,15 +118,15 @@ class WatchCollapse(HookBase):
 class Checkpointer(HookBase):
     """Writes `last`, and a numbered copy, every `period` steps and at the end.
 
-    With the first one, a run that this one replaces is deleted.
+    The first checkpoint deletes the run that this run replaces, if there is one.
     """
 
     def __init__(self, *, period: int, keep: int):
-        """`keep` numbered checkpoints stay, the last ones."""
+        """Only the last `keep` numbered checkpoints are kept."""
         self.period, self.keep = period, keep
 
     def after_step(self) -> None:
-        """Save where it is due."""
+        """Save if it is due."""
         trainer = self.trainer
         if trainer.iteration < trainer.max_iter and not is_due(trainer.iteration, self.period):
             return
@@ -140,14 +140,14 @@ class Checkpointer(HookBase):
 
 
 class Evaluation(HookBase):
-    """Scores on the first test dataset every `period` steps, on all at the end; keeps the best."""
+    """Evaluates the first test dataset every `period` steps and all at the end; saves `best`."""
 
     def __init__(self, *, period: int):
-        """`period` in steps; 0 for the end only."""
+        """`period` in steps; 0 evaluates only at the end."""
         self.period = period
 
     def before_train(self) -> None:
-        """Catch up on an evaluation that the run was stopped in."""
+        """Repeat an evaluation in which the run was stopped."""
         trainer = self.trainer
         iteration = trainer.iteration
         if is_due(iteration, self.period) and iteration < trainer.max_iter:
@@ -156,13 +156,13 @@ class Evaluation(HookBase):
                 self._evaluate_or_stop(self._names()[:1])
 
     def after_step(self) -> None:
-        """Evaluate where it is due, not twice at the end."""
+        """Evaluate if it is due, but not twice at the end."""
         trainer = self.trainer
         if is_due(trainer.iteration, self.period) and trainer.iteration < trainer.max_iter:
             self._evaluate_or_stop(self._names()[:1])
 
     def after_train(self) -> None:
-        """Evaluate on everything."""
+        """Evaluate all test datasets."""
         self._evaluate_or_stop(self._names())
 
     def _names(self) -> list[str]:
@@ -191,13 +191,13 @@ class Evaluation(HookBase):
 
 
 class StopOnSignal(HookBase):
-    """SIGTERM, and Ctrl-C, save the run and end it after the present step.
+    """Saves and ends the run after the present step for SIGTERM or Ctrl-C.
 
     A second Ctrl-C ends it at once.
     """
 
     def before_train(self) -> None:
-        """Listen; only the main thread can."""
+        """Install the signal handlers, which is only possible in the main thread."""
         self._before = {}
         try:
             for number in STOP_SIGNALS:
@@ -211,27 +211,27 @@ class StopOnSignal(HookBase):
         self.trainer.signal = number
 
     def after_step(self) -> None:
-        """Save and leave, all processes after the same step."""
+        """Save and stop, in all processes after the same step."""
         if self.trainer.should_stop:
             self.trainer.save("last")
             raise StopRequested(self.trainer.signal or signal.SIGTERM)
 
     def close(self) -> None:
-        """Put the earlier handlers back."""
+        """Restore the earlier signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
 def headline(results: dict) -> dict[str, str]:
-    """Which measure of the "mean", and of each "class", a run is followed and judged by.
+    """Names of the main measure of the "mean" and of each "class".
 
-    An evaluator may say so in its results; Dice otherwise.
+    They are in the results of some evaluators; otherwise the measure is Dice.
     """
     return results.get("headline", {"mean": "dice", "class": "dice"})
 
 
 def is_evaluated(line: dict, dataset: str) -> bool:
-    """Whether a line of metrics.jsonl holds an evaluation on this dataset."""
+    """True if a line of metrics.jsonl has an evaluation of this dataset."""
     return any(key.startswith(f"eval/{dataset}/mean_") for key in line)
 
 
@@ -243,9 +243,9 @@ def _is_recorded(trainer: HookedTrainer, dataset: str) -> bool:
 
 
 def record_results(trainer: HookedTrainer, name: str, results: dict) -> None:
-    """Scores of a dataset into metrics.jsonl, TensorBoard and the log.
+    """Write the scores of a dataset to metrics.jsonl, TensorBoard and the log.
 
-    A finished run that is evaluated once more gets no second line.
+    If a finished run is evaluated again, no second line is written.
     """
     of_mean, of_class = headline(results)["mean"], headline(results)["class"]
     line = {f"eval/{name}/mean_{of_mean}": results["mean"][of_mean]}

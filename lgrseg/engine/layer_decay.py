@@ -1,7 +1,7 @@
-"""AdamW whose rate falls from block to block towards the image, for fine-tuning what is pretrained.
+"""AdamW with layer-wise learning-rate decay, for fine-tuning pretrained encoders.
 
 Source: Bao et al., "BEiT", ICLR 2022 (appendix; after Clark et al., "ELECTRA"). Early blocks of a
-pretrained encoder hold what is general, so they are to move less than late ones.
+pretrained encoder compute general features, so they should change less than late ones.
 """
 
 import torch
@@ -19,7 +19,7 @@ POSITIONS = (
     "register_tokens",
     "relative_position_bias_table",
 )
-"""Names of parameters of encoders that are tables of embeddings, whatever their dimensions."""
+"""Names of encoder parameters that are embeddings."""
 
 
 def build_adamw_layer_decay(
@@ -31,26 +31,26 @@ def build_adamw_layer_decay(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> torch.optim.AdamW:
-    """AdamW with a rate for every block of the model's encoders.
+    """Build an AdamW with a learning rate for every block of the model's encoders.
 
         rate of block i of n (from 0) = lr * layer_decay ** (n - i)
         rate of the embeddings        = lr * layer_decay ** (n + 1)
         rate of all else              = lr
 
-    What stands between two blocks (a stage's downsampling) has the rate of the block after it; an
-    encoder's final norm has the full rate. Norms, biases, scales and tables of embeddings are not
-    decayed.
+    Layers between two blocks (downsampling) have the rate of the next block; an encoder's final
+    norm has the full rate. There is no weight decay of norms, biases, scales and embeddings.
 
     Args:
-        model: with one or more `Encoder`s in it.
-        lr: of heads and necks, at the schedule's factor of 1.
-        layer_decay: from 0 to 1; 1 gives every block the same rate.
-        weight_decay: of the weights.
-        betas: of Adam.
-        eps: what is added to the root of Adam's second moment; see `solver.build_adamw`.
+        model: model that contains one or more `Encoder`s.
+        lr: learning rate of heads and necks, for a schedule factor of 1.
+        layer_decay: factor of the rate from block to block, above 0 to 1; 1 gives all blocks the
+            same rate.
+        weight_decay: weight decay of the matrices.
+        betas: coefficients of Adam's moving averages.
+        eps: term added to the root of Adam's second moment, see `solver.build_adamw`.
 
     Raises:
-        ValueError: a decay outside 0 to 1, or a model without an encoder, where it has no effect.
+        ValueError: `layer_decay` is out of range, or the model has no encoder.
     """
     if not 0 < layer_decay <= 1:
         raise ValueError(f"layer_decay is above 0 and at most 1, not {layer_decay}")
@@ -64,33 +64,35 @@ def build_adamw_layer_decay(
     groups: dict[tuple[int, bool], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            kept = name in plain or name.rpartition(".")[2] in POSITIONS
-            groups.setdefault((depths.get(name, 0), kept), []).append(parameter)
+            has_no_decay = name in plain or name.rpartition(".")[2] in POSITIONS
+            groups.setdefault((depths.get(name, 0), has_no_decay), []).append(parameter)
     settings = [
         {
             "params": parameters,
             "lr": lr * layer_decay**depth,
-            "weight_decay": 0.0 if kept else weight_decay,
+            "weight_decay": 0.0 if has_no_decay else weight_decay,
         }
-        for (depth, kept), parameters in sorted(groups.items(), key=lambda group: group[0])
+        for (depth, has_no_decay), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
     return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), eps=eps, fused=True)
 
 
 def _depths(model: nn.Module) -> dict[str, int]:
-    """How often the rate of each of the encoders' parameters is multiplied by the decay."""
+    """Number of multiplications with the decay for each parameter of the encoders."""
     depths = {}
     for prefix, encoder in model.named_modules():
         inner = [part for part in encoder.modules() if isinstance(part, Encoder)]
-        if inner != [encoder]:  # no encoder, or one made of others, which have their own turn
+        if inner != [
+            encoder
+        ]:  # not an encoder, or one that consists of other encoders, which are handled separately
             continue
         blocks, start = encoder.blocks, f"{prefix}." if prefix else ""
         number_of = {id(p): i for i, block in enumerate(blocks) for p in block.parameters()}
         parameters, number = list(encoder.named_parameters()), len(blocks)
-        for name, parameter in reversed(parameters):  # from the end: the next block is known
+        for name, parameter in reversed(parameters):  # backwards, so that the next block is known
             number = number_of.get(id(parameter), number)
             depths[start + name] = len(blocks) - number
-        for name, parameter in parameters:  # from the image on, up to the first block
+        for name, parameter in parameters:  # forwards, up to the first block
             if id(parameter) in number_of:
                 break
             depths[start + name] = len(blocks) + 1

@@ -1,4 +1,4 @@
-"""Pictures of what a run predicts, in TensorBoard: input, truth and prediction side by side."""
+"""Pictures of predictions in TensorBoard: input, truth and prediction side by side."""
 
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.engine.hook_base import HookBase
@@ -7,29 +7,29 @@ from lgrseg.visualization.examples import example_pictures
 
 
 class ExampleOverlays(HookBase):
-    """A few clips of the first test dataset, predicted whenever it is evaluated.
+    """Draws predictions of a few clips of the first test dataset at every evaluation.
 
-    The same clips every time, so that one can watch them improve: "examples/<dataset>/<number>" in
-    TensorBoard. The main process alone draws them.
+    The clips are always the same, to show the progress: "examples/<dataset>/<number>" in
+    TensorBoard. Only the main process draws them.
     """
 
     def __init__(self, *, period: int, count: int):
-        """`count` clips every `period` steps, as of the evaluation; 0 for the end only."""
+        """Draw `count` clips every `period` steps (the evaluation's period); 0: only at the end."""
         self.period, self.count = period, count
 
     def after_step(self) -> None:
-        """Draw where it is due, not twice at the end."""
+        """Draw if it is due, but not twice at the end."""
         trainer = self.trainer
         if is_due(trainer.iteration, self.period) and trainer.iteration < trainer.max_iter:
             self._draw()
 
     def after_train(self) -> None:
-        """Draw what the trained model says."""
+        """Draw predictions of the trained model."""
         self._draw()
 
     def _draw(self) -> None:
         trainer = self.trainer
-        if trainer.tensorboard is None:  # of the main process only
+        if trainer.tensorboard is None:  # None in the other processes
             return
         for name in list(trainer.cfg.dataloader.test)[:1]:
             clips = trainer.build_test_loader(trainer.cfg, name).dataset

@@ -1,4 +1,4 @@
-"""A trainer whose run lies in a folder: it is saved there, and goes on from there."""
+"""A trainer that saves its run in a folder, and resumes from there."""
 
 import contextlib
 import logging
@@ -33,7 +33,7 @@ logger = logging.getLogger("lgrseg")
 
 
 class ResumableTrainer(SimpleTrainer):
-    """Steps, and checkpoints of all that a run needs to go on."""
+    """Trainer with checkpoints of everything that a run needs to be resumed."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ResumableTrainer(SimpleTrainer):
         device: torch.device,
         settings: TrainSettings,
     ):
-        """Nothing is read or written yet."""
+        """Set up the trainer; nothing is read or written."""
         super().__init__(
             model=model,
             optimizer=optimizer,
@@ -58,14 +58,14 @@ class ResumableTrainer(SimpleTrainer):
         self.settings = settings
         self.output_dir = Path(settings.output_dir)
         self.lock = RunLock(self.output_dir)
-        """Held while anything is written into the folder."""
+        """Lock that is held while files are written into the folder."""
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         decay = settings.ema_decay
         self.average = WeightAverage(model, decay=decay) if decay else None
         self.best_score: float | None = None
         self.train_seconds = 0.0
-        """Seconds in training steps so far, earlier processes included."""
+        """Time in training steps so far, with earlier processes, in seconds."""
 
     @property
     def checkpoints(self) -> Path:
@@ -74,7 +74,7 @@ class ResumableTrainer(SimpleTrainer):
 
     @property
     def followed(self) -> str | None:
-        """The test dataset whose score says which weights are the best."""
+        """Name of the test dataset whose score selects the best weights."""
         return None
 
     def run_step(self) -> None:
@@ -83,7 +83,7 @@ class ResumableTrainer(SimpleTrainer):
         self.train_seconds += self.metrics["step_seconds"]
 
     def compute_gradient(self, step: StepRecord) -> None:
-        """Forward and backward; after an error the run is saved, since its weights are whole."""
+        """Forward and backward; after an error the run is saved, because its weights are valid."""
         try:
             super().compute_gradient(step)
         except NonFiniteError:
@@ -96,9 +96,9 @@ class ResumableTrainer(SimpleTrainer):
             raise
 
     def _save_after(self, error: Exception) -> None:
-        """Save what is done, and say so in the error's notes; --resume asks for the batch again.
+        """Save the run and add a note to the error; --resume repeats the batch.
 
-        Parameters are as before the step; running means of batch norms may have seen it already.
+        Parameters are those before the step; running means of batch norms may include the batch.
         """
         if self.iteration == self.start_iteration:
             return
@@ -107,7 +107,7 @@ class ResumableTrainer(SimpleTrainer):
             return
         try:
             self.save("last")
-        except Exception as other:  # the error before it is the one to tell
+        except Exception as other:  # the first error is the important one
             error.add_note(f"iteration {self.iteration} could not be saved: {other}")
         else:
             error.add_note(f"saved after iteration {self.iteration}; --resume goes on from there")
@@ -115,11 +115,10 @@ class ResumableTrainer(SimpleTrainer):
     # -- saving -------------------------------------------------------------------------------
 
     def save(self, name: str) -> None:
-        """Write a checkpoint; its weights are the averaged ones where averaging is on.
+        """Write a checkpoint, with the averaged weights if averaging is on.
 
         Raises:
-            NonFiniteError: the last step turns out to be not finite, or the weights are; nothing is
-                written.
+            NonFiniteError: the last step or the weights are not finite; nothing is written.
         """
         if self.guard.settle():
             self.stop_agreed = True
@@ -136,7 +135,7 @@ class ResumableTrainer(SimpleTrainer):
             save_checkpoint(self.checkpoints, name, weights, self.state_dict())
 
     def state_dict(self) -> dict:
-        """All that a run needs to go on, besides its config."""
+        """Everything that a run needs to be resumed, besides its config."""
         num_processes = distributed.get_world_size()
         return {
             "iteration": self.iteration,
@@ -152,10 +151,10 @@ class ResumableTrainer(SimpleTrainer):
     # -- going on -----------------------------------------------------------------------------
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from a `state_dict`; rates and decays are this config's, not the state's.
+        """Resume from a `state_dict`; learning rates and decays are those of this config.
 
         Raises:
-            KeyError, RuntimeError, ValueError: it is of another architecture.
+            KeyError, RuntimeError, ValueError: the state has another architecture.
         """
         self.model.load_state_dict(state["model"])
         options = [
@@ -163,8 +162,8 @@ class ResumableTrainer(SimpleTrainer):
             for group in self.optimizer.param_groups
         ]
         self.optimizer.load_state_dict(state["optimizer"])
-        for group, own in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(own)
+        for group, group_options in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(group_options)
         if self.average and state["average"]:
             self.average.load_state_dict(state["average"])
         elif self.average:
@@ -174,32 +173,32 @@ class ResumableTrainer(SimpleTrainer):
         self._go_on_with_the_clips(state)
 
     def _go_on_with_the_clips(self, state: dict) -> None:
-        """Go on after the last batch of all processes, however many they were."""
+        """Continue after the last batch of all processes, also with another number of processes."""
         now = distributed.get_world_size()
-        before = state.get("num_processes", now)
+        num_before = state.get("num_processes", now)
         usual = self.iteration * self.accumulate
-        seen = state.get("num_batches", usual * before)
-        self.batch_offset = math.ceil(seen / now) - usual
-        if before != now:
+        num_batches = state.get("num_batches", usual * num_before)
+        self.batch_offset = math.ceil(num_batches / now) - usual
+        if num_before != now:
             logger.info(
                 "processes: %d before, %d now: the clips go on where they were, none is repeated; "
                 "an update is now of %d batches (train.accumulate=%d)",
-                before,
+                num_before,
                 now,
                 now * self.accumulate,
                 self.accumulate,
             )
 
     def resume_or_load(self, *, resume: bool, overwrite: bool = False) -> None:
-        """Go on from the run's last checkpoint; where there is none, from `train.init_weights`.
+        """Resume from the last checkpoint of the run, or start from `train.init_weights`.
 
         Args:
-            resume: go on, where there is a checkpoint.
-            overwrite: a run in the folder is about to be replaced (`replacing_run`).
+            resume: True to resume if there is a checkpoint.
+            overwrite: True if a run in the folder is being replaced (`replacing_run`).
 
         Raises:
-            CheckpointError: the run folder holds a run and neither is set, or its checkpoint does
-                not fit this config.
+            CheckpointError: the folder has a run and neither is set, or its checkpoint does not
+                match this config.
         """
         if not (resume or overwrite) and has_checkpoint(self.output_dir):
             raise CheckpointError(
@@ -228,7 +227,7 @@ class ResumableTrainer(SimpleTrainer):
         logger.info("going on from iteration %d of %s", self.iteration, path)
 
     def _read_best_score(self) -> float | None:
-        """Of `best`; where that is damaged, the best of metrics.jsonl."""
+        """Score of the checkpoint `best`; if that is damaged, the best score in metrics.jsonl."""
         file = state_path(self.checkpoints, "best")
         if not file.is_file():
             return None
@@ -240,38 +239,38 @@ class ResumableTrainer(SimpleTrainer):
             return score
 
     def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
-        """Take a model's weights from a file; see `checkpoint.load_weights`."""
+        """Load the model's weights from a file, see `checkpoint.load_weights`."""
         load_weights(self.model, path, strict=strict)
         if self.average:
             self.average.reset()
         logger.info("weights from %s", path)
 
     def load_for_evaluation(self, *, explicit: bool = False) -> None:
-        """Take the weights of the run's last checkpoint, or `train.init_weights`.
+        """Load the weights of the run's last checkpoint, or `train.init_weights`.
 
         Args:
-            explicit: `train.init_weights` was asked for by name, so it goes first.
+            explicit: True if the user set `train.init_weights`, so that it has priority.
 
         Raises:
-            FileNotFoundError: there are neither.
+            FileNotFoundError: there is neither a checkpoint nor `train.init_weights`.
         """
-        last, given = weights_path(self.checkpoints, "last"), self.settings.init_weights
-        if not last.is_file() and not given:
+        last, init_weights = weights_path(self.checkpoints, "last"), self.settings.init_weights
+        if not last.is_file() and not init_weights:
             raise FileNotFoundError(
                 f"nothing to evaluate: there is no {last}; train first, or name a file with "
                 "train.init_weights=..."
             )
-        self.load_weights(given if explicit or not last.is_file() else last)
+        self.load_weights(init_weights if explicit or not last.is_file() else last)
 
     @contextlib.contextmanager
     def evaluated_weights(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights, where averaging is on."""
+        """Context in which the model has the averaged weights, if averaging is on."""
         if self.average is None:
             yield
             return
-        own = {key: value.clone() for key, value in self.model.state_dict().items()}
+        trained = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average.weights)
         try:
             yield
         finally:
-            self.model.load_state_dict(own)
+            self.model.load_state_dict(trained)

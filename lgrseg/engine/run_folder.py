@@ -1,4 +1,4 @@
-"""The folder of a run: what makes room for a new one, what its config was, whose labels it had."""
+"""The folder of a run: replacing a run, its config, and its labelled patients."""
 
 import contextlib
 import dataclasses
@@ -19,26 +19,26 @@ logger = logging.getLogger("lgrseg")
 OWNED = (
     "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
 )  # fmt: skip
-"""What a run writes; anything else in its folder is not touched."""
+"""Files that a run writes; other files in its folder are not changed."""
 REPLACED = "replaced_run"
-"""Where in its folder a run lies that a new one replaces, until that has its first checkpoint."""
+"""Subfolder of a run that a new one replaces, until the new one has its first checkpoint."""
 
 RECORDED = ("datasets", "imports")
-"""Parts of a config.yaml that say what the run found, and not how it was set."""
+"""Parts of a config.yaml that are recorded by the run and are not settings."""
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a run in this folder can go on."""
+    """True if the folder has a run that can be resumed."""
     return any((folder / "checkpoints").glob("*.state.pt"))
 
 
 @contextlib.contextmanager
 def replacing_run(folder: Path) -> Iterator[None]:
-    """Inside, the folder is free for a new run; the old one is set aside.
+    """Context in which the folder is free for a new run; the old run is set aside.
 
-    The new run's first regular checkpoint deletes it (`forget_replaced`). Where the new one ends by
-    an error without any checkpoint, the old one is put back.
+    The new run's first regular checkpoint deletes the old run (`forget_replaced`). If the new run
+    fails before its first checkpoint, the old run is restored.
     """
     set_aside(folder)
     try:
@@ -52,10 +52,10 @@ def replacing_run(folder: Path) -> Iterator[None]:
 
 
 def set_aside(folder: Path) -> None:
-    """Move a run out of the way.
+    """Move a run to a subfolder.
 
-    Where one is aside already, the new run that replaced it never had a regular checkpoint: that
-    one is deleted instead.
+    If another run is already set aside, the present run never had a regular checkpoint, so the
+    present run is deleted instead.
     """
     aside = folder / REPLACED
     if aside.is_dir():
@@ -76,7 +76,7 @@ def set_aside(folder: Path) -> None:
 
 
 def put_back(folder: Path) -> None:
-    """Undo `set_aside`; what the new run wrote is deleted."""
+    """Undo `set_aside`, and delete the files of the new run."""
     aside = folder / REPLACED
     if not aside.is_dir():
         return
@@ -88,15 +88,15 @@ def put_back(folder: Path) -> None:
 
 
 def forget_replaced(folder: Path) -> None:
-    """Delete the run that was set aside, where there is one."""
+    """Delete the run that was set aside, if there is one."""
     if (folder / REPLACED).is_dir():
         clear_run(folder / REPLACED)
-        with contextlib.suppress(OSError):  # somebody keeps something of his own in it
+        with contextlib.suppress(OSError):  # the folder has other files
             (folder / REPLACED).rmdir()
 
 
 def clear_run(folder: Path) -> None:
-    """Delete what a run wrote into a folder, and nothing else."""
+    """Delete the files of a run in a folder, and no other files."""
     for name in OWNED:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
@@ -110,44 +110,44 @@ def _exists(path: Path) -> bool:
 
 
 def write_config(cfg: DictConfig, folder: Path) -> None:
-    """Write config.yaml, whole or not at all."""
+    """Write config.yaml atomically."""
     replace_file(folder / "config.yaml", lambda path: save_config(cfg, path))
 
 
 def write_labels(summary: dict, folder: Path) -> None:
-    """Write labels.json: which patients were trained on with their labels, which without."""
+    """Write labels.json: the patients that were used with and without their labels."""
     text = json.dumps(summary, indent=1)
     replace_file(folder / "labels.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
-    """How a config differs from the one that the folder's run was started with, a line a key.
+    """Differences between a config and that of the folder's run, one line per key.
 
-    A setting of `train` that is left out has its default. What a saved config records beside its
-    settings (`RECORDED`) counts only where both have it.
+    Missing settings of `train` have their defaults. Recorded parts of a saved config (`RECORDED`)
+    are compared only if both configs have them.
 
     Raises:
-        ValueError: that config was damaged, so nobody knows.
+        ValueError: the saved config is damaged.
     """
     file = folder / "config.yaml"
     if not file.is_file():
         return []
     try:
-        # It is compared and nothing in it is called, so it may name classes of anybody.
+        # The config is only compared and never built, so it need not be trusted.
         saved = OmegaConf.to_container(OmegaConf.load(file))
         saved["train"] = DEFAULTS | saved.get("train", {})
     except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
         raise ValueError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
-    given = OmegaConf.to_container(cfg)
-    given["train"] = DEFAULTS | given.get("train", {})
+    present = OmegaConf.to_container(cfg)
+    present["train"] = DEFAULTS | present.get("train", {})
     for part in RECORDED:
-        if part not in saved or part not in given:
-            saved.pop(part, None), given.pop(part, None)
-    before, now = _flat(saved), _flat(given)
+        if part not in saved or part not in present:
+            saved.pop(part, None), present.pop(part, None)
+    saved_values, now = _flat(saved), _flat(present)
     return [
-        f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
+        f"{key}: {saved_values.get(key, 'not set')} -> {now.get(key, 'not set')}"
+        for key in sorted(saved_values.keys() | now.keys())
+        if saved_values.get(key) != now.get(key)
     ]
 
 
@@ -156,14 +156,14 @@ UNIMPORTANT = (
     "train.checkpoint_period", "train.keep_checkpoints", "train.export_videos",
     "train.example_overlays", "dataloader.train.num_workers",
 )  # fmt: skip
-"""Settings in which runs may differ that stand in one row of a table."""
+"""Settings in which runs of one table row may differ."""
 
 
 def check_settings_are_those_of(folder: Path, cfg: DictConfig) -> None:
-    """Refuse a config whose results would be mixed up with those of a run that is there.
+    """Raise an error if the folder has a run with other settings.
 
     Raises:
-        ValueError: the folder holds a run of other settings, or of settings that nobody knows.
+        ValueError: the folder has a run with other or unknown settings.
     """
     if not any(_exists(folder / name) for name in OWNED):
         return

@@ -1,4 +1,4 @@
-"""One process writes into a run's folder at a time: `run.lock` names it while it does."""
+"""A lock file `run.lock`, so that only one process writes into a run's folder."""
 
 import dataclasses
 import datetime
@@ -17,7 +17,7 @@ NAME = "run.lock"
 
 
 class RunFolderError(ValueError):
-    """The run's folder cannot be written to, or another process does; the message says which."""
+    """The run's folder is not writable, or another process writes into it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +26,21 @@ class Holder:
 
     host: str
     boot: str
-    """Of the machine: another one after a restart; empty where the system does not tell."""
+    """Boot identifier of the machine, new after a restart; empty if unknown."""
     pid: int
     begin: str
-    """When the process began: another one where the number was given to a new process."""
+    """Start time of the process, to detect a new process with the same number."""
     since: str
-    """When it took the lock, for people."""
+    """Time at which it took the lock, for messages."""
 
     @classmethod
     def this_process(cls) -> "Holder":
-        """Who would take a lock now."""
+        """Describe this process."""
         now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         return cls(socket.gethostname(), _boot(), os.getpid(), _begin(os.getpid()), now)
 
     def has_ended(self) -> bool:
-        """Whether it is certain that the process runs no more; on another machine it never is."""
+        """True if the process has certainly ended; always False for another machine."""
         if self.host != socket.gethostname():
             return False
         if self.boot != _boot():
@@ -50,19 +50,18 @@ class Holder:
         except ProcessLookupError:
             return True
         except PermissionError:
-            pass  # of another user, so it is there
+            pass  # the process exists and belongs to another user
         return self.begin != _begin(self.pid)
 
 
 class RunLock:
-    """Inside `with lock:` the folder is this run's alone; entering it again inside is allowed.
+    """Lock of a run folder, used as `with lock:`; it is reentrant.
 
-    Of several processes that torchrun started the main one holds it. A lock whose process was
-    killed is taken over.
+    With torchrun, the main process holds it. The lock of a killed process is taken over.
     """
 
     def __init__(self, folder: Path):
-        """`folder` is made when the lock is taken."""
+        """`folder` is created when the lock is taken."""
         self.path = Path(folder) / NAME
         self._depth = 0
 
@@ -70,7 +69,7 @@ class RunLock:
         """Take the lock.
 
         Raises:
-            RunFolderError: another process has it, or may have it; or nothing can be written here.
+            RunFolderError: another process has the lock, or the folder is not writable.
         """
         if self._depth == 0 and distributed.is_main_process():
             self._take()
@@ -78,7 +77,7 @@ class RunLock:
         return self
 
     def __exit__(self, *error) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._depth -= 1
         if self._depth == 0 and distributed.is_main_process():
             if self.path.is_file() and self.path.read_text(encoding="utf-8") == self._text:
@@ -97,7 +96,7 @@ class RunLock:
             ) from error
 
     def _write(self) -> bool:
-        """Whether there was no lock, so that it is this process's now."""
+        """Create the lock; False if there is one already."""
         try:
             file = open(self.path, "x", encoding="utf-8")
         except FileExistsError:
@@ -114,14 +113,14 @@ class RunLock:
         try:
             text = self._read()
         except FileNotFoundError:
-            return  # given back this moment
+            return  # it was released meanwhile
         try:
             holder = Holder(**json.loads(text))
         except (TypeError, ValueError):
-            holder = None  # written by half: a full disk, or a machine that lost its power
+            holder = None  # truncated: a full disk or a power failure
         if holder is not None and not holder.has_ended():
             raise RunFolderError(_message(self.path, holder))
-        # Renamed first: where another process was faster, this is its new lock and not the old one.
+        # Rename it first: if another process was faster, this is its new lock, not the old one.
         aside = self.path.with_name(f".{NAME}.{os.getpid()}")
         try:
             self.path.rename(aside)
@@ -135,7 +134,7 @@ class RunLock:
 
     def _read(self) -> str:
         text = self.path.read_text(encoding="utf-8", errors="replace")
-        if not text:  # its process may be about to write it
+        if not text:  # its process may be writing it
             time.sleep(0.2)
             text = self.path.read_text(encoding="utf-8", errors="replace")
         return text
@@ -164,15 +163,15 @@ def _boot() -> str:
 
 
 def _begin(pid: int) -> str:
-    """Clock ticks from the machine's start to the process's; empty where it has ended.
+    """Start time of a process in clock ticks since boot; empty if it has ended.
 
-    Also empty where the system does not tell (macOS), for every process alike.
+    It is also empty for all processes if the system does not provide it (macOS).
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    # After the command's name, which may hold anything: the state (Z: killed, and its parent has
-    # not asked yet), and 19 fields later the time.
+    # After the command's name (any text) comes the state (Z: ended, but not yet reaped by its
+    # parent), and 19 fields later the start time.
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]

@@ -1,4 +1,4 @@
-"""The `train` part of a config, checked: what the loop is told that no component is."""
+"""The validated `train` part of a config: settings of the training loop."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from lgrseg.config.setting_types import fitted
 from lgrseg.config.suggestions import did_you_mean
 
 LEAST = {"max_iter": 1, "accumulate": 1, "log_period": 1}
-"""The smallest number of a setting that counts; 0 for the others."""
+"""Smallest values of settings; 0 for the others."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """What configs/common/train.py describes; the defaults are for configs that leave a key out.
+    """Settings of configs/common/train.py; defaults are used for missing keys.
 
     Iterations are updates of the weights, counted from 0; periods count iterations.
     """
@@ -22,41 +22,41 @@ class TrainSettings:
     max_iter: int = 1000
     seed: int = 0
     device: str = "auto"
-    """auto (CUDA where there is one), cpu or cuda."""
+    """Device: auto (CUDA if available), cpu or cuda."""
     num_threads: int = 0
-    """Of torch on the CPU; 0 leaves torch's own choice."""
+    """Number of torch's CPU threads; 0 keeps torch's default."""
     amp: bool = False
-    """Autocast to bfloat16."""
+    """True for autocast to bfloat16."""
     deterministic: bool = False
-    """The same bits in every run on a GPU too, at some cost; on a CPU they are anyway."""
+    """True for bit-identical runs on a GPU too, at some cost; CPU runs always are."""
     recompute_activations: bool = False
-    """Keep the inputs of blocks only, and compute the rest again in the backward pass: less memory,
-    a slower step, the same numbers."""
+    """True to keep only the inputs of blocks and recompute activations in the backward pass: less
+    memory, slower, same results."""
     compile: bool = False
-    """Compile backbone and encoder with torch.compile: minutes at the start."""
+    """True to compile backbone and encoder with torch.compile, which takes minutes."""
     accumulate: int = 1
-    """Batches a process adds up for one update."""
+    """Number of batches per process that are accumulated for one update."""
     clip_norm: float | None = None
     """Largest L2 norm of the gradient of the whole model; None does not clip."""
     ema_decay: float = 0.0
-    """Of the averaged weights; 0 keeps none."""
+    """Decay of the averaged weights; 0 disables averaging."""
     init_weights: str = ""
     find_unused_parameters: bool = False
-    """With several processes: look for parameters that got no gradient (slower)."""
+    """With several processes: detect parameters without gradient (slower)."""
     log_period: int = 20
     eval_period: int = 0
-    """0 evaluates at the end only."""
+    """Number of iterations between evaluations; 0 evaluates only at the end."""
     checkpoint_period: int = 0
-    """0 saves at the end only."""
+    """Number of iterations between checkpoints; 0 saves only at the end."""
     keep_checkpoints: int = 0
-    """Numbered checkpoints that are kept, the last ones; beside `last` and `best`."""
+    """Number of last numbered checkpoints that are kept besides `last` and `best`."""
     export_videos: int = 0
-    """Videos of every test dataset that are written at the end."""
+    """Number of videos of every test dataset that are written at the end."""
     example_overlays: int = 0
-    """Clips of the first test dataset that are drawn into TensorBoard at every evaluation."""
+    """Number of clips of the first test dataset drawn in TensorBoard at every evaluation."""
 
     def __post_init__(self):
-        """Refuse what cannot be meant."""
+        """Raise an error for invalid values."""
         hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = fitted(getattr(self, field.name), hints[field.name], f"train.{field.name}")
@@ -71,14 +71,14 @@ class TrainSettings:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "TrainSettings":
-        """From the config's plain `train` mapping.
+        """Make settings from the `train` mapping of a config.
 
         Raises:
-            KeyError: a setting that has no effect because nothing has that name.
-            ValueError: a value of another kind, or out of range.
+            KeyError: a setting of this name does not exist.
+            ValueError: a value has the wrong type or is out of range.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
+        names = [field.name for field in dataclasses.fields(cls)]
         for key in values:
-            if key not in known:
-                raise KeyError(f"there is no setting train.{key}{did_you_mean(str(key), known)}")
+            if key not in names:
+                raise KeyError(f"there is no setting train.{key}{did_you_mean(str(key), names)}")
         return cls(**values)

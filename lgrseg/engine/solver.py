@@ -15,17 +15,17 @@ def build_adamw(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> torch.optim.AdamW:
-    """AdamW with two rates and two decays.
+    """Build an AdamW with two learning rates and two weight decays.
 
-    Parameters under `backbone` of the model, or of its student, get lr * backbone_lr_factor. Norms,
-    embeddings and everything with one dimension (biases, scales) are not decayed, and neither is
-    the scan's A_log, whose decay would pull all time constants to one.
+    Parameters in `backbone` of the model, or of its student, have the rate lr * backbone_lr_factor.
+    Norms, embeddings and tensors with one dimension (biases, scales) have no weight decay, and
+    neither has the scan's A_log, because decay would pull all time constants to 1.
 
     `eps` is added to the root of Adam's second moment, which is as small as the clipped gradient:
-    with `train.clip_norm=0.01` its median was 1.5e-8 at the end of `camus_long`, so that 1e-8 took
-    40% of the step, and more of it where gradients are small. There eps, clip_norm and lr are one
-    choice: gradients that clip_norm makes n times smaller take the steps of unclipped ones with an
-    eps that is n times smaller.
+    with `train.clip_norm=0.01` its median was 1.5e-8 at the end of `camus_long`, so 1e-8 reduced
+    the
+    step by 40%, and more for small gradients. Then eps, clip_norm and lr must be chosen together:
+    if clip_norm makes gradients n times smaller, eps must be n times smaller for equal steps.
     """
     plain = undecayed(model)
     groups: dict[tuple[bool, bool], list] = {}
@@ -45,12 +45,12 @@ def build_adamw(
 
 
 def undecayed(model: nn.Module) -> set[str]:
-    """Names of the parameters that weight decay leaves alone; see `build_adamw`."""
+    """Names of the parameters without weight decay, see `build_adamw`."""
     plain = set()
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
-            kept = parameter.dim() < 2 or isinstance(module, nn.Embedding)
-            if kept or name in ("A_log", "D", "step_bias", "level_embed"):
+            has_no_decay = parameter.dim() < 2 or isinstance(module, nn.Embedding)
+            if has_no_decay or name in ("A_log", "D", "step_bias", "level_embed"):
                 plain.add(f"{prefix}.{name}" if prefix else name)
     return plain
 
@@ -63,7 +63,7 @@ class CosineSchedule:
         self.max_iter, self.warmup, self.final = max_iter, warmup, final
 
     def __call__(self, iteration: int) -> float:
-        """The factor on every group's rate at this iteration, counted from 0."""
+        """Factor of all learning rates at this iteration, counted from 0."""
         if iteration < self.warmup:
             return (iteration + 1) / (self.warmup + 1)
         done = (iteration - self.warmup) / max(1, self.max_iter - self.warmup)
@@ -76,10 +76,10 @@ class StepSchedule:
     def __init__(
         self, *, max_iter: int, milestones: tuple[float, ...], gamma: float = 0.5, warmup: int = 100
     ):
-        """Milestones below 1 are parts of `max_iter`, from 1 on they are iterations.
+        """Milestones below 1 are parts of `max_iter`; others are iterations.
 
         Raises:
-            ValueError: a milestone that is not above 0.
+            ValueError: a milestone is not above 0.
         """
         if any(milestone <= 0 for milestone in milestones):
             raise ValueError(f"milestones are parts of the run or iterations, not {milestones}")
@@ -87,6 +87,6 @@ class StepSchedule:
         self.gamma, self.warmup = gamma, warmup
 
     def __call__(self, iteration: int) -> float:
-        """The factor on every group's rate at this iteration, counted from 0."""
+        """Factor of all learning rates at this iteration, counted from 0."""
         warm = min(1.0, (iteration + 1) / (self.warmup + 1))
         return warm * self.gamma ** sum(iteration >= milestone for milestone in self.milestones)

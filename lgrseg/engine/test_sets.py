@@ -1,4 +1,4 @@
-"""The test datasets of a config: each is scored under its own name."""
+"""Names the test datasets of a config by the datasets that they read."""
 
 import copy
 import logging
@@ -13,16 +13,16 @@ logger = logging.getLogger("lgrseg")
 
 
 def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
-    """The config with every loader of `dataloader.test` under the name of the dataset it reads.
+    """Rename every loader in `dataloader.test` to the dataset that it reads.
 
-    Classes, metrics and results follow that name, so scores of another dataset must not go under
-    it: `dataloader.test.NAME.dataset=OTHER` scores OTHER, and writes eval/OTHER.
+    Classes, metrics and results use this name. So `dataloader.test.NAME.dataset=OTHER` evaluates
+    OTHER and writes eval/OTHER.
 
     Args:
-        cfg: of a run; it is not changed.
+        cfg: config of a run, which is not changed.
 
     Raises:
-        ValueError: two loaders read one dataset.
+        ValueError: two loaders read the same dataset.
     """
     renamed: dict[str, DictConfig] = {}
     for key, loader in cfg.dataloader.test.items():
@@ -46,7 +46,7 @@ def test_on(cfg: DictConfig, names: list[str]) -> DictConfig:
     """The config with these test datasets instead of its own.
 
     Args:
-        cfg: of a run; it is not changed.
+        cfg: config of a run; it is not changed.
         names: datasets. One that the config tests on keeps its loader; others are read as the
             first test dataset is.
 

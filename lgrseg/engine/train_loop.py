@@ -1,8 +1,8 @@
-"""The training loop and the training step. What happens now and then is in hooks.py.
+"""The training loop and the training step. Periodic actions are in hooks.py.
 
-Randomness is a function: before every batch all generators are seeded from (seed, number of the
-batch in the run), and what the loader gives depends on (seed, position) too. So going on with a run
-needs no random state, and 1 process that accumulates 2 batches draws what 2 processes draw.
+Before every batch all random generators are seeded with (seed, number of the batch in the run), and
+the loader's samples depend on (seed, position). So a run can be resumed without random states, and
+1 process that accumulates 2 batches has the same random numbers as 2 processes.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from lgrseg.engine.workers import batches_of
 
 
 class TrainerBase:
-    """The loop: hooks around steps. A subclass says what a step is."""
+    """The training loop: steps with hooks around them. A subclass defines the step."""
 
     def __init__(self, *, max_iter: int):
-        """`max_iter` steps in all, those before a resumption included."""
+        """`max_iter` is the total number of steps, including those before a resumption."""
         self.max_iter = max_iter
         self.iteration = 0
-        """Steps done so far: the number of the present step before it, one more after it."""
+        """Number of finished steps; during a step, this is its index."""
         self.start_iteration = 0
         self.hooks: list[HookBase] = []
 
@@ -41,7 +41,7 @@ class TrainerBase:
         self.hooks += hooks
 
     def train(self) -> None:
-        """Train from the present iteration to `max_iter`; hooks are closed whatever happens."""
+        """Train from the present iteration to `max_iter`; hooks are always closed."""
         self.start_iteration = self.iteration
         try:
             self._call_hooks("before_train")
@@ -64,7 +64,7 @@ class TrainerBase:
 
 
 class SimpleTrainer(TrainerBase):
-    """Forward, backward, clip, update: for any model that returns a dict of losses."""
+    """Training step (forward, backward, clip, update) of any model that returns losses."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class SimpleTrainer(TrainerBase):
         amp: bool = False,
         find_unused_parameters: bool = False,
     ):
-        """Each setting is described in settings.py.
+        """Set up the training step; settings.py describes the settings.
 
         `loader` (endless batches of clips and targets, with `set_start`) is set before `train`.
         """
@@ -95,24 +95,24 @@ class SimpleTrainer(TrainerBase):
         self.guard = StepGuard(optimizer, device=device)
         self.loader = None
         self.batch_offset = 0
-        """Batches that every process saw beyond `iteration * accumulate`, in a run that began with
-        other numbers of processes or of accumulated batches."""
+        """Batches per process beyond `iteration * accumulate`, if the run was started with
+        another number of processes or of accumulated batches."""
         self.signal: int | None = None
-        """The signal by which this process was asked to stop."""
+        """Stop signal that this process received; None without a signal."""
         self.stop_agreed = False
-        """Some process was asked to stop: all do so after this step."""
+        """True if any process received a stop signal; all stop after this step."""
         self.metrics: dict[str, float | Tensor] = {}
-        """Of the last step; tensors are not read here, because on CUDA that waits."""
+        """Metrics of the last step; tensors are not read here, because this synchronises CUDA."""
 
     @property
     def should_stop(self) -> bool:
-        """Whether to end the run after the present step, so that all processes do."""
+        """True if all processes should stop after the present step."""
         alone = distributed.get_world_size() == 1
         return self.stop_agreed or (alone and self.signal is not None)
 
     @property
     def batches_done(self) -> int:
-        """Batches that every process has seen: where the loader goes on."""
+        """Number of batches of every process so far, where the loader continues."""
         return self.iteration * self.accumulate + self.batch_offset
 
     def train(self) -> None:
@@ -123,14 +123,14 @@ class SimpleTrainer(TrainerBase):
             super().train()
 
     def run_step(self) -> None:
-        """One update, from `accumulate` batches of every process."""
+        """Do one update with `accumulate` batches of every process."""
         begin = time.perf_counter()
         step = StepRecord(self.iteration)
         try:
             self.compute_gradient(step)
             norm = self._update(step)
         except NonFiniteError as error:
-            # Parameters alone: a batch norm's means may have become so in this very step.
+            # Only parameters: means of a batch norm may have become NaN in this step.
             if bad := names_not_finite(self.model, dict(self.model.named_parameters())):
                 shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
                 error.add_note(f"weights that were not finite before this step: {shown}")
@@ -146,13 +146,13 @@ class SimpleTrainer(TrainerBase):
         )
 
     def compute_gradient(self, step: StepRecord) -> None:
-        """Forward and backward; the weights are left alone.
+        """Forward and backward pass; weights do not change.
 
         Args:
-            step: gets its clips, then its losses.
+            step: record to which clips and losses of the step are added.
 
         Raises:
-            NonFiniteError: the model met numbers that are not finite.
+            NonFiniteError: numbers in the model are not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
         begin = time.perf_counter()
@@ -172,7 +172,7 @@ class SimpleTrainer(TrainerBase):
                 (sum(losses.values()) / self.accumulate).backward()
 
     def _update(self, step: StepRecord) -> Tensor:
-        """Clip the gradient and take the step, unless it is not finite; the gradient's norm."""
+        """Clip the gradient, update if it is finite, and return the gradient's norm."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients, foreach=True)
         if self.guard.judge(step, norm, stop=self.signal is not None):
@@ -188,7 +188,7 @@ class SimpleTrainer(TrainerBase):
         return [next(self._batches) for _ in range(self.accumulate)]
 
     def _totals(self, batches) -> dict[str, Tensor] | None:
-        """What losses are divided by, as a mean over the step's batches in all processes.
+        """Normalisers of the losses, as means over the step's batches in all processes.
 
         Losses and gradients are averaged over batches and processes. With these divisors that
         average is what one batch of all the clips would give; a model without `loss_totals`
@@ -201,19 +201,19 @@ class SimpleTrainer(TrainerBase):
         return distributed.mean_over_processes(means, self.device)
 
     def _losses(self, batch, totals) -> dict[str, Tensor]:
-        """`batch` is (clips, targets), and where there are any (..., unlabelled views)."""
+        """`batch` is (clips, targets), or (clips, targets, unlabelled views)."""
         batch = [[item.to(self.device) for item in part] for part in batch]
         extra = {} if totals is None else {"totals": totals}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             return self.wrapped(*batch, **extra)
 
     def _batch_number(self, number: int) -> int:
-        """The number of a batch of this step among all batches of all processes of the run."""
-        own = self.batches_done + number
-        return own * distributed.get_world_size() + distributed.get_rank()
+        """Number of a batch of this step among all batches of the run in all processes."""
+        own_number = self.batches_done + number
+        return own_number * distributed.get_world_size() + distributed.get_rank()
 
     def _reducing(self, last: bool):
-        """Processes add up their gradients once a step, with the last batch."""
+        """Context in which processes sum gradients only with the last batch of a step."""
         if last or self.wrapped is self.model:
             return contextlib.nullcontext()
         return self.wrapped.no_sync()
@@ -227,14 +227,16 @@ class SimpleTrainer(TrainerBase):
 
 
 def use_deterministic_algorithms() -> None:
-    """Add up gradients in an order of their own; torch warns of operations that cannot."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    """Sum gradients in a fixed order; torch warns about operations that cannot."""
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # cuBLAS reads this once at its start
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def seed_everything(*numbers: int) -> None:
     """Seed torch (all devices), NumPy and random from a tuple of numbers."""
-    # Their count goes in first, because trailing zeros alone would change nothing.
+    # The count is included, because trailing zeros alone would not change the seed.
     seeds = np.random.SeedSequence([len(numbers), *numbers]).generate_state(2, np.uint64)
     torch.manual_seed(int(seeds[0]))
     np.random.seed(int(seeds[1]) % 2**32)

@@ -1,7 +1,7 @@
-"""DefaultTrainer: from a config to a trained model, and on from where a run was stopped.
+"""DefaultTrainer: trains the model of a config, and resumes stopped runs.
 
-The names are detectron2's (DefaultTrainer, HookBase, resume_or_load); what a step is stands in
-train_loop.py, what is saved in resumable.py, what happens between steps in hooks.py.
+The names are detectron2's (DefaultTrainer, HookBase, resume_or_load). The training step is in
+train_loop.py, checkpoints in resumable.py, and actions between steps in hooks.py.
 """
 
 import dataclasses
@@ -48,17 +48,17 @@ logger = logging.getLogger("lgrseg")
 
 
 class DefaultTrainer(ResumableTrainer):
-    """Builds what a config describes, trains it, evaluates it.
+    """Builds the model of a config, trains it and evaluates it.
 
         trainer = DefaultTrainer(cfg)
         trainer.resume_or_load(resume=False)
         trainer.train()
 
-    For anything it does not do, override a `build_*` method or `run_step`, or write a hook.
+    To change its behaviour, override a `build_*` method or `run_step`, or write a hook.
     """
 
     def __init__(self, cfg: DictConfig):
-        """Join the other processes, build model, optimiser and hooks; nothing is written yet."""
+        """Join the other processes and build model, optimiser and hooks; nothing is written."""
         check_parts(cfg)
         check_settings(cfg)
         cfg = name_tests_by_dataset(cfg)
@@ -92,7 +92,7 @@ class DefaultTrainer(ResumableTrainer):
         self.cfg = cfg
         self.tensorboard = None
         self.results: dict[str, dict] = {}
-        """Of the last call of `test`."""
+        """Results of the last call of `test`."""
         self.register_hooks(self.build_hooks())
 
     @classmethod
@@ -106,28 +106,28 @@ class DefaultTrainer(ResumableTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimiser of a model that is on its device."""
+        """Build the optimiser of a model that is on its device."""
         return instantiate(cfg.optimizer)(model)
 
     @classmethod
     def build_train_loader(cls, cfg: DictConfig):
-        """Endless batches; what they hold depends on `train.seed` and their number alone."""
+        """Build the loader of endless batches, a function of `train.seed` and their number."""
         return instantiate(cfg.dataloader.train, seed=cfg.train.seed)
 
     @classmethod
     def build_test_loader(cls, cfg: DictConfig, name: str):
-        """The clips of a test dataset, each once over all processes."""
+        """Build the loader of a test dataset; the processes share the clips."""
         return instantiate(cfg.dataloader.test[name])
 
     @classmethod
     def build_evaluator(cls, cfg: DictConfig, name: str):
-        """What scores the predictions for a test dataset."""
+        """Build the evaluator of a test dataset."""
         return instantiate(cfg.evaluator)(dataset=name)
 
     def build_hooks(self) -> list[HookBase]:
-        """What happens around steps, in this order.
+        """Build the hooks, in the order in which they are called.
 
-        A checkpoint comes before an evaluation, so that little is lost where that is cut off.
+        Checkpoints come before evaluations, so that little is lost if an evaluation is interrupted.
         """
         s = self.settings
         return [
@@ -157,16 +157,16 @@ class DefaultTrainer(ResumableTrainer):
         return next(iter(self.cfg.dataloader.test), None)
 
     def build_data(self) -> None:
-        """Build the loaders, where they are not built yet; nothing is written.
+        """Build the loaders if they are not built yet; nothing is written.
 
         Raises:
-            FileNotFoundError, KeyError, ValueError: a dataset is not there, for training or tests.
+            FileNotFoundError, KeyError, ValueError: a dataset for training or tests is missing.
         """
         if self.loader is None:
             self.loader = self.build_train_loader(self.cfg)
 
     def _build_tests(self, names) -> dict[str, tuple]:
-        """The loader and the evaluator of every test dataset: all, before the first is used."""
+        """Build loader and evaluator of all test datasets before the first is used."""
         return {
             name: (self.build_test_loader(self.cfg, name), self.build_evaluator(self.cfg, name))
             for name in names
@@ -177,8 +177,8 @@ class DefaultTrainer(ResumableTrainer):
 
         Raises:
             RunFolderError: another process writes into the run's folder.
-            StopRequested: SIGTERM or Ctrl-C came; the run is saved.
-            NonFiniteError: a loss or gradient is not finite; the weights are as before it.
+            StopRequested: the process received SIGTERM or Ctrl-C; the run is saved.
+            NonFiniteError: a loss or gradient is not finite; the weights are those before it.
         """
         self.build_data()
         with self.lock:
@@ -202,7 +202,7 @@ class DefaultTrainer(ResumableTrainer):
             changes = config_changes(self.cfg, self.output_dir)
         except ValueError as error:
             changes = []
-            logger.warning("%s; it is written anew", error)
+            logger.warning("%s; it is written again", error)
         for change in changes:
             logger.info("config changed, %s", change)
         write_config(self.cfg, self.output_dir)
@@ -212,14 +212,14 @@ class DefaultTrainer(ResumableTrainer):
     def test(
         self, names: list[str] | None = None, *, interruptible: bool = False
     ) -> dict[str, dict]:
-        """Evaluate on the test datasets (all, or those named): name -> what results.json holds.
+        """Evaluate on test datasets, and return their results by name.
 
         Args:
-            names: keys of `dataloader.test`.
-            interruptible: let a signal end it in the middle.
+            names: keys of `dataloader.test`; None for all.
+            interruptible: True if a signal may interrupt the evaluation.
 
         Raises:
-            EvaluationInterruptedError: a signal did.
+            EvaluationInterruptedError: a signal interrupted it.
         """
         self.results = {}
         tests = self._build_tests(names or self.cfg.dataloader.test)
@@ -233,7 +233,7 @@ class DefaultTrainer(ResumableTrainer):
 
 
 class _Watched:
-    """A loader that stops at a signal; alone only, since others would wait for this process."""
+    """A loader that stops at a signal; only for a single process, because others would wait."""
 
     def __init__(self, loader, trainer: DefaultTrainer):
         self.loader, self.trainer = loader, trainer

@@ -1,4 +1,4 @@
-"""A data loader's worker processes, from their start to their certain end."""
+"""Starts and reliably ends the worker processes of a data loader."""
 
 import contextlib
 import multiprocessing
@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PATIENCE = 5.0
-"""Seconds in which workers may end by themselves."""
+"""Seconds to wait for workers to end by themselves."""
 
 
 class WorkerEndedError(RuntimeError):
@@ -20,20 +20,20 @@ class WorkerEndedError(RuntimeError):
 
 @contextlib.contextmanager
 def batches_of(loader: Iterable) -> Iterator[Iterator]:
-    """Iterate over a loader whose workers outlive SIGTERM and Ctrl-C until the block ends.
+    """Iterate over a loader whose workers ignore SIGTERM and Ctrl-C until the block ends.
 
-    Clusters and terminals signal all processes of a run. A worker that ends by it raises an error
-    in this process, in the middle of anything, and nothing could be saved.
+    Clusters and terminals send signals to all processes of a run. If a worker ended by a signal, an
+    error would be raised in this process at any time, so the run could not be saved.
 
-    An error in a worker is raised here as if it had happened here, without torch's account of it.
+    An error in a worker is raised here with its own type and message, without torch's wrapper.
 
     Raises:
-        WorkerEndedError: a worker ended anyhow; as an error of the block, which may be any then.
+        WorkerEndedError: a worker ended nevertheless; it replaces other errors of the block.
     """
-    before = set(multiprocessing.active_children())
+    children_before = set(multiprocessing.active_children())
     with _signals_held_back():
         batches = iter(loader)
-    workers = set(multiprocessing.active_children()) - before
+    workers = set(multiprocessing.active_children()) - children_before
     try:
         yield batches
     except Exception as error:
@@ -41,7 +41,7 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
             raise _with_notes(raised, error) from error
         if not isinstance(error, (EOFError, OSError, RuntimeError)):
             raise
-        # A worker's death shows as a reset connection, a missing socket, or torch's own error.
+        # If a worker ends, the error is a reset connection, a missing socket, or torch's own error.
         with deaf_to_children():
             statuses = _statuses_of_ended(workers)
         if not statuses:
@@ -65,29 +65,31 @@ def _with_notes(error: Exception, earlier: Exception) -> Exception:
 
 
 def _raised_by_worker(error: Exception) -> Exception | None:
-    """The error that a worker raised, which torch hands over with a traceback for a message."""
+    """The original error of a worker, parsed from torch's message with the traceback."""
     if "in DataLoader worker process" not in str(error):
         return None
-    told = re.findall(r"^[\w.]*?(\w+): (.*)$", str(error), re.MULTILINE)
-    if not told:
+    matches = re.findall(r"^[\w.]*?(\w+): (.*)$", str(error), re.MULTILINE)
+    if not matches:
         return None
-    name, message = told[-1]
+    name, message = matches[-1]
     if name == type(error).__name__:
         return type(error)(message)
-    return WorkerEndedError(f"{name}: {message}")  # of a kind that torch could not make again
+    return WorkerEndedError(f"{name}: {message}")  # a type that torch cannot recreate
 
 
 def _statuses_of_ended(workers: set[BaseProcess]) -> list[int]:
     sentinels = {worker.sentinel: worker for worker in workers}
     for sentinel in multiprocessing.connection.wait(list(sentinels), timeout=1):
-        sentinels[sentinel].join(timeout=1)  # its pipes close a moment before its status is there
+        sentinels[sentinel].join(
+            timeout=1
+        )  # its pipes are closed shortly before its status is available
     return [worker.exitcode for worker in workers if worker.exitcode]
 
 
 def _end(batches: Iterator, workers: set[BaseProcess]) -> None:
-    # Not left to garbage collection: an error's traceback may keep the iterator alive, and Python
-    # waits at its exit for workers, which do not hear SIGTERM. In a thread, because it waits for
-    # ever where a worker was killed while it held the lock of their common event.
+    # Not left to garbage collection: a traceback may keep the iterator alive, and at its exit
+    # Python waits for workers, which ignore SIGTERM. This is done in a thread, because it waits
+    # forever if a worker was killed while it held the lock of their shared event.
     shutdown = getattr(batches, "_shutdown_workers", lambda: None)
     closer = threading.Thread(target=shutdown, daemon=True)
     closer.start()
@@ -99,26 +101,26 @@ def _end(batches: Iterator, workers: set[BaseProcess]) -> None:
 
 @contextlib.contextmanager
 def deaf_to_children() -> Iterator[None]:
-    """Inside, a child's end raises nothing: torch's handler of SIGCHLD does, at any line."""
+    """Context without torch's SIGCHLD handler, which raises errors at any line if a child ends."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not hasattr(signal, "SIGCHLD"):
         yield
         return
-    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    old_handler = signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
         yield
     finally:
-        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, old_handler or signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Processes started inside never see the signals; this one sees them afterwards."""
+    """Context in which started processes block stop signals; this process gets them afterwards."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)

@@ -1,4 +1,4 @@
-"""What a run tells: metrics.jsonl, TensorBoard, log.txt, the console, a progress bar."""
+"""Output of a run: metrics.jsonl, TensorBoard, log.txt, console and progress bar."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ from lgrseg.engine.hook_base import HookBase, HookedTrainer
 
 logger = logging.getLogger("lgrseg")
 progress = logging.getLogger("lgrseg.progress")
-"""The periodic lines, which the console leaves out where it shows a bar."""
+"""Logger of periodic lines, which are not printed if there is a progress bar."""
 
 
 class MetricsWriter(HookBase):
-    """Means over the last `period` steps: a JSON line, TensorBoard scalars, a line in the log."""
+    """Writes means over `period` steps to metrics.jsonl, TensorBoard and the log."""
 
     def __init__(self, *, period: int):
         """`period` in steps."""
@@ -29,7 +29,7 @@ class MetricsWriter(HookBase):
         self._tensorboard = None
 
     def before_train(self) -> None:
-        """Forget what an earlier process wrote of steps that are now done again."""
+        """Delete lines of an earlier process about steps that are repeated now."""
         trainer = self.trainer
         self._sums: dict[str, float | torch.Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -44,7 +44,7 @@ class MetricsWriter(HookBase):
             trainer.tensorboard = self._tensorboard
 
     def after_step(self) -> None:
-        """Add the step up, and write where it is due."""
+        """Add the metrics of the step, and write if it is due."""
         trainer = self.trainer
         for name, value in trainer.metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
@@ -60,12 +60,12 @@ class MetricsWriter(HookBase):
 
     def _write(self) -> None:
         trainer = self.trainer
-        # Of the steps that had it: some losses begin in the middle of a run.
+        # The mean over steps that have this loss: some losses start in the middle of a run.
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         means = mean_losses_over_processes(means)
         self._sums, self._counts = {}, {}
         begin, first = self._measured_from
-        # Evaluations and checkpoints are in this rate, as they will be in what is left.
+        # The rate includes evaluations and checkpoints, like the remaining time.
         rate = (time.perf_counter() - begin) / (trainer.iteration - first)
         left = rate * (trainer.max_iter - trainer.iteration)
         rates = {"lr": top_rate(trainer)}
@@ -89,7 +89,7 @@ class MetricsWriter(HookBase):
 
 
 class ProgressBar(HookBase):
-    """A bar on the console where there is one (a terminal on stderr), with loss and memory."""
+    """Shows a progress bar with loss and memory if stderr is a terminal."""
 
     _bar = None
 
@@ -103,7 +103,7 @@ class ProgressBar(HookBase):
             )
 
     def after_step(self) -> None:
-        """Move it; the loss is read every ten steps only, because on CUDA that waits."""
+        """Update the bar; the loss is read only every ten steps, because this synchronises CUDA."""
         if self._bar is None:
             return
         self._bar.update()
@@ -120,7 +120,7 @@ class ProgressBar(HookBase):
 
 
 def top_rate(trainer: HookedTrainer) -> float:
-    """The learning rate of the last step, of the group with the largest (not the backbone)."""
+    """The largest learning rate of the last step (not the backbone's)."""
     return max(group["lr"] for group in trainer.optimizer.param_groups)
 
 
@@ -137,9 +137,9 @@ def write_metrics(trainer: HookedTrainer, values: dict[str, float | None]) -> No
 
 
 def read_metrics(run: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl, as far as they are whole; none where there is no file.
+    """Read the complete lines of a run's metrics.jsonl; empty if the file does not exist.
 
-    A line that is not whole (a process was killed in the middle of it) is left out with a warning.
+    Incomplete lines (the process was killed while writing) are left out with a warning.
     """
     file = run / "metrics.jsonl"
     lines, num_damaged = [], 0
@@ -159,7 +159,7 @@ def read_metrics(run: Path) -> list[dict]:
 
 
 def best_recorded(run: Path, dataset: str | None, iteration: int) -> float | None:
-    """The best mean score on a dataset, of the evaluations up to this iteration."""
+    """The best mean score on a dataset in evaluations up to this iteration."""
     scores = [
         value
         for line in read_metrics(run)
@@ -175,14 +175,14 @@ def forget_metrics_after(run: Path, iteration: int) -> None:
     file = run / "metrics.jsonl"
     if not file.is_file():
         return
-    kept = [line for line in read_metrics(run) if line["iteration"] <= iteration]
+    lines = [line for line in read_metrics(run) if line["iteration"] <= iteration]
     half_done = run / ".metrics.jsonl.part"
-    half_done.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    half_done.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     os.replace(half_done, file)
 
 
 def mean_losses_over_processes(means: dict[str, float]) -> dict[str, float]:
-    """Losses of a process are of its own clips; times and norms are alike anyway."""
+    """Average the losses over processes; times and norms are the same in all of them."""
     if distributed.get_world_size() == 1:
         return means
     gathered = distributed.all_gather_object(means)
@@ -191,10 +191,10 @@ def mean_losses_over_processes(means: dict[str, float]) -> dict[str, float]:
 
 
 def peak_memory_mib(device: torch.device) -> int:
-    """The most memory held so far: by torch on the GPU, or by this process."""
+    """Peak memory so far in MiB: of torch on the GPU, or of this process."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20)
-    if os.path.isfile("/proc/self/status"):  # ru_maxrss would be a parent's, where that is more
+    if os.path.isfile("/proc/self/status"):  # ru_maxrss would include that of the parent
         with open("/proc/self/status", encoding="utf-8") as lines:
             kib = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
         if kib:
@@ -210,7 +210,7 @@ def clock(seconds: float) -> str:
 
 
 class _Console(logging.Handler):
-    """Lines on stderr, above the bar where there is one."""
+    """Prints lines on stderr, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not distributed.show_bars():
@@ -222,7 +222,7 @@ class _Console(logging.Handler):
 
 
 def log_to_console(level: int = logging.INFO) -> None:
-    """Let the main process speak on stderr; calling it again changes nothing."""
+    """Let the main process log to stderr; repeated calls have no effect."""
     if not distributed.is_main_process():
         return
     logger.setLevel(level)
@@ -232,7 +232,7 @@ def log_to_console(level: int = logging.INFO) -> None:
 
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Inside, the main process adds what it says to a file."""
+    """Context in which the main process also logs to a file."""
     if not distributed.is_main_process():
         yield
         return

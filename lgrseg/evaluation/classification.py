@@ -9,11 +9,11 @@ from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
 class ClassificationEvaluator(RowEvaluator):
-    """Accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
+    """Computes accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
 
-    Intervals are over patients. The mean sensitivity, balanced accuracy, chooses the best
-    checkpoint: where classes differ in number, accuracy would choose the one that knows the
-    largest.
+    Confidence intervals are over patients. The best checkpoint is chosen by balanced accuracy
+    (the mean sensitivity). With unbalanced classes, plain accuracy would prefer a model that
+    recognises only the most frequent class.
     """
 
     def process(
@@ -25,15 +25,15 @@ class ClassificationEvaluator(RowEvaluator):
         prediction: LabelPrediction,
         seconds: float = 0.0,
     ) -> None:
-        """Take one clip in.
+        """Add one clip to the results.
 
         Args:
-            record: of the video.
-            anchor: of the clip in it.
+            record: record of the video, as the catalog lists it.
+            anchor: frame of the video around which the clip was sampled.
             clip: what the model saw; it must not be augmented.
-            targets: its class.
-            prediction: of the model.
-            seconds: that the model took.
+            targets: true class of the clip.
+            prediction: output of the model for this clip.
+            seconds: time that the model took, in seconds.
 
         Raises:
             ValueError: the model has other classes than the dataset, or the clip was augmented.
@@ -41,8 +41,8 @@ class ClassificationEvaluator(RowEvaluator):
         name = record["video_id"]
         if not isinstance(prediction, LabelPrediction):
             raise ValueError(
-                f"the model gives a {type(prediction).__name__}, not a class: for masks there is "
-                "lgrseg.evaluation.SegmentationEvaluator"
+                f"the model predicts a {type(prediction).__name__}, not a class; use "
+                "lgrseg.evaluation.SegmentationEvaluator for masks"
             )
         if len(prediction.scores) != len(self.classes):
             raise ValueError(
@@ -70,10 +70,10 @@ class ClassificationEvaluator(RowEvaluator):
     def evaluate(self) -> dict:
         """The results of all processes together, as results.json holds them.
 
-        Beside them "predictions", a row a clip, which `write_results` makes a file of its own.
+        The entry "predictions" has one row per clip; `write_results` writes it to predictions.csv.
 
         Raises:
-            ValueError: nothing was processed.
+            ValueError: no clip was processed.
         """
         rows, seconds = self._gathered(what="clip")
         results = {"dataset": self.dataset, "protocol": self.protocol}
@@ -82,18 +82,19 @@ class ClassificationEvaluator(RowEvaluator):
 
 
 def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 0) -> dict:
-    """What results.json holds, but for the names of dataset and protocol and the time.
+    """Content of results.json, without dataset name, protocol name and time.
 
     Args:
-        rows: with "video_id", "patient", "label" and "probs" (K numbers); in a fixed order.
-        classes: K names.
-        seed: of the bootstrap.
+        rows: one dict per clip with "video_id", "patient", "label" and "probs" (K numbers), in a
+            fixed order.
+        classes: names of the K classes.
+        seed: seed of the bootstrap; the same seed gives the same intervals.
     """
     labels = np.array([row["label"] for row in rows])
     probs = np.array([row["probs"] for row in rows])
     patients = np.array([row["patient"] for row in rows])
     by_class, means, confusion = measure(labels, probs)
-    of_means, of_classes = intervals(labels, probs, patients, seed=seed)
+    mean_intervals, class_intervals = intervals(labels, probs, patients, seed=seed)
     return {
         "task": "classification",
         "headline": {"mean": "balanced_accuracy", "class": "sensitivity"},
@@ -106,11 +107,11 @@ def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 
                 "num_other_patients": len(np.unique(patients[labels != k])),
             }
             | {name: values[k] for name, values in by_class.items()}
-            | {f"{name}_ci95": ends[k] for name, ends in of_classes.items()}
+            | {f"{name}_ci95": ends[k] for name, ends in class_intervals.items()}
             for k, cls in enumerate(classes)
         },
         "mean": means,
-        **{f"{name}_ci95": ends for name, ends in of_means.items()},
+        **{f"{name}_ci95": ends for name, ends in mean_intervals.items()},
         "confusion": confusion.astype(int).tolist(),
         "predictions": [
             {

@@ -1,4 +1,4 @@
-"""Scores of a model on a dataset, at the original resolution of its videos."""
+"""Evaluates a model on a dataset, at the original resolution of its videos."""
 
 import logging
 import time
@@ -22,23 +22,23 @@ logger = logging.getLogger("lgrseg")
 
 
 class SegmentationEvaluator(RowEvaluator):
-    """Overlap, distances and heart function on the supervised frames of every clip.
+    """Measures overlap, distances and heart function on the annotated frames of every clip.
 
-    `mean` and `classes` are means over patients (of a patient's annotated frames), classes in
-    neither truth nor prediction left out; the other rules and the plain mean over clips stand
-    beside them, because earlier tables print those.
+    `mean` and `classes` are means over patients; a patient's score is the mean over his annotated
+    frames. A class that is in neither truth nor prediction is left out. Results of the other rules
+    and the mean over clips are reported too, because earlier tables print them.
     """
 
     def __init__(
         self, *, dataset: str, protocol: str, tolerance: float = 2.0, bootstrap_seed: int = 0
     ):
-        """Nothing is read yet.
+        """Only look up the dataset's classes; nothing is read from the disk.
 
         Args:
             dataset: its name in the catalog.
-            protocol: what is evaluated, in words; it goes into the results.
-            tolerance: of the surface Dice, in mm (in pixels for videos without spacing).
-            bootstrap_seed: of the intervals.
+            protocol: description of what is evaluated; it is copied into the results.
+            tolerance: tolerance of the surface Dice in mm (in pixels for videos without spacing).
+            bootstrap_seed: seed of the resampling that gives the confidence intervals.
         """
         super().__init__(dataset=dataset, protocol=protocol, bootstrap_seed=bootstrap_seed)
         self.tolerance = tolerance
@@ -52,15 +52,15 @@ class SegmentationEvaluator(RowEvaluator):
         prediction: ClipPrediction,
         seconds: float = 0.0,
     ) -> None:
-        """Take one clip in; the truth is read from the store, whole.
+        """Add one clip to the results; its full-resolution ground truth is read from the store.
 
         Args:
-            record: of the video.
-            anchor: of the clip in it.
+            record: record of the video, as the catalog lists it.
+            anchor: frame of the video around which the clip was sampled.
             clip: what the model saw; it must not be augmented.
-            targets: say which of its frames are scored.
-            prediction: of the model.
-            seconds: that the model took.
+            targets: targets of the clip; only its annotated frames are scored.
+            prediction: output of the model for this clip.
+            seconds: time that the model took, in seconds.
 
         Raises:
             ValueError: truth and prediction differ in size or in their classes, or the clip was
@@ -76,7 +76,8 @@ class SegmentationEvaluator(RowEvaluator):
             raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
         self._seconds += seconds
         positions = targets.annotated.nonzero().flatten().tolist()
-        # Only these go up to the original size: in a dense clip one frame of eleven.
+        # Only annotated frames are resized to the original size: in a dense clip one frame of
+        # eleven.
         scored = replace(prediction, mask_logits=prediction.mask_logits[:, positions])
         predicted = scored.label_maps(clip.geometry).cpu().numpy()
         truth = read_masks(record)
@@ -84,9 +85,9 @@ class SegmentationEvaluator(RowEvaluator):
             frame = int(clip.frame_indices[position])
             boxes = {}
             if prediction.boxes is not None:
-                found = prediction.boxes[:, position], prediction.box_scores[:, position]
-                found = (values.float().cpu() for values in found)
-                boxes["boxes"] = score_boxes(*found, truth[frame], clip.geometry)
+                box_outputs = prediction.boxes[:, position], prediction.box_scores[:, position]
+                box_outputs = (values.float().cpu() for values in box_outputs)
+                boxes["boxes"] = score_boxes(*box_outputs, truth[frame], clip.geometry)
             try:
                 row = score_frame(
                     labels,
@@ -105,7 +106,7 @@ class SegmentationEvaluator(RowEvaluator):
         """The results of all processes together, as results.json holds them.
 
         Raises:
-            ValueError: nothing was processed.
+            ValueError: no clip was processed.
         """
         rows, seconds = self._gathered(what="annotated frame")
         results = {"dataset": self.dataset, "protocol": self.protocol}
@@ -126,21 +127,21 @@ class SegmentationEvaluator(RowEvaluator):
 
 
 def inference_on_dataset(model: torch.nn.Module, loader, evaluator: SegmentationEvaluator) -> dict:
-    """Predict every clip of a test loader, and evaluate; the model's mode is put back."""
+    """Predict and evaluate every clip of a test loader; the model's mode is restored at the end."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     evaluator.reset()
     try:
         with torch.inference_mode():
-            # The bar is for those who watch; it goes when the last clip is done.
+            # The progress bar disappears after the last clip.
             name, hidden = evaluator.dataset, not distributed.show_bars()
             for samples in tqdm(loader, desc=name, unit="clip", leave=False, disable=hidden):
                 for record, anchor, clip, targets in samples:
                     begin = time.perf_counter()
                     (prediction,) = model([clip.to(device)])
                     if device.type == "cuda":
-                        torch.cuda.synchronize(device)  # else the launch is timed, not the work
+                        torch.cuda.synchronize(device)  # otherwise only the kernel launch is timed
                     seconds = time.perf_counter() - begin
                     evaluator.process(record, anchor, clip, targets, prediction, seconds)
         return evaluator.evaluate()

@@ -1,4 +1,4 @@
-"""What is measured on one annotated frame: the rows that summary.py makes results of."""
+"""Measures one annotated frame; summary.py turns these rows into results."""
 
 from collections.abc import Mapping
 
@@ -23,24 +23,24 @@ def score_frame(
     tolerance: float,
     roles: Mapping[str, str] | None = None,
 ) -> dict:
-    """Everything about one frame, as plain as it can travel between processes.
+    """Measure one frame; the result holds plain values only, to be sent between processes.
 
     Args:
         prediction: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
         truth: (H, W) likewise.
-        record: of the video.
-        frame: which one of it.
+        record: record of the video.
+        frame: index of the frame.
         classes: names.
-        tolerance: of the surface Dice, in mm (in pixels where the record has no spacing).
+        tolerance: tolerance of the surface Dice, in mm (in pixels where the record has no spacing).
         roles: role -> class, of chambers that are not called as their role.
 
     Raises:
-        ValueError: sizes differ, or a label is no class.
+        ValueError: the sizes differ, or a label is not one of the classes.
     """
     if truth.shape != prediction.shape:
         raise ValueError(
-            f"the truth is {truth.shape}, the prediction {prediction.shape}; prepare the dataset "
-            "anew"
+            f"the truth has shape {truth.shape}, the prediction {prediction.shape}; prepare the "
+            "dataset again"
         )
     spacing = record["spacing_mm"]
     row = {
@@ -82,23 +82,25 @@ def measure_heart(
     Args:
         labels: (H, W) uint8, 0 background, k + 1 for class k.
         classes: names.
-        spacing_mm: of rows and of columns; without one, pixels take the place of millimetres.
+        spacing_mm: millimetres between rows and between columns; without one, pixels take the place of millimetres.
         roles: role -> class, of chambers that are not called as their role.
 
     Returns:
         Role of the chamber -> "area_mm2", "length_mm", "volume_ml" and "problems"; NaN where it
         is not there.
     """
-    found = {}
-    chambers = chambers_of(classes, roles or {})
-    masks = {role: labels == classes.index(name) + 1 for role, name in chambers.items()}
+    chambers = {}
+    masks = {
+        role: labels == classes.index(name) + 1
+        for role, name in chambers_of(classes, roles or {}).items()
+    }
     for name, mask in masks.items():
         chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=masks.get(BEHIND[name]))
         nan = float("nan")
-        found[name] = {
+        chambers[name] = {
             "area_mm2": nan if chamber is None else chamber.area_mm2,
             "length_mm": nan if chamber is None else chamber.axis.length,
             "volume_ml": nan if chamber is None else chamber.volume_ml,
             "problems": ["not there"] if chamber is None else list(chamber.problems),
         }
-    return found
+    return chambers

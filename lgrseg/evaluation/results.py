@@ -1,4 +1,4 @@
-"""results.json: written so that every program can read it; predictions.csv beside it."""
+"""Writes results.json as strict JSON, and predictions.csv beside it."""
 
 import csv
 import json
@@ -9,9 +9,9 @@ import numpy as np
 
 
 def write_results(results: dict, folder: Path) -> Path:
-    """Write results.json; what is not a number becomes null.
+    """Write results.json; NaN and infinity become null.
 
-    "predictions" of a classifier, a row a clip, go into predictions.csv instead.
+    "predictions" of a classifier, one row per clip, are written to predictions.csv instead.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if rows := results.get("predictions"):
@@ -26,7 +26,7 @@ def write_results(results: dict, folder: Path) -> Path:
 
 
 def plain(value):
-    """NumPy numbers to Python's, what is not finite to None, through dicts and sequences."""
+    """Convert NumPy numbers to Python's, and NaN or infinity to None, in nested containers."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,19 +1,19 @@
-"""What evaluators share: rows of scores, gathered from all processes."""
+"""Base class of evaluators: rows of scores, gathered from all processes."""
 
 from lgrseg.comm.processes import all_gather_object
 from lgrseg.data.catalog import MetadataCatalog
 
 
 class RowEvaluator:
-    """Takes clips in as rows with "video_id" and "anchor"; a subclass makes and summarises them."""
+    """Collects one row per clip or frame; a subclass makes the rows and summarises them."""
 
     def __init__(self, *, dataset: str, protocol: str, bootstrap_seed: int = 0):
-        """Nothing is read yet.
+        """Only look up the dataset's classes; nothing is read from the disk.
 
         Args:
             dataset: its name in the catalog.
-            protocol: what is evaluated, in words; it goes into the results.
-            bootstrap_seed: of the intervals.
+            protocol: description of what is evaluated; it is copied into the results.
+            bootstrap_seed: seed of the resampling that gives the confidence intervals.
         """
         self.dataset = dataset
         self.protocol = protocol
@@ -23,25 +23,27 @@ class RowEvaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all that was seen."""
+        """Remove all rows."""
         self._rows: list[dict] = []
         self._seconds = 0.0
 
     def _gathered(self, *, what: str) -> tuple[list[dict], float]:
-        """Rows of all processes, and the seconds that the model took in all.
+        """Rows of all processes, and the total time of the model in seconds.
 
-        Sorted, so that sums have one order however many processes there are; each clip, or frame of
-        a clip, once, even from a loader that pads its last round with clips it gave before.
+        Rows are sorted, so sums do not depend on the number of processes. Each clip, or frame of a
+        clip, has one row, even if a distributed loader repeats clips in its last round.
 
         Raises:
-            ValueError: there is none; `what` says of what.
+            ValueError: there are no rows; `what` names them in the message.
         """
         parts = all_gather_object((self._rows, self._seconds))
-        found = {
+        unique_rows = {
             (row["video_id"], row["anchor"], row.get("frame", 0)): row
             for rows, _ in parts
             for row in rows
         }
-        if not found:
+        if not unique_rows:
             raise ValueError(f"{self.dataset} has no {what} to evaluate")
-        return [found[key] for key in sorted(found)], sum(seconds for _, seconds in parts)
+        return [unique_rows[key] for key in sorted(unique_rows)], sum(
+            seconds for _, seconds in parts
+        )

@@ -1,4 +1,4 @@
-"""From the rows of all frames to results.json: means over patients, sites, clips; agreement.
+"""Summarises the rows of all frames for results.json: means over patients, sites and clips.
 
 Letters: F annotated frames, K classes, P patients.
 """
@@ -19,13 +19,13 @@ FROM_COUNTS = {
 def summarise(
     rows: list[dict], classes: tuple[str, ...], *, tolerance: float, seed: int = 0
 ) -> dict:
-    """What results.json holds, but for the names of dataset and protocol and the time.
+    """Content of results.json, without dataset name, protocol name and time.
 
     Args:
-        rows: of `score_frame`, with "anchor" added; in a fixed order.
-        classes: K names.
-        tolerance: that the surface Dice was measured with.
-        seed: of the bootstrap.
+        rows: results of `score_frame` with "anchor" added, in a fixed order.
+        classes: names of the K classes.
+        tolerance: tolerance of the surface Dice in the rows.
+        seed: seed of the bootstrap; the same seed gives the same intervals.
     """
     scores, unit, missed = _scores(rows)
     patients = [row["patient"] for row in rows]
@@ -71,9 +71,9 @@ def summarise(
 
 
 def _scores(rows: list[dict]) -> tuple[dict[str, np.ndarray], str, np.ndarray]:
-    """Every score as (F, K), the unit of distances, and where a border was missed (F, K).
+    """Every score as (F, K), the unit of distances, and a (F, K) mask of infinite distances.
 
-    Where some videos have a spacing and others do not, those without have no distance.
+    If only some videos have a spacing, distances of the others are left out (NaN).
     """
     counts = np.array([row["counts"] for row in rows])
     scores = {name: of(counts) for name, of in FROM_COUNTS.items()}
@@ -81,7 +81,7 @@ def _scores(rows: list[dict]) -> tuple[dict[str, np.ndarray], str, np.ndarray]:
     units = [row["unit"] for row in rows]
     unit = "mm" if "mm" in units else "px"
     missed = np.isinf(distances[..., 0])
-    distances[[own != unit for own in units]] = np.nan
+    distances[[unit_of_row != unit for unit_of_row in units]] = np.nan
     distances[np.isinf(distances)] = np.nan
     scores |= {name: distances[..., i] for i, name in enumerate(surface.NAMES)}
     return scores, unit, missed
@@ -103,7 +103,7 @@ def _named(names: list[str], scores: np.ndarray, classes: tuple[str, ...]) -> di
 
 
 def _by_group(rows: list[dict], scores: np.ndarray, classes: tuple[str, ...], key: str) -> dict:
-    """Dice of the frames of every site, or of every image quality; none where it is not known."""
+    """Dice of every site or image quality; frames without that entry are left out."""
     groups = {}
     for group in sorted({row[key] for row in rows if row[key] is not None}):
         chosen = [i for i, row in enumerate(rows) if row[key] == group]

@@ -90,7 +90,7 @@ def follow_predictions(
     """What the model says of every frame, in order.
 
     Args:
-        model: in eval mode.
+        model: BOX-SAM2 model in evaluation mode.
         frames: T frames (H, W) or (H, W, 3) uint8, cropped to geometry.crop_box.
         geometry: says how to come back to the original frame.
         given: boxes by hand; None takes those of the model's box model, and prompts anew where a

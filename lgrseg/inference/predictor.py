@@ -104,11 +104,11 @@ class Predictor:
         Args:
             runs: folders of finished runs of the same classes.
             weights: "best" or "last" checkpoint of every run, or None; otherwise as in `from_run`.
-            device: as in `from_run`.
-            tta: as in `from_run`, for every run.
+            device: device of the computation, as in `from_run`.
+            tta: test-time augmentation, as in `from_run`, for every run.
             crop: look at the ultrasound fan alone (True), or at the whole frame.
             progress: show a progress bar for every clip.
-            trusted: as in `from_run`.
+            trusted: trusted packages, as in `from_run`.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.

@@ -18,7 +18,7 @@ def draw_preview(
         frames: (T, H, W) or (T, H, W, 3) uint8.
         masks: (T, H, W) uint8, 0 background, k + 1 for class k.
         metadata: classes and colours.
-        measurements: of these masks.
+        measurements: measurements of these masks.
 
     Returns:
         (H', W', 3) uint8 RGB.

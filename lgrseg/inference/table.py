@@ -87,7 +87,7 @@ def update_table(path: Path, rows: dict[str, dict]) -> None:
     """Add lines, or replace those of the same clips; others stay.
 
     Args:
-        path: of the table; it is made where there is none.
+        path: file of the table; it is made where there is none.
         rows: clip -> what `row_of` gives.
 
     Raises:

@@ -1,1 +1,1 @@
-"""What several models share: batches of clips, positions, blocks, numerics, complexity, speed."""
+"""Building blocks of all models: clip batches, position encodings, blocks, numerics, speed."""

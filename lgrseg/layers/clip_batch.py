@@ -1,4 +1,4 @@
-"""From clips to one tensor and its random numbers, and from padded maps to the input's area."""
+"""Stacks and normalises clips, makes their random generators, and crops padded maps."""
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,9 @@ SIZE_DIVISOR = 32
 
 
 def stack_clips(clips: list[Clip]) -> Tensor:
-    """Clips of one batch as (B, T, 3, H, W), grey repeated to three channels.
+    """Stack the clips of a batch to (B, T, 3, H, W); grey frames are repeated to three channels.
 
-    Still images of one dataset may be grey or coloured, each stored as it is.
+    One dataset may contain both grey and colour still images.
 
     Raises:
         ValueError: there is no clip, or their shapes differ.
@@ -32,9 +32,9 @@ def stack_clips(clips: list[Clip]) -> Tensor:
 
 
 def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
-    """A generator for every clip, on its device: what is drawn for a clip is its own.
+    """Make one random generator per clip, on its device and with its seed.
 
-    So it does not matter which clips share a batch, and in which process.
+    So random numbers of a clip do not depend on its batch or on the number of processes.
     """
     generators = []
     for clip in clips:
@@ -44,22 +44,22 @@ def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
 
 
 def to_device(numbers: Tensor, device: torch.device) -> Tensor:
-    """A few numbers from the CPU; on CUDA through pinned memory, so that neither side waits."""
+    """Copy a small CPU tensor; to CUDA via pinned memory, so that neither side waits."""
     if device.type == "cuda":
         numbers = numbers.pin_memory()
     return numbers.to(device, non_blocking=True)
 
 
 class ImageNormalizer(nn.Module):
-    """Frames of 0 to 1 to zero mean and unit deviation, padded to multiples of `divisor`.
+    """Normalises frames (0 to 1) by mean and deviation, and pads them to multiples of `divisor`.
 
-    Padding comes before normalisation, so it looks to the model like the black outside the fan.
+    Padding is done before normalisation, so it has the same value as the black area around the fan.
     """
 
     def __init__(
         self, *, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = SIZE_DIVISOR
     ):
-        """A `divisor` of 1 pads nothing."""
+        """With `divisor` 1 there is no padding."""
         super().__init__()
         self.divisor = divisor
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
@@ -73,10 +73,10 @@ class ImageNormalizer(nn.Module):
 
 
 def crop_to_input(maps: Tensor, size: tuple[int, int], *, stride: int = 4) -> Tensor:
-    """The part of padded stride-4 maps (..., h, w) that covers an input of `size`.
+    """Crop padded maps (..., h, w) to the part that covers an input of `size`.
 
-    Where the input is no multiple of the stride, no part of the maps covers it exactly: the maps
-    are then brought to full resolution first.
+    If the input size is not a multiple of the stride, no crop fits exactly. The maps are then
+    interpolated to full resolution first.
     """
     height, width = size
     if height % stride == 0 and width % stride == 0:

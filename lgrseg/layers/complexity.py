@@ -8,19 +8,19 @@ from lgrseg.structures import Clip
 
 
 def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
-    """Parameters and GFLOPs (a multiplication with its addition is one) of each part, and in all.
+    """Parameters and GFLOPs (one multiply-add is one FLOP) of each part and of the whole model.
 
     A model with a teacher is counted as it predicts: hand over `model.deployed()`. Gradients are
     on while it runs: torch counts no products of matrices in inference mode, and without gradients
     its counter fails on parameters that are handed from module to module.
 
     Args:
-        model: takes a list of clips.
-        frames: (T, C, H, W) of the clip to count on.
+        model: model that takes a list of clips.
+        frames: (T, C, H, W) frames of an example clip, 0 to 1.
     """
     clip = Clip(frames, torch.arange(len(frames)), "example")
     counter = FlopCounterMode(display=False)
-    # The plain form of attention is made of products, which are counted.
+    # The plain attention implementation uses matrix products, which the counter knows.
     with sdpa_kernel(SDPBackend.MATH), counter:
         model([clip])
     flops = {name: sum(ops.values()) / 2e9 for name, ops in counter.get_flop_counts().items()}
@@ -34,6 +34,6 @@ def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, 
 
 
 def trained_share(model: torch.nn.Module) -> tuple[int, int]:
-    """How many of a model's parameters are trained, and how many it has."""
+    """The number of trained parameters of a model, and the number of all parameters."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)

@@ -1,7 +1,7 @@
-"""What the heads are made of: convolution, group norm, ReLU; and maps brought to a size.
+"""Blocks of the heads: convolution with group norm and ReLU, and resizing of feature maps.
 
-Group norm, not batch norm: a process sees few clips at a time, and with batch statistics two
-processes of two clips would not learn what one of four does.
+Group norm is used instead of batch norm because a batch has few clips, and because with batch
+statistics two processes with two clips would not train like one process with four.
 """
 
 import torch.nn.functional as F
@@ -10,28 +10,30 @@ from torch import Tensor, nn
 NUM_GROUPS = 8
 
 
-def conv_norm_relu(before: int, after: int, kernel: int = 3) -> nn.Sequential:
-    """(N, before, h, w) -> (N, after, h, w).
+def conv_norm_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
+    """Convolution, group norm and ReLU: (N, in_channels, h, w) -> (N, out_channels, h, w).
 
     Raises:
-        ValueError: `after` is not a multiple of 8, the number of groups.
+        ValueError: `out_channels` is not a multiple of 8, the number of groups.
     """
-    if after % NUM_GROUPS:
-        raise ValueError(f"the width of a head is a multiple of {NUM_GROUPS}, not {after}")
+    if out_channels % NUM_GROUPS:
+        raise ValueError(
+            f"the width of a head must be a multiple of {NUM_GROUPS}, not {out_channels}"
+        )
     return nn.Sequential(
-        nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False),
-        nn.GroupNorm(NUM_GROUPS, after),
+        nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
+        nn.GroupNorm(NUM_GROUPS, out_channels),
         nn.ReLU(),
     )
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, h, w) -> (N, C, *size), bilinear."""
+    """Resize (N, C, h, w) to (N, C, *size), bilinear."""
     if maps.shape[-2:] == size:
         return maps
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)
 
 
 def enlarged(maps: Tensor, factor: int) -> Tensor:
-    """(N, C, h, w) -> (N, C, factor * h, factor * w), bilinear: without parameters."""
+    """Enlarge (N, C, h, w) to (N, C, factor * h, factor * w), bilinear, without parameters."""
     return resized(maps, (maps.shape[-2] * factor, maps.shape[-1] * factor))

@@ -1,8 +1,8 @@
-"""Sine position encodings over time, image plane and both.
+"""Sine position encodings of time, of the image plane, and of both.
 
 Source: Vaswani et al., 2017, section 3.5; the plane: DETR (ECCV 2020), appendix; time and plane
-added: Mask2Former for video (arXiv 2112.10764). Positions 1 to N share one circle of 2 pi, so the
-encoding says how far along its axis a place is, however long the clip or large the frame.
+added: Mask2Former for video (arXiv 2112.10764). Positions 1 to N are spread over one circle of 2
+pi, so the encoding describes the relative position, for any length of clip or size of frame.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def sine_position_1d(length: int, dim: int, device=None) -> Tensor:
-    """Encoding of one axis: (length, dim).
+    """Encode the positions along one axis: (length, dim).
 
     position p of N becomes x = 2 pi p / (N + 1e-6); channel i is sin(x / w) where i is even and
     cos(x / w) where it is odd, w = 10000 ** (2 (i // 2) / dim).
@@ -23,19 +23,20 @@ def sine_position_1d(length: int, dim: int, device=None) -> Tensor:
 
 
 def sine_time(times: Tensor, dim: int, period: float) -> Tensor:
-    """Encoding of when frames were taken: how far apart two are can be read from it.
+    """Encode the times of frames, so that the time between two frames can be computed.
 
-    Places in a clip look the same for consecutive frames and for frames spread over a recording;
-    this is as `sine_position_1d` with (t - t of the first frame) / period turns of the circle, so
-    the fastest wave goes round once in `period`, and slower ones tell longer distances.
+    Indices within a clip are the same for consecutive frames and for frames spread over a
+    recording, so they do not encode time. Here frame t is at (t - t of the first frame) / period
+    turns of the circle of `sine_position_1d`: the fastest wave has the period `period`, and slower
+    waves separate larger distances.
 
     Args:
-        times: (B, T), in the unit of `period`.
-        dim: D.
-        period: above 0.
+        times: (B, T) times of the frames, in the unit of `period`.
+        dim: number D of channels.
+        period: period of the fastest wave, above 0.
 
     Returns:
-        (B, T, D).
+        (B, T, D) encodings.
     """
     return _waves((times - times[:, :1]).float() / period, dim)
 
@@ -48,7 +49,7 @@ def _waves(turns: Tensor, dim: int) -> Tensor:
 
 
 def sine_position_2d(height: int, width: int, dim: int, device=None) -> Tensor:
-    """Half the channels say the row, half the column: (dim, height, width)."""
+    """Encode rows in half of the channels and columns in the other half: (dim, height, width)."""
     rows = sine_position_1d(height, dim // 2, device)[:, None].expand(-1, width, -1)
     columns = sine_position_1d(width, dim // 2, device)[None].expand(height, -1, -1)
     return rearrange(torch.cat([rows, columns], dim=-1), "h w d -> d h w")

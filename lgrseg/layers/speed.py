@@ -1,4 +1,4 @@
-"""What makes a step faster or smaller without changing what it computes."""
+"""Settings that make a training step faster or smaller without changing its result."""
 
 import ctypes
 import functools
@@ -8,39 +8,39 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-# Of glibc's mallopt (malloc.h): how many blocks may be mapped one by one; when to give memory back.
+# Parameters of glibc's mallopt (malloc.h): number of mapped blocks; threshold to return memory.
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 NEVER = 2**31 - 1
 
 
 def hold_on_to_memory() -> bool:
-    """Let this process keep the memory that it frees, for the next tensor.
+    """Let this process keep freed memory for the next tensors.
 
-    glibc gives large blocks back to the system at once and gets them anew, page by page, zeroed:
-    a fifth of a training step on a CPU. Held, the peak is about a tenth higher.
+    By default, glibc returns large blocks to the system at once. Getting them again, zeroed page by
+    page, takes a fifth of a training step on a CPU. Keeping them raises the peak by about a tenth.
 
     Returns:
-        Whether the C library can do it (glibc, so Linux).
+        True if the C library supports it (glibc, so Linux).
     """
     if not sys.platform.startswith("linux"):
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl lacks it
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
 
 
 def channels_last(model: nn.Module) -> nn.Module:
-    """The weights of convolutions in the order in which maps made of tokens lie in memory."""
+    """Store convolution weights in channels-last order, the memory order of maps made of tokens."""
     return model.to(memory_format=torch.channels_last)
 
 
 def recompute_activations(model: nn.Module) -> int:
-    """Let every block keep its input only, and compute the rest again in the backward pass.
+    """Let every block keep only its input; its activations are recomputed in the backward pass.
 
-    A block is a module whose class says `recomputable = True`. What it draws at random must have
-    been drawn before (`draw_drop_paths`), which saves the states of the generators.
+    A block is a module whose class sets `recomputable = True`. Its random numbers must be drawn
+    before the forward pass (`draw_drop_paths`), so generator states need not be saved.
 
     Returns:
-        How many blocks there are.
+        The number of blocks.
     """
     blocks = [module for module in model.modules() if getattr(module, "recomputable", False)]
     for block in blocks:
@@ -51,14 +51,14 @@ def recompute_activations(model: nn.Module) -> int:
 
 
 def compile_parts(model: nn.Module, *, backend: str = "inductor") -> list[str]:
-    """Compile backbone and encoder in place, when they are first called (minutes).
+    """Compile backbone and encoder in place; compilation takes minutes, at the first call.
 
-    Those of a student and its teacher are compiled too. Names of weights stay. A clip of another
-    length is compiled for once more, and from then on lengths may vary; with more than 8 kinds of
-    input torch goes on without compiling.
+    Parts of a student and its teacher are compiled too. Names of weights do not change. The first
+    clip of another length is compiled again; after that, lengths may vary. After more than 8
+    different kinds of input, torch runs without compilation.
 
     Returns:
-        The names of the parts.
+        The names of the compiled parts.
     """
     parts = {
         name: part

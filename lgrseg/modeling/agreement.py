@@ -1,4 +1,4 @@
-"""What the parts of a model and its data sets must agree on, compared when they are joined."""
+"""Checks that the parts of a model and its datasets match."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from lgrseg.modeling.contracts import Backbone, ClipModel
 
 
 def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) -> None:
-    """Refuse a part that was made for maps of other channels than the backbone gives.
+    """Raise an error if a part was made for other channels than the backbone's.
 
     Args:
         part: name of the part in the config, such as "encoder".
@@ -16,7 +16,7 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
         backbone: network; one that is no `Backbone` is not compared.
 
     Raises:
-        ValueError: a map is not there, or has other channels.
+        ValueError: a map does not exist, or has another number of channels.
     """
     if not isinstance(backbone, Backbone):
         return
@@ -37,7 +37,7 @@ def check_classes(model: ClipModel, classes: Mapping[str, Sequence[str]]) -> Non
         classes: names of the classes of each data set, by its name.
 
     Raises:
-        ValueError: their numbers differ.
+        ValueError: the numbers of classes differ.
     """
     num_classes = model.num_classes
     for dataset, names in classes.items():

@@ -1,4 +1,4 @@
-"""The operations that the models are built from, one public function each."""
+"""Operations of the models, with one public function each."""
 
 from lgrseg.ops.hilbert import hilbert_order
 from lgrseg.ops.ms_deform_attn import ms_deform_attn, ms_deform_attn_softmax, reference_points

@@ -1,8 +1,8 @@
-"""Which version of an operation runs, and how torch comes to know it as one operation.
+"""Selects the version of an operation, and registers it with torch as one operation.
 
-Every operation has a reference in plain torch (its specification, which trains) and a Triton kernel
-with a backward pass of its own. On CUDA the kernel runs where Triton is installed, elsewhere the
-reference; `LGRSEG_KERNELS=reference|triton|auto`, or the argument `kernels`, forces either.
+Every operation has a reference in plain torch (the differentiable specification) and a Triton
+kernel with its own backward pass. On CUDA with Triton the kernel runs, otherwise the reference.
+`LGRSEG_KERNELS=reference|triton|auto` or the argument `kernels` overrides this choice.
 """
 
 import functools
@@ -20,33 +20,33 @@ KERNEL_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def chosen(tensor: Tensor, kernels: str | None = None) -> str:
-    """Which version of an operation on `tensor` runs: "triton", "reference" or, in torch, "auto".
+    """Choose the version of an operation on `tensor`: "triton", "reference" or, in torch, "auto".
 
     Args:
-        tensor: the operation's main input; its device and type decide under "auto".
-        kernels: "auto", "reference" or "triton"; None asks the variable LGRSEG_KERNELS.
+        tensor: main input of the operation; with "auto" its device and type decide.
+        kernels: "auto", "reference" or "triton"; None reads the variable LGRSEG_KERNELS.
 
     Raises:
-        ValueError: another word.
-        RuntimeError: "triton", where it cannot run; says why.
+        ValueError: `kernels` has another value.
+        RuntimeError: "triton" was requested but cannot run; the message has the reason.
     """
-    asked = kernels or os.environ.get(VARIABLE) or "auto"
-    if asked not in CHOICES:
+    requested = kernels or os.environ.get(VARIABLE) or "auto"
+    if requested not in CHOICES:
         source = "kernels" if kernels else VARIABLE
-        raise ValueError(f"{source} is one of {', '.join(CHOICES)}, not {asked!r}")
-    if asked == "reference" or (asked == "auto" and tensor.device.type != "cuda"):
-        return asked
+        raise ValueError(f"{source} must be one of {', '.join(CHOICES)}, not {requested!r}")
+    if requested == "reference" or (requested == "auto" and tensor.device.type != "cuda"):
+        return requested
     obstacle = _obstacle(tensor)
-    if asked == "triton" and obstacle:
-        raise RuntimeError(f"a Triton kernel was asked for, but {obstacle}")
-    return asked if obstacle else "triton"
+    if requested == "triton" and obstacle:
+        raise RuntimeError(f"a Triton kernel was requested, but {obstacle}")
+    return requested if obstacle else "triton"
 
 
 def _obstacle(tensor: Tensor) -> str | None:
     if not triton_installed():
         return "Triton is not installed: pip install triton (Linux)"
     if tensor.dtype not in KERNEL_TYPES:
-        names = ", ".join(str(kind).removeprefix("torch.") for kind in KERNEL_TYPES)
+        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in KERNEL_TYPES)
         return f"the kernels compute in {names}, not in {tensor.dtype}"
     if tensor.device.type != "cuda" and not interpreting():
         return (
@@ -58,20 +58,20 @@ def _obstacle(tensor: Tensor) -> str | None:
 
 @functools.cache
 def triton_installed() -> bool:
-    """Whether Triton is there; it is imported with the first kernel."""
+    """True if Triton is installed; it is imported with the first kernel."""
     return importlib.util.find_spec("triton") is not None
 
 
 def interpreting() -> bool:
-    """Whether Triton runs kernels step by step on the CPU."""
+    """True if Triton interprets kernels on the CPU."""
     return os.environ.get("TRITON_INTERPRET", "0") not in ("", "0")
 
 
 class KernelOp:
-    """An operation `torch.ops.lgrseg.<name>` with gradients, as torch.compile and export see it.
+    """An operation `torch.ops.lgrseg.<name>` with gradients, for torch.compile and export.
 
-    Called directly it is the same function, with as little in between as possible: the reference
-    under torch's own autograd, or the kernel.
+    A direct call avoids the dispatcher where possible: it runs the reference under torch's own
+    autograd, or the kernel.
     """
 
     def __init__(
@@ -84,17 +84,18 @@ class KernelOp:
         fake: Callable,
         faster: Callable | None = None,
     ):
-        """Make the operation known to torch.
+        """Register the operation with torch.
 
         Args:
-            name: of the operation.
-            arguments: in torch's schema language, tensors that can have a gradient and plain
-                numbers; "str kernels" is added.
-            reference: takes the arguments, gives the result.
-            faster: the same in a less readable way, taken under "auto" where the kernel is not.
-            kernel: module with `forward(*arguments) -> (result, kept)` and
-                `backward(grad, result, kept, *arguments) -> gradients of the tensors`.
-            fake: takes the arguments, gives empty (result, kept) of the kernel's shapes.
+            name: name of the operation.
+            arguments: arguments in torch's schema language: tensors that can have a gradient, and
+                plain numbers; "str kernels" is added.
+            reference: function of the arguments that returns the result.
+            faster: faster but less readable reference, used with "auto" if the kernel cannot run.
+            kernel: name of the module with `forward(*arguments) -> (result, saved)` and
+                `backward(grad, result, saved, *arguments) -> gradients of the tensors`.
+            fake: function of the arguments that returns empty (result, saved) of the kernel's
+                shapes.
         """
         self._kernel = kernel
         self._in_torch = {"auto": faster or reference, "reference": reference}
@@ -111,52 +112,52 @@ class KernelOp:
             schema=f"(Tensor grad, Tensor result, Tensor kept, {arguments}) -> Tensor[]",
         )
 
-        def fake_forward(*given):
-            result, kept = fake(*given[:-1])
-            return result, kept if given[-1] == "triton" else result.new_empty(0)
+        def fake_forward(*inputs):
+            result, saved = fake(*inputs[:-1])
+            return result, saved if inputs[-1] == "triton" else result.new_empty(0)
 
         self.op.register_fake(fake_forward)
         self.backward_op.register_fake(
-            lambda grad, result, kept, *given: [t.new_empty(t.shape) for t in _tensors(given)]
+            lambda grad, result, saved, *inputs: [t.new_empty(t.shape) for t in _tensors(inputs)]
         )
         self.op.register_autograd(self._differentiate, setup_context=_remember)
 
-    def __call__(self, *given, kernels: str | None = None) -> Tensor:
-        """Compute; `kernels` as in `chosen`, asked of the first argument."""
-        choice = chosen(given[0], kernels)
+    def __call__(self, *inputs, kernels: str | None = None) -> Tensor:
+        """Compute the operation; `kernels` as in `chosen`, which looks at the first argument."""
+        choice = chosen(inputs[0], kernels)
         if choice != "triton" and not torch.compiler.is_compiling():
-            return self._compute(choice, given)
-        return self.op(*given, choice)[0]
+            return self._compute(choice, inputs)
+        return self.op(*inputs, choice)[0]
 
-    def _forward(self, *given) -> tuple[Tensor, Tensor]:
-        *given, kernels = given
+    def _forward(self, *inputs) -> tuple[Tensor, Tensor]:
+        *inputs, kernels = inputs
         if kernels == "triton":
-            return self._module().forward(*given)
-        result = self._compute(kernels, given).contiguous()
+            return self._module().forward(*inputs)
+        result = self._compute(kernels, inputs).contiguous()
         return result, result.new_empty(0)
 
-    def _compute(self, choice: str, given) -> Tensor:
-        # Operations say themselves in which type they compute; autocast knows less of them.
-        with torch.autocast(given[0].device.type, enabled=False):
-            return self._in_torch[choice](*given)
+    def _compute(self, choice: str, inputs) -> Tensor:
+        # Operations choose their own computing type, so autocast is disabled.
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            return self._in_torch[choice](*inputs)
 
-    def _backward(self, grad: Tensor, result: Tensor, kept: Tensor, *given) -> list[Tensor]:
-        return list(self._module().backward(grad, result, kept, *given))
+    def _backward(self, grad: Tensor, result: Tensor, saved: Tensor, *inputs) -> list[Tensor]:
+        return list(self._module().backward(grad, result, saved, *inputs))
 
     def _differentiate(self, ctx, grad, _):
-        result, kept, *tensors = ctx.saved_tensors
-        *given, kernels = _filled(ctx.given, tensors)
+        result, saved, *tensors = ctx.saved_tensors
+        *inputs, kernels = _filled(ctx.inputs, tensors)
         if kernels == "triton":
-            found = self.backward_op(grad.contiguous(), result, kept, *given)
+            results = self.backward_op(grad.contiguous(), result, saved, *inputs)
         else:
-            found = self._gradients(kernels, grad, given)
-        places = [number for number, g in enumerate(ctx.given) if g is None]
-        gradients = dict(zip(places, found, strict=True))
-        return tuple(gradients.get(number) for number in range(len(ctx.given)))
+            results = self._gradients(kernels, grad, inputs)
+        places = [number for number, g in enumerate(ctx.inputs) if g is None]
+        gradients = dict(zip(places, results, strict=True))
+        return tuple(gradients.get(number) for number in range(len(ctx.inputs)))
 
-    def _gradients(self, choice: str, grad: Tensor, given: list) -> tuple[Tensor, ...]:
+    def _gradients(self, choice: str, grad: Tensor, inputs: list) -> tuple[Tensor, ...]:
         with torch.enable_grad():
-            again = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in given]
+            again = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in inputs]
             result = self._compute(choice, again)
         return torch.autograd.grad(result, _tensors(again), grad, materialize_grads=True)
 
@@ -165,14 +166,14 @@ class KernelOp:
 
 
 def _remember(ctx, inputs, output) -> None:
-    ctx.given = [None if isinstance(g, Tensor) else g for g in inputs]
+    ctx.inputs = [None if isinstance(g, Tensor) else g for g in inputs]
     ctx.save_for_backward(*output, *_tensors(inputs))
 
 
-def _filled(given: list, tensors: list[Tensor]) -> list:
+def _filled(inputs: list, tensors: list[Tensor]) -> list:
     tensors = iter(tensors)
-    return [next(tensors) if g is None else g for g in given]
+    return [next(tensors) if g is None else g for g in inputs]
 
 
-def _tensors(given) -> list[Tensor]:
-    return [g for g in given if isinstance(g, Tensor)]
+def _tensors(inputs) -> list[Tensor]:
+    return [g for g in inputs if isinstance(g, Tensor)]

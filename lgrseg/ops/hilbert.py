@@ -1,4 +1,4 @@
-"""A Hilbert-like order for the cells of any rectangle, so that a scan meets neighbours in turn.
+"""A Hilbert-like order of the cells of any rectangle: consecutive cells are neighbours.
 
 Source: Cerveny, "gilbert: space-filling curve for rectangular domains of arbitrary size"; the
 recursion splits the longer side (kept even where it can be) until one row or column is left.
@@ -11,32 +11,32 @@ from torch import Tensor
 
 
 def hilbert_order(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """The cells of a (height, width) grid in the order of the curve.
+    """Order the cells of a (height, width) grid along the curve.
 
-    It starts in cell (0, 0) and ends in row 0, last column. Each step goes to a neighbour where the
-    parity of the sides allows it, else one step in the rectangle is diagonal.
+    It starts in cell (0, 0) and ends in row 0, last column. Each step goes to a neighbour; for some
+    parities of the sides one step is diagonal.
 
     Returns:
-        (height * width,) int64: entry k is y * width + x of the k-th cell. Kept from call to call:
-        not to be written to.
+        (height * width,) int64: entry k is y * width + x of the k-th cell. The tensor is cached; do
+        not modify it.
 
     Raises:
-        ValueError: a side below 1.
+        ValueError: a side is below 1.
     """
     if height < 1 or width < 1:
-        raise ValueError(f"a curve needs a grid of at least 1 x 1, not {height} x {width}")
+        raise ValueError(f"the grid must be at least 1 x 1, not {height} x {width}")
     return _kept_order(height, width, torch.device(device))
 
 
 @functools.lru_cache(maxsize=64)
 def _kept_order(height: int, width: int, device: torch.device) -> Tensor:
     cells = list(_walk((0, 0), (width, 0), (0, height)))
-    with torch.inference_mode(False):  # kept: a first call in inference mode must not spoil it
+    with torch.inference_mode(False):  # the cached tensor must be usable in training
         return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64, device=device)
 
 
 def _walk(start, along, across):
-    """Cells of the rectangle spanned from `start` by the vectors `along` and `across`."""
+    """Yield the cells of the rectangle at `start`, spanned by the vectors `along` and `across`."""
     x, y = start
     length, depth = abs(sum(along)), abs(sum(across))
     step, rise = _unit(along), _unit(across)
@@ -47,7 +47,7 @@ def _walk(start, along, across):
         return
     half, low = _half(along), _half(across)
     half_length, half_depth = abs(sum(half)), abs(sum(low))
-    if 2 * length > 3 * depth:  # long and thin: two halves, one after the other
+    if 2 * length > 3 * depth:  # long rectangle: two halves in sequence
         if half_length % 2 and length > 2:
             half = _plus(half, step)
         yield from _walk(start, half, across)

@@ -22,23 +22,23 @@ def ms_deform_attn(
     *,
     kernels: str | None = None,
 ) -> Tensor:
-    """Every query averages what it finds at P points of each of L feature levels.
+    """Every query averages feature values at P points of each of L feature levels.
 
         out[q, m] = sum over l, p of weights[q, m, l, p] * value_l[m](locations[q, m, l, p])
 
     Args:
-        value: (B, S, M, C) features per head, levels flattened and joined; S = sum of H * W.
+        value: (B, S, M, C) features per head; levels are flattened and joined, S = sum of H * W.
         shapes: (H, W) of each level.
         locations: (B, Q, M, L, P, 2) as (x, y), 0 to 1 across their level, edge to edge. They may
-            be wider than the values: float32 beside bfloat16, whose 8 bits do not hold a place.
-        weights: (B, Q, M, L, P), usually summing to one over L and P.
-        kernels: which version computes (see `lgrseg.ops.dispatch`).
+            have a wider type than the values: the 8 bits of bfloat16 are too few for positions.
+        weights: (B, Q, M, L, P) attention weights, whose sum over L and P is usually 1.
+        kernels: version that computes (see `lgrseg.ops.dispatch`).
 
     Returns:
-        (B, Q, M * C), of the values' type. Points outside a level read zero.
+        (B, Q, M * C) in the values' type. Points outside a level have the value 0.
 
     Raises:
-        ValueError: the levels do not add up to the number of values.
+        ValueError: the number of values is not the sum of the levels' sizes.
     """
     return _OP(value, _flat(value, shapes), locations, weights, False, kernels=kernels)
 
@@ -51,25 +51,27 @@ def ms_deform_attn_softmax(
     *,
     kernels: str | None = None,
 ) -> Tensor:
-    """`ms_deform_attn` with the softmax over L and P of `scores` for its weights, in one kernel."""
+    """`ms_deform_attn` whose weights are the softmax of `scores` over L and P, in one kernel."""
     return _OP(value, _flat(value, shapes), locations, scores, True, kernels=kernels)
 
 
 def _flat(value: Tensor, shapes: list[tuple[int, int]]) -> list[int]:
     sizes = [height * width for height, width in shapes]
     if sum(sizes) != value.shape[1]:
-        raise ValueError(f"levels {shapes} hold {sum(sizes)} values, but {value.shape[1]} came")
+        raise ValueError(
+            f"levels {shapes} have {sum(sizes)} values, but {value.shape[1]} were given"
+        )
     return [side for shape in shapes for side in shape]
 
 
 def _reference(
     value: Tensor, shapes: list[int], locations: Tensor, weights: Tensor, softmax: bool
 ) -> Tensor:
-    num_heads, kind = value.shape[2], value.dtype
-    wide = torch.promote_types(kind, locations.dtype)
+    num_heads, dtype = value.shape[2], value.dtype
+    wide = torch.promote_types(dtype, locations.dtype)
     value, weights = value.to(wide), weights.to(wide)
-    # Points before queries: sums over P then run along Q, a fifth faster than with P innermost;
-    # so does the softmax, in a third of the time.
+    # The axis P is before Q: the sum over P is then a fifth faster than with P innermost, and the
+    # softmax takes a third of the time.
     grid = rearrange(locations.to(wide), "b q m l p xy -> l (b m) p q xy") * 2 - 1  # -1 to 1
     weights = rearrange(weights, "b q m l p -> (b m) (l p) q")
     if softmax:
@@ -82,7 +84,7 @@ def _reference(
         image = rearrange(level, "b (h w) m c -> (b m) c h w", h=height)
         sampled = F.grid_sample(image, points, align_corners=False)  # (B M) C P Q
         out = out + (sampled * weight).sum(dim=2)
-    return rearrange(out, "(b m) c q -> b q (m c)", m=num_heads).to(kind)
+    return rearrange(out, "(b m) c q -> b q (m c)", m=num_heads).to(dtype)
 
 
 def _fake(value, shapes, locations, weights, softmax) -> tuple[Tensor, Tensor]:
@@ -100,7 +102,7 @@ _OP = KernelOp(
 
 
 def reference_points(shapes: list[tuple[int, int]], device: torch.device) -> Tensor:
-    """The centre of every pixel of every level, joined: (S, 2) as (x, y), 0 to 1."""
+    """Centres of all pixels of all levels, joined: (S, 2) as (x, y), 0 to 1."""
     points = []
     for height, width in shapes:
         y = (torch.arange(height, device=device) + 0.5) / height

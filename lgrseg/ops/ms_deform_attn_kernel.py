@@ -1,8 +1,8 @@
 """Multi-scale deformable attention as Triton kernels, forward and backward.
 
-A program answers for a block of rows; a row is one head of one query, C wide. Rows lie next to each
-other in the locations, the weights and the result, and heads of a pixel next to each other in the
-values, so that threads read and write 16 bytes at a time. Everything is added up in float32.
+A program computes a block of rows; a row is one head of one query with C channels. Rows are
+adjacent in the locations, the weights and the result, and heads of a pixel are adjacent in the
+values, so threads read and write 16 bytes at a time. All sums are in float32.
 """
 
 import functools
@@ -15,13 +15,13 @@ from torch import Tensor
 from lgrseg.ops.bilinear_kernel import Accumulator, add, corner
 
 ELEMENTS = 1024
-"""Rows x channels of a program: 8 elements a thread of 4 warps."""
+"""Rows x channels of a program: 8 elements per thread of 4 warps."""
 
 
 def forward(
     value: Tensor, shapes: list[int], locations: Tensor, weights: Tensor, softmax: bool
 ) -> tuple[Tensor, Tensor]:
-    """The result (B, Q, M * C), and nothing to keep for the backward pass."""
+    """The result (B, Q, M * C), and an empty tensor to save for the backward pass."""
     value, locations, weights = value.contiguous(), locations.contiguous(), weights.contiguous()
     sizes = _Sizes(value, locations)
     out = value.new_empty(sizes.clips, sizes.queries, sizes.heads * sizes.width)
@@ -66,7 +66,7 @@ def backward(
 
 @functools.lru_cache(maxsize=64)
 def level_table(shapes: tuple[int, ...], device: torch.device) -> Tensor:
-    """(L, 3) int32: height, width and first value of every level; kept from call to call."""
+    """(L, 3) int32: height, width and index of the first value of every level; cached."""
     rows, begin = [], 0
     for height, width in zip(shapes[::2], shapes[1::2], strict=True):
         rows.append((height, width, begin))
@@ -93,7 +93,7 @@ class _Sizes:
 
 @triton.jit
 def _rows(Q, M: tl.constexpr, L: tl.constexpr, P: tl.constexpr, ROWS: tl.constexpr):
-    """The rows of this program, where their samples begin and whether they exist."""
+    """The rows of this program, the index of their first sample, and whether they exist."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     clip = tl.program_id(1).to(tl.int64)
     first = (clip * Q * M + row) * (L * P)
@@ -102,14 +102,14 @@ def _rows(Q, M: tl.constexpr, L: tl.constexpr, P: tl.constexpr, ROWS: tl.constex
 
 @triton.jit
 def _level(levels, level):
-    """Height, width and first value of a level."""
+    """Height, width and index of the first value of a level."""
     entry = levels + level * 3
     return tl.load(entry), tl.load(entry + 1), tl.load(entry + 2)
 
 
 @triton.jit
 def _place(locations, sample, exists, width, height):
-    """Where the samples lie, in pixels of their level whose centres are whole numbers."""
+    """Positions of the samples in pixels of their level; pixel centres are whole numbers."""
     x = tl.load(locations + sample * 2, mask=exists, other=0).to(tl.float32)
     y = tl.load(locations + sample * 2 + 1, mask=exists, other=0).to(tl.float32)
     return x * width - 0.5, y * height - 0.5
@@ -117,7 +117,7 @@ def _place(locations, sample, exists, width, height):
 
 @triton.jit
 def _softmax_parts(weights, first, exists, SAMPLES: tl.constexpr, COUNT: tl.constexpr):
-    """Of each row's scores, the largest and the sum of exponentials."""
+    """Largest score and sum of exponentials of each row."""
     sample = tl.arange(0, SAMPLES)
     mask = exists[:, None] & (sample < COUNT)[None, :]
     scores = tl.load(weights + first[:, None] + sample[None, :], mask=mask, other=float("-inf"))
@@ -152,13 +152,13 @@ def _forward(
             for below in tl.static_range(2):
                 line, line_weight, _, line_there = corner(y, below, height)
                 for right in tl.static_range(2):
-                    column, column_weight, _, there = corner(x, right, width)
-                    there = inside & (there & line_there)[:, None]
-                    place = (line * width + column) * (M * C)
-                    seen = tl.load(
-                        image[:, None] + place[:, None] + channel[None, :], mask=there, other=0
+                    column, column_weight, _, valid = corner(x, right, width)
+                    valid = inside & (valid & line_there)[:, None]
+                    offset = (line * width + column) * (M * C)
+                    values = tl.load(
+                        image[:, None] + offset[:, None] + channel[None, :], mask=valid, other=0
                     )
-                    read += (line_weight * column_weight)[:, None] * seen.to(tl.float32)
+                    read += (line_weight * column_weight)[:, None] * values.to(tl.float32)
             sums += weight[:, None] * read
     target = out + (clip * Q * M + row)[:, None] * C + channel[None, :]
     tl.store(target, sums.to(out.dtype.element_ty), mask=inside)
@@ -174,12 +174,12 @@ def _backward(
     clip, row, first, exists = _rows(Q, M, L, P, ROWS)
     channel = tl.arange(0, CHANNELS)
     inside = exists[:, None] & (channel < C)[None, :]
-    own = (clip * Q * M + row)[:, None] * C + channel[None, :]
-    coming = tl.load(grad + own, mask=inside, other=0).to(tl.float32)
+    element = (clip * Q * M + row)[:, None] * C + channel[None, :]
+    coming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
     if SOFTMAX:
         largest, total = _softmax_parts(weights, first, exists, SAMPLES, L * P)
-        # What every score's gradient has in common: the sum over samples of weight x gradient.
-        result = tl.load(out + own, mask=inside, other=0).to(tl.float32)
+        # Common part of all score gradients: the sum over samples of weight x gradient.
+        result = tl.load(out + element, mask=inside, other=0).to(tl.float32)
         common = tl.sum(coming * result, axis=1)
     head = row % M
     for level in range(L):
@@ -197,21 +197,21 @@ def _backward(
             for below in tl.static_range(2):
                 line, line_weight, line_slope, line_there = corner(y, below, height)
                 for right in tl.static_range(2):
-                    column, column_weight, column_slope, there = corner(x, right, width)
-                    there = inside & (there & line_there)[:, None]
-                    place = image + (line * width + column) * (M * C)
-                    place = place[:, None] + channel[None, :]
-                    seen = tl.load(value + place, mask=there, other=0).to(tl.float32)
-                    match = tl.sum(coming * seen, axis=1)
+                    column, column_weight, column_slope, valid = corner(x, right, width)
+                    valid = inside & (valid & line_there)[:, None]
+                    pointers = image + (line * width + column) * (M * C)
+                    pointers = pointers[:, None] + channel[None, :]
+                    values = tl.load(value + pointers, mask=valid, other=0).to(tl.float32)
+                    match = tl.sum(coming * values, axis=1)
                     to_weight += line_weight * column_weight * match
                     to_x += line_weight * column_slope * match
                     to_y += line_slope * column_weight * match
                     share = (weight * line_weight * column_weight)[:, None] * coming
-                    add(grad_value + place, share, unit, there, FIXED)
-            kind = grad_locations.dtype.element_ty
-            tl.store(grad_locations + sample * 2, (weight * to_x * width).to(kind), mask=exists)
+                    add(grad_value + pointers, share, unit, valid, FIXED)
+            dtype = grad_locations.dtype.element_ty
+            tl.store(grad_locations + sample * 2, (weight * to_x * width).to(dtype), mask=exists)
             tl.store(
-                grad_locations + sample * 2 + 1, (weight * to_y * height).to(kind), mask=exists
+                grad_locations + sample * 2 + 1, (weight * to_y * height).to(dtype), mask=exists
             )
             if SOFTMAX:
                 to_weight = weight * (to_weight - common)

@@ -1,9 +1,9 @@
-"""Neighbourhood attention as Triton kernels, forward and backward; keys are read where they lie.
+"""Neighbourhood attention as Triton kernels, forward and backward, without copies of the keys.
 
-A program answers for a block of rows; a row is one head of one pixel, C wide. The softmax is built
-up while the window is walked through, so no scores are written. Backward, one kernel gathers for
-every query from the keys of its window, another for every key from the queries that see it: nothing
-is added from several places, and results are the same in every run.
+A program computes a block of rows; a row is one head of one pixel with C channels. The softmax is
+computed online over the window, so no scores are stored. In the backward pass one kernel gathers
+for every query from the keys of its window, and another for every key from the queries that attend
+to it. There are no atomic additions, so results are the same in every run.
 """
 
 import torch
@@ -18,7 +18,7 @@ ELEMENTS = 1024
 def forward(
     query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
 ) -> tuple[Tensor, Tensor]:
-    """The result (N, H, W, M, C), and of every row the logarithm of its softmax's sum."""
+    """The result (N, H, W, M, C), and the logarithm of the softmax denominator of every row."""
     query, key, value = (_readable(x) for x in (query, key, value))
     out = query.new_empty(query.shape)
     logsum = query.new_empty(query.shape[:-1], dtype=torch.float32)
@@ -46,7 +46,7 @@ def backward(
     if out.numel():
         grid, sizes = _sizes(query, kernel_size, dilation)
         steps = *_steps(query), *_steps(key), *_steps(value)
-        # What the scores of a row have in common: the sum of probability x gradient.
+        # Common part of the score gradients of a row: the sum of probability x gradient.
         common = (grad.float() * out.float()).sum(-1)
         _backward_queries[grid](grad, query, key, value, logsum, common, to_query, *steps, **sizes)
         _backward_keys[grid](
@@ -56,7 +56,7 @@ def backward(
 
 
 def _readable(x: Tensor) -> Tensor:
-    """Heads and channels of a pixel side by side; pixels and maps may lie anywhere."""
+    """Make heads and channels of a pixel contiguous; pixels and maps may have any stride."""
     return x if x.stride(-1) == 1 and x.stride(-2) == x.shape[-1] else x.contiguous()
 
 
@@ -76,32 +76,32 @@ def _sizes(query: Tensor, kernel_size: int, dilation: int):
 
 
 @triton.jit
-def _window(place, side, K: tl.constexpr, DILATION: tl.constexpr):
-    """The first pixel that a query at `place` of an axis sees, and how many, DILATION apart."""
-    residue = place % DILATION
+def _window(position, side, K: tl.constexpr, DILATION: tl.constexpr):
+    """First pixel that a query at `position` attends to, and their number, DILATION apart."""
+    residue = position % DILATION
     members = (side - residue + DILATION - 1) // DILATION
-    first = tl.minimum(place // DILATION - K // 2, members - K)
+    first = tl.minimum(position // DILATION - K // 2, members - K)
     first = tl.maximum(first, 0)
     return first * DILATION + residue, tl.minimum(members, K)
 
 
 @triton.jit
-def _seen_from(place, side, K: tl.constexpr, DILATION: tl.constexpr):
-    """The first query that sees a key at `place` of an axis, and how many, DILATION apart.
+def _attended_from(position, side, K: tl.constexpr, DILATION: tl.constexpr):
+    """First query that attends to a key at `position`, and their number, DILATION apart.
 
-    Windows are shifted inward at the ends, so that those pixels are seen from further away.
+    Windows are shifted inward at the ends, so queries farther away attend to those pixels.
     """
-    residue = place % DILATION
+    residue = position % DILATION
     members = (side - residue + DILATION - 1) // DILATION
-    own = place // DILATION
-    first = tl.where(own < K, 0, own - K // 2)
-    last = tl.where(own >= members - K, members - 1, own + K // 2)
+    index = position // DILATION
+    first = tl.where(index < K, 0, index - K // 2)
+    last = tl.where(index >= members - K, members - 1, index + K // 2)
     return first * DILATION + residue, last - first + 1
 
 
 @triton.jit
 def _rows(H, W, M: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
-    """Line, column and head of this program's rows, and which of its elements exist."""
+    """Line, column and head of this program's rows, and the mask of its existing elements."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     exists = row < H * W * M
     pixel = row // M
@@ -114,7 +114,7 @@ def _read(
     base, map_step, line_step, pixel_step, line, column, head, mask,
     C: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Rows (ROWS, CHANNELS) of a map, float32."""
+    """Read rows (ROWS, CHANNELS) of a map in float32."""
     at = tl.program_id(1).to(tl.int64) * map_step + line * line_step + column * pixel_step
     at = (at + head * C)[:, None] + tl.arange(0, CHANNELS)[None, :]
     return tl.load(base + at, mask=mask, other=0).to(tl.float32)
@@ -122,9 +122,9 @@ def _read(
 
 @triton.jit
 def _tap(tap, first_line, lines, first_column, columns, SIDE: tl.constexpr, DILATION: tl.constexpr):
-    """Of a window of SIDE x SIDE, whether a pixel exists, its line and its column."""
-    there = (tap // SIDE < lines) & (tap % SIDE < columns)
-    return there, first_line + (tap // SIDE) * DILATION, first_column + (tap % SIDE) * DILATION
+    """Whether a pixel of a SIDE x SIDE window exists, its line and its column."""
+    valid = (tap // SIDE < lines) & (tap % SIDE < columns)
+    return valid, first_line + (tap // SIDE) * DILATION, first_column + (tap % SIDE) * DILATION
 
 
 @triton.jit
@@ -136,22 +136,22 @@ def _forward(
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     row, line, column, head, inside = _rows(H, W, M, C, ROWS, CHANNELS)
-    asked = _read(
+    queries = _read(
         query, query_map, query_line, query_pixel, line, column, head, inside, C, CHANNELS
     )
-    asked *= 1.0 / tl.sqrt(C * 1.0)
+    queries *= 1.0 / tl.sqrt(C * 1.0)
     first_line, lines = _window(line, H, K, DILATION)
     first_column, columns = _window(column, W, K, DILATION)
     largest = tl.full((ROWS,), float("-inf"), tl.float32)
     total = tl.zeros((ROWS,), tl.float32)
     sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     for tap in range(K * K):
-        there, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
-        mask = inside & there[:, None]
+        valid, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
+        mask = inside & valid[:, None]
         keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
         values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
-        score = tl.where(there, tl.sum(asked * keys, axis=1), float("-inf"))
-        # The first pixel of a window always exists, so that the largest score is finite.
+        score = tl.where(valid, tl.sum(queries * keys, axis=1), float("-inf"))
+        # The first pixel of a window always exists, so the largest score is finite.
         above = tl.maximum(largest, score)
         faded = tl.exp(largest - above)
         share = tl.exp(score - above)
@@ -174,26 +174,26 @@ def _backward_queries(
 ):  # fmt: skip
     row, line, column, head, inside = _rows(H, W, M, C, ROWS, CHANNELS)
     scale = 1.0 / tl.sqrt(C * 1.0)
-    asked = _read(
+    queries = _read(
         query, query_map, query_line, query_pixel, line, column, head, inside, C, CHANNELS
     )
     at = tl.program_id(1).to(tl.int64) * (H * W * M) + row
-    own = at[:, None] * C + tl.arange(0, CHANNELS)[None, :]
-    coming = tl.load(grad + own, mask=inside, other=0).to(tl.float32)
+    element = at[:, None] * C + tl.arange(0, CHANNELS)[None, :]
+    coming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
     log_total = tl.load(logsum + at, mask=row < H * W * M, other=0)
     shared = tl.load(common + at, mask=row < H * W * M, other=0)
     first_line, lines = _window(line, H, K, DILATION)
     first_column, columns = _window(column, W, K, DILATION)
     sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     for tap in range(K * K):
-        there, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
-        mask = inside & there[:, None]
+        valid, y, x = _tap(tap, first_line, lines, first_column, columns, K, DILATION)
+        mask = inside & valid[:, None]
         keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
         values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
-        share = tl.exp(tl.sum(asked * keys, axis=1) * scale - log_total)
-        to_score = tl.where(there, share * (tl.sum(coming * values, axis=1) - shared), 0.0)
+        share = tl.exp(tl.sum(queries * keys, axis=1) * scale - log_total)
+        to_score = tl.where(valid, share * (tl.sum(coming * values, axis=1) - shared), 0.0)
         sums += (to_score * scale)[:, None] * keys
-    tl.store(to_query + own, sums.to(to_query.dtype.element_ty), mask=inside)
+    tl.store(to_query + element, sums.to(to_query.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -212,25 +212,25 @@ def _backward_keys(
     )
     channel = tl.arange(0, CHANNELS)[None, :]
     begin = tl.program_id(1).to(tl.int64) * (H * W * M)
-    first_line, lines = _seen_from(line, H, K, DILATION)
-    first_column, columns = _seen_from(column, W, K, DILATION)
+    first_line, lines = _attended_from(line, H, K, DILATION)
+    first_column, columns = _attended_from(column, W, K, DILATION)
     key_sums = tl.zeros((ROWS, CHANNELS), tl.float32)
     value_sums = tl.zeros((ROWS, CHANNELS), tl.float32)
-    REACH: tl.constexpr = 2 * K - 1  # on an axis that is just as long, all see all
+    REACH: tl.constexpr = 2 * K - 1  # on an axis of length K, all attend to all
     for tap in range(REACH * REACH):
-        there, y, x = _tap(tap, first_line, lines, first_column, columns, REACH, DILATION)
-        mask = inside & there[:, None]
-        asked = _read(query, query_map, query_line, query_pixel, y, x, head, mask, C, CHANNELS)
+        valid, y, x = _tap(tap, first_line, lines, first_column, columns, REACH, DILATION)
+        mask = inside & valid[:, None]
+        queries = _read(query, query_map, query_line, query_pixel, y, x, head, mask, C, CHANNELS)
         at = begin + (y * W + x) * M + head
         coming = tl.load(grad + at[:, None] * C + channel, mask=mask, other=0).to(tl.float32)
-        real = there & (row < H * W * M)
+        real = valid & (row < H * W * M)
         log_total = tl.load(logsum + at, mask=real, other=0)
         shared = tl.load(common + at, mask=real, other=0)
-        share = tl.exp(tl.sum(asked * keys, axis=1) * scale - log_total)
+        share = tl.exp(tl.sum(queries * keys, axis=1) * scale - log_total)
         share = tl.where(real, share, 0.0)
         value_sums += share[:, None] * coming
         to_score = share * (tl.sum(coming * values, axis=1) - shared) * scale
-        key_sums += to_score[:, None] * asked
-    own = (begin + row)[:, None] * C + channel
-    tl.store(to_key + own, key_sums.to(to_key.dtype.element_ty), mask=inside)
-    tl.store(to_value + own, value_sums.to(to_value.dtype.element_ty), mask=inside)
+        key_sums += to_score[:, None] * queries
+    element = (begin + row)[:, None] * C + channel
+    tl.store(to_key + element, key_sums.to(to_key.dtype.element_ty), mask=inside)
+    tl.store(to_value + element, value_sums.to(to_value.dtype.element_ty), mask=inside)

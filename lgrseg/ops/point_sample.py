@@ -1,4 +1,4 @@
-"""Reading maps at points between the pixels, and choosing points where a map is unsure.
+"""Samples maps at points between pixels, and selects points where a map is uncertain.
 
 Source: Kirillov et al., "PointRend", CVPR 2020, section 3.1.
 """
@@ -15,53 +15,55 @@ PADDINGS = ("zeros", "border")
 def point_sample(
     maps: Tensor, points: Tensor, *, padding: str = "zeros", kernels: str | None = None
 ) -> Tensor:
-    """Bilinear values of maps at points.
+    """Sample maps at points, bilinear.
 
     Args:
-        maps: (N, C, H, W).
-        points: (N, P, 2) as (x, y), 0 to 1 from edge to edge.
-        padding: what lies beyond the centres of the outermost pixels: with "zeros" maps fade to 0,
-            so that half a pixel from the edge, within the picture, they are read wrongly; with
-            "border" the outermost pixels go on.
-        kernels: which version computes (see `lgrseg.ops.dispatch`).
+        maps: (N, C, H, W) maps.
+        points: (N, P, 2) points as (x, y), 0 to 1 from edge to edge.
+        padding: values beyond the centres of the outermost pixels. "zeros": the map fades to 0, so
+            values within half a pixel of the edge are too small. "border": the outermost pixels
+            are repeated.
+        kernels: version that computes (see `lgrseg.ops.dispatch`).
 
     Returns:
-        (N, C, P), of the maps' type.
+        (N, C, P) values in the maps' type.
 
     Raises:
-        ValueError: another padding.
+        ValueError: `padding` has another value.
     """
     if padding not in PADDINGS:
-        raise ValueError(f"padding is one of {', '.join(PADDINGS)}, not {padding!r}")
+        raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}")
     if padding == "border":
         points = _between_centres(points, *maps.shape[-2:])
     return _OP(maps, points, kernels=kernels)
 
 
 def _between_centres(points: Tensor, height: int, width: int) -> Tensor:
-    """Points moved to the nearest place that four pixels surround."""
+    """Move points to the nearest position that is surrounded by four pixel centres."""
     pairs = zip(points.unbind(dim=-1), (width, height), strict=True)
-    return torch.stack([place.clamp(0.5 / side, 1 - 0.5 / side) for place, side in pairs], dim=-1)
+    return torch.stack(
+        [coordinate.clamp(0.5 / side, 1 - 0.5 / side) for coordinate, side in pairs], dim=-1
+    )
 
 
 @torch.no_grad()
 def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """Of each map's candidates, those where its logit is nearest to zero.
+    """Select the candidates of each map where its logit is nearest to zero.
 
-    Maps go on beyond their outermost pixels: would they fade to zero, as in PointRend's and
-    Mask2Former's code, they would seem unsure all along the border.
+    Outermost pixels are repeated. If maps faded to zero, as in PointRend's and Mask2Former's code,
+    all points along the border would look uncertain.
 
     Args:
-        logits: (N, H, W).
-        candidates: (N, P, 2) as (x, y), 0 to 1.
-        count: how many to keep, at most P.
+        logits: (N, H, W) mask logits.
+        candidates: (N, P, 2) points as (x, y), 0 to 1.
+        count: number of points to select, at most P.
 
     Returns:
-        (N, count, 2), in no order.
+        (N, count, 2) selected points, unordered.
     """
     doubt = -point_sample(logits[:, None], candidates, padding="border")[:, 0].abs()  # N P
-    kept = doubt.topk(count, dim=1, sorted=False).indices
-    return candidates.gather(1, kept[..., None].expand(-1, -1, 2))
+    selected = doubt.topk(count, dim=1, sorted=False).indices
+    return candidates.gather(1, selected[..., None].expand(-1, -1, 2))
 
 
 def _reference(maps: Tensor, points: Tensor) -> Tensor:

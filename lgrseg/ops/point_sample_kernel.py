@@ -1,6 +1,6 @@
-"""Reading maps at points as Triton kernels, forward and backward.
+"""Point sampling as Triton kernels, forward and backward.
 
-A program answers for a block of points of one map and walks through its channels.
+A program computes a block of points of one map and loops over its channels.
 """
 
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor
 from lgrseg.ops.bilinear_kernel import Accumulator, add, corner
 
 POINTS = 256
-"""Points of a program."""
+"""Number of points of a program."""
 
 
 def forward(maps: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """The values (N, C, P), and nothing to keep."""
+    """The values (N, C, P), and an empty tensor to save."""
     maps, points = maps.contiguous(), points.contiguous()
     out = maps.new_empty(*maps.shape[:2], points.shape[1])
     if out.numel():
@@ -49,19 +49,19 @@ def _numbers(maps: Tensor, points: Tensor) -> tuple[int, ...]:
 
 @triton.jit
 def _places(points, H, W, P, POINTS: tl.constexpr):
-    """The map, the points of this program, where they are written and where they lie, in pixels."""
+    """Map and points of this program, their memory offset, and their positions in pixels."""
     point = tl.program_id(0) * POINTS + tl.arange(0, POINTS)
     number = tl.program_id(1).to(tl.int64)
     exists = point < P
-    place = (number * P + point) * 2
-    x = tl.load(points + place, mask=exists, other=0).to(tl.float32) * W - 0.5
-    y = tl.load(points + place + 1, mask=exists, other=0).to(tl.float32) * H - 0.5
-    return number, point, place, exists, x, y
+    offset = (number * P + point) * 2
+    x = tl.load(points + offset, mask=exists, other=0).to(tl.float32) * W - 0.5
+    y = tl.load(points + offset + 1, mask=exists, other=0).to(tl.float32) * H - 0.5
+    return number, point, offset, exists, x, y
 
 
 @triton.jit
 def _forward(maps, points, out, C, H, W, P, POINTS: tl.constexpr):
-    number, point, place, exists, x, y = _places(points, H, W, P, POINTS)
+    number, point, offset, exists, x, y = _places(points, H, W, P, POINTS)
     channel = number * 0
     while channel < C:
         image = maps + (number * C + channel) * H * W
@@ -69,10 +69,10 @@ def _forward(maps, points, out, C, H, W, P, POINTS: tl.constexpr):
         for below in tl.static_range(2):
             line, line_weight, _, line_there = corner(y, below, H)
             for right in tl.static_range(2):
-                column, column_weight, _, there = corner(x, right, W)
-                mask = exists & there & line_there
-                seen = tl.load(image + line * W + column, mask=mask, other=0)
-                sums += line_weight * column_weight * seen.to(tl.float32)
+                column, column_weight, _, valid = corner(x, right, W)
+                mask = exists & valid & line_there
+                values = tl.load(image + line * W + column, mask=mask, other=0)
+                sums += line_weight * column_weight * values.to(tl.float32)
         target = out + (number * C + channel) * P + point
         tl.store(target, sums.to(out.dtype.element_ty), mask=exists)
         channel += 1
@@ -83,7 +83,7 @@ def _backward(
     grad, maps, points, to_maps, unit, to_points, C, H, W, P,
     FIXED: tl.constexpr, POINTS: tl.constexpr,
 ):  # fmt: skip
-    number, point, place, exists, x, y = _places(points, H, W, P, POINTS)
+    number, point, offset, exists, x, y = _places(points, H, W, P, POINTS)
     to_x = tl.zeros((POINTS,), tl.float32)
     to_y = tl.zeros((POINTS,), tl.float32)
     channel = number * 0
@@ -94,14 +94,14 @@ def _backward(
         for below in tl.static_range(2):
             line, line_weight, line_slope, line_there = corner(y, below, H)
             for right in tl.static_range(2):
-                column, column_weight, column_slope, there = corner(x, right, W)
-                mask = exists & there & line_there
+                column, column_weight, column_slope, valid = corner(x, right, W)
+                mask = exists & valid & line_there
                 pixel = image + line * W + column
-                seen = tl.load(maps + pixel, mask=mask, other=0).to(tl.float32) * coming
-                to_x += line_weight * column_slope * seen
-                to_y += line_slope * column_weight * seen
+                values = tl.load(maps + pixel, mask=mask, other=0).to(tl.float32) * coming
+                to_x += line_weight * column_slope * values
+                to_y += line_slope * column_weight * values
                 add(to_maps + pixel, line_weight * column_weight * coming, unit, mask, FIXED)
         channel += 1
-    kind = to_points.dtype.element_ty
-    tl.store(to_points + place, (to_x * W).to(kind), mask=exists)
-    tl.store(to_points + place + 1, (to_y * H).to(kind), mask=exists)
+    dtype = to_points.dtype.element_ty
+    tl.store(to_points + offset, (to_x * W).to(dtype), mask=exists)
+    tl.store(to_points + offset + 1, (to_y * H).to(dtype), mask=exists)

@@ -16,7 +16,7 @@ from lgrseg.ops.dispatch import KernelOp
 from lgrseg.ops.selective_scan_cpu import chunked_scan, turn
 
 CHUNK = 64
-"""Times between the states that the kernel keeps for its backward pass."""
+"""Number of time steps between the states that the kernel saves for its backward pass."""
 
 
 def selective_scan(
@@ -31,35 +31,35 @@ def selective_scan(
     reverse: Sequence[bool] = (False,),
     kernels: str | None = None,
 ) -> Tensor:
-    """Linear recurrences along a sequence whose step sizes and gates depend on the input.
+    """Linear recurrence along a sequence; its step sizes and gates depend on the input.
 
         d[t] = softplus(delta[t] + delta_bias)
         h[t] = exp(d[t] A) h[t - 1] + d[t] B[t] u[t],   h[-1] = 0
         y[t] = C[t] . h[t] + D u[t]
 
-    A scan that is reversed goes from t = L - 1 to 0, so that t + 1 stands for t - 1 above.
+    A reversed scan runs from t = L - 1 to 0, so t - 1 above becomes t + 1.
 
     Args:
         u: (B, L, D) input, the same for all K scans.
         delta: (B, K, L, D) step sizes, before bias and softplus.
-        A: (K, D, N) negative, so that the state decays.
+        A: (K, D, N) decay rates, negative.
         B: (B, K, L, N) input gates.
         C: (B, K, L, N) output gates.
         D: (K, D) weight of the direct path.
-        delta_bias: (K, D).
-        reverse: which of the K scans start at the end.
-        kernels: which version computes (see `lgrseg.ops.dispatch`).
+        delta_bias: (K, D) bias of the step sizes.
+        reverse: K booleans, true for scans that start at the end.
+        kernels: version that computes (see `lgrseg.ops.dispatch`).
 
     Returns:
-        (B, K, L, D), of the type of `u`; the state is kept in float32 or wider.
+        (B, K, L, D) in the type of `u`; the state has float32 or a wider type.
 
     Raises:
-        ValueError: as many directions were not given as there are scans.
+        ValueError: the number of directions is not the number of scans.
     """
     if len(reverse) != delta.shape[1]:
         raise ValueError(
-            f"delta (B, K, L, D) is {tuple(delta.shape)}, so {delta.shape[1]} scans, but reverse "
-            f"names {len(reverse)} directions"
+            f"delta (B, K, L, D) has shape {tuple(delta.shape)}, so {delta.shape[1]} scans, but "
+            f"reverse has {len(reverse)} directions"
         )
     return _OP(u, delta, A, B, C, D, delta_bias, list(reverse), kernels=kernels)
 

@@ -7,7 +7,7 @@ def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
     """(title, head, rows) of three tables: over all classes, class by class, the confusion matrix.
 
     Args:
-        results: as results.json of a classifier holds them.
+        results: content of results.json of a classifier.
     """
     classes = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
     mean, patients = results["mean"], results["num_patients"]

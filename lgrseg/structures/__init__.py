@@ -1,4 +1,4 @@
-"""The records that pass between data, models and evaluation: every shape, once."""
+"""Records that are passed between data, models and evaluation, with their shapes."""
 
 from lgrseg.structures.clips import (
     Clip,

@@ -1,4 +1,4 @@
-"""Boxes that prompt a video segmenter, checked before anything is computed."""
+"""Box prompts of a video segmenter, and their validation."""
 
 import json
 from dataclasses import dataclass
@@ -15,61 +15,65 @@ class BoxPrompt:
     box: tuple[float, float, float, float]
     """(x0, y0, x1, y1) in pixels of the original frame; x1 and y1 exclusive."""
     label: int
-    """The class: an index into the dataset's classes. A class is one object."""
+    """The class: an index into the dataset's classes. Each class has one object."""
 
 
 class PromptError(ValueError):
-    """A box that cannot be meant; the message says which, what was allowed, and what to do."""
+    """An invalid box prompt; the message has the box, the allowed values and the remedy."""
 
 
 def check_prompts(
     prompts: list[BoxPrompt], *, num_frames: int, size: tuple[int, int], classes: tuple[str, ...]
 ) -> None:
-    """Refuse what cannot be meant.
+    """Raise an error for the first invalid prompt.
 
     Args:
-        prompts: at least one.
-        num_frames: of the video.
-        size: (H, W) of its frames.
-        classes: names.
+        prompts: box prompts, at least one.
+        num_frames: number of frames of the video.
+        size: (H, W) of the frames in pixels.
+        classes: names of the classes.
 
     Raises:
         PromptError: no box; a frame or class that does not exist; a box without an area or outside
             the frame; two boxes of one class on one frame.
     """
     if not prompts:
-        raise PromptError("there is no box to start from: give --box, --boxes or a box head")
+        raise PromptError(
+            "there is no box prompt: give --box or --boxes, or a model with a box head"
+        )
     height, width = size
-    seen = set()
+    prompted = set()
     for prompt in prompts:
-        named = f"box {list(prompt.box)} on frame {prompt.frame}"
+        what = f"box {list(prompt.box)} on frame {prompt.frame}"
         if not 0 <= prompt.label < len(classes):
-            raise PromptError(f"{named}: class {prompt.label} is 0 to {len(classes) - 1}")
-        named = f"{named} ({classes[prompt.label]})"
+            raise PromptError(
+                f"{what}: class {prompt.label} does not exist; classes are 0 to {len(classes) - 1}"
+            )
+        what = f"{what} ({classes[prompt.label]})"
         if not 0 <= prompt.frame < num_frames:
             raise PromptError(
-                f"{named}: the video's frames are 0 to {num_frames - 1}, counted from 0"
+                f"{what}: the video's frames are 0 to {num_frames - 1}, counted from 0"
             )
         x0, y0, x1, y1 = prompt.box
         if not (x0 < x1 and y0 < y1):
             raise PromptError(
-                f"{named} has no area: x0 < x1 and y0 < y1, in pixels (x to the right, y down)"
+                f"{what} has no area: x0 < x1 and y0 < y1, in pixels (x to the right, y down)"
             )
         if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
-            raise PromptError(f"{named} lies outside the frame of {width} x {height} pixels")
-        if (prompt.frame, prompt.label) in seen:
+            raise PromptError(f"{what} lies outside the frame of {width} x {height} pixels")
+        if (prompt.frame, prompt.label) in prompted:
             raise PromptError(
-                f"{named}: a second box of this class on this frame. A class is one object: give "
-                "one box that holds all of it, or a class of its own to each"
+                f"{what}: a second box of this class on this frame. A class is one object: give "
+                "one box around the whole object, or a separate class to each object"
             )
-        seen.add((prompt.frame, prompt.label))
+        prompted.add((prompt.frame, prompt.label))
 
 
 def parse_box(text: str, classes: tuple[str, ...]) -> BoxPrompt:
-    """'frame,x0,y0,x1,y1,class', the class by name or number.
+    """Parse 'frame,x0,y0,x1,y1,class'; the class is a name or a number.
 
     Raises:
-        PromptError: not of this form.
+        PromptError: the input does not have this form.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 6:
@@ -82,18 +86,18 @@ def parse_box(text: str, classes: tuple[str, ...]) -> BoxPrompt:
 
 
 def read_boxes(path: Path, classes: tuple[str, ...]) -> list[BoxPrompt]:
-    """A JSON list of {"frame": 0, "box": [x0, y0, x1, y1], "class": "left_ventricle"}.
+    """Read a JSON list of {"frame": 0, "box": [x0, y0, x1, y1], "class": "left_ventricle"}.
 
     Raises:
-        FileNotFoundError: no such file.
-        PromptError: not of this form.
+        FileNotFoundError: the file does not exist.
+        PromptError: the input does not have this form.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return [_read_entry(entry, classes) for entry in entries]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise PromptError(
-            f'{path} is no JSON list of {{"frame": 0, "box": [x0, y0, x1, y1], "class": NAME}}: '
+            f'{path} is not a JSON list of {{"frame": 0, "box": [x0, y0, x1, y1], "class": NAME}}: '
             f"{error!r}"
         ) from error
 

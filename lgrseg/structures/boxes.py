@@ -8,15 +8,15 @@ from torch import Tensor
 
 
 def boxes_of_masks(masks: Tensor, *, trim: float = 0.0) -> tuple[Tensor, Tensor]:
-    """The box around each mask.
+    """Find the box around each mask.
 
     Args:
-        masks: (..., H, W) bool.
-        trim: share of a mask that may lie beyond each side of its box; above 0 a few stray pixels
-            do not make it as large as the picture.
+        masks: (..., H, W) bool masks.
+        trim: share of a mask that may lie beyond each side of its box; with a value above 0, a few
+            stray pixels do not enlarge the box.
 
     Returns:
-        (..., 4) float32, 0 where a mask is empty; (...) bool, whether it is not.
+        (..., 4) float32 boxes, 0 for an empty mask; (...) bool, true for masks that are not empty.
     """
     rows, columns = masks.sum(dim=-1), masks.sum(dim=-2)
     (left, right), (top, bottom) = _ends(columns, trim), _ends(rows, trim)
@@ -26,7 +26,7 @@ def boxes_of_masks(masks: Tensor, *, trim: float = 0.0) -> tuple[Tensor, Tensor]
 
 
 def _ends(counts: Tensor, trim: float) -> tuple[Tensor, Tensor]:
-    """Where what (..., N) counts begins and ends, as parts of N; the end is exclusive."""
+    """First and last position (as parts of N, end exclusive) where counts (..., N) are not 0."""
     length = counts.shape[-1]
     done = counts.cumsum(dim=-1)
     total = done[..., -1:]
@@ -37,24 +37,24 @@ def _ends(counts: Tensor, trim: float) -> tuple[Tensor, Tensor]:
 
 
 def corners(boxes: Tensor) -> Tensor:
-    """(..., 4) as (cx, cy, w, h) -> (x0, y0, x1, y1)."""
+    """Convert (..., 4) boxes from (cx, cy, w, h) to (x0, y0, x1, y1)."""
     centre, size = boxes[..., :2], boxes[..., 2:]
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
 
 
 def from_corners(boxes: Tensor) -> Tensor:
-    """(..., 4) as (x0, y0, x1, y1) -> (cx, cy, w, h)."""
+    """Convert (..., 4) boxes from (x0, y0, x1, y1) to (cx, cy, w, h)."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return torch.cat([(low + high) / 2, high - low], dim=-1)
 
 
 def box_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """`corner_iou` of boxes (..., 4) as (cx, cy, w, h)."""
+    """IoU and generalised IoU of (..., 4) boxes as (cx, cy, w, h), see `corner_iou`."""
     return corner_iou(corners(first), corners(second))
 
 
 def corner_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union, and its generalised form, of (x0, y0, x1, y1) that broadcast.
+    """IoU and generalised IoU of boxes as (x0, y0, x1, y1), with broadcasting.
 
         GIoU = IoU - (area of the hull - area of the union) / area of the hull
 
@@ -62,7 +62,7 @@ def corner_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     area have IoU 0.
 
     Returns:
-        (...), 0 to 1; (...), -1 to 1.
+        IoU (...), 0 to 1; generalised IoU (...), -1 to 1.
     """
     shared = _area(torch.maximum(a, b)[..., :2], torch.minimum(a, b)[..., 2:])
     hull = _area(torch.minimum(a, b)[..., :2], torch.maximum(a, b)[..., 2:])
@@ -77,15 +77,15 @@ def _area(low: Tensor, high: Tensor) -> Tensor:
 
 
 def draw_boxes(boxes: Tensor, size: tuple[int, int], *, sharpness: float = 1.0) -> Tensor:
-    """Boxes as mask logits: the distance in pixels to the nearest edge, positive inside.
+    """Draw boxes as mask logits: the distance in pixels to the nearest edge, positive inside.
 
     Args:
-        boxes: (..., 4).
-        size: (h, w) of the map.
-        sharpness: logit of a pixel's distance.
+        boxes: (..., 4) boxes as (cx, cy, w, h).
+        size: (h, w) of the map in pixels.
+        sharpness: logit per pixel of distance.
 
     Returns:
-        (..., h, w).
+        (..., h, w) logits.
     """
     height, width = size
     x0, y0, x1, y1 = (c[..., None] for c in corners(boxes).unbind(dim=-1))

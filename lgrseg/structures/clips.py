@@ -1,4 +1,4 @@
-"""The records that travel between data, model and evaluation: every shape is written here, once.
+"""Records that are passed between data, model and evaluation, with their shapes.
 
 Letters: B clips, T frames, C channels, H W pixels, N objects, K classes.
 Sizes are (height, width), boxes (top, left, bottom, right) with bottom and right exclusive,
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the pixels of a clip lie in the video it was cut from.
+    """Position of a clip's pixels in the original video.
 
     The original frame is cropped to `crop_box`, and the crop is resized to `input_size`.
     """
@@ -22,17 +22,17 @@ class Geometry:
     crop_box: tuple[int, int, int, int]
     input_size: tuple[int, int]
     spacing_mm: tuple[float, float] | None = None
-    """Of the original frame; None where the file does not say."""
+    """Pixel size of the original frame; None if the file does not have it."""
 
     def paste(self, maps: Tensor, outside: float) -> Tensor:
-        """Bring maps over the input back onto the original frame.
+        """Resize maps of the input and paste them into the original frame.
 
         Args:
-            maps: (..., h, w) floating point, covering exactly the input at any stride.
-            outside: the value of pixels outside the crop box.
+            maps: (..., h, w) floating point maps that cover exactly the input, at any stride.
+            outside: value of pixels outside the crop box.
 
         Returns:
-            (..., H, W) at `original_size`.
+            (..., H, W) maps at `original_size`.
         """
         top, left, bottom, right = self.crop_box
         height, width = self.original_size
@@ -46,21 +46,21 @@ class Geometry:
 
 @dataclass
 class Clip:
-    """A few frames of one video, as the model takes them."""
+    """A few frames of one video: the input of a model."""
 
     frames: Tensor
     """(T, C, H, W) float32, 0 to 1; C is 1 (grey) or 3 (RGB). Not yet normalised."""
     frame_indices: Tensor
-    """(T,) int64: which frames of the video these are, in temporal order, repeats allowed."""
+    """(T,) int64 indices of the frames in the video, in temporal order; repeats are allowed."""
     video_id: str
     geometry: Geometry | None = None
-    """None when augmentation moved the pixels, so that nothing can be pasted back."""
+    """None if augmentation moved the pixels, so that maps cannot be pasted back."""
     seed: int | None = None
-    """Of all that a model in training draws at random for this clip; None: from torch's state."""
+    """Seed of the model's random numbers for this clip in training; None: torch's generator."""
     boxes: dict[int, dict[int, Tensor]] | None = None
-    """Prompts: place in the clip -> class -> (4,) as (cx, cy, w, h), parts of the frame."""
+    """Box prompts: index in the clip -> class -> (4,) as (cx, cy, w, h), parts of the frame."""
     key: str | None = None
-    """Names the pixels: equal where they are equal; None where augmentation drew them anew."""
+    """Identifies the pixels: clips with equal keys have equal pixels; None after augmentation."""
 
     def to(self, device) -> "Clip":
         """The same clip with its frames on `device`."""
@@ -70,62 +70,62 @@ class Clip:
 
 @dataclass
 class ClipTargets:
-    """What is known about the annotated frames of one clip.
+    """Ground truth of the annotated frames of one clip.
 
-    A CardiacUDC video has about six annotated frames, so most frames of a clip have none:
-    losses and metrics look only where `annotated` is true. A class that is in none of the
-    annotated frames is no object; a clip without any object has N = 0.
+    A CardiacUDC video has about six annotated frames, so most frames of a clip have no masks.
+    Losses and metrics use only frames where `annotated` is true. A class that is in none of the
+    annotated frames has no object; a clip without objects has N = 0.
     """
 
     annotated: Tensor
-    """(T,) bool: which frames carry a mask and are supervised. Always on the CPU."""
+    """(T,) bool: true for frames that have masks. Always on the CPU."""
     labels: Tensor
-    """(N,) int64: structure of each object, an index into the dataset's `classes`. On the CPU."""
+    """(N,) int64: class of each object, an index into the dataset's `classes`. On the CPU."""
     masks: Tensor
     """(N, T, H, W) bool; all false on frames that are not annotated."""
 
     @property
     def annotated_frames(self) -> list[int]:
-        """The numbers of the annotated frames."""
+        """Indices of the annotated frames in the clip."""
         return [t for t, annotated in enumerate(self.annotated.tolist()) if annotated]
 
     def to(self, device) -> "ClipTargets":
         """The same targets with their masks on `device`.
 
-        The rest is read by Python at every step, which would have to wait for a GPU.
+        The other tensors stay on the CPU: Python reads them at every step and would wait for a GPU.
         """
         return replace(self, masks=self.masks.to(device, non_blocking=True))
 
 
 @dataclass
 class LabelTarget:
-    """What is known of a clip as a whole: its class."""
+    """Ground truth of a whole clip: its class."""
 
     label: int
     """An index into the dataset's `classes`."""
 
     def to(self, device) -> "LabelTarget":
-        """Itself: a number is on every device."""
+        """Return itself, because it has no tensors."""
         return self
 
 
 @dataclass
 class UnlabelledViews:
-    """One unlabelled video, seen several times: what a teacher sees and what its student sees."""
+    """Several augmented views of one unlabelled video, for a teacher and for its student."""
 
     teacher: list[Clip]
-    """Of one shape."""
+    """Views for the teacher, all of one shape."""
     student: list[Clip]
-    """Of one shape."""
+    """Views for the student, all of one shape."""
 
     @property
     def video_id(self) -> str:
-        """Of the video."""
+        """Identifier of the video."""
         return self.teacher[0].video_id
 
     @property
     def frame_indices(self) -> Tensor:
-        """(T,) int64: of the teacher's first view."""
+        """(T,) int64 frame indices of the teacher's first view."""
         return self.teacher[0].frame_indices
 
     def to(self, device) -> "UnlabelledViews":
@@ -137,40 +137,40 @@ class UnlabelledViews:
 
 @dataclass
 class LabelPrediction:
-    """What a classifier says of one clip."""
+    """Output of a classifier for one clip."""
 
     scores: Tensor
-    """(K,) raw, one a class; their softmax is how sure the model is of each."""
+    """(K,) logits of the classes."""
 
     @property
     def probs(self) -> Tensor:
-        """(K,) float64 on the CPU, 0 to 1; double precision keeps sure answers apart."""
+        """(K,) probabilities on the CPU; float64 still distinguishes values close to 1."""
         return self.scores.double().cpu().softmax(dim=0)
 
 
 @dataclass
 class ClipPrediction:
-    """What a model says of one clip."""
+    """Output of a segmentation model for one clip."""
 
     mask_logits: Tensor
-    """(K, T, h, w): one map a class, logits (0 is the boundary), covering exactly the clip's
+    """(K, T, h, w) logits, one map per class; 0 is the boundary. The maps cover exactly the clip's
     H x W, usually at stride 4."""
     class_probs: Tensor
-    """(K,) 0 to 1: how sure the model is that the class is in the clip at all."""
+    """(K,) probability that the class is in the clip, 0 to 1."""
     present: Tensor
-    """(K,) bool: whether the model says that the class is in the clip."""
+    """(K,) bool: true if the class is predicted to be in the clip."""
     boxes: Tensor | None = None
-    """(K, T, 4) as (cx, cy, w, h), parts of the clip's width and height; None where the model
-    gives no boxes."""
+    """(K, T, 4) as (cx, cy, w, h), parts of the clip's width and height; None if the model
+    does not predict boxes."""
     box_scores: Tensor | None = None
-    """(K, T) 0 to 1: how sure the model is that the class is in the frame, with this box."""
+    """(K, T) confidence that the class is in the frame with this box, 0 to 1."""
 
     def label_maps(self, geometry: Geometry) -> Tensor:
-        """Masks at the original resolution, exclusive between classes.
+        """Make label maps at the original resolution; every pixel has one class.
 
         Returns:
             (T, H, W) uint8: 0 background, k + 1 for class k. A pixel belongs to the present class
-            with the largest logit, or to the background where no logit is above 0.
+            with the largest logit, or to the background if no logit is above 0.
         """
         outside = -1e4
         logits = self.mask_logits.float().masked_fill(~self.present[:, None, None, None], outside)

@@ -1,4 +1,4 @@
-"""Pictures of a few clips as a model sees them now: input, truth and prediction."""
+"""Pictures of a few clips: input, truth and the model's present prediction."""
 
 from collections.abc import Iterator
 
@@ -12,24 +12,26 @@ from lgrseg.visualization.overlays import side_by_side
 
 
 def example_pictures(model, clips, *, metadata: Metadata, count: int) -> Iterator[np.ndarray]:
-    """At most `count` clips, always the same, evenly spread; the model's mode is put back.
+    """Draw at most `count` clips, evenly spread and always the same.
+
+    The model's mode (training or evaluation) is restored at the end.
 
     Args:
-        model: takes a list of clips. One that gives no masks gives no pictures.
-        clips: a TestDataset.
-        metadata: of the dataset.
-        count: of pictures.
+        model: model that takes a list of clips; without masks in its output there are no pictures.
+        clips: clips to choose from, a TestDataset.
+        metadata: metadata of the dataset, for class names and colours.
+        count: largest number of pictures.
 
     Yields:
-        (height, width, 3) uint8 RGB: the middle one of a clip's annotated frames, at its original
-        resolution.
+        (height, width, 3) uint8 RGB picture of the middle annotated frame of a clip, at its
+        original resolution.
     """
     chosen = np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     try:
-        for place in chosen.tolist():
-            record, _, clip, targets = clips[place]
+        for index in chosen.tolist():
+            record, _, clip, targets = clips[index]
             with torch.inference_mode():
                 (prediction,) = model([clip.to(device)])
             if not isinstance(prediction, ClipPrediction):
@@ -43,12 +45,12 @@ def _picture(
     record: dict, clip: Clip, targets: ClipTargets, prediction: ClipPrediction, metadata: Metadata
 ) -> np.ndarray:
     annotated = targets.annotated_frames
-    place = annotated[len(annotated) // 2]
-    frame = int(clip.frame_indices[place])
+    position = annotated[len(annotated) // 2]
+    frame = int(clip.frame_indices[position])
     return side_by_side(
         uncropped(open_frames(record)[frame], record),
         read_masks(record)[frame],
-        prediction.label_maps(clip.geometry)[place].cpu().numpy(),
+        prediction.label_maps(clip.geometry)[position].cpu().numpy(),
         classes=metadata.classes,
         colors=metadata.colors,
         caption=f"frame {frame}" if record["num_frames"] > 1 else "",

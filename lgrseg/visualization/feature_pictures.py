@@ -1,4 +1,4 @@
-"""Frames beside their features' colours and their likeness to a point: panels, a contact sheet."""
+"""Draws frames, their features as colours, and their similarity to a point side by side."""
 
 from dataclasses import dataclass
 
@@ -16,72 +16,72 @@ INK = (230, 230, 230)
 
 @dataclass(frozen=True)
 class Point:
-    """A place that all others are compared with."""
+    """A reference point with which all map positions are compared."""
 
     frame: int
     position: tuple[float, float]
-    """(x, y), parts of the width and height of what is drawn, 0 to 1."""
+    """(x, y) as parts of the width and height of the drawn area, 0 to 1."""
     feature: np.ndarray
-    """(C,) of the place."""
+    """(C,) feature at the point."""
     low: float
-    """Cosine similarity that is drawn as the darkest; 1 is the brightest."""
+    """Cosine similarity that is drawn darkest; 1 is drawn brightest."""
 
 
 @dataclass(frozen=True)
 class FeatureDrawer:
-    """Draws any frame of one clip in the clip's one basis."""
+    """Draws any frame of one clip with the colour basis of the clip."""
 
     basis: ColourBasis
     name: str
-    """Of the backbone and its weights."""
+    """Name of the backbone and its weights."""
     point: Point | None = None
     height: int = 320
-    """Of a panel, in pixels."""
+    """Height of a panel in pixels."""
 
     @property
     def headings(self) -> list[str]:
-        """Of the panels of `panels`."""
+        """Headings of the panels that `panels` draws."""
         shares = ", ".join(f"{share:.0%}" for share in self.basis.colours.explained)
-        found = ["input", f"{self.name}: {shares} of variance"]
+        headings = ["input", f"{self.name}: {shares} of variance"]
         if self.point is not None:
-            found.append(f"cosine to +, {self.point.low:.2f} to 1")
-        return found
+            headings.append(f"cosine to +, {self.point.low:.2f} to 1")
+        return headings
 
     def panels(self, index: int, frame: np.ndarray, features: np.ndarray) -> list[np.ndarray]:
-        """Frame `index`, its colours, and its likeness to the point where there is one.
+        """Draw frame `index`, its colours, and its similarity to the point if there is one.
 
         Args:
-            index: of the frame in the clip.
-            frame: (H, W) or (H, W, 3) uint8.
-            features: (h, w, C), covering the frame.
+            index: index of the frame in the clip.
+            frame: (H, W) or (H, W, 3) uint8 frame.
+            features: (h, w, C) feature map that covers the frame.
 
         Returns:
-            (height, width, 3) uint8 RGB each.
+            (height, width, 3) uint8 RGB panels.
         """
         width = max(2, round(frame.shape[1] * self.height / frame.shape[0]))
         image = resize_image(frame, (self.height, width))
         image = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
         scores = self.basis.scores(features).astype(np.float32)
-        found = [image, self.basis.paint(_resized(scores, image.shape[:2]))]
+        panels = [image, self.basis.paint(_resized(scores, image.shape[:2]))]
         if self.point is not None:
-            likeness = cosine_similarity(features, self.point.feature).astype(np.float32)
-            shown = (_resized(likeness, image.shape[:2]) - self.point.low) / (1 - self.point.low)
+            similarity = cosine_similarity(features, self.point.feature).astype(np.float32)
+            shown = (_resized(similarity, image.shape[:2]) - self.point.low) / (1 - self.point.low)
             grey = (255 * np.clip(shown, 0, 1)).round().astype(np.uint8)
-            found.append(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy())
+            panels.append(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy())
             if index == self.point.frame:
-                for panel in (found[0], found[2]):
+                for panel in (panels[0], panels[2]):
                     _mark(panel, self.point.position)
-        return found
+        return panels
 
     def row(self, index: int, panels: list[np.ndarray]) -> np.ndarray:
-        """Panels side by side with headings: a frame of the video, both sides even."""
+        """Put panels with headings side by side: a video frame with even width and height."""
         headings = [f"{self.headings[0]} {index}", *self.headings[1:]]
         columns = [_headed(panel, text) for panel, text in zip(panels, headings, strict=True)]
         picture = _joined(columns, axis=1)
         return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
 
     def contact_sheet(self, chosen: dict[int, list[np.ndarray]]) -> np.ndarray:
-        """Panels of some frames: a column a frame, a row a kind of panel."""
+        """Put panels of some frames into a table: a column per frame, a row per type of panel."""
         columns = []
         for number, (index, panels) in enumerate(chosen.items()):
             headings = [f"frame {index}", *([""] * (len(panels) - 1))]
@@ -93,7 +93,7 @@ class FeatureDrawer:
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w) or (h, w, P) -> at `size`, bilinear."""
+    """Resize (h, w) or (h, w, P) to `size`, bilinear."""
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 

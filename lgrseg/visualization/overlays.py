@@ -15,18 +15,18 @@ HEADER, LEGEND = 22, 24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BACKGROUND = 24
 LARGEST_PANEL = 3840
-"""Pixels across; H.264 ends at 16384 for all panels of a picture."""
+"""Largest width of a panel in pixels; H.264 allows 16384 for all panels together."""
 
 
 def overlay(
     frame: np.ndarray, labels: np.ndarray, colors: list[tuple[int, int, int]], *, fill: float = 0.25
 ) -> np.ndarray:
-    """A frame with every class lightly filled and sharply outlined.
+    """Draw every class on a frame, lightly filled and with a sharp outline.
 
     Args:
-        frame: (H, W) or (H, W, 3) uint8.
-        labels: (H, W) uint8, 0 background, k + 1 for class k.
-        colors: RGB of every class.
+        frame: (H, W) or (H, W, 3) uint8 frame.
+        labels: (H, W) uint8 label map, 0 background, k + 1 for class k.
+        colors: RGB colour of every class, 0 to 255.
         fill: opacity of the filling, 0 to 1.
 
     Returns:
@@ -56,19 +56,19 @@ def side_by_side(
     caption: str = "",
     height: int = 320,
 ) -> np.ndarray:
-    """Input, truth and prediction with headings and legend.
+    """Draw input, truth and prediction side by side, with headings and legend.
 
     Args:
-        frame: (H, W) or (H, W, 3) uint8, original size.
-        truth: (H, W) labels, or None where the frame is not annotated.
-        prediction: (H, W) labels.
+        frame: (H, W) or (H, W, 3) uint8 frame at the original size.
+        truth: (H, W) true label map, or None if the frame is not annotated.
+        prediction: (H, W) predicted label map.
         classes: names for the legend.
-        colors: RGB, one a class.
-        caption: beside the first heading, such as the frame number.
-        height: of a panel, in pixels.
+        colors: RGB colour of every class, 0 to 255.
+        caption: text beside the first heading, such as the frame number.
+        height: height of a panel in pixels.
 
     Returns:
-        (height', width', 3) uint8 RGB; both sides are even, as H.264 wants them.
+        (height', width', 3) uint8 RGB; both sides are even, as H.264 requires.
     """
     heading = "truth" if truth is not None else "truth: not annotated"
     panels = [(f"input {caption}".strip(), None), (heading, truth), ("prediction", prediction)]
@@ -84,13 +84,13 @@ def beside_input(
     caption: str = "",
     height: int = 320,
 ) -> np.ndarray:
-    """Input and prediction, for clips that have no truth; otherwise as `side_by_side`."""
+    """Draw input and prediction of a clip without truth; otherwise as `side_by_side`."""
     panels = [(f"input {caption}".strip(), None), ("prediction", prediction)]
     return _panels(frame, panels, classes=classes, colors=colors, height=height)
 
 
 def _panels(frame, panels, *, classes, colors, height: int) -> np.ndarray:
-    """One column for every (heading, labels or None), and the legend below."""
+    """Draw one column for every (heading, labels or None), and the legend below."""
     width = max(2, round(frame.shape[1] * height / frame.shape[0]))
     image = resize_image(frame, (height, width))
     gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
@@ -123,19 +123,20 @@ def _write(image: np.ndarray, text: str, where: tuple[int, int], color) -> None:
 
 
 def panel_height(size: tuple[int, int], *, most: int = 320) -> int:
-    """How high panels of a frame (H, W) are: less where they would be too wide for a film."""
+    """Height of the panels of a frame (H, W); lower if they would be too wide for a video."""
     height, width = size
     return min(most, max(1, LARGEST_PANEL * height // width))
 
 
 class NoFilm(RuntimeError):
-    """A film that cannot be encoded; the message says why."""
+    """A video that cannot be encoded; the message has the reason."""
 
 
 def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
     """Write RGB pictures (H, W, 3) uint8 of one even size as H.264 that browsers play.
 
-    The file appears only when it is whole. Its rate is a fraction: 30000/1001 stays so.
+    The file appears only when it is complete. Its frame rate is stored as an exact fraction, such
+    as 30000/1001.
 
     Returns:
         The number of frames.
@@ -146,14 +147,16 @@ def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
     import av
 
     if "libx264" not in av.codecs_available:
-        raise NoFilm("PyAV has no libx264 here; install its wheel: pip install av")
+        raise NoFilm("this build of PyAV has no libx264 encoder; install its wheel: pip install av")
     if not 0.01 <= fps <= 10_000:
-        raise NoFilm(f"a film shows 0.01 to 10000 frames a second, not {fps:g}")
+        raise NoFilm(
+            f"the frame rate of a video must be 0.01 to 10000 frames per second, not {fps:g}"
+        )
     try:
         with appears_whole(path) as half_done:
             return _encode(half_done, pictures, Fraction(fps).limit_denominator(1001))
     except av.error.FFmpegError as error:
-        raise NoFilm(f"the encoder refuses it: {error}") from error
+        raise NoFilm(f"the encoder rejects the video: {error}") from error
 
 
 def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
@@ -176,22 +179,22 @@ def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
 
 
 def try_write_mp4(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> str:
-    """`write_mp4`, where a film is not what matters most; the pictures are drawn in any case.
+    """Like `write_mp4`, but return the reason if it fails; all pictures are drawn in any case.
 
     Returns:
-        Why there is no film, in one sentence; empty where there is one.
+        The reason why there is no video, in one sentence; empty if it was written.
     """
     try:
         write_mp4(path, pictures, fps=fps)
     except NoFilm as error:
-        for _ in pictures:  # stills among them are written as they pass
+        for _ in pictures:  # the iterator also writes still pictures
             pass
         return f"{path.name} could not be made: {error}"
     return ""
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write one RGB picture."""
+    """Write one RGB picture as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), picture[..., ::-1]):
         raise OSError(f"{path} could not be written")

@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_earlier_one(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
         with pytest.raises(
-            CheckpointError, match="could not be written.*an earlier one is untouched"
+            CheckpointError, match="could not be written.*an earlier file is unchanged"
         ):
             save(tmp_path, 2, size=100_000)
     finally:
@@ -109,7 +109,7 @@ def test_a_damaged_last_falls_back_to_the_newest_numbered_one(tmp_path, caplog):
 def test_nothing_readable_is_an_error_and_nothing_at_all_is_none(tmp_path):
     assert read_newest_state(tmp_path) is None
     (tmp_path / "last.state.pt").write_bytes(b"PK")
-    with pytest.raises(CheckpointError, match="cut short"):
+    with pytest.raises(CheckpointError, match="truncated"):
         read_newest_state(tmp_path)
 
 
@@ -143,7 +143,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     content = bytearray(file.read_bytes())
     content[content.index(torch.ones(1000).numpy().tobytes()) + 2000] ^= 1
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match="does not fit its checksum"):
+    with pytest.raises(CheckpointError, match="has a wrong checksum"):
         read_state(file)
 
 
@@ -151,7 +151,7 @@ def test_cut_short_or_missing(tmp_path):
     save(tmp_path, 1)
     file = tmp_path / "last.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="cut short or no safetensors file"):
+    with pytest.raises(CheckpointError, match="truncated or not a safetensors file"):
         read_weights(file)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         read_weights(tmp_path / "none.safetensors")
@@ -187,11 +187,11 @@ def wrapped(kind: str, model: nn.Module) -> dict[str, torch.Tensor]:
     ("kind", "told"),
     [
         ("nothing", None),
-        ("parallel", "without the module. of"),
-        ("averaged", "without the module. of"),
-        ("compiled", "without the _orig_mod. of"),
-        ("compiled, then parallel", "without the _orig_mod. and module. of"),
-        ("a part compiled", "without the _orig_mod. of"),
+        ("parallel", "removed module. of"),
+        ("averaged", "removed module. of"),
+        ("compiled", "removed _orig_mod. of"),
+        ("compiled, then parallel", "removed _orig_mod. and module. of"),
+        ("a part compiled", "removed _orig_mod. of"),
     ],
 )
 def test_the_names_of_wrapped_models_are_understood(kind, told, ending, tmp_path, caplog):

@@ -61,7 +61,7 @@ def test_what_a_translation_leaves_out_is_told(tmp_path, caplog):
 
 def test_another_model_is_refused(tmp_path):
     save_file({"x": torch.ones(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match="fits 0 of .* another model"):
+    with pytest.raises(CheckpointError, match="matches only 0 of .* another model"):
         load_pretrained(MetaFormer(**TINY), tmp_path / "w.safetensors")
 
 

@@ -69,7 +69,7 @@ def test_a_flipped_bit_in_a_packed_nifti_is_noticed(tmp_path):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(UnreadableFile, match="cut short or no NIfTI file"):
+    with pytest.raises(UnreadableFile, match="cut short or not a NIfTI file"):
         read_nifti(file)
 
 
@@ -124,7 +124,7 @@ def test_broken_and_unknown_files(tmp_path):
         with pytest.raises(UnreadableFile, match=f"^{name}"):
             read_video(tmp_path / name)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UnreadableFile, match="holds no image"):
+    with pytest.raises(UnreadableFile, match="has no image"):
         read_video(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_video(tmp_path / "b.nii")
@@ -160,7 +160,7 @@ def test_headers_that_lie(tmp_path):
     ):
         header = whole[:at] + wrong + whole[at + len(wrong) :]
         (tmp_path / name).write_bytes(gzip.compress(header))
-        with pytest.raises(UnreadableFile, match=f"^{name} is cut short or no NIfTI file"):
+        with pytest.raises(UnreadableFile, match=f"^{name} is cut short or not a NIfTI file"):
             read_nifti(tmp_path / name)
 
 

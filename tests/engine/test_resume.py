@@ -292,7 +292,7 @@ def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplo
     (folder / "config.yaml").write_bytes(b"train: {max_iter: 6\n\x00")
     caplog.clear()
     assert_same_end(whole, run(cfg, resume=True))
-    for told in ("best.state.pt is cut short", "it is not needed: the best score so far is 0.",
+    for told in ("best.state.pt is truncated", "it is not needed: the best score so far is 0.",
                  "4 lines are damaged and left out", "config.yaml is damaged"):  # fmt: skip
         assert told in caplog.text, told
     written = OmegaConf.load(folder / "config.yaml")

@@ -154,5 +154,5 @@ def test_bad_input():
     with pytest.raises(ValueError, match="v has label 7"):
         evaluator.process(record("v"), 0, clip(), LabelTarget(7), three)
     masks = ClipPrediction(torch.zeros(3, 1, 8, 8), torch.zeros(3), torch.ones(3, dtype=bool))
-    with pytest.raises(ValueError, match="gives a ClipPrediction.*SegmentationEvaluator"):
+    with pytest.raises(ValueError, match="predicts a ClipPrediction.*SegmentationEvaluator"):
         evaluator.process(record("v"), 0, clip(), LabelTarget(0), masks)

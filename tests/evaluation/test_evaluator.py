@@ -117,7 +117,7 @@ def test_truth_of_another_size(make_video):
         masks=np.zeros((1, 41, 60), np.uint8),
     )
     evaluator = SegmentationEvaluator(dataset="squares", protocol="")
-    with pytest.raises(ValueError, match=r"a, frame 2: the truth is \(41, 60\)"):
+    with pytest.raises(ValueError, match=r"a, frame 2: the truth has shape \(41, 60\)"):
         inference_on_dataset(Threshold(), loader([record]), evaluator)
 
 
@@ -130,7 +130,9 @@ def test_a_label_that_is_no_class(make_video):
         masks=np.full((1, *masks[2].shape), 7, np.uint8),
     )
     evaluator = SegmentationEvaluator(dataset="squares", protocol="")
-    with pytest.raises(ValueError, match="a, frame 2: there is a label 7, but only 2 classes"):
+    with pytest.raises(
+        ValueError, match="a, frame 2: found label 7; labels are 0 \(background\) to 2"
+    ):
         inference_on_dataset(Threshold(), loader([record]), evaluator)
 
 

@@ -171,7 +171,7 @@ def test_the_variable_and_the_argument_choose(monkeypatch):
     assert chosen(some) == "reference"
     assert chosen(some, "auto") == "auto"
     monkeypatch.setenv("LGRSEG_KERNELS", "cuda")
-    with pytest.raises(ValueError, match="LGRSEG_KERNELS is one of auto, reference, triton"):
+    with pytest.raises(ValueError, match="LGRSEG_KERNELS must be one of auto, reference, triton"):
         chosen(some)
 
 
@@ -202,7 +202,7 @@ def test_a_forced_kernel_that_is_not_there_says_why(monkeypatch):
 
 def test_scans_need_a_direction_each():
     tensors = BY_NAME["scan, both ways"].tensors()
-    with pytest.raises(ValueError, match="2 scans, but reverse names 1"):
+    with pytest.raises(ValueError, match="2 scans, but reverse has 1"):
         selective_scan(**tensors, reverse=(True,))
 
 

@@ -77,7 +77,7 @@ def test_the_softmax_is_over_levels_and_points():
 
 def test_levels_that_do_not_add_up():
     value, locations, weights = example()
-    with pytest.raises(ValueError, match=r"hold 13 values, but 14 came"):
+    with pytest.raises(ValueError, match=r"have 13 values, but 14 were given"):
         ms_deform_attn(value, [(3, 4), (1, 1)], locations, weights)
 
 

@@ -29,7 +29,7 @@ def test_at_the_border_the_outermost_pixels_go_on():
     points = torch.tensor([[[0.0, 0.0], [1.0, 0.1], [0.5, 1.0], [0.5, 0.5], [7.0, 9.0]]])
     assert point_sample(maps, points, padding="border").flatten().tolist() == [1, 2, 3.5, 2.5, 4]
     assert point_sample(maps, points)[0, 0, 0] == 0.25
-    with pytest.raises(ValueError, match="padding is one of zeros, border, not 'reflect'"):
+    with pytest.raises(ValueError, match="padding must be one of zeros, border, not 'reflect'"):
         point_sample(maps, points, padding="reflect")
 
 

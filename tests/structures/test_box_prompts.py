@@ -27,8 +27,8 @@ def test_good_boxes_pass():
 @pytest.mark.parametrize(
     ("prompts", "told"),
     [
-        ([], "no box to start from"),
-        ([BoxPrompt(0, (10, 20, 60, 80), 2)], "class 2 is 0 to 1"),
+        ([], "no box prompt"),
+        ([BoxPrompt(0, (10, 20, 60, 80), 2)], "class 2 does not exist; classes are 0 to 1"),
         ([BoxPrompt(10, (10, 20, 60, 80), 0)], "frames are 0 to 9"),
         ([BoxPrompt(-1, (10, 20, 60, 80), 0)], "frames are 0 to 9"),
         ([BoxPrompt(0, (60, 20, 10, 80), 0)], r"\(left_ventricle\) has no area"),

@@ -94,9 +94,9 @@ def test_what_cannot_be_drawn_is_said():
         colour_basis(np.full((2, 4, 4, 8), 1.5, np.float32))
     with pytest.raises(ValueError, match="not finite"):
         principal_components(np.full((9, 3), np.nan, np.float32), 1)
-    with pytest.raises(ValueError, match="2 channels has no 3 components"):
+    with pytest.raises(ValueError, match="2 channels has at most 2 components, not 3"):
         principal_components(np.eye(5, 2, dtype=np.float32), 3)
-    with pytest.raises(ValueError, match="0 of 1200 places are foreground.*above 99"):
+    with pytest.raises(ValueError, match="0 of 1200 positions are foreground.*above 99"):
         colour_basis(disc()[0], threshold=99.0)
 
 

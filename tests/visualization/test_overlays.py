@@ -79,10 +79,10 @@ def test_a_fractional_rate_is_kept(tmp_path, fps, rate):
 @pytest.mark.parametrize(
     ("fps", "size", "told"),
     [
-        (float("inf"), 16, "frames a second, not inf"),
+        (float("inf"), 16, "frames per second, not inf"),
         (float("nan"), 16, "not nan"),
         (0, 16, "not 0"),
-        (20, 20000, "the encoder refuses"),
+        (20, 20000, "the encoder rejects"),
     ],
 )
 def test_a_film_that_cannot_be_made_leaves_nothing(tmp_path, fps, size, told):
@@ -101,7 +101,7 @@ def test_where_there_is_no_film_the_pictures_are_drawn_nevertheless(tmp_path):
             yield np.zeros((16, 16, 3), np.uint8)
 
     why_not = try_write_mp4(tmp_path / "a.mp4", pictures(), fps=float("inf"))
-    assert drawn == [0, 1, 2] and why_not.startswith("a.mp4 could not be made: a film shows")
+    assert drawn == [0, 1, 2] and why_not.startswith("a.mp4 could not be made: the frame rate")
     assert try_write_mp4(tmp_path / "a.mp4", pictures(), fps=20) == ""
     assert (tmp_path / "a.mp4").is_file()
 

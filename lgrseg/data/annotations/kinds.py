@@ -25,8 +25,8 @@ def read_annotation(
     """The masks of a clip: frame -> (H, W) uint8, 0 background, k + 1 for class k.
 
     Args:
-        annotation: where they stand, as `find_annotations` says.
-        clip: that they belong to.
+        annotation: place of the masks, as `find_annotations` says.
+        clip: the clip that the masks belong to.
         classes: what values and names mean.
         notes: what a user should know is added here.
 

@@ -38,7 +38,7 @@ class Drawing:
         """Draw a shape over what the frame shows already.
 
         Args:
-            frame: of the clip, counted from 0.
+            frame: index in the clip, counted from 0.
             label: name of the structure, as the file has it.
             shape: polygons [[x1, y1, x2, y2, ...], ...], or COCO's run lengths.
 

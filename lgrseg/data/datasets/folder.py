@@ -53,7 +53,7 @@ class ClipFolder:
             earlier: the table of an earlier preparation, which counts for the clips that it names.
             patient_pattern: regular expression for the patient in a clip's name.
             num_folds: into which the patients are divided; None for train, val and test.
-            seed: of what is drawn.
+            seed: seed of the random split.
             first_number: the number of a clip's first frame in names of mask files.
             crop_to_fan: whether the part of the picture around the fan is cut away.
         """

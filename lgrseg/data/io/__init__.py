@@ -1,4 +1,4 @@
-"""Reading a clip of any usual file format: `read_video(path)`.
+"""Reads clips of all usual file formats: `read_video(path)`.
 
 | file | frames | spacing and rate from |
 |---|---|---|
@@ -9,7 +9,7 @@
 | folder of .png, .jpg, .tif | files in natural order, upright | nothing |
 | .tif of many pages | pages | nothing |
 
-A spacing or rate that cannot be is left out, with a note.
+An implausible spacing or frame rate is ignored, with a note.
 """
 
 from lgrseg.data.io.grey_values import to_uint8

@@ -1,4 +1,4 @@
-"""DICOM cines and stills as clips: what the header says, and the frames' colours."""
+"""Reads DICOM cines and stills as clips: header and colours."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ DICOM_META = (
 
 
 def read_dicom(path: Path) -> Video:
-    """A DICOM file as a clip, decoded frame by frame."""
+    """Read a DICOM file as a clip, decoded frame by frame."""
     dataset = read_header(path)
     announced = int(dataset.get("NumberOfFrames") or 1)
     present = count_frames(path, dataset)
@@ -46,7 +46,7 @@ def read_dicom(path: Path) -> Video:
 
 
 def _as_bytes(stored: Frames, dataset, num_frames: int) -> Frames:
-    """The frames as a viewer shows them: palettes looked up, MONOCHROME1 with black as 0."""
+    """Convert frames as a viewer does: applies palettes, and inverts MONOCHROME1."""
     interpretation = photometric(dataset)
     if interpretation == "PALETTE COLOR":
         palette = _palette(dataset)
@@ -58,7 +58,7 @@ def _as_bytes(stored: Frames, dataset, num_frames: int) -> Frames:
 
 
 def _palette(dataset) -> np.ndarray:
-    """The colour of every index, (N, 3) uint8; palettes have 8 or 16 bits."""
+    """Colour of every palette index, (N, 3) uint8; palettes have 8 or 16 bits."""
     from pydicom.pixels import apply_color_lut
 
     bits = int(dataset.get("BitsAllocated") or 8)

@@ -1,4 +1,4 @@
-"""Which files are DICOM, with any name: headers, files without preamble, and DICOMDIR."""
+"""Recognises DICOM files of any name: headers, files without preamble, and DICOMDIR."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from lgrseg.data.io.video import UnreadableFile
 MARK = b"DICM"
 PREAMBLE = 128
 FIRST_GROUPS = (b"\x02\0", b"\x08\0")
-"""Of the first item of a file without preamble: how it is stored, or what it shows."""
+"""Group numbers of the first item of a file without preamble (storage or identification)."""
 FIRST_TYPES = (b"UL", b"OB", b"UI", b"CS", b"DA")
 FIRST_ELEMENTS = (0x00, 0x01, 0x02, 0x05, 0x08, 0x12, 0x16, 0x18)
-"""Of the first item where the file does not name types."""
+"""Element numbers of the first item if the file has implicit types."""
 LONGEST_FIRST = 80
-"""Bytes of such an item."""
+"""Largest length of such an item in bytes."""
 DIRECTORY = "1.2.840.10008.1.3.10"
-"""The class of DICOMDIR, the index on a disc of a hospital."""
+"""SOP class of a DICOMDIR, the index on a hospital's disc."""
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM does, with or without preamble; a DICOMDIR does too."""
+    """True if a file begins like DICOM, with or without preamble; also true for a DICOMDIR."""
     try:
         with path.open("rb") as file:
             start = file.read(PREAMBLE + len(MARK))
@@ -33,15 +33,15 @@ def is_dicom(path: Path) -> bool:
 
 
 def is_dicomdir(path: Path) -> bool:
-    """Whether a file is the index of other DICOM files."""
+    """True if a file is an index of other DICOM files."""
     return path.name.upper() == "DICOMDIR" and is_dicom(path)
 
 
 def read_header(path: Path):
-    """Everything before the pixels, with a transfer syntax, as a pydicom dataset.
+    """Read everything before the pixels as a pydicom dataset, with a transfer syntax.
 
     Raises:
-        UnreadableFile: no DICOM file, one without pictures, or a DICOMDIR.
+        UnreadableFile: not a DICOM file, a DICOM file without pictures, or a DICOMDIR.
     """
     import pydicom
 
@@ -49,17 +49,17 @@ def read_header(path: Path):
     if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == DIRECTORY:
         files = dicomdir_files(path)
         raise UnreadableFile(
-            f"{path.name} is an index of {len(files)} DICOM files and no clip itself: give one of "
-            f"them, as {files[0].relative_to(path.parent)}, or the folder"
+            f"{path.name} is an index of {len(files)} DICOM files and not a clip: give one of "
+            f"them, such as {files[0].relative_to(path.parent)}, or the folder"
             if files
-            else f"{path.name} is an index of DICOM files, none of which lies beside it"
+            else f"{path.name} is an index of DICOM files, but none of them is beside it"
         )
     if dataset.get("Rows") is None or dataset.get("Columns") is None:
-        kind = getattr(dataset.get("SOPClassUID"), "name", None)
+        sop_class = getattr(dataset.get("SOPClassUID"), "name", None)
         raise UnreadableFile(
-            f"{path.name} holds no picture: it is DICOM of the kind {kind}"
-            if kind
-            else f"{path.name} cannot be read: it is no DICOM file, or one without a picture"
+            f"{path.name} has no picture: it is a DICOM file of class {sop_class}"
+            if sop_class
+            else f"{path.name} cannot be read: it is not a DICOM file, or has no picture"
         )
     if not dataset.file_meta.get("TransferSyntaxUID"):
         dataset.file_meta.TransferSyntaxUID = _likely_syntax(dataset)
@@ -67,7 +67,7 @@ def read_header(path: Path):
 
 
 def _likely_syntax(dataset):
-    """How a file without the item is stored, which then is not compressed."""
+    """Guess the transfer syntax of a file without that item; it is not compressed."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     implicit, little = dataset.original_encoding
@@ -77,13 +77,13 @@ def _likely_syntax(dataset):
 
 
 def dicomdir_files(path: Path) -> list[Path]:
-    """The files that a DICOMDIR names and that are there, in its order.
+    """The existing files that a DICOMDIR lists, in its order.
 
-    Discs are copied by systems that write names in small letters, so both are looked for.
+    Some systems write names in lower case when they copy a disc, so both cases are tried.
     """
     import pydicom
 
-    found = []
+    files = []
     for record in pydicom.dcmread(path, force=True).get("DirectoryRecordSequence") or ():
         parts = record.get("ReferencedFileID")
         if not parts:
@@ -91,6 +91,6 @@ def dicomdir_files(path: Path) -> list[Path]:
         parts = [parts] if isinstance(parts, str) else list(parts)
         for names in (parts, [part.lower() for part in parts]):
             if (file := path.parent.joinpath(*names)).is_file():
-                found.append(file)
+                files.append(file)
                 break
-    return found
+    return files

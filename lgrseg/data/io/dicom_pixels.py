@@ -1,8 +1,8 @@
-"""The frames of a DICOM file, one after the other, by whichever library decodes them.
+"""Decodes the frames of a DICOM file one by one, with the first library that can.
 
-pydicom decodes what it can; SimpleITK (by GDCM) knows JPEG-LS and lossless JPEG too. It is given
-each frame as a file of its own that says nothing but how the pixels are stored: what it makes of
-palettes, of MONOCHROME1 and of a missing NumberOfFrames differs from one compression to the next.
+pydicom is tried first; SimpleITK (by GDCM) also decodes JPEG-LS and lossless JPEG. SimpleITK gets
+each frame as a separate file whose header only describes how the pixels are stored, because it
+treats palettes, MONOCHROME1 and a missing NumberOfFrames differently for different compressions.
 """
 
 import io
@@ -19,25 +19,25 @@ from lgrseg.data.io.grey_values import Frames
 from lgrseg.data.io.video import UnreadableFile, one_line
 
 PICTURE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
-"""First bytes of a frame in JPEG and JPEG-LS, in a JPEG 2000 stream, in a JP2 file."""
+"""First bytes of a frame in JPEG and JPEG-LS, in a JPEG 2000 stream, and in a JP2 file."""
 FILMS = ("MPEG", "HEVC")
-"""How the names of transfer syntaxes begin that hold one film, not pictures."""
+"""First letters of the names of transfer syntaxes that store a video stream."""
 ITEM = b"\xfe\xff\x00\xe0"
-"""What compressed pixel data begins with: its first fragment, the table of offsets."""
+"""First bytes of compressed pixel data: the first fragment, the table of offsets."""
 
 
 def count_frames(path: Path, dataset) -> int | None:
-    """How many whole frames the pixel data holds, whatever NumberOfFrames says.
+    """Count the complete frames in the pixel data; NumberOfFrames is not used.
 
     Args:
-        path: the file.
-        dataset: its header.
+        path: DICOM file.
+        dataset: header of the file.
 
     Returns:
-        None for compressions in which frames have no beginning of their own (films).
+        The number of frames; None for video streams, in which frames cannot be counted.
 
     Raises:
-        UnreadableFile: not even one.
+        UnreadableFile: there is no complete frame.
     """
     with _pixel_data(path, dataset) as (file, length):
         start = file.tell()
@@ -45,7 +45,7 @@ def count_frames(path: Path, dataset) -> int | None:
         file.seek(start)
         if compressed != _syntax(dataset).is_encapsulated:
             raise UnreadableFile(
-                f"{path.name} holds {'' if compressed else 'un'}compressed pixels, but its "
+                f"{path.name} has {'' if compressed else 'un'}compressed pixels, but its "
                 f"transfer syntax is {_syntax(dataset).name}"
             )
         if compressed:
@@ -58,12 +58,12 @@ def count_frames(path: Path, dataset) -> int | None:
 
 
 def frames_of(path: Path, dataset, num_frames: int) -> Frames:
-    """The frames as stored, but RGB where they were YBR: by the first library that can.
+    """Decode the frames as stored, but YBR as RGB, with the first library that can.
 
     Args:
-        path: the file.
-        dataset: its header.
-        num_frames: how many the pixel data holds.
+        path: DICOM file.
+        dataset: header of the file.
+        num_frames: number of frames in the pixel data.
 
     Raises:
         UnreadableFile: no library decodes the first frame.
@@ -76,11 +76,12 @@ def frames_of(path: Path, dataset, num_frames: int) -> Frames:
         try:
             next(iter(decode(path, dataset, num_frames)))
             return partial(decode, path, dataset, num_frames)
-        except Exception as error:  # every library has its own
+        except Exception as error:  # every library has its own errors
             reasons.append(one_line(error))
     raise UnreadableFile(
-        f"{path.name} is compressed as {_syntax(dataset).name}, which nothing here decodes, or it "
-        "is damaged; pip install 'lgrseg[jpeg]' adds pylibjpeg (its libjpeg part is GPL): "
+        f"{path.name} is compressed as {_syntax(dataset).name}, which no installed library "
+        "decodes, or it is damaged; pip install 'lgrseg[jpeg]' adds pylibjpeg (its libjpeg part "
+        "is GPL): "
         f"{'; '.join(reasons)}"
     )
 
@@ -90,7 +91,7 @@ def _syntax(dataset):
 
 
 def _layout(dataset) -> dict:
-    """How pixels are stored; what a header leaves out is as in most files."""
+    """How pixels are stored, with the usual values for missing items."""
     samples = int(dataset.get("SamplesPerPixel") or 1)
     bits = int(dataset.get("BitsAllocated") or 8)
     return {
@@ -106,7 +107,7 @@ def _layout(dataset) -> dict:
 
 
 def photometric(dataset) -> str:
-    """PhotometricInterpretation, or what it most likely is."""
+    """PhotometricInterpretation, or its most likely value if it is missing."""
     default = "MONOCHROME2" if int(dataset.get("SamplesPerPixel") or 1) == 1 else "RGB"
     return str(dataset.get("PhotometricInterpretation") or default).strip()
 
@@ -121,7 +122,7 @@ def _bits_a_frame(dataset) -> int:
 
 @contextmanager
 def _pixel_data(path: Path, dataset) -> Iterator[tuple[io.BufferedIOBase, int]]:
-    """The open file where the value of PixelData begins, and the length that it announces."""
+    """The file, opened at the value of PixelData, and the length in its header."""
     import pydicom
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -132,16 +133,22 @@ def _pixel_data(path: Path, dataset) -> Iterator[tuple[io.BufferedIOBase, int]]:
     with path.open("rb") as file:
         pydicom.dcmread(file, stop_before_pixels=True, force=True)
         head = file.read(8)
-        if head[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN"):  # else the length is there at once
+        if head[4:6] in (
+            b"OB",
+            b"OW",
+            b"OF",
+            b"OD",
+            b"UN",
+        ):  # otherwise the length follows directly
             head += file.read(4)
         if len(head) not in (8, 12):
-            raise UnreadableFile(f"{path.name} has a header but no pixel data: it was cut short")
+            raise UnreadableFile(f"{path.name} has a header but no pixel data: it is cut short")
         _, little = dataset.original_encoding
         yield file, unpack("<L" if little else ">L", head[-4:])[0]
 
 
 def _count_pictures(file: io.BufferedIOBase, dataset) -> int | None:
-    """Fragments that begin a picture, up to the first one that is cut short."""
+    """Count the fragments that begin a picture, up to the first truncated one."""
     starts = list(_fragments(file))[1:]  # the first is the table of offsets
     if "RLE" in _syntax(dataset).name:
         return len(starts)
@@ -150,10 +157,10 @@ def _count_pictures(file: io.BufferedIOBase, dataset) -> int | None:
 
 
 def _fragments(file: io.BufferedIOBase) -> Iterator[bytes]:
-    """The first bytes of every fragment that is whole; little-endian, as compressed files are."""
-    place = file.tell()
+    """Yield the first bytes of every complete fragment (little-endian, as all compressed files)."""
+    position = file.tell()
     end = file.seek(0, 2)
-    file.seek(place)
+    file.seek(position)
     while len(head := file.read(8)) == 8:
         group, element, length = unpack("<HHL", head)
         start = file.tell()
@@ -195,7 +202,7 @@ def _by_simpleitk(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:
 
 
 def _write_single(file: Path, dataset, frame: bytes) -> None:
-    """One compressed frame as a file that says only how its pixels are stored."""
+    """Write one compressed frame as a file whose header only describes the pixel storage."""
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import SecondaryCaptureImageStorage
@@ -221,7 +228,7 @@ def _write_single(file: Path, dataset, frame: bytes) -> None:
 
 
 def _by_ffmpeg(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:
-    """MPEG-2, H.264 and HEVC: one film, cut into fragments anywhere."""
+    """Decode MPEG-2, H.264 and HEVC: one stream, split into fragments at any position."""
     import av
     from pydicom.encaps import generate_fragments
 

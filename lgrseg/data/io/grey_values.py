@@ -1,4 +1,4 @@
-"""Any kind of numbers as bytes, by one rule for all frames of a clip."""
+"""Converts numbers of any type to uint8, with one scale for all frames of a clip."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 TAIL = 0.05
-"""Per cent of the values at either end that may lie far outside the rest: hot and dead pixels."""
+"""Percentage of values at either end that may be outliers: hot and dead pixels."""
 SAMPLES = 2**22
-"""Values of a clip that are looked at for its percentiles."""
+"""Number of values of a clip from which percentiles are computed."""
 LEVELS = 64
-"""Fractions within 0..255 are grey levels already where the greatest is at least this."""
+"""Fractional values within 0..255 are grey levels already if the largest is at least this."""
 Frames = Callable[[], Iterable[np.ndarray]]
-"""The frames of a clip from the first one on, at every call."""
+"""Function that gives the frames of a clip, at every call from the first one."""
 
 
 @dataclass
 class GreyScale:
-    """Maps `low` to 0 and `high` to 255, both ends clipped; what is not finite becomes 0."""
+    """Maps `low` to 0 and `high` to 255 with clipping; NaN and infinity become 0."""
 
     low: float
     high: float
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """Any numbers as uint8 of the same shape."""
+        """Convert numbers to uint8 of the same shape."""
         if frame.dtype == np.uint8 and (self.low, self.high) == (0, 255):
             return frame
         values = frame.astype(np.float64)
@@ -35,16 +35,17 @@ class GreyScale:
 
 
 def grey_scale(frames: Iterable[np.ndarray], num_frames: int) -> GreyScale:
-    """The scale for a clip, by the type of its numbers.
+    """Choose the scale of a clip by its numbers.
 
-    uint8 is kept. So are whole numbers within 0..255, some above 1, of any type, and fractions
-    within 0..255 whose greatest is at least LEVELS. All else is stretched: the least of the clip
-    becomes 0, the greatest 255. Up to TAIL per cent at either end are clipped where they lie
-    farther from the rest than that is wide, so that one hot pixel does not make a clip black.
+    uint8 is unchanged. Integers within 0..255 of which some are above 1 are unchanged too, and so
+    are fractions within 0..255 whose maximum is at least LEVELS. All others are stretched: the
+    minimum of the clip becomes 0, the maximum 255. Up to TAIL per cent at either end are clipped if
+    their distance from the other values is larger than the range of those: otherwise one hot pixel
+    would make the clip black.
 
     Args:
-        frames: all frames of the clip, of any numbers and shape.
-        num_frames: how many they are, about.
+        frames: all frames of the clip, of any type and shape.
+        num_frames: approximate number of frames.
     """
     least, greatest, whole, sample = np.inf, -np.inf, True, []
     for frame in frames:
@@ -55,7 +56,7 @@ def grey_scale(frames: Iterable[np.ndarray], num_frames: int) -> GreyScale:
             continue
         least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
         whole = whole and (values.dtype.kind in "biu" or bool((values == np.rint(values)).all()))
-        # An odd step, since an even one would meet the same columns of every row.
+        # The step is odd, because an even one would sample the same columns of every row.
         step = values.size * num_frames // SAMPLES | 1
         sample.append(values[::step].astype(np.float64))
     if not sample:
@@ -76,16 +77,16 @@ def _without_outliers(least: float, greatest: float, sample: np.ndarray) -> tupl
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
-    """An array of any numbers as bytes: see `grey_scale`."""
+    """Convert an array of any numbers to uint8, see `grey_scale`."""
     return grey_scale([frames], 1)(frames)
 
 
 def as_bytes(frames: Frames, num_frames: int) -> Frames:
-    """The same frames as uint8, all by one scale; they are gone through once to find it.
+    """Convert frames to uint8 with one scale; reads all frames once to find the scale.
 
     Args:
-        frames: any numbers.
-        num_frames: how many they are, about.
+        frames: function that gives the frames, of any numbers.
+        num_frames: approximate number of frames.
     """
     scale = grey_scale(frames(), num_frames)
 
@@ -96,14 +97,14 @@ def as_bytes(frames: Frames, num_frames: int) -> Frames:
 
 
 def is_grey(frame: np.ndarray) -> bool:
-    """Whether a frame has one channel, or three that are equal everywhere."""
+    """True if a frame has one channel, or three equal channels."""
     return frame.ndim == 2 or bool(
         (frame[..., 0] == frame[..., 1]).all() and (frame[..., 0] == frame[..., 2]).all()
     )
 
 
 def looks_like_doppler(frames) -> bool:
-    """Whether more than half a per cent of some frame is strongly coloured."""
+    """True if more than 0.5% of any frame is strongly coloured."""
     if frames.ndim != 4:
         return False
     picked = np.unique(np.linspace(0, min(len(frames), 300) - 1, 6).astype(int))

@@ -1,4 +1,4 @@
-"""Frames of a clip: held whole where they fit into memory, else read when they are asked for."""
+"""Frames of a clip: in memory if they fit, otherwise read when they are accessed."""
 
 import math
 from collections import OrderedDict
@@ -9,18 +9,18 @@ import numpy as np
 from lgrseg.data.io.grey_values import Frames, is_grey
 
 WHOLE_BYTES = 2**29
-"""A clip that takes more is read frame by frame, when frames are asked for."""
+"""A clip with more bytes is read frame by frame, when frames are accessed."""
 KEPT = 64
-"""Frames that are remembered: more than a window of prediction goes back."""
+"""Number of cached frames; must be larger than the window of prediction."""
 
 
 class LazyFrames(Sequence):
-    """Looks like (T, H, W) or (T, H, W, 3) uint8, as far as indexing by time goes."""
+    """Behaves like an array (T, H, W) or (T, H, W, 3) uint8 for indexing by time."""
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, read: Callable[[int], np.ndarray], shape: tuple[int, ...]):
-        """`read(index)` gives one frame; `shape` is that of all of them."""
+        """`read(index)` gives one frame; `shape` is the shape of the whole clip."""
         self._read, self.shape, self.ndim = read, tuple(shape), len(shape)
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
 
@@ -41,14 +41,14 @@ class LazyFrames(Sequence):
         return np.asarray(self[:], dtype)
 
     def cropped(self, box: tuple[int, int, int, int]) -> "LazyFrames":
-        """The same frames, cut to (top, left, bottom, right)."""
+        """The same frames, cropped to (top, left, bottom, right)."""
         top, left, bottom, right = box
         shape = (len(self), bottom - top, right - left, *self.shape[3:])
         return LazyFrames(lambda index: self[index][top:bottom, left:right], shape)
 
 
 def crop_frames(frames, box: tuple[int, int, int, int]):
-    """Frames (array or lazy) cut to (top, left, bottom, right)."""
+    """Crop frames (array or lazy) to (top, left, bottom, right)."""
     if isinstance(frames, LazyFrames):
         return frames.cropped(box)
     top, left, bottom, right = box
@@ -56,25 +56,25 @@ def crop_frames(frames, box: tuple[int, int, int, int]):
 
 
 class FramesInOrder:
-    """Frames of a source that can only be read from its beginning on.
+    """Random access to a source that can only be read from its beginning.
 
-    Going back begins anew. Who goes back a step will go back another: the KEPT frames before are
-    then remembered, so that a clip that is read against time is decoded once for every KEPT
-    frames, not for each.
+    Access to an earlier frame starts decoding from the beginning. Then the last KEPT frames are
+    cached, because earlier frames are usually needed next: reading a clip backwards decodes it once
+    per KEPT frames instead of once per frame.
     """
 
     def __init__(self, start: Frames):
-        """`start()` gives the frames from the first one on."""
+        """`start()` gives all frames, beginning with the first one."""
         self._start = start
         self._frames: Iterator[np.ndarray] | None = None
         self._next = 0
         self._way: dict[int, np.ndarray] = {}
 
     def __call__(self, index: int) -> np.ndarray:
-        """The frame at `index`.
+        """Return the frame at `index`.
 
         Raises:
-            IndexError: the source ends before it, as it did not when the clip was opened.
+            IndexError: the source has fewer frames than when the clip was opened.
         """
         if index in self._way:
             return self._way.pop(index)
@@ -89,20 +89,21 @@ class FramesInOrder:
             if back and self._next > index - KEPT + 1:
                 self._way[self._next - 1] = frame
         self._frames = None
-        raise IndexError(f"the file has become shorter: it has no frame {index}")
+        raise IndexError(f"the file was changed and has no frame {index} any more; open it again")
 
 
 def gather(
     start: Frames, expected: int, *, read: Callable[[int], np.ndarray] | None = None
 ) -> np.ndarray | LazyFrames:
-    """All frames of a source, gone through once; lazy where they take more than WHOLE_BYTES.
+    """Read all frames of a source once; the result is lazy above WHOLE_BYTES.
 
-    They have one channel where all three are equal in every frame.
+    The result has one channel if all three channels are equal in every frame.
 
     Args:
-        start: uint8 frames, (H, W) or (H, W, 3), from the first one on at every call.
-        expected: how many they are, about.
-        read: one frame by its number, where the source need not be read from its beginning.
+        start: function that gives all frames, (H, W) or (H, W, 3) uint8, at every call from the
+            first one.
+        expected: approximate number of frames.
+        read: function that gives one frame by its index, for a source with random access.
 
     Raises:
         ValueError: two frames differ in size.
@@ -113,7 +114,9 @@ def gather(
             size = frame.shape[:2]
             held = _room((expected, *size))
         if frame.shape[:2] != size:
-            raise ValueError(f"frame {count} has the size {frame.shape[:2]}, frame 0 {size}")
+            raise ValueError(
+                f"frame {count} has size {frame.shape[:2]}, but frame 0 has size {size}"
+            )
         if not coloured and not is_grey(frame):
             coloured = True
             held = _moved(held, count, (expected, *size, 3))
@@ -133,12 +136,12 @@ def gather(
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray | None:
-    """An array to fill, None where it would be too large."""
+    """An empty array for the frames, or None if it would be too large."""
     return np.empty(shape, np.uint8) if math.prod(shape) <= WHOLE_BYTES else None
 
 
 def _moved(held: np.ndarray | None, count: int, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The first `count` frames in an array of another length or with colours."""
+    """Copy the first `count` frames into an array of another length or with colours."""
     room = _room((max(shape[0], count + 1), *shape[1:])) if held is not None else None
     if room is not None:
         room[:count] = held[:count] if room.ndim == held.ndim else held[:count, ..., None]

@@ -1,6 +1,6 @@
-"""Masks as NIfTI files, written and read frame by frame: a long video needs no more memory.
+"""Writes and reads masks as NIfTI files frame by frame, so long videos need little memory.
 
-The axes are (x, y, t), as CardiacUDC has them, so the file holds one frame after the other.
+The axes are (x, y, t), as in CardiacUDC, so frames are consecutive in the file.
 """
 
 import gzip
@@ -12,7 +12,7 @@ import numpy as np
 from lgrseg.checkpoint.whole_files import appears_whole
 
 LARGEST_NIFTI1 = 2**15 - 1
-"""The longest axis of NIfTI-1, whose sizes are 16-bit numbers; longer videos are NIfTI-2."""
+"""Longest axis of NIfTI-1, whose sizes are 16-bit numbers; longer videos are NIfTI-2."""
 
 
 def write_masks(
@@ -24,18 +24,18 @@ def write_masks(
     affine: np.ndarray | None = None,
     made_by: str = "",
 ) -> None:
-    """Write the masks of a video; the file appears only when it is whole.
+    """Write the masks of a video; the file appears only when it is complete.
 
     Args:
-        path: ends in .nii.gz.
+        path: file to write; its name ends in .nii.gz.
         masks: (H, W) uint8 for each frame, 0 background, k + 1 for class k.
-        shape: (T, H, W) of all of them.
-        spacing_mm: (row, column), used where there is no affine; unknown counts as 1.
-        affine: (4, 4) voxels to millimetres.
-        made_by: up to 79 characters that the header keeps as its description.
+        shape: (T, H, W) of all masks together.
+        spacing_mm: millimetres per pixel, (row, column), used without an affine; None means 1.
+        affine: (4, 4) matrix from voxels to millimetres.
+        made_by: description in the header, up to 79 characters.
 
     Raises:
-        ValueError: `masks` are fewer, more, or of another size than `shape` says.
+        ValueError: number or size of the masks differ from `shape`.
     """
     if affine is None:
         row, column = spacing_mm or (1.0, 1.0)
@@ -46,31 +46,33 @@ def write_masks(
             header.write_to(file)
             for count, labels in enumerate(masks, start=1):
                 if labels.shape != tuple(shape[1:]) or count > shape[0]:
-                    raise ValueError(f"mask {count} is {labels.shape}, the video {tuple(shape)}")
+                    raise ValueError(
+                        f"mask {count} has shape {labels.shape}, the video {tuple(shape)}"
+                    )
                 file.write(np.ascontiguousarray(labels, np.uint8))
             if count != shape[0]:
-                raise ValueError(f"the video ends after {count} of {shape[0]} frames")
+                raise ValueError(f"there are only {count} masks for {shape[0]} frames")
 
 
 def _header(shape: tuple[int, int, int], affine: np.ndarray, made_by: str):
     import nibabel
 
-    kind = nibabel.Nifti1Image if max(shape) <= LARGEST_NIFTI1 else nibabel.Nifti2Image
-    empty = np.broadcast_to(np.uint8(0), shape[::-1])  # one byte, however long the video
-    header = kind(empty, affine).header
+    image_class = nibabel.Nifti1Image if max(shape) <= LARGEST_NIFTI1 else nibabel.Nifti2Image
+    empty = np.broadcast_to(np.uint8(0), shape[::-1])  # one byte in memory for any length
+    header = image_class(empty, affine).header
     header.set_xyzt_units(xyz="mm")
     header["descrip"] = made_by.encode()
     return header
 
 
 class MaskFile(Sequence):
-    """The masks of a file that `write_masks` wrote: (H, W) uint8 for each frame, read when asked.
+    """Masks of a file that `write_masks` wrote: (H, W) uint8 per frame, read when accessed.
 
-    Going forwards is fast; going back reads the file from its beginning.
+    Access in increasing order is fast; an earlier frame reads the file from its beginning.
     """
 
     def __init__(self, path: Path):
-        """Raises an error of nibabel or OSError where `path` is no NIfTI file."""
+        """Raises an error of nibabel, or OSError, if `path` is not a NIfTI file."""
         import nibabel
 
         image = nibabel.load(path)

@@ -1,4 +1,4 @@
-"""Masks in image files: grey values, palettes and colours become classes, or are refused.
+"""Reads masks from image files: turns grey values, palettes and colours into classes.
 
 | file holds | one class | several classes |
 |---|---|---|
@@ -8,8 +8,8 @@
 | a palette | its indices, as whole numbers; black is background | its indices |
 | colours on black | as with several whole numbers | refused |
 
-What would leave a mask empty although the file is not is refused: such an image would teach that
-what it shows is nothing.
+A file whose mask would be empty although its pixels are not is rejected: training on it would teach
+that the object is background.
 """
 
 from pathlib import Path
@@ -20,13 +20,13 @@ from lgrseg.data.io.orientation import is_turned, orientation, upright
 from lgrseg.data.raw_video import UnusableVideo
 
 MIDDLE = (64, 191)
-"""Grey values of no clear side, in a mask that is black and white."""
+"""Grey values of a black and white mask that are neither clearly black nor clearly white."""
 MAX_MIDDLE = 0.25
-"""The largest share of them among the pixels that are not black."""
+"""Largest share of such values among the pixels that are not black."""
 SMOOTH = 8
-"""Fewer values than this do not come from smooth edges: each has a meaning, unless it is JPEG."""
+"""With fewer different values, edges are not smooth: every value has a meaning (except JPEG)."""
 UNSURE = 255
-"""Beside other numbers, this often means "not annotated"."""
+"""Together with other numbers, this value often means "not annotated"."""
 
 
 def read_mask_image(
@@ -38,94 +38,95 @@ def read_mask_image(
     numbers_objects: bool = False,
     notes: list[str],
 ) -> np.ndarray:
-    """A mask, (H, W) uint8 of the upright picture: 0 background, k + 1 for class k.
+    """Read the mask of an upright picture, (H, W) uint8: 0 background, k + 1 for class k.
 
     Args:
-        file: mask.
-        num_classes: of the dataset.
-        picture: image file that the mask belongs to; its EXIF turns the mask, too.
-        shown: (H, W) of the picture when it stands upright.
-        numbers_objects: several values are several objects of the one class.
-        notes: what a user should know is added here.
+        file: image file of the mask.
+        num_classes: number of classes of the dataset.
+        picture: image file that the mask belongs to; its EXIF orientation is applied to both.
+        shown: (H, W) of the upright picture.
+        numbers_objects: True if different values are different objects of one class.
+        notes: list to which notes for the user are added.
 
     Raises:
-        UnusableVideo: no image, of another size, or values whose meaning is not certain.
+        UnusableVideo: not an image, another size, or values whose meaning is ambiguous.
     """
     name = f"{file.parent.name}/{file.name}"
-    kind, values = _values(file, name, num_classes)
+    coding, values = _values(file, name, num_classes)
     values = upright(values, orientation(file))
     number = orientation(picture)
     if orientation(file) == 1 and is_turned(number, values.shape, shown):
         values = upright(values, number)
         notes.append(f"{name} was turned with its image, as EXIF says")
     if values.shape != tuple(shown):
-        raise UnusableVideo(f"{name} is {values.shape}, its image {tuple(shown)}")
+        raise UnusableVideo(f"{name} has size {values.shape}, its image {tuple(shown)}")
     if num_classes > 1:
-        if kind == "colours" or values.max() > num_classes:
-            held = "colours" if kind == "colours" else f"the values {_listed(values)}"
+        if coding == "colours" or values.max() > num_classes:
+            content = "colours" if coding == "colours" else f"the values {_listed(values)}"
             raise UnusableVideo(
-                f"{name} holds {held}; there are {num_classes} classes, so wanted are the values "
-                f"0 to {num_classes}"
+                f"{name} has {content}; with {num_classes} classes the values must be 0 to "
+                f"{num_classes}"
             )
         return values.astype(np.uint8)
-    return _one_class(kind, values, name, notes, numbers_objects)
+    return _one_class(coding, values, name, notes, numbers_objects)
 
 
 def _one_class(
-    kind: str, values: np.ndarray, name: str, notes: list[str], numbers_objects: bool
+    coding: str, values: np.ndarray, name: str, notes: list[str], numbers_objects: bool
 ) -> np.ndarray:
     others = np.unique(values[values > 0])
     if len(others) <= 1:
         if len(others) and others[0] not in (1, 255, 65535):
             notes.append(f"{name}: the value {others[0]}, the only one besides 0, is the structure")
         return (values > 0).astype(np.uint8)
-    if kind in ("grey", "lossy") and _is_black_and_white(kind, values, others):
+    if coding in ("grey", "lossy") and _is_black_and_white(coding, values, others):
         return (values > 127).astype(np.uint8)
     if numbers_objects and others.max() < UNSURE:
         return (values > 0).astype(np.uint8)
-    held = "several colours" if kind == "colours" else f"the values {_listed(values)}"
+    content = "several colours" if coding == "colours" else f"the values {_listed(values)}"
     raise UnusableVideo(
-        f"{name} holds {held}, and there is one class: wanted are 0 and 1, or 0 and 255"
+        f"{name} has {content}; with one class the values must be 0 and 1, or 0 and 255"
     )
 
 
-def _is_black_and_white(kind: str, values: np.ndarray, others: np.ndarray) -> bool:
-    """Whether grey values lie around 0 and 255, a few at edges between."""
+def _is_black_and_white(coding: str, values: np.ndarray, others: np.ndarray) -> bool:
+    """True if grey values are near 0 and 255, with few between them at edges."""
     if others.min() > MIDDLE[1]:
         return others.max() <= 255
     between = np.count_nonzero((values >= MIDDLE[0]) & (values <= MIDDLE[1]))
     white = np.count_nonzero(values > MIDDLE[1])
-    is_smooth = (kind == "lossy" or len(others) >= SMOOTH) and 200 <= others.max() <= 255
+    is_smooth = (coding == "lossy" or len(others) >= SMOOTH) and 200 <= others.max() <= 255
     return is_smooth and between <= MAX_MIDDLE * (between + white)
 
 
 def _values(file: Path, name: str, num_classes: int) -> tuple[str, np.ndarray]:
-    """What the file holds, and (H, W) numbers, 0 for background.
+    """Coding of the file, and its numbers (H, W) with 0 for background.
 
-    "grey", "lossy" (grey as JPEG, whose values are not exact), "palette" or "colours".
+    The coding is "grey", "lossy" (grey as JPEG, whose values are not exact), "palette" or
+    "colours".
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as image:
             if getattr(image, "n_frames", 1) > 1:
-                raise UnusableVideo(f"{name} holds {image.n_frames} pictures; one is wanted")
+                raise UnusableVideo(f"{name} has {image.n_frames} pictures; a mask must have one")
             if image.mode == "P":
                 indices, colours = np.asarray(image), image.getpalette()
                 return "palette", _indices(indices, colours, name, num_classes)
             if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
-                kind, values = "grey", _whole(np.asarray(image), name)
+                coding, values = "grey", _whole(np.asarray(image), name)
             else:
-                kind, values = _grey_or_colours(np.asarray(image.convert("RGBA")), name)
-            return "lossy" if kind == "grey" and image.format == "JPEG" else kind, values
+                coding, values = _grey_or_colours(np.asarray(image.convert("RGBA")), name)
+            return "lossy" if coding == "grey" and image.format == "JPEG" else coding, values
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UnusableVideo(f"{name} is no image, or is damaged ({error})") from error
+        raise UnusableVideo(f"{name} is not an image, or is damaged ({error})") from error
 
 
 def _whole(values: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(values).all() or (values != np.rint(values)).any() or values.min() < 0:
         raise UnusableVideo(
-            f"{name} holds the values {_listed(values)}; wanted are whole numbers from 0"
+            f"{name} has the values {_listed(values)}; they must be whole numbers from 0"
         )
     return values.astype(np.int64)
 
@@ -133,42 +134,44 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
 def _indices(
     indices: np.ndarray, palette: list[int] | None, name: str, num_classes: int
 ) -> np.ndarray:
-    """Indices as they are, unless the palette shows the background under another one than 0."""
+    """Return the indices; raise an error if the palette's background is not index 0."""
     used = np.unique(indices).tolist()
     padded = (palette or []) + [0] * (3 * 256)
     colours = {index: tuple(padded[3 * index : 3 * index + 3]) for index in used}
     black = [index for index in used if colours[index] == (0, 0, 0)]
     if palette and used == [0] and not black:
         raise UnusableVideo(
-            f"{name} is of one colour, {colours[0]}: all background, or all object?"
+            f"{name} has only one colour, {colours[0]}, so background and object are ambiguous"
         )
     if len(set(colours.values())) < len(used) or black in ([], [0]):
         return indices.astype(np.int64)
     if len(used) > 2 or num_classes > 1:
         raise UnusableVideo(
-            f"{name} has black under the number {black[0]} of its palette: which number is which "
-            "class is not certain; number the classes from 1, and the background 0"
+            f"{name} has black at number {black[0]} of its palette, so the numbers of the classes "
+            "are ambiguous; number the background 0 and the classes from 1"
         )
     return (indices != black[0]).astype(np.int64)
 
 
 def _grey_or_colours(pixels: np.ndarray, name: str) -> tuple[str, np.ndarray]:
-    """Grey values of an RGBA mask that is grey; else its colours numbered, black as 0."""
+    """Grey values of a grey RGBA mask; otherwise its colours as numbers, with black as 0."""
     colours, alpha = pixels[..., :3].astype(np.int64), pixels[..., 3:]
-    seen = np.where(alpha > 127, colours, 0)
-    if alpha.min() < 128 <= alpha.max() and not seen.any():
-        raise UnusableVideo(f"{name} is black on transparent ground; wanted is white on black")
-    if (seen == seen[..., :1]).all():
-        return "grey", seen[..., 0]
-    packed = seen @ np.array([256 * 256, 256, 1])
+    visible = np.where(alpha > 127, colours, 0)
+    if alpha.min() < 128 <= alpha.max() and not visible.any():
+        raise UnusableVideo(
+            f"{name} is black on a transparent background; it must be white on black"
+        )
+    if (visible == visible[..., :1]).all():
+        return "grey", visible[..., 0]
+    packed = visible @ np.array([256 * 256, 256, 1])
     if packed.min() > 0:
         raise UnusableVideo(
-            f"{name} is coloured and has no black background; wanted are the values 0 and 1, or 0 "
-            "and 255"
+            f"{name} is coloured and has no black background; its values must be 0 and 1, or 0 and "
+            "255"
         )
     return "colours", np.unique(packed, return_inverse=True)[1].reshape(packed.shape)
 
 
 def _listed(values: np.ndarray) -> str:
-    found = np.unique(values).tolist()
-    return ", ".join(f"{value:g}" for value in found[:6]) + (", ..." if len(found) > 6 else "")
+    unique = np.unique(values).tolist()
+    return ", ".join(f"{value:g}" for value in unique[:6]) + (", ..." if len(unique) > 6 else "")

@@ -1,4 +1,4 @@
-"""MetaImage files (.mhd with its .raw, .mha)."""
+"""Reads MetaImage files (.mhd with its .raw, .mha)."""
 
 import math
 import tempfile
@@ -17,11 +17,11 @@ from lgrseg.data.io.video import UnreadableFile, Video, one_line
 METAIMAGES = (".mhd", ".mha")
 LONGEST_HEADER = 2**16
 GEOMETRY = ("elementspacing", "elementsize", "transformmatrix", "rotation", "orientation")
-"""Items that place the image in space; SimpleITK refuses a file for a zero in one of them."""
+"""Items of the image geometry; SimpleITK rejects a file with a zero in one of them."""
 
 
 def read_metaimage(path: Path) -> Video:
-    """A MetaImage file as a clip; frame by frame where it is large and not compressed."""
+    """Read a MetaImage file as a clip; frame by frame if it is large and not compressed."""
     header, _ = _header(path)
     items = {name.lower(): value for name, value in header}
     with tempfile.TemporaryDirectory() as folder:
@@ -30,8 +30,8 @@ def read_metaimage(path: Path) -> Video:
     num_frames, coloured = clip_axes(shape, name=path.name)
     if channels not in (1, 3, 4) or (coloured and channels > 1):
         raise UnreadableFile(
-            f"{path.name} has the axes {shape} and {channels} channels; known are 1 channel, 3 "
-            "(RGB) and 4 (RGBA) of a clip (x, y, t)"
+            f"{path.name} has the axes {shape} and {channels} channels; a clip has the axes "
+            "(x, y, t) and 1 channel, 3 (RGB) or 4 (RGBA)"
         )
     frames = as_bytes(lambda: _frames(path, num_frames, coloured), num_frames)
     notes = []
@@ -45,7 +45,7 @@ def read_metaimage(path: Path) -> Video:
 
 
 def _header(path: Path) -> tuple[list[tuple[str, str]], int]:
-    """The items, and the bytes that they take."""
+    """The items of the header, and its length in bytes."""
     items, size = [], 0
     with path.open("rb") as file:
         for line in iter(lambda: file.readline(LONGEST_HEADER), b""):
@@ -56,21 +56,21 @@ def _header(path: Path) -> tuple[list[tuple[str, str]], int]:
             items.append((name.strip(), value.strip()))
             if name.strip().lower() == "elementdatafile":
                 return items, size
-    raise UnreadableFile(f"{path.name} is no MetaImage file: it names no ElementDataFile")
+    raise UnreadableFile(f"{path.name} is not a MetaImage file: it has no ElementDataFile")
 
 
 def _reader(path: Path, folder: Path):
-    """SimpleITK's reader of the pixels, through a header in `folder` that says nothing of space."""
+    """SimpleITK's reader of the pixels; uses a header in `folder` without geometry."""
     import SimpleITK
 
     items, size = _header(path)
-    place = items.pop()[1]  # ElementDataFile is the last one
+    data_file = items.pop()[1]  # ElementDataFile is the last one
     header = path
-    if place.upper() != "LIST":
+    if data_file.upper() != "LIST":
         plain = [item for item in items if item[0].lower() not in GEOMETRY]
-        if place.upper() == "LOCAL":
-            plain, place = [*plain, ("HeaderSize", str(size))], path.name
-        plain.append(("ElementDataFile", str(path.resolve().parent / place)))
+        if data_file.upper() == "LOCAL":
+            plain, data_file = [*plain, ("HeaderSize", str(size))], path.name
+        plain.append(("ElementDataFile", str(path.resolve().parent / data_file)))
         header = folder / "plain.mhd"
         header.write_text("".join(f"{name} = {value}\n" for name, value in plain))
     reader = SimpleITK.ImageFileReader()
@@ -78,12 +78,12 @@ def _reader(path: Path, folder: Path):
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise UnreadableFile(f"{path.name} is no MetaImage file: {one_line(error)}") from error
+        raise UnreadableFile(f"{path.name} is not a MetaImage file: {one_line(error)}") from error
     return reader
 
 
 def _frames(path: Path, num_frames: int, coloured: bool) -> Iterator[np.ndarray]:
-    """(H, W) or (H, W, 3), frame by frame."""
+    """Yield the frames, (H, W) or (H, W, 3)."""
     import SimpleITK
 
     compressed = ("compresseddata", "true") in {
@@ -96,7 +96,7 @@ def _frames(path: Path, num_frames: int, coloured: bool) -> Iterator[np.ndarray]
         if values <= lazy_frames.WHOLE_BYTES or compressed or coloured:
             image = reader.Execute()
             array = SimpleITK.GetArrayViewFromImage(image)
-            if coloured:  # (3, t, y, x) after axes of length 1 are left out
+            if coloured:  # (3, t, y, x) after axes of length 1 are removed
                 array = np.moveaxis(array.reshape(3, num_frames, size[1], size[0]), 0, -1)
             array = array.reshape(num_frames, size[1], size[0], -1)
             yield from (_three_or_one(frame) for frame in array)
@@ -109,5 +109,5 @@ def _frames(path: Path, num_frames: int, coloured: bool) -> Iterator[np.ndarray]
 
 
 def _three_or_one(frame: np.ndarray) -> np.ndarray:
-    """RGB of RGB and RGBA, (H, W) of one channel."""
+    """Convert RGBA to RGB and one channel to (H, W)."""
     return frame[..., 0] if frame.shape[-1] == 1 else frame[..., :3]

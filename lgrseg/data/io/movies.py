@@ -1,4 +1,4 @@
-"""Movies: what their container says, and their frames one after the other, upright."""
+"""Reads movies: metadata of the container, and upright frames one by one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 
 
 def read_movie(path: Path) -> Video:
-    """A movie as a clip: the frames that a player shows, turned as the file asks for."""
+    """Read a movie as a clip: the frames that a player shows, rotated as in the file's metadata."""
     import av
 
     with av.open(str(path)) as container:
         if not container.streams.video:
-            raise UnreadableFile(f"{path.name} holds no picture, only sound or text")
+            raise UnreadableFile(f"{path.name} has no pictures, only sound or text")
         stream = container.streams.video[0]
         packets = [
             (packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size
         ]
         rate, announced = stream.average_rate, stream.frames
         step, codec = float(stream.time_base or 0), stream.codec_context.name
-    # What an edit list leaves out is in the file, and announced, but is not to be shown.
+    # Frames that an edit list removes are in the file and counted, but are not shown.
     hidden = sum(discarded for _, discarded in packets)
     notes = _uneven([time for time, discarded in packets if not discarded], step)
     history = _History()
     frames = gather(lambda: _decoded(path, history), len(packets) - hidden)
     if not len(frames):
-        raise UnreadableFile(f"{path.name} holds no frame")
+        raise UnreadableFile(f"{path.name} has no frame")
     source = f"the average rate of {path.suffix[1:]}"
     fps = checked_rate(float(rate) if rate else None, source=source, notes=notes)
     video = Video(frames, fps=fps, meta={"codec": codec}, notes=[*notes, *history.notes])
@@ -47,14 +47,14 @@ def read_movie(path: Path) -> Video:
 
 @dataclass
 class _History:
-    """What was met while a movie was decoded for the first time."""
+    """Observations of the first decoding of a movie."""
 
     num_corrupt: int = 0
     notes: list[str] = field(default_factory=list)
 
 
 def _decoded(path: Path, history: _History) -> Iterator[np.ndarray]:
-    """RGB, upright."""
+    """Yield the frames as upright RGB."""
     import av
 
     with av.open(str(path)) as container:
@@ -62,14 +62,14 @@ def _decoded(path: Path, history: _History) -> Iterator[np.ndarray]:
         for frame in container.decode(video=0):
             if matrix is None:
                 matrix = _display_matrix(frame)
-                history.notes = _told_turn(matrix)
+                history.notes = _rotation_notes(matrix)
             history.num_corrupt += frame.is_corrupt
             yield _upright(frame.to_ndarray(format="rgb24"), matrix)
 
 
 def _display_matrix(frame) -> np.ndarray:
-    """Where the file wants columns and rows to go: [[x to x, x to y], [y to x, y to y]]."""
-    if frame.rotation:  # PyAV frees a frame late once its side_data was asked for: not for all
+    """Rotation matrix of the file for columns and rows: [[x to x, x to y], [y to x, y to y]]."""
+    if frame.rotation:  # reading side_data makes PyAV free a frame late, so not for all frames
         for data in frame.side_data:
             if data.type.name == "DISPLAYMATRIX":
                 return np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].reshape(2, 2) / 2**16
@@ -77,7 +77,7 @@ def _display_matrix(frame) -> np.ndarray:
 
 
 def _upright(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Turned and mirrored by quarter turns; any other matrix leaves a picture as it is."""
+    """Rotate and mirror by quarter turns; other matrices leave the picture unchanged."""
     signs = np.rint(matrix).astype(int)
     if np.abs(signs).tolist() == [[0, 1], [1, 0]]:
         picture, signs = picture.swapaxes(0, 1), signs[::-1]
@@ -86,8 +86,8 @@ def _upright(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(picture[:: signs[1, 1], :: signs[0, 0]])
 
 
-def _told_turn(matrix: np.ndarray) -> list[str]:
-    """A note where frames are turned or mirrored, or should be and cannot."""
+def _rotation_notes(matrix: np.ndarray) -> list[str]:
+    """A note if frames are rotated or mirrored, or if the rotation is not supported."""
     if np.array_equal(matrix, np.eye(2)):
         return []
     if sorted(np.abs(np.rint(matrix)).ravel().tolist()) != [0, 0, 1, 1]:
@@ -96,9 +96,9 @@ def _told_turn(matrix: np.ndarray) -> list[str]:
 
 
 def _uneven(times: list[int | None], step: float) -> list[str]:
-    """A note where the time between frames varies; the tail of a stream is left out."""
-    known = np.sort([time for time in times if time is not None])
-    gaps = np.diff(known)[:-1] * step * 1000
+    """A note if the time between frames varies; the end of the stream is not considered."""
+    timestamps = np.sort([time for time in times if time is not None])
+    gaps = np.diff(timestamps)[:-1] * step * 1000
     if len(gaps) and gaps.max() > 1.5 * max(gaps.min(), 1e-9) + 1:
         return [
             f"the frame rate varies: {gaps.min():.0f} to {gaps.max():.0f} ms between frames, which "

@@ -1,4 +1,4 @@
-"""NIfTI files: arrays of any use, and clips of the axes (x, y, t)."""
+"""Reads NIfTI files: arrays, and clips with the axes (x, y, t)."""
 
 import gzip
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from lgrseg.data.io.spacing import NO_SPACING, checked_spacing
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
 
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
-"""How many they are to a unit of the header; "mm" and "unknown" are taken as they are."""
+"""Millimetres per unit of the header; "mm" and "unknown" count as millimetres."""
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
-    """The array of a NIfTI file as stored, and the size of its voxels.
+    """Read the array of a NIfTI file as stored, and the size of its voxels.
 
     Raises:
-        UnreadableFile: the file is cut short or is no NIfTI file.
+        UnreadableFile: the file is truncated or is not a NIfTI file.
     """
     try:
         image = _open_nifti(path)
@@ -30,7 +30,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
 
 
 def _broken(path: Path, error: Exception) -> UnreadableFile:
-    return UnreadableFile(f"{path.name} is cut short or no NIfTI file ({one_line(error)})")
+    return UnreadableFile(f"{path.name} is cut short or not a NIfTI file ({one_line(error)})")
 
 
 def _open_nifti(path: Path):
@@ -38,26 +38,26 @@ def _open_nifti(path: Path):
 
     if path.suffix != ".gz":
         return nibabel.load(path)
-    # nibabel stops before the end, where gzip's checksum is: damage would go unnoticed.
+    # nibabel does not read gzip's checksum at the end, so it would not notice damage.
     with gzip.open(path) as file:
         content = file.read()
     header_size = {int.from_bytes(content[:4], order) for order in ("little", "big")}
-    kind = nibabel.Nifti2Image if 540 in header_size else nibabel.Nifti1Image
-    return kind.from_bytes(content)
+    image_class = nibabel.Nifti2Image if 540 in header_size else nibabel.Nifti1Image
+    return image_class.from_bytes(content)
 
 
 def read_nifti_video(path: Path) -> Video:
-    """A NIfTI file as a clip, frame by frame: the file is never whole in memory."""
+    """Read a NIfTI file as a clip, frame by frame; it is never completely in memory."""
     import nibabel
 
     try:
         image = nibabel.load(path)
-        shape, kind = image.shape, image.get_data_dtype()
+        shape, dtype = image.shape, image.get_data_dtype()
         (column, row), unit = _pixdim(path, type(image.header)), image.header.get_xyzt_units()[0]
     except Exception as error:
         raise _broken(path, error) from error
-    if kind.kind == "c":
-        raise UnreadableFile(f"{path.name} holds complex numbers, which are no grey values")
+    if dtype.kind == "c":
+        raise UnreadableFile(f"{path.name} has complex numbers, which are not grey values")
     num_frames, coloured = clip_axes(shape, name=path.name)
     notes = []
     if coloured and len(shape) == 4:
@@ -76,7 +76,7 @@ def read_nifti_video(path: Path) -> Video:
 
 
 def _pixdim(path: Path, header) -> tuple[float, float]:
-    """Column and row as the file has them: nibabel's own header says 1 for 0, and 0.3 for -0.3."""
+    """Column and row spacing as stored: nibabel's header has 1 instead of 0, and 0.3 for -0.3."""
     with _opened(path) as file:
         content = file.read(header.template_dtype.itemsize)
     column, row = header(content, check=False)["pixdim"][1:3]
@@ -88,8 +88,8 @@ def _opened(path: Path):
 
 
 def _frames(path: Path, image, num_frames: int, coloured: bool) -> Frames:
-    """Frames as stored: (H, W), or (H, W, 3) of a file with colours."""
-    if coloured:  # the colour is the slowest axis, so a frame is in three places
+    """Frames as stored: (H, W), or (H, W, 3) if the file has colours."""
+    if coloured:  # colour is the slowest axis, so a frame has three separate parts
         array = _open_nifti(path).dataobj
         array = np.asarray(array).reshape(*image.shape[:2], num_frames, 3, order="F")
         return lambda: iter(np.moveaxis(array, (2, 1, 0, 3), (0, 1, 2, 3)))
@@ -97,20 +97,20 @@ def _frames(path: Path, image, num_frames: int, coloured: bool) -> Frames:
 
 
 def _stream(path: Path, image, num_frames: int) -> Iterator[np.ndarray]:
-    """One frame after the other out of the file, to its end, where gzip's checksum is."""
-    kind, stored = image.get_data_dtype(), image.dataobj
+    """Yield the frames one by one; reads to the end of the file, to check gzip's checksum."""
+    dtype, stored = image.get_data_dtype(), image.dataobj
     columns, rows = image.shape[:2]
     with _opened(path) as file:
         file.seek(stored.offset)
         for number in range(num_frames):
-            content = file.read(rows * columns * kind.itemsize)
-            if len(content) < rows * columns * kind.itemsize:
-                raise EOFError(f"it ends within frame {number} of {num_frames}")
-            if kind.names:  # RGB24 and RGBA32
-                frame = np.frombuffer(content, np.uint8).reshape(rows, columns, len(kind.names))
+            content = file.read(rows * columns * dtype.itemsize)
+            if len(content) < rows * columns * dtype.itemsize:
+                raise EOFError(f"the file ends within frame {number} of {num_frames}")
+            if dtype.names:  # RGB24 and RGBA32
+                frame = np.frombuffer(content, np.uint8).reshape(rows, columns, len(dtype.names))
                 yield frame[..., :3]
                 continue
-            frame = np.frombuffer(content, kind).reshape(rows, columns)
+            frame = np.frombuffer(content, dtype).reshape(rows, columns)
             if (stored.slope, stored.inter) != (1, 0):
                 frame = frame * float(stored.slope) + float(stored.inter)
             yield frame

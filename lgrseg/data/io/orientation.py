@@ -1,8 +1,8 @@
-"""EXIF's note of how a picture is to be turned, followed for an image and for its mask alike.
+"""Applies the EXIF orientation to an image and to its mask.
 
-A picture is turned upright, as every viewer shows it. A mask or outline that has the size of the
-picture as stored was drawn on that, and is turned with it; one that only has the size of the
-upright picture is right already.
+A picture is rotated upright, as every viewer shows it. A mask or outline with the size of the
+stored picture was drawn on the stored picture, so it is rotated too. If it only has the size of the
+upright picture, it is not rotated.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ _EXIF_ORIENTATION = 0x0112
 
 
 def orientation(file: Path) -> int:
-    """EXIF's number, 1 to 8, of how the picture is stored: 1 is upright."""
+    """EXIF orientation of a stored picture, 1 to 8; 1 is upright."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -25,7 +25,7 @@ def orientation(file: Path) -> int:
 
 
 def upright(picture: np.ndarray, number: int) -> np.ndarray:
-    """A picture or mask (H, W, ...) as stored, turned as EXIF's `number` asks for."""
+    """Rotate and mirror a stored picture or mask (H, W, ...) by its EXIF orientation `number`."""
     if number == 1:
         return picture
     if number in (5, 6, 7, 8):
@@ -36,16 +36,16 @@ def upright(picture: np.ndarray, number: int) -> np.ndarray:
 
 
 def stored_size(shown: tuple[int, int], number: int) -> tuple[int, int]:
-    """(H, W) of the picture as stored, from that of the upright one; and the other way round."""
+    """Convert (H, W) of the upright picture to that of the stored one, or vice versa."""
     return shown[::-1] if number in (5, 6, 7, 8) else shown
 
 
 def is_turned(number: int, size: tuple[int, int], shown: tuple[int, int]) -> bool:
-    """Whether what is drawn on a picture has to be turned with it.
+    """True if a mask or outline has to be rotated with its picture.
 
     Args:
-        number: EXIF's, of the picture.
-        size: (H, W) of the mask, or that its outlines refer to.
+        number: EXIF orientation of the picture, 1 to 8.
+        size: (H, W) of the mask, or of the picture on which outlines were drawn.
         shown: (H, W) of the upright picture.
     """
     return number != 1 and tuple(size) == stored_size(tuple(shown), number)

@@ -1,8 +1,8 @@
-"""Where the pixels of a file lie in a viewer: masks with the same affine lie over it.
+"""Affine of a file in a viewer; masks with the same affine are shown on top of it.
 
-An affine leads from (column, row, frame) to millimetres, which grow to the right, to the front and
-upwards (RAS) in NIfTI; in DICOM and MetaImage to the left, to the back and upwards (LPS). A picture
-without a place lies at the origin there.
+An affine maps (column, row, frame) to millimetres. In NIfTI they increase to the right, to the
+front and upwards (RAS); in DICOM and MetaImage to the left, to the back and upwards (LPS). A
+picture without a position is placed at the origin.
 """
 
 from pathlib import Path
@@ -14,15 +14,15 @@ MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 
 def affine_of_file(path: Path, spacing_mm: tuple[float, float] | None) -> np.ndarray:
-    """The affine that a viewer gives a file.
+    """The affine that a viewer uses for a file.
 
     Args:
-        path: a clip of any kind.
-        spacing_mm: (row, column) as its reader says, which knows more than a viewer of DICOM
-            regions; None keeps the viewer's.
+        path: file or folder of a clip, of any format.
+        spacing_mm: millimetres per pixel (row, column) from our reader, which also uses DICOM
+            regions; None keeps the viewer's spacing.
 
     Returns:
-        (4, 4), always invertible: what the file states wrongly counts as not stated.
+        (4, 4) invertible affine; wrong entries of the file are ignored.
     """
     if spacing_mm is not None and not 0 < min(spacing_mm) <= max(spacing_mm) < float("inf"):
         spacing_mm = None
@@ -57,7 +57,7 @@ def _affine_of_nifti(path: Path) -> np.ndarray | None:
 
 
 def _affine_of_image(path: Path, spacing_mm: tuple[float, float] | None) -> np.ndarray | None:
-    """Of MetaImage and DICOM; None of what SimpleITK does not know, such as movies."""
+    """Affine of MetaImage and DICOM; None for formats that SimpleITK cannot read."""
     import SimpleITK
 
     reader = SimpleITK.ImageFileReader()

@@ -1,20 +1,20 @@
-"""Frames a second: what a file says of it, and whether that can be."""
+"""Frame rates of files, and their plausibility."""
 
 import math
 
 import numpy as np
 
 SLOWEST, FASTEST = 1.0, 1000.0
-"""Frames a second that a clip of a heart can have."""
+"""Lowest and highest plausible frame rate of a heart clip, in frames per second."""
 
 
 def checked_rate(rate: float | None, *, source: str, notes: list[str]) -> float | None:
-    """`rate`; None, with a note, where it cannot be one.
+    """Return `rate` if it is plausible; otherwise add a note and return None.
 
     Args:
-        rate: frames a second, or None.
-        source: the item of the file and its value, for the note.
-        notes: where a note is added.
+        rate: frames per second, or None.
+        source: item of the file and its value, for the note.
+        notes: list to which a note is added.
     """
     if rate is None or (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
         return rate
@@ -26,11 +26,11 @@ def checked_rate(rate: float | None, *, source: str, notes: list[str]) -> float 
 
 
 def dicom_rate(dataset, notes: list[str]) -> float | None:
-    """The first of FrameTime, FrameTimeVector, CineRate, RecommendedDisplayFrameRate that can be.
+    """First plausible of FrameTime, FrameTimeVector, CineRate, RecommendedDisplayFrameRate.
 
     Args:
-        dataset: the header.
-        notes: where a note is added, of what was left out, and of a rate that varies.
+        dataset: header of the file.
+        notes: list to which notes about ignored values and varying rates are added.
     """
     steps = _numbers(dataset, "FrameTimeVector", notes)[1:]  # ms since the frame before; first 0
     if len(steps) and steps.max() > 1.5 * max(steps.min(), 1e-9):
@@ -45,7 +45,7 @@ def dicom_rate(dataset, notes: list[str]) -> float | None:
                 return rate
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         value = _numbers(dataset, name, notes)
-        if len(value) and value[0]:  # 0 stands for a rate that is not known
+        if len(value) and value[0]:  # 0 means an unknown rate
             source = f"{name} of {value[0]:.4g}"
             if rate := checked_rate(float(value[0]), source=source, notes=notes):
                 return rate
@@ -53,7 +53,7 @@ def dicom_rate(dataset, notes: list[str]) -> float | None:
 
 
 def _numbers(dataset, name: str, notes: list[str]) -> np.ndarray:
-    """The values of an item, none where it is absent or no number."""
+    """The values of an item; empty if it is absent or not a number."""
     value = dataset.get(name)
     if value in (None, "", []):
         return np.zeros(0)

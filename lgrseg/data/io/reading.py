@@ -1,4 +1,4 @@
-"""Which reader a path needs: by its name, or by its first bytes where that says nothing."""
+"""Chooses the reader of a path by its name, or by its first bytes."""
 
 import warnings
 from pathlib import Path
@@ -19,16 +19,16 @@ READERS = {
     (".dcm",): read_dicom,
     TIFFS: read_tiff,
 }
-"""Endings of names in small letters, and what reads such files."""
+"""Readers by file extension (in lower case)."""
 DARKEST = 8
-"""Of 255: a frame without a pixel as bright shows nothing."""
+"""A frame without pixels of at least this brightness (of 255) counts as black."""
 
 
 def is_readable(path: Path) -> bool:
-    """Whether `read_video` reads such a file, or folder of images, as a clip.
+    """True if `read_video` can read this file or folder of images as a clip.
 
-    A TIFF file is a clip where it has several pages. DICOM is recognised with any name; an index
-    of DICOM files (DICOMDIR) is no clip: see `dicomdir_files`.
+    A TIFF file is a clip if it has several pages. DICOM is recognised with any name. An index of
+    DICOM files (DICOMDIR) is not a clip, see `dicomdir_files`.
     """
     if path.is_dir():
         return bool(image_files(path))
@@ -44,8 +44,8 @@ def read_video(path: str | Path) -> Video:
     """Read a clip.
 
     Raises:
-        FileNotFoundError: nothing there.
-        UnreadableFile: an unknown kind of file, one that is broken, or one without frames.
+        FileNotFoundError: the path does not exist.
+        UnreadableFile: the format is unknown, the file is damaged, or it has no frames.
     """
     path = Path(path)
     if not path.exists():
@@ -53,19 +53,21 @@ def read_video(path: str | Path) -> Video:
     reader = read_folder if path.is_dir() else _reader(path)
     if reader is None:
         raise UnreadableFile(
-            f"{path.name}: known are DICOM of any name, {', '.join(sum(READERS, ()))} and folders "
-            f"of {', '.join(IMAGES)}"
+            f"{path.name}: supported are DICOM of any name, {', '.join(sum(READERS, ()))} and "
+            f"folders of {', '.join(IMAGES)}"
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the libraries' own; what matters becomes a note
+            warnings.simplefilter(
+                "ignore"
+            )  # warnings of the libraries; important ones become notes
             video = reader(path)
     except UnreadableFile:
         raise
-    except Exception as error:  # every library has its own; the user needs one sentence
+    except Exception as error:  # every library has its own errors
         raise UnreadableFile(f"{path.name} cannot be read: {one_line(error)}") from error
     if 0 in video.frames.shape:
-        raise UnreadableFile(f"{path.name} holds no frame: {video.frames.shape}")
+        raise UnreadableFile(f"{path.name} has no frame: its shape is {video.frames.shape}")
     if looks_like_doppler(video.frames):
         video.doubt("looks like colour Doppler; models here are for grey (B-mode) pictures")
     if _is_black(video.frames):

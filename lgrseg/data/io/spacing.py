@@ -1,13 +1,13 @@
-"""The size of a pixel in mm: what a file says of it, and whether that can be."""
+"""Pixel sizes of files in mm, and their plausibility."""
 
 import math
 
 from lgrseg.data.io.video import Spacing
 
 SMALLEST_MM, LARGEST_MM = 0.005, 10.0
-"""Finer than any ultrasound machine draws, and coarser than any picture of a heart."""
+"""Smallest and largest plausible pixel size of a heart ultrasound picture."""
 CENTIMETRES = 3
-"""DICOM's code of a region whose axes are lengths (C.8.5.5.1.15)."""
+"""DICOM code of a region whose axes are lengths (C.8.5.5.1.15)."""
 SCREENS = (
     (640, 480),
     (720, 576),
@@ -19,20 +19,20 @@ SCREENS = (
     (1600, 1200),
     (1920, 1080),
 )
-"""Widths and heights that machines draw, for files that were made smaller afterwards."""
+"""Usual picture sizes of machines, to detect files that were made smaller later."""
 NO_SPACING = "the file gives no spacing: sizes are in pixels"
 EQUAL = 0.02
-"""Two spacings that differ by less, relative to each other, say the same."""
+"""Two spacings with a smaller relative difference count as equal."""
 
 
 def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | None:
-    """(row, column) in mm as floats; None, with a note, where that cannot be a pixel's size.
+    """Return (row, column) in mm if it is plausible; otherwise add a note and return None.
 
     Args:
-        row: the distance between two rows, of any type.
-        column: the distance between two columns, of any type.
-        source: the name of the item of the file, for the note.
-        notes: where a note is added.
+        row: distance between two rows in mm, of any type.
+        column: distance between two columns in mm, of any type.
+        source: name of the item of the file, for the note.
+        notes: list to which a note is added.
     """
     try:
         sizes = float(row), float(column)
@@ -49,11 +49,11 @@ def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | 
 
 
 def dicom_spacing(dataset, notes: list[str]) -> Spacing | None:
-    """The spacing of the region that shows the heart, or PixelSpacing; None without either.
+    """Spacing of the region that shows the heart, or PixelSpacing; None without both.
 
     Args:
-        dataset: the header; Rows and Columns are there.
-        notes: where a note is added, of what was corrected or left out.
+        dataset: header of the file, with Rows and Columns.
+        notes: list to which notes about corrected and ignored values are added.
     """
     general = _pixel_spacing(dataset, notes)
     calibrated = _region_spacing(dataset, notes)
@@ -80,7 +80,7 @@ def _pixel_spacing(dataset, notes: list[str]) -> Spacing | None:
 
 
 def _region_spacing(dataset, notes: list[str]) -> Spacing | None:
-    """Of the largest region of which both axes are lengths; insets and traces are smaller."""
+    """Spacing of the largest region whose axes are lengths; insets and traces are smaller."""
     regions = [
         region for region in dataset.get("SequenceOfUltrasoundRegions") or () if _is_picture(region)
     ]
@@ -102,7 +102,7 @@ def _region_spacing(dataset, notes: list[str]) -> Spacing | None:
 
 
 def _is_picture(region) -> bool:
-    """Whether both axes are lengths, and it is no spectrum, trace or M-mode."""
+    """True if both axes are lengths and the region is not a spectrum, trace or M-mode."""
     units = region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")
     return units == (CENTIMETRES, CENTIMETRES) and region.get("RegionSpatialFormat", 1) in (0, 1)
 
@@ -112,7 +112,7 @@ def _deltas(region) -> tuple:
 
 
 def _bounds(region) -> tuple[float, float, float, float] | None:
-    """First column and row, last column and row."""
+    """First column, first row, last column and last row of a region."""
     names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
     try:
         return tuple(float(region.get(f"RegionLocation{name}")) for name in names)
@@ -128,32 +128,32 @@ def _area(region) -> float:
 
 
 def _rescaled(spacing: Spacing, region, dataset, notes: list[str]) -> Spacing | None:
-    """`spacing` in pixels of the picture, where that was made smaller than the region is."""
+    """Adapt `spacing` if the picture was made smaller after the region was stored."""
     width, height = int(dataset.Columns), int(dataset.Rows)
     _, _, right, bottom = _bounds(region) or (0, 0, 0, 0)
     across, down = (right + 1) / width, (bottom + 1) / height
     if max(across, down) <= 1 + EQUAL:
         return spacing
-    place = (
+    where = (
         f"the ultrasound region reaches to column {right:.0f}, row {bottom:.0f} of a picture of "
         f"{width} x {height}"
     )
     factor = _factor(across, down, width, height)
     if factor is None:
-        notes.append(f"{place}: its spacing is not that of the picture, and is not used")
+        notes.append(f"{where}: its spacing does not belong to the picture, and is not used")
         return None
     corrected = spacing[0] * factor, spacing[1] * factor
     notes.append(
-        f"{place}, which was made smaller by {factor:.3g}: the spacing is taken as "
+        f"{where}, which was made smaller by {factor:.3g}: the spacing is taken as "
         f"{corrected[0]:.4g} x {corrected[1]:.4g} mm"
     )
     return corrected
 
 
 def _factor(across: float, down: float, width: int, height: int) -> float | None:
-    """By how much a picture was made smaller: the least usual factor that makes the region fit.
+    """Factor by which a picture was made smaller: the smallest usual factor for which it fits.
 
-    None where the region is larger in one direction only: the picture may have been cut.
+    None if the region is larger in one direction only, because the picture may have been cropped.
     """
     least, most = sorted((across, down))
     if least <= 1 + EQUAL:

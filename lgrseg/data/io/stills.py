@@ -1,6 +1,6 @@
-"""Still images that are the frames of one clip: a folder of files, or a TIFF file of many pages.
+"""Reads still images as the frames of one clip: a folder, or a TIFF file with many pages.
 
-They are turned upright as EXIF says (orientation.py).
+They are rotated upright by their EXIF orientation (orientation.py).
 """
 
 import re
@@ -19,21 +19,21 @@ TIFFS = (".tif", ".tiff")
 
 
 def read_folder(path: Path) -> Video:
-    """The images of a folder as a clip.
+    """Read the images of a folder as a clip.
 
     Raises:
-        UnreadableFile: no image, one that is none, images that differ in size or depth, or TIFF
-            files of many pages beside others.
+        UnreadableFile: there is no image, a file is damaged, images differ in size or depth, or
+            a TIFF file with many pages is beside other images.
     """
     files = image_files(path)
     if not files:
-        raise UnreadableFile(f"{path.name} holds no image ({', '.join(IMAGES)})")
+        raise UnreadableFile(f"{path.name} has no image ({', '.join(IMAGES)})")
     if stacks := [file for file in files if num_pages(file) > 1]:
         if len(files) == 1:
             return read_tiff(stacks[0])
         raise UnreadableFile(
-            f"{path.name}/{stacks[0].name} holds {num_pages(stacks[0])} pages beside "
-            f"{len(files) - 1} other images: give the files of many pages one by one"
+            f"{path.name}/{stacks[0].name} has {num_pages(stacks[0])} pages beside "
+            f"{len(files) - 1} other images: give files with many pages one by one"
         )
     notes = []
     if turned := [file.name for file in files if orientation(file) != 1]:
@@ -42,32 +42,32 @@ def read_folder(path: Path) -> Video:
 
 
 def read_tiff(path: Path) -> Video:
-    """The pages of a TIFF file as a clip."""
+    """Read the pages of a TIFF file as a clip."""
     pages = num_pages(path)
     if not pages:
-        raise UnreadableFile(f"{path.name} is no image")
+        raise UnreadableFile(f"{path.name} is not an image")
     start = _same_kind(lambda: (_page(path, number) for number in range(pages)), path.name)
     return Video(gather(as_bytes(start, pages), pages))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in natural order, but hidden ones (macOS leaves ._a.png by a.png)."""
-    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
-    return sorted(found, key=_natural)
+    """Images of a folder in natural order, without hidden ones (macOS adds ._a.png to a.png)."""
+    files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
+    return sorted(files, key=_natural)
 
 
 def num_pages(file: Path) -> int:
-    """How many pictures an image file holds; more than one only in TIFF."""
+    """Number of pictures in an image file; more than one only in TIFF."""
     import cv2
 
     return cv2.imcount(str(file)) if file.suffix.lower() in TIFFS else 1
 
 
 def read_still(file: Path) -> np.ndarray:
-    """An image upright, (H, W) or (H, W, 3) RGB, in the depth that it is stored in.
+    """Read an image upright, (H, W) or (H, W, 3) RGB, with its stored bit depth.
 
     Raises:
-        UnreadableFile: it is no image.
+        UnreadableFile: the file is not an image.
     """
     import cv2
 
@@ -77,12 +77,12 @@ def read_still(file: Path) -> np.ndarray:
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:
-        raise UnreadableFile(f"{file.parent.name}/{file.name} is no image")
+        raise UnreadableFile(f"{file.parent.name}/{file.name} is not an image")
     return upright(image if image.ndim == 2 else image[..., ::-1], number)
 
 
 def _turned_tiff(file: Path) -> np.ndarray:
-    """By Pillow, which turns it: OpenCV fails at quarter turns."""
+    """Read with Pillow, because OpenCV fails at quarter turns."""
     from PIL import Image
 
     with Image.open(file) as image:
@@ -108,17 +108,17 @@ def _frames_of(files: list[Path], name: str) -> np.ndarray | LazyFrames:
 
 
 def _same_kind(start: Frames, name: str) -> Frames:
-    """The same frames; an error where two differ in size or depth."""
+    """The same frames; raises an error if two differ in size or depth."""
 
     def checked() -> Iterator[np.ndarray]:
         first = None
         for number, frame in enumerate(start()):
-            kind = (frame.shape[:2], frame.dtype)
-            first = first or kind
-            if kind != first:
+            size_and_type = (frame.shape[:2], frame.dtype)
+            first = first or size_and_type
+            if size_and_type != first:
                 raise UnreadableFile(
                     f"the images of {name} differ in size or depth: the first is {first[0]} "
-                    f"{first[1]}, image {number + 1} is {kind[0]} {kind[1]}"
+                    f"{first[1]}, image {number + 1} is {size_and_type[0]} {size_and_type[1]}"
                 )
             yield frame
 

@@ -1,4 +1,4 @@
-"""What a file is read into, and the error for one that cannot be."""
+"""The record of a read clip, and the error for unreadable files."""
 
 from dataclasses import dataclass, field
 
@@ -7,15 +7,15 @@ import numpy as np
 from lgrseg.data.io.lazy_frames import LazyFrames
 
 Spacing = tuple[float, float]
-"""(row, column) in mm."""
+"""Pixel size (row, column) in mm."""
 
 
 class UnreadableFile(ValueError):
-    """A file that cannot be read as a clip; the message names it, and says why."""
+    """A file cannot be read as a clip; the message has its name and the reason."""
 
 
 def one_line(error: Exception) -> str:
-    """The last line of a library's message: the ones before name its own source and plugins."""
+    """The last line of a library's message; earlier lines are about its source and plugins."""
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.endswith(":")]
     return lines[-1] if lines else type(error).__name__
@@ -23,22 +23,22 @@ def one_line(error: Exception) -> str:
 
 @dataclass
 class Video:
-    """A clip as its file holds it."""
+    """A clip as read from its file."""
 
     frames: np.ndarray | LazyFrames
-    """(T, H, W) uint8, or (T, H, W, 3) RGB where the file has colour; lazy where they would take
-    more than lazy_frames.WHOLE_BYTES."""
+    """(T, H, W) uint8, or (T, H, W, 3) RGB if the file has colour; lazy above
+    lazy_frames.WHOLE_BYTES."""
     spacing_mm: Spacing | None = None
-    """None where the file does not say, or says what cannot be."""
+    """Pixel size (row, column) in mm; None if the file has none, or an implausible one."""
     fps: float | None = None
     affine: np.ndarray | None = None
-    """(4, 4) of a NIfTI file, so that masks can be written with the same one."""
+    """(4, 4) affine of a NIfTI file, so that masks can be written with the same affine."""
     meta: dict[str, str] = field(default_factory=dict)
-    """What else the file says of itself: machine and coding, nothing that names a person."""
+    """Other metadata of the file: machine and coding, but no personal data."""
     notes: list[str] = field(default_factory=list)
-    """What a user should know: no spacing, colour Doppler, an uneven rate, damage."""
+    """Notes for the user: no spacing, colour Doppler, an uneven frame rate, damage."""
     doubts: list[str] = field(default_factory=list)
-    """Those of the notes that make masks of this clip doubtful: black frames, Doppler, damage."""
+    """Notes that make masks of this clip doubtful: black frames, Doppler, damage."""
 
     def doubt(self, reason: str) -> None:
         """Add a note that makes masks of this clip doubtful."""

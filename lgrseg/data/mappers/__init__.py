@@ -1,1 +1,1 @@
-"""From a record of the store to what a model is given: clips, labels, views, fixed copies."""
+"""Mappers from a record of the store to model inputs: clips, labels, views, fixed copies."""

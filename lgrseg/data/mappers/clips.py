@@ -1,4 +1,4 @@
-"""From a record to a clip and its targets."""
+"""Mappers from a record to a clip and its targets."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from lgrseg.structures.boxes import boxes_of_masks
 
 
 class ClipMapper:
-    """Choose frames, read them, resize, augment, and turn them into tensors."""
+    """Samples frames, reads, resizes and augments them, and converts them to tensors."""
 
     def __init__(self, *, frame_sampler, input_size: tuple[int, int], augmentations: Sequence = ()):
-        """`input_size` is (height, width); the crop is stretched to it."""
+        """`input_size` is (height, width); frames are resized to it without keeping the aspect."""
         self.frame_sampler = frame_sampler
         self.input_size = tuple(input_size)
         self.augmentations = list(augmentations)
@@ -25,9 +25,9 @@ class ClipMapper:
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
-        """One sample: the clip around frame `anchor` of a prepared video.
+        """Make the clip around frame `anchor` of a prepared video, and its targets.
 
-        `seen` is the number of clips that the run has drawn before.
+        `seen` is the number of clips that the run has sampled so far.
         """
         indices, positions = self.choose(record, anchor, rng, seen)
         stored = read_masks(record)
@@ -42,7 +42,7 @@ class ClipMapper:
     def _clip(
         self, record: dict, indices: list[int], masks: np.ndarray, rng: np.random.Generator
     ) -> tuple[Clip, np.ndarray]:
-        """These frames, resized, and augmented together with masks (M, *input_size), M may be 0."""
+        """Resize frames, and augment them together with masks (M, *input_size); M may be 0."""
         video = open_frames(record)
         frames = resize_frames([video[index] for index in indices], self.input_size)
         for augment in self.augmentations:
@@ -56,10 +56,10 @@ class ClipMapper:
         return clip, masks
 
     def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
-        """(record, anchor) of every clip of these videos.
+        """List (record, anchor) of every clip of these videos.
 
         Raises:
-            ValueError: a video without an annotated frame.
+            ValueError: a video has no annotated frame.
         """
         silent = [record["video_id"] for record in records if not record["annotated_frames"]]
         if silent:
@@ -79,39 +79,39 @@ class ClipMapper:
     def choose(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:
-        """Frames of the clip, and places in it that are supervised."""
+        """Choose the frames of the clip, and the supervised positions in it."""
         indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
         return indices, self.frame_sampler.supervised(indices, anchor, record["annotated_frames"])
 
 
 class AnnotatedMapper(ClipMapper):
-    """Clips of annotated frames alone, the anchor and those nearest to it, all supervised.
+    """Makes clips of annotated frames only: the anchor and the nearest ones, all supervised.
 
-    For training what follows objects: frames between them would cost time and teach nothing.
+    For training of trackers: frames between annotated ones would take time without supervision.
     """
 
     def __init__(
         self, *, num_frames: int, input_size: tuple[int, int], augmentations: Sequence = ()
     ):
-        """`num_frames` of a clip; where fewer are annotated, the last is repeated."""
+        """`num_frames` is the length of a clip; if too few are annotated, the last is repeated."""
         sampler = AroundAnchor(num_frames=num_frames)
         super().__init__(frame_sampler=sampler, input_size=input_size, augmentations=augmentations)
 
     def choose(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:
-        """The nearest annotated frames in order, and all their places."""
-        annotated, wanted = record["annotated_frames"], self.frame_sampler.num_frames
-        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:wanted])
-        indices = nearest + [nearest[-1]] * (wanted - len(nearest))
+        """Choose the nearest annotated frames in order, and all of their positions."""
+        annotated, num_frames = record["annotated_frames"], self.frame_sampler.num_frames
+        nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:num_frames])
+        indices = nearest + [nearest[-1]] * (num_frames - len(nearest))
         return indices, list(range(len(nearest)))
 
 
 class PromptedMapper(ClipMapper):
-    """Clips that come with boxes of the truth, for models that are prompted.
+    """Makes clips with true boxes, for models with box prompts.
 
-    Every class gets a box on the first supervised frame that it is in, and with `every` on each
-    supervised frame at least so many frames after its last box.
+    Every class gets a box on the first supervised frame that shows it. With `every`, it gets
+    another box on each supervised frame that is at least `every` frames after its last box.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class PromptedMapper(ClipMapper):
         augmentations: Sequence = (),
         every: int = 0,
     ):
-        """As ClipMapper; `every` 0 gives one box a class."""
+        """Like ClipMapper; `every` 0 gives one box per class."""
         super().__init__(
             frame_sampler=frame_sampler, input_size=input_size, augmentations=augmentations
         )
@@ -131,36 +131,36 @@ class PromptedMapper(ClipMapper):
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
-        """One sample, its clip with `boxes`."""
+        """Make a clip with `boxes`, and its targets."""
         clip, targets = super().__call__(record, anchor, rng, seen)
         boxes, present = boxes_of_masks(targets.masks)
         clip.boxes = {}
         for row, label in enumerate(targets.labels.tolist()):
             last = None
-            for place in targets.annotated_frames:
-                frame = int(clip.frame_indices[place])
+            for position in targets.annotated_frames:
+                frame = int(clip.frame_indices[position])
                 due = last is None or (self.every and frame - last >= self.every)
-                if present[row, place] and due:
-                    clip.boxes.setdefault(place, {})[label] = boxes[row, place]
+                if present[row, position] and due:
+                    clip.boxes.setdefault(position, {})[label] = boxes[row, position]
                     last = frame
         return clip, targets
 
     def prompts(self, record: dict) -> list[BoxPrompt]:
-        """The same boxes of a whole video, in pixels of the original."""
-        found, last = [], {}
+        """The same boxes for a whole video, in pixels of the original."""
+        prompts, last = [], {}
         for frame, mask in sorted(read_masks(record).items()):
             for value in np.unique(mask[mask > 0]).tolist():
                 if value in last and not (self.every and frame - last[value] >= self.every):
                     continue
                 rows, columns = np.nonzero(mask == value)
                 low, high = (columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)
-                found.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
+                prompts.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
                 last[value] = frame
-        return found
+        return prompts
 
 
 def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:
-    """Where a clip of a prepared video lies in the original."""
+    """Position of a prepared video's clips in the original frame."""
     spacing = record["spacing_mm"]
     return Geometry(
         original_size=tuple(record["original_size"]),
@@ -171,24 +171,24 @@ def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:
 
 
 def resize_frames(frames: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Frames (H, W) or (H, W, 3) uint8 -> (T, height, width, C) float32, 0 to 1."""
+    """Resize frames (H, W) or (H, W, 3) uint8 to (T, height, width, C) float32, 0 to 1."""
     resized = [resize_image(frame, size) for frame in frames]
     resized = [frame if frame.ndim == 3 else frame[..., None] for frame in resized]
     return np.stack(resized).astype(np.float32) / 255
 
 
 def to_tensor(frames: np.ndarray) -> torch.Tensor:
-    """(T, H, W, C) -> (T, C, H, W)."""
+    """Convert (T, H, W, C) to a tensor (T, C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
 def clip_targets(masks: np.ndarray, positions: list[int], num_frames: int) -> ClipTargets:
-    """Targets from label maps.
+    """Make targets from label maps.
 
     Args:
-        masks: (N, H, W) uint8, 0 background and k + 1 for class k, one for every position.
-        positions: which frames of the clip they belong to.
-        num_frames: of the clip.
+        masks: (N, H, W) uint8 label maps, one per position; 0 background, k + 1 for class k.
+        positions: indices in the clip of the frames with label maps.
+        num_frames: number of frames of the clip.
     """
     annotated = torch.zeros(num_frames, dtype=torch.bool)
     annotated[positions] = True

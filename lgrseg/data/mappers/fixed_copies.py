@@ -1,6 +1,6 @@
-"""Clips whose pixels can be named: unaugmented ones, or K augmented copies that stay as they are.
+"""Clips with a key: unaugmented ones, or K fixed augmented copies.
 
-What a frozen encoder makes of such a clip is computed once and kept (lgrseg/comparison).
+Features of a frozen encoder for such a clip can be cached (lgrseg/studies/comparison).
 """
 
 import hashlib
@@ -15,12 +15,11 @@ from lgrseg.structures import Clip, ClipTargets
 
 
 class FixedCopies(ClipMapper):
-    """Each clip in one of K augmented forms, which every epoch and every run draws alike.
+    """Makes each clip in one of K augmented copies, which are equal in all epochs and runs.
 
-    Copy k of a clip is a function of (video, anchor, k) alone: the choice of frames too, where it
-    is random, which therefore cannot follow a schedule over the run: a sampler is called with
-    `seen` 0 always, and a MixedSampler whose share changes is refused. Which copy a sample shows is
-    drawn with its own generator.
+    Copy k of a clip only depends on (video, anchor, k), including the sampled frames. Therefore
+    samplers cannot have a schedule: they are called with `seen` 0, and a MixedSampler with a
+    changing share is rejected. The copy of a sample is drawn with the generator of the sample.
     """
 
     def __init__(
@@ -31,11 +30,11 @@ class FixedCopies(ClipMapper):
         augmentations: Sequence = (),
         copies: int = 0,
     ):
-        """As ClipMapper; `copies` is K, and 0 leaves the augmentations out.
+        """Like ClipMapper; `copies` is K, and 0 means no augmentation.
 
         Raises:
-            ValueError: a negative number, copies that nothing would tell apart, or a sampler with a
-                schedule.
+            ValueError: `copies` is negative, there are no augmentations to make copies, or the
+                sampler has a schedule.
         """
         super().__init__(
             frame_sampler=frame_sampler, input_size=input_size, augmentations=augmentations
@@ -59,7 +58,7 @@ class FixedCopies(ClipMapper):
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
-        """One sample, its clip with `key`."""
+        """Make a clip with `key`, and its targets."""
         copy = int(rng.integers(self.copies)) if self.copies else 0
         video = zlib.crc32(record["video_id"].encode())
         fixed = np.random.default_rng([video, anchor, copy])
@@ -69,7 +68,7 @@ class FixedCopies(ClipMapper):
 
 
 def _scheduled(sampler) -> MixedSampler | None:
-    """The sampler, or one within it, whose choice depends on how much was seen."""
+    """The sampler, or one inside it, that has a schedule; None if there is none."""
     if not isinstance(sampler, MixedSampler):
         return None
     if sampler.start != sampler.end:
@@ -78,8 +77,8 @@ def _scheduled(sampler) -> MixedSampler | None:
 
 
 def _key(clip: Clip, copy: int | None) -> str:
-    # The digest makes the promise of `Clip.key` true whatever a mapper is set to: another size,
-    # another augmentation or another preparation of the video is another key.
+    # The key contains a digest of the pixels, so another size, augmentation or preparation of the
+    # video gives another key.
     digest = hashlib.blake2b(clip.frames.numpy().tobytes(), digest_size=12).hexdigest()
     frames = ",".join(map(str, clip.frame_indices.tolist()))
     form = "" if copy is None else f" copy {copy}"

@@ -1,4 +1,4 @@
-"""From a record with a label to a clip and its class: no masks are asked for."""
+"""Mapper from a record with a label to a clip and its class, without masks."""
 
 import numpy as np
 
@@ -7,17 +7,17 @@ from lgrseg.structures import Clip, LabelTarget
 
 
 class LabelMapper(ClipMapper):
-    """Clips of images or videos that are labelled as a whole: "label" in the record.
+    """Makes clips of images or videos with one label: "label" in the record.
 
-    Each is one sample, annotated frames or not. A frame sampler that goes out from an anchor goes
-    out from the middle of the video; `SegmentSampler` spreads the frames over all of it.
+    Each video is one sample, with or without annotated frames. The anchor for the frame sampler is
+    the middle of the video; `SegmentSampler` distributes the frames over the whole video.
     """
 
     def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
-        """(record, middle frame) of every video.
+        """List (record, middle frame) of every video.
 
         Raises:
-            ValueError: a video without a label.
+            ValueError: a video has no label.
         """
         silent = [record["video_id"] for record in records if record.get("label") is None]
         if silent:
@@ -31,7 +31,7 @@ class LabelMapper(ClipMapper):
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, LabelTarget]:
-        """One sample; `seen` is the number of clips that the run has drawn before."""
+        """Make a clip and its label; `seen` is the number of clips sampled so far."""
         indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
         no_masks = np.zeros((0, *self.input_size), dtype=np.uint8)
         clip, _ = self._clip(record, indices, no_masks, rng)

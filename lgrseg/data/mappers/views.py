@@ -1,6 +1,7 @@
-"""Views of an unlabelled video for a teacher and its student.
+"""Mappers from an unlabelled video to views for a teacher and its student.
 
-A mapper is called with a record, an anchor frame and a random generator, and gives UnlabelledViews.
+A mapper is called with a record, an anchor frame and a random generator; it returns
+UnlabelledViews.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class LocalGlobalMapper:
-    """Two views that are long in time and large in space, and local ones: short and small.
+    """Makes global views (long in time, large in space) and local views (short, small).
 
     Source of the idea: Caron et al., "DINO", ICCV 2021, section 3.1 (multi-crop), here in time too.
-    Every view is cropped, augmented and placed in time by itself; the local ones are made around
-    frames of the global ones, so that what they show was seen.
+    Every view has its own crop, augmentation and position in time. Local views are made around
+    frames of the global ones.
     """
 
     def __init__(
@@ -34,21 +35,21 @@ class LocalGlobalMapper:
         local_scale: tuple[float, float] = (0.1, 0.4),
         augmentations: Sequence = (),
     ):
-        """Sizes are (height, width) that a crop is stretched to, multiples of 32.
+        """Sizes are (height, width) to which crops are resized, multiples of 32.
 
         Args:
-            global_sampler: frames of a global view.
-            local_sampler: frames of a local view.
-            global_size: of a global view.
-            local_size: of a local view.
-            num_global: views of the teacher.
-            num_local: views of the student.
+            global_sampler: frame sampler of global views.
+            local_sampler: frame sampler of local views.
+            global_size: (height, width) of a global view in pixels.
+            local_size: (height, width) of a local view in pixels.
+            num_global: number of views of the teacher.
+            num_local: number of views of the student.
             global_scale: smallest and largest share of the frame's area that a global view shows.
-            local_scale: likewise.
-            augmentations: of each view.
+            local_scale: smallest and largest share for a local view.
+            augmentations: augmentations of each view.
 
         Raises:
-            ValueError: no view of a kind, or shares that are not 0 to 1.
+            ValueError: a number of views is below 1, or a share is outside 0 to 1.
         """
         if num_global < 1 or num_local < 1:
             raise ValueError(
@@ -67,7 +68,7 @@ class LocalGlobalMapper:
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
-        """All views of one video; `seen` is the number of videos the run has drawn before."""
+        """Make all views of a video; `seen` is the number of videos sampled so far."""
         video = open_frames(record)
 
         def view(sampler, around: int, size, scale) -> Clip:
@@ -80,11 +81,11 @@ class LocalGlobalMapper:
             for _ in range(self.num_global)
         ]
         shown = np.unique(torch.cat([clip.frame_indices for clip in wide]).numpy())
-        near = [
+        local_views = [
             view(self.local_sampler, int(around), self.local_size, self.local_scale)
             for around in rng.choice(shown, self.num_local)
         ]
-        return UnlabelledViews(teacher=wide, student=near)
+        return UnlabelledViews(teacher=wide, student=local_views)
 
     def _clip(self, video, indices, box, size, video_id: str, rng) -> Clip:
         top, left, bottom, right = box
@@ -94,9 +95,9 @@ class LocalGlobalMapper:
 
 
 class WeakStrongMapper:
-    """One clip twice: as it is for the teacher, with changed grey levels for the student.
+    """Makes one clip twice: unchanged for the teacher, with changed grey levels for the student.
 
-    Pixels stay where they are between the two, so that masks can be compared.
+    Both have the same geometry, so that masks can be compared.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class WeakStrongMapper:
         shared: Sequence = (),
         strong: Sequence = (),
     ):
-        """`shared` augmentations come before the clip is doubled, `strong` are the student's.
+        """`shared` augmentations are for both views, `strong` ones only for the student.
 
         `strong` must not move pixels. `input_size` is (height, width).
         """
@@ -118,7 +119,7 @@ class WeakStrongMapper:
     def __call__(
         self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
-        """Both views of the clip around frame `anchor`."""
+        """Make both views of the clip around frame `anchor`."""
         video, video_id = open_frames(record), record["video_id"]
         indices = self.frame_sampler(anchor, len(video), rng, seen)
         frames = resize_frames([video[index] for index in indices], self.input_size)
@@ -131,7 +132,7 @@ class WeakStrongMapper:
 
 
 def augmented(frames: np.ndarray, augmentations: Sequence, rng) -> np.ndarray:
-    """Frames (T, H, W, C) after all augmentations; there are no masks."""
+    """Apply all augmentations to frames (T, H, W, C) without masks."""
     masks = np.zeros((0, *frames.shape[1:3]), np.uint8)
     for augment in augmentations:
         frames, masks = augment(frames, masks, rng)
@@ -139,7 +140,7 @@ def augmented(frames: np.ndarray, augmentations: Sequence, rng) -> np.ndarray:
 
 
 def clip_of(frames: np.ndarray, indices: list[int], video_id: str, rng) -> Clip:
-    """A clip of augmented frames, with a seed for what the model draws for it."""
+    """Make a clip of augmented frames, with a seed for the model's random numbers."""
     seed = int(rng.integers(2**63))
     return Clip(to_tensor(frames), torch.tensor(indices), video_id, seed=seed)
 
@@ -147,10 +148,10 @@ def clip_of(frames: np.ndarray, indices: list[int], video_id: str, rng) -> Clip:
 def random_box(
     size: tuple[int, int], scale: tuple[float, float], rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
-    """A part of a frame (top, left, bottom, right) of random area, shape and place.
+    """Draw a random part (top, left, bottom, right) of a frame.
 
-    Its share of the area lies in `scale`, its height is 3/4 to 4/3 of the width in units of the
-    frame, as far as the frame allows.
+    Its share of the area is in the range `scale`. Its height is 3/4 to 4/3 of the width, relative
+    to the frame, if the frame is large enough.
     """
     share = rng.uniform(*scale)
     stretch = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)) / 2)

@@ -1,1 +1,1 @@
-"""The simulated heart, and the machine that scans it."""
+"""Simulated heart and ultrasound machine."""

@@ -1,11 +1,10 @@
-"""A beating four-chamber heart with known shape at every moment.
+"""A beating four-chamber heart with known shape at any time.
 
-All lengths in millimetres. Heart coordinates: u across (0 in the septum, the left heart at u > 0,
-which is on the right of the picture), v along, from the apex down. Chambers hang on the septum:
-their inner border stays, their outer border and the valve plane move.
+All lengths are in millimetres. Heart coordinates: u across (0 in the septum; the left heart has u >
+0 and is on the right of the picture), v along, from the apex down. The chambers' inner border at
+the septum is fixed; their outer border and the valve plane move.
 
-What one chamber is at height s (0 at its closed end, 1 at the valve): a segment of length 2
-half(s).
+At height s (0 at its closed end, 1 at the valve) a chamber is a segment of length 2 half(s).
 """
 
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ import numpy as np
 LV, LA, RA, RV = 1, 2, 3, 4
 """CardiacUDC's raw values in the apical four-chamber view."""
 BLOOD, WALL, TISSUE, VALVE = 0.02, 1.0, 0.35, 1.6
-"""Echo strength of what a chamber holds, of the heart's walls, of what is around, and of valves."""
+"""Echo strength of blood, of the heart's walls, of the tissue around, and of valves."""
 
 
 @dataclass(frozen=True)
 class Heart:
-    """One patient's heart at end-diastole, its contraction, and how it lies under the probe."""
+    """One patient's heart at end-diastole, its contraction, and its position under the probe."""
 
     lv_length: float = 80.0
     lv_half_width: float = 24.0
@@ -31,25 +30,25 @@ class Heart:
     septum: float = 9.0
     wall: float = 9.0
     shortening: float = 0.12
-    """Part of the LV's length that is lost at end-systole."""
+    """Relative decrease of the LV's length at end-systole."""
     thinning: float = 0.28
-    """Part of the LV's width that is lost at end-systole."""
+    """Relative decrease of the LV's width at end-systole."""
     apex_depth: float = 28.0
     tilt: float = 0.0
-    """Radians; positive turns the base to the right."""
+    """Rotation in radians; positive values turn the base to the right."""
     shift: float = 0.0
     cycle: int = 24
-    """Frames a beat."""
+    """Number of frames of one beat."""
 
     def contraction(self, frame: float) -> float:
-        """0 at end-diastole (frame 0 of a beat), 1 at end-systole, after 0.38 of it."""
+        """Degree of contraction: 0 at end-diastole (frame 0), 1 at end-systole (38% of a beat)."""
         moment = (frame % self.cycle) / self.cycle
         if moment < 0.38:
             return 0.5 - 0.5 * np.cos(np.pi * moment / 0.38)
         return 0.5 + 0.5 * np.cos(np.pi * (moment - 0.38) / 0.62)
 
     def lv_volume(self, frame: float, *, num_discs: int = 200) -> float:
-        """Millilitres, by discs: pi times the integral of half(s)^2 along the long axis."""
+        """Volume in ml by discs: pi times the integral of half(s)^2 along the long axis."""
         amount = self.contraction(frame)
         length = self.lv_length * (1 - self.shortening * amount)
         half = self.lv_half_width * (1 - self.thinning * amount)
@@ -64,16 +63,16 @@ class Heart:
     def look(
         self, x: np.ndarray, z: np.ndarray, frame: float, *, drift: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What lies at points under the probe.
+        """Find the structure at points under the probe.
 
         Args:
-            x: millimetres to the right of the probe.
-            z: millimetres below it.
-            frame: time.
-            drift: millimetres by which the probe has slid.
+            x: positions to the right of the probe, in mm.
+            z: depths below the probe, in mm.
+            frame: time in frames.
+            drift: displacement of the probe, in mm.
 
         Returns:
-            Chamber values (0 to 4), whether a point is LV myocardium, and echo strength.
+            Chamber values (0 to 4), a mask of the LV myocardium, and echo strength.
         """
         u, v = self._heart_coordinates(x, z, drift)
         amount = self.contraction(frame)
@@ -84,7 +83,7 @@ class Heart:
         labels = np.zeros(x.shape, np.uint8)
         for value, where in inside.items():
             labels[where & (labels == 0)] = value
-        thick = self.wall * (1 + 0.35 * amount)  # muscle that shortens thickens
+        thick = self.wall * (1 + 0.35 * amount)  # the muscle gets thicker when it contracts
         outer = _inside(u, v, *_thicker(shapes[LV], thick, self.septum))
         muscle = outer & (v < base) & (labels == 0)
         heart = muscle.copy()
@@ -101,7 +100,7 @@ class Heart:
         return cos * x - sin * z, sin * x + cos * z
 
     def _shapes(self, amount: float, base: float, back: float) -> dict:
-        """Every chamber as (side, inner border, closed end, valve end, half width)."""
+        """All chambers as (side, inner border, closed end, valve end, half width)."""
         squeeze, fill = 1 - self.thinning * amount, 1 + 0.12 * amount
         edge, low = self.septum / 2, 0.16 * self.lv_length
         return {
@@ -113,7 +112,7 @@ class Heart:
 
 
 def bullet(s: np.ndarray, half_width: float) -> np.ndarray:
-    """Half the width at height s: round at the closed end, widest near the middle, open at 1."""
+    """Half width at height s: round at the closed end, widest near the middle, open at s = 1."""
     s = np.clip(s, 0, 1)
     return half_width * np.sqrt(1 - (1 - s) ** 2) * (1 - 0.18 * s**3)
 
@@ -125,7 +124,7 @@ def _inside(u, v, side, inner, closed, valve, half_width):
 
 
 def _thicker(shape: tuple, wall: float, septum: float) -> tuple:
-    """The chamber with its wall: to the middle of the septum inside, `wall` further elsewhere."""
+    """A chamber with its wall: up to the middle of the septum, and `wall` mm on the other sides."""
     side, inner, closed, valve, half_width = shape
     end = closed - np.sign(valve - closed) * wall
     grown = half_width + (wall + inner + septum / 2) / 2

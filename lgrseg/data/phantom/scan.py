@@ -1,7 +1,7 @@
-"""How the phantom's heart looks to an ultrasound machine.
+"""Simulates ultrasound pictures of the phantom's heart.
 
-Echoes are made beam by beam and then brought into the picture, so that speckle widens with depth,
-shadows run along the beams, and what the machine writes around the fan stays outside of it.
+Echoes are simulated in beam coordinates and then mapped to the picture. So speckle gets wider with
+depth, shadows follow the beams, and text of the machine is outside of the fan.
 """
 
 from dataclasses import dataclass, field
@@ -16,31 +16,31 @@ NUM_SAMPLES, NUM_BEAMS = 220, 112
 
 @dataclass(frozen=True)
 class Scanner:
-    """A site's machine and its settings."""
+    """The machine of a site and its settings."""
 
     size: tuple[int, int] = (240, 320)
-    """Of the picture, (height, width)."""
+    """(height, width) of the picture in pixels."""
     depth_mm: float = 165.0
     half_angle: float = 0.68
-    """Radians."""
+    """Half of the fan's opening angle, in radians."""
     gain_db: float = 0.0
     range_db: float = 48.0
     attenuation_db: float = 10.0
-    """Lost from top to bottom."""
+    """Attenuation from the top to the bottom, in dB."""
     noise: float = 0.015
     grain: tuple[float, float] = (1.1, 1.3)
     """Speckle size in samples along and across the beams."""
     text: str = "PHANTOM"
     margin: tuple[int, int] = (14, 24)
-    """Rows left free above and below the fan."""
+    """Number of free rows above and below the fan."""
 
     @property
     def mm_per_pixel(self) -> float:
-        """The same in both directions."""
+        """Pixel size in mm, equal in both directions."""
         return self.depth_mm / (self.size[0] - sum(self.margin))
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """X and z in mm of every pixel, and whether it is in the fan."""
+        """X and z in mm of every pixel, and a mask of the fan."""
         rows, columns = np.mgrid[: self.size[0], : self.size[1]].astype(np.float32)
         x = (columns - (self.size[1] - 1) / 2) * self.mm_per_pixel
         z = (rows - self.margin[0]) * self.mm_per_pixel
@@ -57,7 +57,7 @@ class Scanner:
 
 @dataclass
 class Scan:
-    """One recording: heart, machine, and what went wrong with it."""
+    """One recording: heart, machine and artefacts."""
 
     heart: Heart
     scanner: Scanner
@@ -65,20 +65,20 @@ class Scan:
     seed: int
     black_first: bool = False
     shadows: list[tuple[float, float, float]] = field(default_factory=list)
-    """(angle, width, strength): a beam at `angle` keeps 1 - strength of its echo below the skin."""
+    """(angle, width, strength) of shadows: a beam at `angle` keeps 1 - strength of its echo."""
     slide_mm: float = 0.0
-    """How far the probe slides out and back during the recording."""
+    """Distance that the probe slides out and back during the recording."""
     dropout_db: float = 0.0
-    """Lost where the tissue happens to send little back, in patches that stay where they are."""
+    """Strength of drop-out in dB, in fixed random patches."""
     haze: float = 0.0
-    """Strength of reverberations that veil what lies behind, in patches that stay as well."""
+    """Strength of reverberations, in fixed random patches."""
 
     def drift(self, frame: int) -> float:
-        """Millimetres that the probe is off at this frame."""
+        """Displacement of the probe at this frame, in mm."""
         return self.slide_mm * np.sin(np.pi * frame / max(1, self.num_frames - 1))
 
     def labels(self, frame: int) -> np.ndarray:
-        """(H, W) uint8 in CardiacUDC's values; a chamber mostly out of the fan is not labelled."""
+        """(H, W) uint8 in CardiacUDC's values; chambers mostly outside the fan are not labelled."""
         x, z, inside = self.scanner.points()
         labels, _, _ = self.heart.look(x, z, frame, drift=self.drift(frame))
         visible = np.where(inside, labels, 0)
@@ -95,7 +95,7 @@ class Scan:
         return np.where(inside, left, 0).astype(np.uint8)
 
     def frames(self) -> np.ndarray:
-        """(T, H, W) uint8."""
+        """Simulate the frames, (T, H, W) uint8."""
         rng = np.random.default_rng([self.seed, 1])
         scanner = self.scanner
         radius = (np.arange(NUM_SAMPLES) + 0.5) / NUM_SAMPLES * scanner.depth_mm
@@ -109,7 +109,7 @@ class Scan:
         pictures = []
         for frame in range(self.num_frames):
             _, _, echo = self.heart.look(x, z, frame, drift=self.drift(frame))
-            # Tissue keeps most of its speckle from frame to frame; blood does not.
+            # The speckle of tissue changes little between frames, that of blood completely.
             speckle = np.abs(0.8 * still + 0.6 * _speckle(rng, scanner.grain))
             echo = cv2.GaussianBlur(echo.astype(np.float32), (0, 0), 0.8)
             amplitude = echo * speckle * weaken * lost + veil * veil_speckle
@@ -124,7 +124,7 @@ class Scan:
         return np.stack(pictures)
 
     def _patches(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What drop-out leaves of every echo, how strong the haze is, and the haze's speckle."""
+        """Factor of the drop-out, strength of the haze, and speckle of the haze."""
         rng = np.random.default_rng([self.seed, 2])
         lost = 10 ** (-self.dropout_db / 20 * np.maximum(_clouds(rng), 0))
         veil = self.haze * 10 ** (0.5 * _clouds(rng))
@@ -132,11 +132,11 @@ class Scan:
 
     def _weakening(self, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
         decibel = -self.scanner.attenuation_db * radius / self.scanner.depth_mm
-        kept = 10 ** (decibel / 20)
+        factor = 10 ** (decibel / 20)
         below = 1 / (1 + np.exp(-(radius - 25) / 4))
         for where, width, strength in self.shadows:
-            kept *= 1 - strength * below * np.exp(-(((angle - where) / width) ** 2))
-        return kept
+            factor *= 1 - strength * below * np.exp(-(((angle - where) / width) ** 2))
+        return factor
 
 
 def _speckle(rng: np.random.Generator, grain: tuple[float, float]) -> np.ndarray:
@@ -162,7 +162,7 @@ def _pixel_to_beam(scanner: Scanner) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _with_overlays(picture: np.ndarray, scanner: Scanner, frame: int, scan: Scan) -> np.ndarray:
-    """What the machine draws around the fan: text, a grey bar and a running ECG."""
+    """Draw the machine's overlays around the fan: text, a grey bar and an ECG."""
     height, width = picture.shape
     for row, text in enumerate((scanner.text, f"{scanner.depth_mm / 10:.0f} cm", "MI 1.2")):
         cv2.putText(picture, text, (4, 12 + 11 * row), cv2.FONT_HERSHEY_PLAIN, 0.65, 200, 1)

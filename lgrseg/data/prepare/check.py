@@ -25,8 +25,8 @@ def check(
     """Open every video and mask.
 
     Args:
-        videos: of a dataset's `find_videos`.
-        problems: likewise.
+        videos: raw videos from the dataset's `find_videos`.
+        problems: problems from the dataset's `find_videos`.
         classes: names; value k + 1 in a mask is class k.
         num_workers: processes.
 

@@ -63,8 +63,8 @@ def prepare(
     its old place in the store.
 
     Args:
-        videos: of a dataset's `find_videos`.
-        problems: likewise.
+        videos: raw videos from the dataset's `find_videos`.
+        problems: problems from the dataset's `find_videos`.
         out: folder of the prepared dataset.
         classes: names; value k + 1 in a mask is class k. Empty: values are not compared with them.
         num_workers: processes.

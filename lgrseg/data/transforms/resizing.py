@@ -1,4 +1,4 @@
-"""Bringing frames and label maps to the size of the model's input, both centre-aligned.
+"""Resizes frames and label maps to the model's input size, both centre-aligned.
 
 Pixel i of n covers the interval [i / n, (i + 1) / n) of its axis, in frames and in label maps, and
 every function here averages over that interval. OpenCV's INTER_NEAREST does not: it reads
@@ -11,16 +11,16 @@ import numpy as np
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize one picture: averages where an axis shrinks, linear interpolation where it grows.
+    """Resize one picture: area average if an axis shrinks, linear interpolation if it grows.
 
     Args:
-        image: (H, W) or (H, W, 3), uint8 or float32.
+        image: (H, W) or (H, W, 3) picture, uint8 or float32.
         size: (height, width) of the result.
 
     Returns:
         (height, width) or (height, width, 3) of the same type.
     """
-    # One after the other: where one axis grows, OpenCV's INTER_AREA no longer averages the other.
+    # Axes are resized separately: if one axis grows, INTER_AREA does not average the other one.
     shrunk = (min(image.shape[0], size[0]), min(image.shape[1], size[1]))
     for target, method in ((shrunk, cv2.INTER_AREA), (tuple(size), cv2.INTER_LINEAR)):
         if image.shape[:2] != target:
@@ -29,13 +29,13 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a label map: a pixel gets the class that covers the largest part of it.
+    """Resize a label map; a pixel gets the class that covers the largest part of it.
 
-    Where two classes cover equal parts, the lower value takes every other pixel, as on a
-    chessboard: structures then neither shrink nor move.
+    If two classes cover equal parts, pixels are assigned alternately as on a chessboard, so that
+    structures neither shrink nor move.
 
     Args:
-        labels: (H, W) uint8, 0 background and k + 1 for class k.
+        labels: (H, W) uint8 label map, 0 background, k + 1 for class k.
         size: (height, width) of the result.
 
     Returns:

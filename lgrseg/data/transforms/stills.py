@@ -1,8 +1,8 @@
-"""Further augmentations, as strong as those that still images are usually trained with.
+"""Further augmentations, as strong as usual for still images.
 
-They are called as those of transforms.py are, with frames (T, H, W, C) float32 in 0 to 1, masks
-(N, H, W) uint8 and a random generator, and treat all frames of a clip alike (noise apart). The
-names of what they do are those of Albumentations (Buslaev et al., Information 11(2), 2020).
+They are called like those of video.py, with frames (T, H, W, C) float32 in 0 to 1, masks (N, H, W)
+uint8 and a random generator, and treat all frames of a clip equally (except for noise). Names
+follow Albumentations (Buslaev et al., Information 11(2), 2020).
 """
 
 import cv2
@@ -10,18 +10,18 @@ import numpy as np
 
 
 class RandomFlip:
-    """Left-right and upside-down mirroring, each by a probability of its own.
+    """Left-right and upside-down mirroring with separate probabilities.
 
-    For images whose content may lie either way; a heart may not.
+    Only for images whose content has no orientation; a heart has one.
     """
 
     def __init__(self, *, horizontal: float = 0.5, vertical: float = 0.0):
-        """The probabilities."""
+        """Set the probabilities of both flips."""
         self.horizontal, self.vertical = horizontal, vertical
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
-        # Both are drawn always, so that what comes after them does not depend on the first.
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
+        # Both numbers are always drawn, so later random numbers do not depend on the first.
         mirrored, overturned = rng.random(2) < (self.horizontal, self.vertical)
         if mirrored:
             frames, masks = frames[:, :, ::-1], masks[:, :, ::-1]
@@ -31,14 +31,14 @@ class RandomFlip:
 
 
 class RandomQuarterTurn:
-    """A turn by 90, 180 or 270 degrees; by 180 where height and width differ, which stay."""
+    """Rotation by 90, 180 or 270 degrees; only 180 if height and width differ."""
 
     def __init__(self, *, prob: float = 0.5):
-        """`prob` is that of a turn at all."""
+        """`prob` is the probability of any rotation."""
         self.prob = prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         turns = int(rng.integers(1, 4)) if frames.shape[1] == frames.shape[2] else 2
@@ -47,21 +47,21 @@ class RandomQuarterTurn:
 
 
 class RandomGridDistortion:
-    """Columns and rows of a grid become wider or narrower; the border stays where it is."""
+    """Random widths of columns and rows of a grid; the border is fixed."""
 
     def __init__(self, *, cells: int = 5, limit: float = 0.3, prob: float = 0.5):
-        """A grid of `cells` x `cells`.
+        """Make a grid of `cells` x `cells`.
 
         Args:
-            cells: columns, and rows.
-            limit: widths are drawn from 1 - limit to 1 + limit of an even grid's, and then made to
-                fill the side; below 1.
-            prob: of a distortion at all.
+            cells: number of columns, and of rows.
+            limit: largest relative change of a width, below 1; widths are 1 - limit to 1 + limit
+                before they are normalised to fill the side.
+            prob: probability of a distortion, 0 to 1.
         """
         self.cells, self.limit, self.prob = cells, limit, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         size = frames.shape[1:3]
@@ -74,7 +74,7 @@ class RandomGridDistortion:
         return np.stack(bent).reshape(frames.shape), np.stack(bent_masks) if bent_masks else masks
 
     def _sources(self, side: int, rng) -> np.ndarray:
-        """(side,): where the pixels of a row come from."""
+        """(side,) source positions of the pixels of a row."""
         edges = np.cumsum([0, *rng.uniform(1 - self.limit, 1 + self.limit, self.cells)])
         even = np.linspace(0, side, self.cells + 1)
         source = np.interp(np.arange(side) + 0.5, even, side * edges / edges[-1]) - 0.5
@@ -85,11 +85,11 @@ class RandomBlur:
     """Gaussian blur."""
 
     def __init__(self, *, sigma: float = 1.5, prob: float = 0.3):
-        """`sigma` is the largest, in pixels of the input; drawn from 0.3 on."""
+        """`sigma` is the largest one in pixels of the input; the smallest is 0.3."""
         self.sigma, self.prob = sigma, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         sigma = rng.uniform(min(0.3, self.sigma), self.sigma)
@@ -98,14 +98,14 @@ class RandomBlur:
 
 
 class RandomNoise:
-    """Gaussian noise added to every pixel and channel, another in every frame."""
+    """Gaussian noise for every pixel and channel, different in every frame."""
 
     def __init__(self, *, strength: float = 0.05, prob: float = 0.3):
         """`strength` is the largest standard deviation; the range of grey levels is 1."""
         self.strength, self.prob = strength, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         strength = np.float32(rng.uniform(0, self.strength))
@@ -121,11 +121,11 @@ class RandomClahe:
     """
 
     def __init__(self, *, clip_limit: float = 4.0, cells: int = 8, prob: float = 0.3):
-        """`clip_limit` is the largest, drawn from 1 on; `cells` are the tiles along a side."""
+        """`clip_limit` is the largest limit, the smallest is 1; `cells` is the tiles per side."""
         self.clip_limit, self.cells, self.prob = clip_limit, cells, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         limit = rng.uniform(1, self.clip_limit)
@@ -144,18 +144,18 @@ def _of_lightness(function, image: np.ndarray) -> np.ndarray:
 
 
 class RandomCoarseDropout:
-    """Black rectangles, the same in all frames. Masks stay: what is hidden is to be guessed.
+    """Black rectangles, the same in all frames; masks are unchanged.
 
     Source: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
     Cutout", arXiv 1708.04552; several holes.
     """
 
     def __init__(self, *, max_holes: int = 6, size: float = 0.15, prob: float = 0.3):
-        """1 to `max_holes` rectangles, their sides 0.3 `size` to `size` parts of the image's."""
+        """1 to `max_holes` rectangles; their sides are 0.3 `size` to `size` of the image's."""
         self.max_holes, self.size, self.prob = max_holes, size, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         frames, sides = frames.copy(), np.array(frames.shape[1:3])

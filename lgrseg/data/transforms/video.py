@@ -1,7 +1,8 @@
 """Augmentations, each the same for all frames of a clip.
 
 An augmentation is called with frames (T, H, W, C) float32 in 0 to 1, masks (N, H, W) uint8 (label
-maps of some frames) and a random generator, and returns both. Each happens with probability `prob`.
+maps of some frames) and a random generator, and returns frames and masks. It is applied with
+probability `prob`.
 """
 
 import cv2
@@ -9,9 +10,9 @@ import numpy as np
 
 
 class RandomAffine:
-    """Rotation, zoom and shift about the centre; what comes from outside is black, unlabelled.
+    """Rotation, zoom and shift about the centre; pixels from outside are black and unlabelled.
 
-    `flip` is the probability of a left-right flip: 0 unless the anatomy allows it, since a mirrored
+    `flip` is the probability of a left-right flip. It should be 0 for hearts, because a mirrored
     heart has its ventricles exchanged.
     """
 
@@ -24,12 +25,12 @@ class RandomAffine:
         flip: float = 0.0,
         prob: float = 1.0,
     ):
-        """Up to `rotation` degrees, zoom of 1 - scale to 1 + scale, shift as a part of the side."""
+        """Up to `rotation` degrees, zoom from 1 - scale to 1 + scale, shift as part of the side."""
         self.rotation, self.scale, self.shift, self.flip = rotation, scale, shift, flip
         self.prob = prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         height, width = frames.shape[1:3]
@@ -49,28 +50,29 @@ class RandomAffine:
 def _warp(image: np.ndarray, matrix: np.ndarray, interpolation: int) -> np.ndarray:
     height, width = image.shape[:2]
     warped = cv2.warpAffine(image, matrix, (width, height), flags=interpolation)
-    return warped.reshape(image.shape)  # OpenCV drops a last axis of one
+    return warped.reshape(image.shape)  # OpenCV removes a last axis of length 1
 
 
 class RandomElastic:
-    """A smooth random warp, one for the whole clip: hearts of other shapes.
+    """A smooth random warp of the whole clip, which changes the shape of the heart.
 
     Displacements are drawn on a coarse grid and interpolated bicubically between its points, as in
     Ronneberger et al., "U-Net", MICCAI 2015, section 3.1.
     """
 
     def __init__(self, *, displacement: float = 0.03, grid: int = 4, prob: float = 0.5):
-        """`displacement` is the largest standard deviation, as a part of the side.
+        """Set the strength of the warp.
 
         Args:
-            displacement: above 0.1 the warp may fold over.
-            grid: points of the coarse grid along each side, at least 2.
-            prob: of a warp at all.
+            displacement: largest standard deviation as part of the side; above 0.1 the warp may
+                fold.
+            grid: number of points of the coarse grid along each side, at least 2.
+            prob: probability of a warp, 0 to 1.
         """
         self.displacement, self.grid, self.prob = displacement, grid, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         height, width = frames.shape[1:3]
@@ -93,11 +95,11 @@ class RandomGamma:
         self.log_gamma, self.prob = np.log(gamma), prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         exponent = np.exp(rng.uniform(-self.log_gamma, self.log_gamma))
-        # Grey levels are few: a table is five times faster than powers of every pixel.
+        # A table of the few grey levels is five times faster than powers of every pixel.
         table = (np.arange(1025, dtype=np.float32) / 1024) ** np.float32(exponent)
         return table[np.clip(frames * 1024, 0, 1024).astype(np.int16)], masks
 
@@ -115,19 +117,19 @@ class RandomContrast:
         contrast = np.float32(rng.uniform(1 - self.contrast, 1 + self.contrast))
         brightness = np.float32(rng.uniform(-self.brightness, self.brightness))
         changed = np.clip(contrast * frames + (0.5 - 0.5 * contrast + brightness), 0, 1)
-        # The black outside the fan is no tissue: gain does not lighten it.
+        # The black area outside the fan is not tissue, so brightness does not change it.
         return np.where(frames > 0, changed, frames), masks
 
 
 class RandomSpeckle:
-    """Multiplicative noise of a random grain, another in every frame, as speckle is."""
+    """Multiplicative speckle noise with a random grain size, different in every frame."""
 
     def __init__(self, *, strength: float = 0.15, prob: float = 0.5):
         """`strength` is the largest standard deviation of the factor."""
         self.strength, self.prob = strength, prob
 
     def __call__(self, frames, masks, rng):
-        """(T, H, W, C), (N, H, W) -> the same shapes."""
+        """Augment frames (T, H, W, C) and masks (N, H, W)."""
         if rng.random() >= self.prob:
             return frames, masks
         height, width = frames.shape[1:3]

@@ -1,1 +1,1 @@
-"""From masks to lengths, volumes, beats and ejection fraction, and what makes them doubtful."""
+"""Lengths, volumes, beats and ejection fraction from masks, with reasons to doubt them."""

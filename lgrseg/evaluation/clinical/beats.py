@@ -1,9 +1,9 @@
-"""Heart beats in the area curve of the left ventricle: end-diastole and end-systole of each.
+"""Finds heart beats (end-diastole, end-systole) in the area curve of the left ventricle.
 
-A recording begins and ends at any moment. Where it cuts a beat, the largest area that was recorded
-is not that of end-diastole, or the least one not that of end-systole, and the ejection fraction
-comes out too low. An extreme at an end of the recording therefore counts only where something shows
-that it is the true one: the extremes inside the recording, which reach no further, or a label.
+A recording begins and ends at any moment of the heart cycle. If it cuts a beat, its largest area
+may not be the end-diastolic area, or its smallest area not the end-systolic one. The ejection
+fraction is then too low. An extreme at an end of the recording is therefore trusted only if
+extremes inside the recording are not more extreme, or if the frame is labelled.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import numpy as np
 from scipy import signal
 
 TOLERANCE = 0.05
-"""How much further the extremes inside may reach than one at an end, as part of the range."""
+"""Tolerated difference between extremes inside and at an end, as part of the range of areas."""
 
 
 @dataclass(frozen=True)
@@ -25,39 +25,39 @@ class Beat:
     es: int
     """Frame of end-systole."""
     problems: tuple[str, ...] = ()
-    """Why it may not be a whole one."""
+    """Reasons why the beat may not be recorded completely."""
 
 
 def find_beats(
     areas: np.ndarray, *, ed_frame: int | None = None, es_frame: int | None = None
 ) -> list[Beat]:
-    """End-diastole and the end-systole after it, for every beat, from the area of the ventricle.
+    """Find end-diastole and the following end-systole of every beat in the area of the ventricle.
 
-    The curve is smoothed over a quarter of its strongest period; maxima and minima must stand out
-    by a third of its range. A video too short for that has one beat, of its greatest area and its
-    least one. Two frames are phases that somebody chose, not a recording that cuts beats.
+    The curve is smoothed over a quarter of its strongest period. Maxima and minima must have a
+    prominence of a third of its range. A video that is too short for this has one beat: from its
+    largest to its smallest area. If only two frames have an area, they are taken as the two phases.
 
     Args:
-        areas: (T,) of the left ventricle, in any unit; NaN where it was not seen.
+        areas: (T,) areas of the left ventricle, in any unit; NaN where it is not visible.
         ed_frame: a frame labelled as end-diastole, if there is one.
-        es_frame: likewise of end-systole.
+        es_frame: a frame labelled as end-systole, if there is one.
 
     Returns:
-        The beats in order; none where fewer than two frames show the ventricle.
+        The beats in order; an empty list if fewer than two frames show the ventricle.
     """
     areas = np.asarray(areas, float)
-    seen = np.flatnonzero(np.isfinite(areas))
-    if len(seen) < 2:
+    visible = np.flatnonzero(np.isfinite(areas))
+    if len(visible) < 2:
         return []
     largest, least = int(np.nanargmax(areas)), int(np.nanargmin(areas))
-    if len(seen) == 2 and largest != least:
+    if len(visible) == 2 and largest != least:
         return [Beat(largest, least)]
-    curve = _curve(areas, seen)
+    curve = _curve(areas, visible)
     pairs = _pairs(curve.maxima, curve.minima) or [(largest, least)]
     return [
         Beat(
-            curve.nearest_seen(ed),
-            curve.nearest_seen(es),
+            curve.nearest_visible(ed),
+            curve.nearest_visible(es),
             (() if ed < es else ("no end-systole after the end-diastole",))
             + curve.doubts("ED", ed, ed_frame, sign=1)
             + curve.doubts("ES", es, es_frame, sign=-1),
@@ -71,67 +71,67 @@ class _Curve:
     """The area over time, smoothed."""
 
     areas: np.ndarray
-    """(T,), straight lines where the ventricle was not seen."""
-    seen: np.ndarray
-    """Frames that show the ventricle, in order."""
+    """(T,) areas; interpolated linearly where the ventricle is not visible."""
+    visible: np.ndarray
+    """Indices of the frames that show the ventricle, in order."""
     maxima: list[int]
-    """Frames of those that stand out."""
+    """Frames of the prominent maxima."""
     minima: list[int]
-    """Likewise."""
+    """Frames of the prominent minima."""
     margin: int
-    """An extreme so many frames from an end may belong to a larger one outside."""
+    """Number of frames at each end in which an extreme may not be the true one."""
 
-    def nearest_seen(self, frame: int) -> int:
-        return int(self.seen[np.abs(self.seen - frame).argmin()])
+    def nearest_visible(self, frame: int) -> int:
+        return int(self.visible[np.abs(self.visible - frame).argmin()])
 
     def doubts(self, name: str, frame: int, labelled: int | None, *, sign: int) -> tuple[str, ...]:
-        """Why an extreme may not be the true one; `sign` is 1 of a maximum and -1 of a minimum."""
-        place = self._end_near(frame)
-        if not place or (labelled is not None and abs(labelled - frame) <= self.margin):
+        """Reasons to doubt an extreme; `sign` is 1 for a maximum and -1 for a minimum."""
+        end = self._end_near(frame)
+        if not end or (labelled is not None and abs(labelled - frame) <= self.margin):
             return ()
         extremes = self.maxima if sign > 0 else self.minima
         if inside := [other for other in extremes if not self._end_near(other)]:
             further = np.median(sign * self.areas[inside]) - sign * self.areas[frame]
             if further <= TOLERANCE * np.ptp(self.areas):
                 return ()
-        return (f"{name} may lie {place}",)
+        return (f"{name} may lie {end}",)
 
     def _end_near(self, frame: int) -> str:
-        """The end of the recording, or of a gap in it, that is within the margin; "" for none."""
-        if frame - self.seen[0] <= self.margin:
+        """Say which end of the recording, or gap in it, is within the margin; "" if none is."""
+        if frame - self.visible[0] <= self.margin:
             return "before the recording"
-        if self.seen[-1] - frame <= self.margin:
+        if self.visible[-1] - frame <= self.margin:
             return "after the recording"
-        gaps = np.diff(self.seen) > self.margin + 1
-        beside = np.concatenate([self.seen[:-1][gaps], self.seen[1:][gaps]])
-        near = (np.abs(beside - frame) <= self.margin).any()
-        return "where the ventricle was not seen" if near else ""
+        gaps = np.diff(self.visible) > self.margin + 1
+        beside = np.concatenate([self.visible[:-1][gaps], self.visible[1:][gaps]])
+        is_near = (np.abs(beside - frame) <= self.margin).any()
+        return "where the ventricle was not seen" if is_near else ""
 
 
-def _curve(areas: np.ndarray, seen: np.ndarray) -> _Curve:
-    filled = np.interp(np.arange(len(areas)), seen, areas[seen])
-    recorded = filled[seen[0] : seen[-1] + 1]
+def _curve(areas: np.ndarray, visible: np.ndarray) -> _Curve:
+    filled = np.interp(np.arange(len(areas)), visible, areas[visible])
+    recorded = filled[visible[0] : visible[-1] + 1]
     period = _period(recorded)
     if period is None:
-        return _Curve(filled, seen, [], [], max(1, len(recorded) // 12))
+        return _Curve(filled, visible, [], [], max(1, len(recorded) // 12))
     width = max(5, 1 + 2 * round((period / 4 - 1) / 2))  # odd
     # Parabolas do not flatten extremes, as a mean would.
     recorded[:] = signal.savgol_filter(recorded, width, polyorder=2)
-    maxima, minima = ((_peaks(sign * recorded) + seen[0]).tolist() for sign in (1, -1))
-    return _Curve(filled, seen, maxima, minima, width // 2)
+    maxima, minima = ((_peaks(sign * recorded) + visible[0]).tolist() for sign in (1, -1))
+    return _Curve(filled, visible, maxima, minima, width // 2)
 
 
 def _peaks(curve: np.ndarray) -> np.ndarray:
-    """Maxima that stand out by a third of the range."""
-    # A recording may begin or end with one: mirrored ends let it be found there.
-    before = len(curve) - 1
-    mirrored = np.pad(curve, before, mode="reflect")
-    peaks = signal.find_peaks(mirrored, prominence=np.ptp(curve) / 3)[0] - before
+    """Maxima with a prominence of at least a third of the range."""
+    # The signal is mirrored at both ends, so that a peak on the first or last frame is found too.
+    padding = len(curve) - 1
+    mirrored = np.pad(curve, padding, mode="reflect")
+    peaks = signal.find_peaks(mirrored, prominence=np.ptp(curve) / 3)[0] - padding
     return peaks[(peaks >= 0) & (peaks < len(curve))]
 
 
 def _pairs(maxima: list[int], minima: list[int]) -> list[tuple[int, int]]:
-    """Every maximum with the first minimum between it and the next one."""
+    """Pair every maximum with the first minimum before the next maximum."""
     pairs = []
     for start, stop in itertools.pairwise([*maxima, np.inf]):
         later = [minimum for minimum in minima if start < minimum < stop]
@@ -141,7 +141,7 @@ def _pairs(maxima: list[int], minima: list[int]) -> list[tuple[int, int]]:
 
 
 def _period(areas: np.ndarray) -> float | None:
-    """Frames of a beat, by autocorrelation; None where there is no full one."""
+    """Number of frames of one beat, by autocorrelation; None if no complete beat is recorded."""
     centred = areas - areas.mean()
     power = (centred**2).sum()
     if len(areas) < 6 or power == 0:

@@ -1,7 +1,7 @@
 """Volumes and ejection fraction of every video whose end-diastole and end-systole were scored.
 
-Truth is what the same method gives on the true masks. A dataset's own reference (of another view,
-another method, another reader) is kept beside it, where there is one.
+The true value is what the same method measures on the true masks. If the dataset has a reference
+value (from another view, method or reader), it is reported as well.
 """
 
 import numpy as np
@@ -17,23 +17,23 @@ QUANTITIES = {
     "stroke_volume": "ml",
     "left_atrial_volume": "ml",
 }
-"""What is compared, and its unit. The area change is fractional; the left atrium is measured at
-end-systole, when it is largest."""
+"""Compared quantities and their units. The area change is fractional; the left atrium is measured
+at end-systole, when it is largest."""
 
 
 def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
-    """Cases and agreement.
+    """Measure the heart function of every video, and compare it with the truth.
 
     Args:
-        rows: of `score_frame`.
-        seed: of the bootstrap.
+        rows: results of `score_frame`, one per annotated frame.
+        seed: seed of the bootstrap; the same seed gives the same intervals.
 
     Returns:
-        "cases" (a dict a video, the largest error of the ejection fraction first, one that could
-        not be measured before all others) and "agreement" (quantity -> what `agreement` returns,
-        with "unit"), and "by_site" and "by_quality", the same of the ejection fraction alone; None
-        where no video shows both
-        phases. Quantities in ml are left out where no video has a spacing.
+        "cases": one dict per video; videos that could not be measured come first, then the others
+        by decreasing error of the ejection fraction. "agreement": quantity -> result of
+        `agreement`, with "unit"; quantities in ml are left out if no video has a spacing.
+        "by_site" and "by_quality": agreement of the ejection fraction in each group. None if no
+        video has both phases.
     """
     cases = _cases(rows)
     if not cases:
@@ -61,8 +61,8 @@ def heart_function(rows: list[dict], *, seed: int = 0) -> dict | None:
 
 
 def _by_group(cases: list[dict], key: str, seed: int) -> dict[str, dict]:
-    """Agreement of the ejection fraction in every site, or image quality, that is known."""
-    found = {}
+    """Agreement of the ejection fraction for every known site or image quality."""
+    agreements = {}
     for group in sorted({case[key] for case in cases if case[key] is not None}):
         chosen = [case for case in cases if case[key] == group]
         measured, truth = (
@@ -70,8 +70,8 @@ def _by_group(cases: list[dict], key: str, seed: int) -> dict[str, dict]:
             for source in ("prediction", "truth")
         )
         patients = [case["patient"] for case in chosen]
-        found[group] = agreement(measured, truth, patients, seed=seed) | {"unit": "%"}
-    return found
+        agreements[group] = agreement(measured, truth, patients, seed=seed) | {"unit": "%"}
+    return agreements
 
 
 def _error(case: dict) -> float:
@@ -85,10 +85,10 @@ def _cases(rows: list[dict]) -> list[dict]:
         if row["phase"]:
             phases.setdefault(row["video_id"], {})[row["phase"]] = row
     cases = []
-    for name, found in phases.items():
-        if set(found) != {"ed", "es"}:
+    for name, frames in phases.items():
+        if set(frames) != {"ed", "es"}:
             continue
-        diastole, systole = found["ed"], found["es"]
+        diastole, systole = frames["ed"], frames["es"]
         has_spacing = diastole["unit"] == "mm"
         case = {
             "video_id": name,
@@ -106,11 +106,11 @@ def _cases(rows: list[dict]) -> list[dict]:
 
 
 def _quantities(diastole: dict, systole: dict, has_spacing: bool) -> dict:
-    before, after = diastole["left_ventricle"], systole["left_ventricle"]
-    edv, esv = before["volume_ml"], after["volume_ml"]
+    ventricle_ed, ventricle_es = diastole["left_ventricle"], systole["left_ventricle"]
+    edv, esv = ventricle_ed["volume_ml"], ventricle_es["volume_ml"]
     atrium = systole.get("left_atrium", {}).get("volume_ml", float("nan"))
-    problems = [f"ED: {problem}" for problem in before["problems"]]
-    problems += [f"ES: {problem}" for problem in after["problems"]]
+    problems = [f"ED: {problem}" for problem in ventricle_ed["problems"]]
+    problems += [f"ES: {problem}" for problem in ventricle_es["problems"]]
     impossible = impossible_change(edv, esv)
     millilitres = {
         "edv": edv,
@@ -122,7 +122,7 @@ def _quantities(diastole: dict, systole: dict, has_spacing: bool) -> dict:
         millilitres = dict.fromkeys(millilitres, float("nan"))
     return {
         "ejection_fraction": 100 * ejection_fraction(edv, esv),
-        "area_change": 100 * ejection_fraction(before["area_mm2"], after["area_mm2"]),
+        "area_change": 100 * ejection_fraction(ventricle_ed["area_mm2"], ventricle_es["area_mm2"]),
         **millilitres,
         "problems": problems + impossible,
     }

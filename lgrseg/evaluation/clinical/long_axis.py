@@ -19,21 +19,21 @@ class LongAxis:
     base: np.ndarray
     """(2,) middle of the valve plane."""
     apex: np.ndarray
-    """(2,) the point of the chamber that is farthest from it."""
+    """(2,) point of the chamber that is farthest from the base."""
     from_neighbour: bool
-    """Whether the base is the border with the next chamber, or was found from the shape."""
+    """True if the base is the border with the neighbouring chamber, False if the shape gave it."""
     bulge: float = 0.0
-    """How far a base found from the shape is from a straight line, as part of its width: 0 for the
+    """Deviation of a base that the shape gave from a straight line, as part of its width: 0 for the
     flat end of a chamber, 0.04 or more for its side or its round end."""
 
     @property
     def length(self) -> float:
-        """Millimetres."""
+        """Length of the axis in millimetres."""
         return float(np.linalg.norm(self.apex - self.base))
 
     @property
     def direction(self) -> np.ndarray:
-        """(2,) unit vector from base to apex; upwards where they are one point."""
+        """(2,) unit vector from base to apex; points upwards if base and apex coincide."""
         if self.length == 0:
             return np.array([-1.0, 0.0])
         return (self.apex - self.base) / self.length
@@ -46,8 +46,8 @@ def find_long_axis(
 
     Args:
         mask: (H, W) bool, not empty.
-        spacing_mm: of rows and of columns.
-        neighbour: (H, W) bool, the chamber behind the valve.
+        spacing_mm: millimetres per pixel, (row, column).
+        neighbour: (H, W) bool mask of the chamber behind the valve.
     """
     points = np.argwhere(mask) * spacing_mm
     base, bulge = None, 0.0
@@ -57,14 +57,14 @@ def find_long_axis(
     if base is None:
         base, bulge = _base_of_shape(points)
     apex = _farthest(points, base)
-    # Pixels are areas: the chamber reaches half a pixel beyond the middle of its last one.
+    # Pixels are areas: the chamber extends half a pixel beyond the centre of its last pixel.
     axis = LongAxis(base, apex, from_neighbour)
     reach = 0.5 * float(np.abs(axis.direction) @ np.asarray(spacing_mm))
     return LongAxis(base, apex + reach * axis.direction, from_neighbour, bulge)
 
 
 def largest_part(mask: np.ndarray) -> tuple[np.ndarray, float]:
-    """The largest connected part of a mask, and the share of it that lies in others."""
+    """The largest connected part of a mask, and the share of the mask's area in its other parts."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask.astype(bool), 0.0
@@ -77,21 +77,22 @@ def _farthest(points: np.ndarray, base: np.ndarray) -> np.ndarray:
 
 
 def _border_with(mask: np.ndarray, neighbour: np.ndarray, spacing) -> np.ndarray | None:
-    """The middle of the chamber's border with the next one; None where they are far apart."""
+    """The middle of the border with the neighbouring chamber; None if they are far apart."""
     from scipy.spatial import cKDTree
 
-    own, other = (border(m) * spacing for m in (mask, neighbour))
-    distances, nearest = cKDTree(other).query(own)
-    # A valve of a few millimetres may lie between; beyond, it is another chamber's neighbour.
+    chamber, other = (border(m) * spacing for m in (mask, neighbour))
+    distances, nearest = cKDTree(other).query(chamber)
+    # A valve of a few millimetres may lie between the chambers. If they are farther apart, the
+    # other mask does not touch this chamber.
     least = distances.min()
-    if least > 0.15 * np.ptp(own, axis=0).max() + 2 * max(spacing):
+    if least > 0.15 * np.ptp(chamber, axis=0).max() + 2 * max(spacing):
         return None
     touching = distances <= least + 1.5 * max(spacing)
-    edge = (own[touching] + other[nearest[touching]]) / 2  # half-way across the valve
+    edge = (chamber[touching] + other[nearest[touching]]) / 2  # half-way across the valve
     ends = _ends(edge)
     middle = ends.mean(axis=0)
     # On the chamber's own side of the valve.
-    inside = own[((own - middle) ** 2).sum(axis=1).argmin()]
+    inside = chamber[((chamber - middle) ** 2).sum(axis=1).argmin()]
     outwards = middle - inside
     gap = np.linalg.norm(outwards)
     half_pixel = 0.5 * max(spacing)
@@ -99,7 +100,7 @@ def _border_with(mask: np.ndarray, neighbour: np.ndarray, spacing) -> np.ndarray
 
 
 def _ends(points: np.ndarray) -> np.ndarray:
-    """The two ends of a line of points: those that are farthest along its main direction."""
+    """The two ends of a line of points: its extreme points along its main direction."""
     centred = points - points.mean(axis=0)
     direction = np.linalg.svd(centred, full_matrices=False)[2][0]
     along = centred @ direction
@@ -107,10 +108,10 @@ def _ends(points: np.ndarray) -> np.ndarray:
 
 
 def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """The middle of the flat, wide end of a shape, and how far that end bulges.
+    """The middle of the flat, wide end of a shape, and how much that end bulges.
 
-    Its principal axis tells the two ends, the wider of them is the base, and a line through the
-    outermost points of its middle part is the valve plane, which may lie askew.
+    The principal axis gives the two ends; the wider end is the base. The valve plane, which may be
+    oblique, is a line through the outermost points of the base's middle part.
     """
     centre, bulge = points.mean(axis=0), 0.0
     if len(points) < 3:
@@ -136,19 +137,21 @@ def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _outermost(u: np.ndarray, v: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest v between every two edges, and the middles of them; empty ones are left out."""
+    """The centres of the intervals between edges, and the largest v in each; skips empty ones."""
     between = [(a, b, (u >= a) & (u < b)) for a, b in itertools.pairwise(edges)]
-    found = [((a + b) / 2, v[there].max()) for a, b, there in between if there.any()]
-    places, tops = np.array(found).reshape(-1, 2).T
-    return places, tops
+    maxima = [
+        ((a + b) / 2, v[in_interval].max()) for a, b, in_interval in between if in_interval.any()
+    ]
+    centres, tops = np.array(maxima).reshape(-1, 2).T
+    return centres, tops
 
 
 def _width(u: np.ndarray, v: np.ndarray, end: float) -> float:
-    near = np.abs(v - end) <= 0.12 * np.ptp(v)
-    return float(np.ptp(u[near]))
+    near_end = np.abs(v - end) <= 0.12 * np.ptp(v)
+    return float(np.ptp(u[near_end]))
 
 
 def _span(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
-    """The width of the base, some way from its outermost point, where corners are cut off."""
-    near = v >= v.max() - 0.2 * np.ptp(v)
-    return float(u[near].min()), float(u[near].max())
+    """The width of the base at 20% of the length, because its corners may be cut off."""
+    near_base = v >= v.max() - 0.2 * np.ptp(v)
+    return float(u[near_base].min()), float(u[near_base].max())

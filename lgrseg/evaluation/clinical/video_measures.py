@@ -1,4 +1,4 @@
-"""What the predicted masks of a whole video tell: areas over time, beats, volumes, steadiness."""
+"""Measures of the predicted masks of a whole video: areas over time, beats, volumes, steadiness."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from lgrseg.evaluation.metrics.steadiness import steadiness
 from lgrseg.evaluation.metrics.surface import border
 
 CUT_OFF = 0.1
-"""A chamber with more of its border than this at the edge of the fan counts as cut off."""
+"""A chamber counts as cut off if a larger share of its border lies at the edge of the fan."""
 
 
 def measure_video(
@@ -30,12 +30,13 @@ def measure_video(
 
     Args:
         masks: (H, W) uint8 for each of T frames, 0 background, k + 1 for class k; an array, or
-            a MaskFile, of which one frame at a time is held.
-        classes: names.
-        spacing_mm: of rows and of columns.
-        fan: (H, W) bool, what the machine shows; a ventricle at its edge is doubtful.
+            a MaskFile, which keeps one frame at a time in memory.
+        classes: names of the K classes.
+        spacing_mm: millimetres per pixel, (row, column).
+        fan: (H, W) bool mask of the ultrasound fan; a ventricle at its edge is reported as a
+            problem.
         ed_frame: a frame labelled as end-diastole, if there is one.
-        es_frame: likewise of end-systole.
+        es_frame: frame labelled as end-systole, if there is one.
         roles: role -> class, of chambers that are not called as their role.
 
     Returns:
@@ -47,7 +48,7 @@ def measure_video(
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
-    found = {
+    measures = {
         "unit": "mm" if spacing_mm else "px",
         "areas": {name: areas[:, k].tolist() for k, name in enumerate(classes)},
         "steadiness": {
@@ -57,17 +58,19 @@ def measure_video(
     }
     ventricle = chambers_of(classes, roles or {}).get("left_ventricle")
     if ventricle is not None:
-        found["ventricle"] = ventricle
-        areas = np.array(found["areas"][ventricle])
+        measures["ventricle"] = ventricle
+        areas = np.array(measures["areas"][ventricle])
         beats = find_beats(np.where(areas > 0, areas, np.nan), ed_frame=ed_frame, es_frame=es_frame)
-        found["beats"] = [_measured(masks, classes, spacing_mm, fan, beat, roles) for beat in beats]
-        whole = [beat["ejection_fraction"] for beat in found["beats"] if not beat["problems"]]
-        found["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
-    return found
+        measures["beats"] = [
+            _measured(masks, classes, spacing_mm, fan, beat, roles) for beat in beats
+        ]
+        whole = [beat["ejection_fraction"] for beat in measures["beats"] if not beat["problems"]]
+        measures["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
+    return measures
 
 
 def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K,) how many pixels every class has."""
+    """(K,) number of pixels of every class."""
     return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
@@ -92,8 +95,8 @@ def _measured(masks, classes, spacing_mm, fan, beat: Beat, roles) -> dict:
 
 
 def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
-    """The part of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
+    """The share of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
     rows, columns = border(mask).astype(int).T
     outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
-    near = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
-    return float(near[rows, columns].mean()) if len(rows) else 0.0
+    near_edge = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    return float(near_edge[rows, columns].mean()) if len(rows) else 0.0

@@ -1,8 +1,8 @@
-"""What a cardiologist reads from masks: volumes and ejection fraction.
+"""Volumes and ejection fraction from masks.
 
 Volumes follow the method of disks (Lang et al., "Recommendations for Cardiac Chamber
 Quantification", JASE 2015, section 2.1): the chamber is cut across its long axis into 20 disks of
-equal height, and each is taken to be round (one view) or elliptic (two views at right angles).
+equal height. Each disk is assumed to be round (one view) or elliptic (two views at right angles).
 
     one view   V = pi / 4 * sum d_i ** 2 * L / 20
     two views  V = pi / 4 * sum a_i * b_i * L / 20, L the longer of both axes
@@ -18,10 +18,10 @@ from lgrseg.evaluation.clinical.long_axis import LongAxis, find_long_axis, large
 
 NUM_DISKS = 20
 LARGEST_BULGE = 0.03
-"""Of a base that was found from the shape; those of truncated ellipsoids bulge by less where their
-volumes are within 6%, and by 0.04 where the side was taken for the base."""
+"""Largest bulge of a base that the shape gave. On truncated ellipsoids it stays below this value if
+the volume is within 6%, and reaches 0.04 if the side was taken for the base."""
 LARGEST_SHARE_BEYOND = 0.03
-"""Of a chamber's area beyond the base. The volume is too low by about twice as much."""
+"""Largest share of a chamber's area beyond the base; the volume is too low by about twice that."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Chamber:
     area_mm2: float
     axis: LongAxis
     diameters_mm: np.ndarray
-    """(20,) from the base to the apex."""
+    """(20,) diameters of the disks, from the base to the apex."""
     problems: tuple[str, ...] = ()
-    """What makes the figures doubtful."""
+    """Reasons to doubt the measured values."""
 
     @property
     def volume_ml(self) -> float:
-        """By disks, from this view alone."""
+        """Volume in millilitres by the method of disks, from this view alone."""
         height = self.axis.length / NUM_DISKS
         return float(np.pi / 4 * (self.diameters_mm**2).sum() * height / 1000)
 
@@ -45,17 +45,17 @@ class Chamber:
 def measure_chamber(
     mask: np.ndarray, spacing_mm: tuple[float, float], *, neighbour: np.ndarray | None = None
 ) -> Chamber | None:
-    """Long axis and disks of a chamber.
+    """Measure the long axis and the disks of a chamber.
 
     Args:
         mask: (H, W) bool.
-        spacing_mm: of rows and of columns.
-        neighbour: the chamber behind its valve (the left atrium for the left ventricle, and the
-            other way round); its border with `mask` is the base. Without one, or where it is
-            empty, the base is found from the shape.
+        spacing_mm: millimetres per pixel, (row, column).
+        neighbour: (H, W) bool mask of the chamber behind the valve (the left atrium for the left
+            ventricle, and vice versa); its border with `mask` is the base. Without a neighbour,
+            or if it is empty, the shape gives the base.
 
     Returns:
-        None for an empty mask.
+        The measured chamber; None for an empty mask.
     """
     if not mask.any():
         return None
@@ -84,12 +84,12 @@ def _problems_of_mask(part: np.ndarray, left_out: float) -> list[str]:
 
 
 def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:
-    """Why volumes around this axis may be wrong.
+    """Reasons why volumes around this axis may be wrong.
 
     Args:
-        axis: of the chamber.
-        width: its largest diameter, in mm.
-        beyond: the share of its area beyond the ends of the axis.
+        axis: long axis of the chamber.
+        width: largest diameter of the chamber, in mm.
+        beyond: share of the chamber's area beyond the ends of the axis, 0 to 1.
     """
     problems = []
     if axis.length < width:
@@ -103,21 +103,21 @@ def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:
 
 
 def _extent(direction: np.ndarray, spacing: tuple[float, float]) -> float:
-    """How far a pixel reaches along a direction."""
+    """Extent of a pixel along a direction, in millimetres."""
     return float(np.abs(direction) @ np.asarray(spacing))
 
 
 def _areas_between(
     along: np.ndarray, edges: np.ndarray, pixel: float, *, spread: float
 ) -> np.ndarray:
-    """The area of pixels at positions `along` in each interval; a pixel is `spread` long itself."""
-    # The share of every pixel that lies below every edge, which makes disks of part of a pixel.
+    """The area of pixels at positions `along` in each interval; a pixel has the length `spread`."""
+    # Share of every pixel that lies below every edge, so that a disk can contain parts of pixels.
     below = np.clip((edges[:, None] - along) / spread + 0.5, 0, 1).sum(axis=1)
     return np.diff(below) * pixel
 
 
 def biplane_volume(one: Chamber, other: Chamber) -> float:
-    """Millilitres from two views at right angles, such as apical four- and two-chamber."""
+    """Volume in millilitres from two orthogonal views, such as apical four- and two-chamber."""
     length = max(one.axis.length, other.axis.length)
     products = one.diameters_mm * other.diameters_mm
     return float(np.pi / 4 * products.sum() * length / NUM_DISKS / 1000)
@@ -126,7 +126,7 @@ def biplane_volume(one: Chamber, other: Chamber) -> float:
 def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
     """(EDV - ESV) / EDV of volumes, or the fractional change of areas, 0 to 1.
 
-    NaN where there is none: without an EDV, or where the ESV is larger.
+    NaN if it is undefined: without an EDV, or if the ESV is larger.
     """
     if not 0 <= end_systolic <= end_diastolic or end_diastolic == 0:
         return float("nan")
@@ -134,7 +134,7 @@ def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
 
 
 def impossible_change(end_diastolic: float, end_systolic: float) -> list[str]:
-    """What is wrong with volumes of which the later is the larger; empty where nothing is."""
+    """Problem text if the end-systolic volume is larger than the end-diastolic one; else empty."""
     if not end_systolic > end_diastolic:
         return []
     ratio = end_systolic / max(end_diastolic, 1e-9)

@@ -1,8 +1,8 @@
 """How well measured numbers agree with true ones: bias, limits of agreement, correlation, error.
 
 Source: Bland and Altman, "Statistical methods for assessing agreement between two methods of
-clinical measurement", Lancet 1986. Intervals are 95% percentile intervals over patients drawn anew,
-because several videos of one patient are not independent.
+clinical measurement", Lancet 1986. Intervals are 95% percentile intervals of a bootstrap over
+patients, because several videos of one patient are not independent.
 """
 
 import numpy as np
@@ -21,35 +21,35 @@ def agreement(
     """Compare pairs of numbers.
 
     Args:
-        measured: (N,), NaN where it could not be measured.
-        truth: (N,), NaN where it is not known; such pairs are left out.
-        patients: N keys.
-        num_resamples: for the intervals.
+        measured: (N,) measured values; NaN where the measurement failed.
+        truth: (N,) true values; pairs with NaN (unknown) are left out.
+        patients: patient of each of the N pairs.
+        num_resamples: number of bootstrap resamples for the intervals.
         seed: the same seed gives the same intervals.
 
     Returns:
-        "num" pairs, of "num_patients", "missing" (truth known, not measured), "bias" (mean of
-        measured - truth), "limits" (bias -+ 1.96 standard deviations), "mae", "correlation"
-        (Pearson; NaN below three pairs or without spread), and "bias_ci95", "mae_ci95",
-        "correlation_ci95" (None of too few patients).
+        "num" (pairs), "num_patients", "missing" (pairs with a truth but no measurement), "bias"
+        (mean of measured - truth), "limits" (bias -+ 1.96 standard deviations), "mae",
+        "correlation" (Pearson; NaN below three pairs or without spread), and "bias_ci95",
+        "mae_ci95", "correlation_ci95" (None if there are too few patients).
     """
     measured, truth = np.asarray(measured, float), np.asarray(truth, float)
-    known = np.isfinite(truth)
-    both = known & np.isfinite(measured)
+    has_truth = np.isfinite(truth)
+    both = has_truth & np.isfinite(measured)
     pairs = np.stack([measured[both], truth[both]])
     keys = [patient for patient, used in zip(patients, both, strict=True) if used]
     num_patients = len(set(keys))
-    found = {
+    results = {
         "num": int(both.sum()),
         "num_patients": num_patients,
-        "missing": int((known & ~both).sum()),
+        "missing": int((has_truth & ~both).sum()),
     } | _figures(pairs)
-    drawn = _resampled(pairs, keys, num_resamples, seed)
+    resamples = _resampled(pairs, keys, num_resamples, seed)
     for name in ("bias", "mae", "correlation"):
-        found[f"{name}_ci95"] = percentile_interval(
-            [figures[name] for figures in drawn], num_patients=num_patients
+        results[f"{name}_ci95"] = percentile_interval(
+            [figures[name] for figures in resamples], num_patients=num_patients
         )
-    return found
+    return results
 
 
 def _figures(pairs: np.ndarray) -> dict:

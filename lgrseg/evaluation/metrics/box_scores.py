@@ -1,8 +1,8 @@
-"""Boxes beside their truth: IoU and recall by class, and COCO's average precision.
+"""Scores of predicted boxes: IoU and recall by class, and COCO's average precision.
 
-A truth is the box around a class's mask on an annotated frame. Of each class there is at most one
-object, so a class has one predicted box a frame; IoU and recall ask whether it is right where the
-class is there, average precision (pycocotools) also whether the model knew that it is.
+The true box is the box around a class's mask on an annotated frame. Each class has at most one
+object, so it has one predicted box per frame. IoU and recall compare boxes only on frames that show
+the class. Average precision (pycocotools) also penalises boxes on frames without the class.
 """
 
 import contextlib
@@ -22,48 +22,51 @@ RECALLS = (0.5, 0.75)
 def score_boxes(
     boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry
 ) -> dict[str, list]:
-    """Boxes of one frame, as they can travel between processes.
+    """Bring the boxes of one frame to plain values, to be sent between processes.
 
     Args:
-        boxes: (K, 4) on the CPU, as (cx, cy, w, h), parts of the clip's width and height.
-        scores: (K,) on the CPU, how sure the model is of them.
+        boxes: (K, 4) predicted boxes on the CPU, (cx, cy, w, h) as parts of the clip's width and
+            height.
+        scores: (K,) confidence of each box on the CPU, 0 to 1.
         truth: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
-        geometry: of the clip.
+        geometry: position of the clip's pixels in the original video.
 
     Returns:
-        "predicted" and "truth" as (x0, y0, x1, y1) in pixels of the original, a truth None where
-        the class is not there; "score".
+        "predicted" and "truth": boxes (x0, y0, x1, y1) in pixels of the original; the truth is None
+        if the class is absent. "score": the confidence.
     """
     top, left, bottom, right = geometry.crop_box
     size = torch.tensor([right - left, bottom - top] * 2)
     placed = corners(boxes) * size + torch.tensor([left, top] * 2)
     classes = torch.arange(1, len(boxes) + 1)[:, None, None]
-    known, present = boxes_of_masks(torch.from_numpy(truth) == classes)
-    pixels = (corners(known) * torch.tensor([*truth.shape[::-1]] * 2)).round().int().tolist()
+    truth_boxes, present = boxes_of_masks(torch.from_numpy(truth) == classes)
+    pixels = (corners(truth_boxes) * torch.tensor([*truth.shape[::-1]] * 2)).round().int().tolist()
     return {
         "predicted": placed.tolist(),
-        "truth": [box if there else None for box, there in zip(pixels, present, strict=True)],
+        "truth": [
+            box if is_present else None for box, is_present in zip(pixels, present, strict=True)
+        ],
         "score": scores.tolist(),
     }
 
 
 def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
-    """What results.json holds of boxes: means over patients, of frames in which the class is.
+    """Box entries of results.json: means over patients, of frames that show the class.
 
     Args:
-        rows: with "patient" and "boxes" of `score_boxes`.
-        classes: K names.
+        rows: one dict per frame with "patient" and "boxes" (the result of `score_boxes`).
+        classes: names of the K classes.
 
     Returns:
         "classes": name -> "iou", "recall_50", "recall_75", "ap" (mean over IoU 0.5 to 0.95) and
         "ap_50", all 0 to 1; "mean": their means over classes.
     """
-    ious = np.array([[_iou(*pair) for pair in _pairs(row)] for row in rows])  # F K, NaN: not there
+    ious = np.array([[_iou(*pair) for pair in _pairs(row)] for row in rows])  # F K, NaN: absent
     patients = [row["patient"] for row in rows]
     measures = {"iou": ious}
     for least in RECALLS:
-        found = np.where(np.isnan(ious), np.nan, ious >= least)
-        measures[f"recall_{round(100 * least)}"] = found
+        hits = np.where(np.isnan(ious), np.nan, ious >= least)
+        measures[f"recall_{round(100 * least)}"] = hits
     by_class = {
         name: overlap.mean(overlap.group_means(values, patients)[1], axis=0)
         for name, values in measures.items()
@@ -93,21 +96,21 @@ def average_precision(rows: list[dict], num_classes: int) -> dict[str, np.ndarra
     from pycocotools.cocoeval import COCOeval
 
     categories = [{"id": k + 1, "name": str(k)} for k in range(num_classes)]
-    truths, found = [], []
+    truths, detections = [], []
     for image, row in enumerate(rows):
         for k, (predicted, truth) in enumerate(_pairs(row)):
             about = {"image_id": image, "category_id": k + 1}
-            found.append(about | {"bbox": _xywh(predicted), "score": row["boxes"]["score"][k]})
+            detections.append(about | {"bbox": _xywh(predicted), "score": row["boxes"]["score"][k]})
             if truth is not None:
                 box = _xywh(truth)
                 extra = {"id": len(truths) + 1, "iscrowd": 0, "area": box[2] * box[3]}
                 truths.append(about | {"bbox": box} | extra)
     images = [{"id": image} for image in range(len(rows))]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        known = COCO()
-        known.dataset = {"images": images, "annotations": truths, "categories": categories}
-        known.createIndex()
-        evaluation = COCOeval(known, known.loadRes(found), "bbox")
+        ground_truth = COCO()
+        ground_truth.dataset = {"images": images, "annotations": truths, "categories": categories}
+        ground_truth.createIndex()
+        evaluation = COCOeval(ground_truth, ground_truth.loadRes(detections), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     # IoU, recall, class, area (all), detections (100); -1 where there is no truth.

@@ -1,21 +1,21 @@
-"""95% intervals over patients drawn anew, and when there is none."""
+"""95% bootstrap intervals over patients, and the number of patients they need."""
 
 import numpy as np
 
 MIN_PATIENTS = 5
-"""Of fewer an interval is not given. Draws of one patient are all the same, those of two take three
-values: the interval would be a point, or the two patients, whatever the truth."""
+"""Fewer patients give no interval. Resamples of one patient are all equal, those of two patients
+take three values: the interval would be a point, or the two patients' scores."""
 
 
 def percentile_interval(draws: np.ndarray, *, num_patients: int) -> list[float] | None:
-    """The middle 95% of a measure's draws; None of too few patients, or without a finite draw.
+    """Middle 95% of bootstrap values; None for too few patients, or without a finite value.
 
     Args:
-        draws: values of the measure, NaN where a draw had nothing to measure.
-        num_patients: that the draws were made of.
+        draws: values of the measure, one per resample; NaN where a resample had nothing to measure.
+        num_patients: number of patients that were resampled.
     """
     draws = np.asarray(draws, float)
-    known = draws[np.isfinite(draws)]
-    if num_patients < MIN_PATIENTS or not len(known):
+    finite = draws[np.isfinite(draws)]
+    if num_patients < MIN_PATIENTS or not len(finite):
         return None
-    return np.percentile(known, [2.5, 97.5]).tolist()
+    return np.percentile(finite, [2.5, 97.5]).tolist()

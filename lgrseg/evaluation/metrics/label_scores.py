@@ -1,7 +1,7 @@
-"""How well classes are told apart: accuracy, sensitivity, AUC, ..., with intervals by patient.
+"""Classification measures: accuracy, sensitivity, AUC, ..., with intervals over patients.
 
-Letters: N clips, K classes. Every measure takes weights of the clips, because a bootstrap by
-patient is the same measure with other weights.
+Letters: N clips, K classes. Every measure takes weights of the clips, because resampling patients
+means to compute the same measure with other weights.
 """
 
 import numpy as np
@@ -10,20 +10,20 @@ from lgrseg.evaluation.metrics.intervals import percentile_interval
 from lgrseg.evaluation.metrics.overlap import mean
 
 MEANS = ("balanced_accuracy", "accuracy", "f1", "precision", "specificity", "auc")
-"""What there is one number of, over all classes."""
+"""Measures with one number over all classes."""
 WITH_INTERVAL = ("balanced_accuracy", "accuracy", "f1", "auc")
 
 
 def confusion_matrix(
     labels: np.ndarray, predicted: np.ndarray, num_classes: int, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """(K, K) float64: row k, column j holds the clips of class k that are called j.
+    """(K, K) float64: row k, column j counts the clips of class k predicted as j.
 
     Args:
-        labels: (N,) int, 0 to K - 1.
-        predicted: (N,) likewise.
-        num_classes: K.
-        weights: (N,), how often each clip counts; None for once.
+        labels: (N,) int true classes, 0 to K - 1.
+        predicted: (N,) int predicted classes, 0 to K - 1.
+        num_classes: number K of classes.
+        weights: (N,) weight of each clip; None for 1.
     """
     pairs = np.asarray(labels) * num_classes + np.asarray(predicted)
     table = np.bincount(pairs, weights=weights, minlength=num_classes**2)
@@ -31,7 +31,7 @@ def confusion_matrix(
 
 
 def from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Each class against the rest, (K,) each; NaN where nothing is divided by nothing.
+    """Measures of each class against the rest, (K,) each; NaN for 0 / 0.
 
     Sensitivity is TP / (TP + FN), specificity TN / (TN + FP), precision TP / (TP + FP), and
     F1 2 TP / (2 TP + FP + FN).
@@ -48,23 +48,26 @@ def from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Area under the ROC curve: how often a positive scores above a negative, a tie being half.
+    """Area under the ROC curve: share of pairs whose positive scores higher; ties count half.
 
-    It is the Mann-Whitney statistic, from mid-ranks of the sorted scores (Hanley and McNeil,
-    Radiology 1982): of each group of equal scores, the negatives below and half of those within.
+    Computed as the Mann-Whitney statistic, from mid-ranks of the sorted scores (Hanley and McNeil,
+    Radiology 1982): each positive counts all negatives with lower scores and half of those with
+    equal scores.
 
     Args:
-        scores: (N,), larger for positives.
-        positive: (N,) bool.
-        weights: (N,), how often each counts; None for once.
+        scores: (N,) scores, larger for positives.
+        positive: (N,) bool, true for positives.
+        weights: (N,) weight of each sample; None for 1.
 
     Returns:
-        0 to 1; NaN where there is no positive, or no negative.
+        The area, 0 to 1; NaN without positives or without negatives.
     """
     weights = np.ones(len(scores)) if weights is None else weights
     order = np.argsort(scores, kind="stable")
     scores, weights, positive = scores[order], weights[order], positive[order]
-    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])  # of groups of equal scores
+    starts = np.flatnonzero(
+        np.r_[True, scores[1:] != scores[:-1]]
+    )  # start of each group of equal scores
     positives = np.add.reduceat(weights * positive, starts)
     negatives = np.add.reduceat(weights * ~positive, starts)
     pairs = positives.sum() * negatives.sum()
@@ -80,20 +83,20 @@ def measure(
     """All measures of some clips.
 
     Args:
-        labels: (N,) int.
-        probs: (N, K), how sure the model is of each class; the largest is its answer.
-        weights: (N,), how often each clip counts; None for once.
+        labels: (N,) int true classes, 0 to K - 1.
+        probs: (N, K) predicted probability of each class, 0 to 1; the largest is the answer.
+        weights: (N,) weight of each clip; None for 1.
 
     Returns:
-        name -> (K,), "auc" being of one class against the rest; name -> number, for MEANS;
-        the confusion matrix. A class that no clip has is left out of the means.
+        Measures by class, name -> (K,) ("auc" compares one class with the rest); means, name ->
+        number, for MEANS; the confusion matrix. A class without clips is left out of the means.
     """
     num_classes = probs.shape[1]
     confusion = confusion_matrix(labels, probs.argmax(axis=1), num_classes, weights)
     by_class = from_confusion(confusion)
     by_class["auc"] = np.array([auc(probs[:, k], labels == k, weights) for k in range(num_classes)])
-    there = confusion.sum(axis=1) > 0
-    means = {name: float(mean(values[there])) for name, values in by_class.items()}
+    has_clips = confusion.sum(axis=1) > 0
+    means = {name: float(mean(values[has_clips])) for name, values in by_class.items()}
     means["balanced_accuracy"] = means.pop("sensitivity")
     means["accuracy"] = float(confusion.trace() / confusion.sum())
     return by_class, {name: means[name] for name in MEANS}, confusion
@@ -107,22 +110,23 @@ def intervals(
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[dict[str, list[float] | None], dict[str, list[list[float] | None]]]:
-    """95% percentile intervals when patients, with all their clips, are drawn anew.
+    """95% percentile intervals of a bootstrap over patients with all their clips.
 
-    Clips of one patient are not independent, so clips alone are never drawn. A measure that is 0 or
-    1 is so in every draw: its interval is a point.
+    Clips of one patient are not independent, so single clips are never resampled. A measure of 0 or
+    1 has the same value in every resample: its interval is a point.
 
     Args:
-        labels: (N,) int.
-        probs: (N, K).
-        patients: N keys.
-        num_resamples: draws of as many patients as there are.
+        labels: (N,) int true classes, 0 to K - 1.
+        probs: (N, K) predicted probability of each class, 0 to 1.
+        patients: patient of each of the N clips.
+        num_resamples: number of resamples; each draws as many patients as there are.
         seed: the same seed gives the same intervals.
 
     Returns:
-        name of WITH_INTERVAL -> [low, high]; name -> K of them, for sensitivity and specificity.
-        None where fewer than MIN_PATIENTS have the clips that a measure is of: all clips, those of
-        the class for its sensitivity, those of the others for its specificity.
+        Intervals of the means, name of WITH_INTERVAL -> [low, high]; intervals by class, name -> K
+        of them, for sensitivity and specificity. An interval is None if fewer than MIN_PATIENTS
+        have clips that count for the measure: clips of the class for its sensitivity, clips of the
+        other classes for its specificity, else all clips.
     """
     keys, owner = np.unique(patients, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -136,12 +140,12 @@ def intervals(
     of_means = [
         percentile_interval(values, num_patients=len(keys)) for values in np.array(drawn_means).T
     ]
-    drawn = np.array(drawn_classes).transpose(1, 2, 0)  # measures K draws
-    own = [labels == k for k in range(probs.shape[1])]
+    class_draws = np.array(drawn_classes).transpose(1, 2, 0)  # measures K draws
+    of_class = [labels == k for k in range(probs.shape[1])]
     of_classes = {
         name: [
-            percentile_interval(values, num_patients=len(np.unique(owner[there == belongs])))
-            for values, there in zip(drawn[i], own, strict=True)
+            percentile_interval(values, num_patients=len(np.unique(owner[in_class == belongs])))
+            for values, in_class in zip(class_draws[i], of_class, strict=True)
         ]
         for i, (name, belongs) in enumerate((("sensitivity", True), ("specificity", False)))
     }

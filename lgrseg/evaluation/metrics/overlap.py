@@ -1,4 +1,4 @@
-"""Dice, IoU, sensitivity, precision, and how they become one number.
+"""Dice, IoU, sensitivity and precision, and their means over classes, frames and patients.
 
 Letters: F annotated frames, K classes, P patients.
 """
@@ -10,18 +10,18 @@ import numpy as np
 from lgrseg.evaluation.metrics.intervals import percentile_interval
 
 RULES = ("skip", "one", "zero")
-"""What a class scores that is neither in the truth nor in the prediction of a frame: nothing (it is
-left out of every mean), 1, or 0 (what earlier code did, to whom a correctly absent chamber was a
-failure)."""
+"""Score of a class that is in neither the truth nor the prediction of a frame: "skip" leaves it out
+of every mean; the others count it as 1 or as 0. Earlier code counted it as 0, although it was
+correct to predict nothing."""
 
 
 def count_pixels(prediction: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels of every class in both, in the prediction and in the truth.
+    """Count the pixels of every class in the intersection, the prediction and the truth.
 
     Args:
         prediction: (H, W) uint8, 0 background, k + 1 for class k.
-        truth: (H, W) likewise.
-        num_classes: K.
+        truth: (H, W) uint8, labelled in the same way.
+        num_classes: number K of classes.
 
     Returns:
         (K, 3) int64: intersection, prediction, truth.
@@ -31,7 +31,9 @@ def count_pixels(prediction: np.ndarray, truth: np.ndarray, num_classes: int) ->
     """
     highest = max(int(prediction.max(initial=0)), int(truth.max(initial=0)))
     if highest > num_classes:
-        raise ValueError(f"there is a label {highest}, but only {num_classes} classes")
+        raise ValueError(
+            f"found label {highest}; labels are 0 (background) to {num_classes} (the last class)"
+        )
     size = num_classes + 1
     pairs = prediction.astype(np.intp).ravel() * size + truth.ravel()
     table = np.bincount(pairs, minlength=size * size).reshape(size, size)
@@ -51,13 +53,13 @@ def iou(counts: np.ndarray) -> np.ndarray:
 
 
 def sensitivity(counts: np.ndarray) -> np.ndarray:
-    """|A n B| / |B|, the part of the truth that is found; NaN where the truth lacks the class."""
+    """|A n B| / |B|, the share of the truth that is predicted; NaN if the truth lacks the class."""
     both, _, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
     return _ratio(both, truth)
 
 
 def precision(counts: np.ndarray) -> np.ndarray:
-    """|A n B| / |A|, the part of the prediction that is true; NaN where nothing is predicted."""
+    """|A n B| / |A|, the share of the prediction that is correct; NaN if nothing is predicted."""
     both, prediction, _ = np.moveaxis(counts.astype(np.float64), -1, 0)
     return _ratio(both, prediction)
 
@@ -77,11 +79,11 @@ def group_means(scores: np.ndarray, groups: list) -> tuple[list, np.ndarray]:
     """Means over the rows of each group, NaN left out.
 
     Args:
-        scores: (F, K).
-        groups: F keys (of patients, of clips).
+        scores: (F, K) scores of frames and classes.
+        groups: group of each of the F frames, for example its patient or its clip.
 
     Returns:
-        The keys in sorted order, and (groups, K).
+        The groups in sorted order, and their means, (groups, K).
     """
     members: dict = {}
     for row, group in enumerate(groups):
@@ -91,9 +93,9 @@ def group_means(scores: np.ndarray, groups: list) -> tuple[list, np.ndarray]:
 
 
 def mean(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """The mean without NaN; NaN where there is nothing else."""
+    """The mean without NaN; NaN if all values are NaN."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # "mean of empty slice" is what NaN says
+        warnings.simplefilter("ignore", RuntimeWarning)  # "mean of empty slice": the result is NaN
         return np.nanmean(scores, axis=axis)
 
 
@@ -105,13 +107,13 @@ def mean_over_classes(scores: np.ndarray) -> float:
 def bootstrap_interval(
     patient_scores: np.ndarray, *, num_resamples: int = 1000, seed: int = 0
 ) -> list[float] | None:
-    """95% percentile interval of `mean_over_classes` when patients are drawn anew.
+    """95% percentile interval of `mean_over_classes`, by a bootstrap over patients.
 
-    None where fewer than MIN_PATIENTS have a score.
+    None if fewer than MIN_PATIENTS have a score.
 
     Args:
-        patient_scores: (P, K), one row a patient.
-        num_resamples: draws of P patients with replacement.
+        patient_scores: (P, K) scores, one row per patient.
+        num_resamples: number of resamples; each draws P patients with replacement.
         seed: the same seed gives the same interval.
     """
     rng = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
-"""S-measure and mean absolute error, by which polyp segmentation is told apart.
+"""S-measure and mean absolute error, the usual measures of polyp segmentation.
 
 Source: Fan et al., "Structure-measure: A New Way to Evaluate Foreground Maps", ICCV 2017. Here the
-prediction is the final mask; papers that threshold nothing compute them of probabilities, and get
-other numbers from the same model.
+prediction is the final mask. Papers that do not threshold compute them on probabilities, so they
+get other numbers from the same model.
 """
 
 import numpy as np
@@ -11,20 +11,20 @@ _EPS = np.finfo(np.float64).eps
 
 
 def mean_absolute_error(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Mean of |prediction - truth| over pixels; (H, W), 0 to 1 or bool."""
+    """Mean of |prediction - truth| over the pixels of two (H, W) masks, 0 to 1 or bool."""
     return float(np.abs(prediction.astype(np.float64) - truth.astype(np.float64)).mean())
 
 
 def s_measure(prediction: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) -> float:
     """S = alpha S_object + (1 - alpha) S_region, 0 to 1 (equations 1 to 11).
 
-    A truth without an object scores 1 - the prediction's mean, one that fills the picture scores
-    that mean (section 3 of the authors' code): an empty prediction of an empty truth scores 1.
+    If the truth is empty, the score is 1 - mean(prediction); if it fills the picture, the score is
+    mean(prediction) (section 3 of the authors' code). An empty prediction of an empty truth has 1.
 
     Args:
-        prediction: (H, W), 0 to 1 or bool.
-        truth: (H, W) bool.
-        alpha: weight of the object-aware part.
+        prediction: (H, W) mask, 0 to 1 or bool.
+        truth: (H, W) bool mask.
+        alpha: weight of the object-aware part, 0 to 1.
     """
     prediction, truth = prediction.astype(np.float64), truth.astype(bool)
     share = truth.mean()
@@ -39,7 +39,7 @@ def s_measure(prediction: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) 
 
 
 def _object(values: np.ndarray) -> float:
-    """How high and how even the values are where they should be 1."""
+    """Score of the values at pixels that should be 1: large if they are high and uniform."""
     spread = values.std(ddof=1) if len(values) > 1 else 0.0
     return 2 * values.mean() / (values.mean() ** 2 + 1 + spread + _EPS)
 

@@ -1,11 +1,12 @@
 """How steady the masks of a video are from frame to frame.
 
-A heart moves smoothly; a mask that jumps, splits or vanishes for a frame is wrong somewhere, also
-where nothing is annotated.
+A heart moves smoothly. A mask that jumps, splits or vanishes for one frame is wrong in some frame;
+this can be measured without annotations.
 
 Sources: areas and centroids: Painchaud et al., "Echocardiography Segmentation with Enforced
 Temporal Consistency", IEEE TMI 2022 (second differences); Dice of neighbouring frames: Lai et al.,
-ECCV 2018, who compare warped frames; here nothing is warped, so fast walls cost a little as well.
+ECCV 2018, who compare warped frames. Here frames are not warped, so fast wall motion lowers the
+Dice a little as well.
 """
 
 from collections.abc import Iterable
@@ -15,28 +16,28 @@ import numpy as np
 
 
 def steadiness(masks: Iterable[np.ndarray], spacing_mm: tuple[float, float] | None = None) -> dict:
-    """Of one structure in one video.
+    """Measure the steadiness of one structure in one video.
 
     Args:
-        masks: (H, W) bool for each of T frames, which may come one by one.
-        spacing_mm: of rows and of columns; None measures in pixels.
+        masks: (H, W) bool for each of T frames; an iterator is enough.
+        spacing_mm: millimetres per pixel, (row, column); None measures in pixels.
 
     Returns:
         "area_jerk": mean |second difference of the area| / mean area; "centroid_jerk": mean length
         of the second difference of the centroid, in mm or pixels; "dice_of_neighbours": mean Dice
-        of a frame and the next, of those that are not both empty; "frames_absent" and
-        "frames_split" (more than one part above 2% of the area); "frames" in all. What cannot be
-        said is NaN: jerks need three frames in a row that show the structure.
+        of consecutive frames, without pairs of empty ones; "frames_absent"; "frames_split": frames
+        with more than one part above 2% of the area; "frames": number of all frames. Values that
+        cannot be computed are NaN: a jerk needs three consecutive frames with the structure.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
-    areas, centroids, dice, split, before = [], [], [], 0, None
+    areas, centroids, dice, split, previous = [], [], [], 0, None
     for mask in masks:
         areas.append(mask.sum() * rows * columns)
         centroids.append(_centroid(mask) * (rows, columns))
         split += _is_split(mask)
-        if before is not None and (before.any() or mask.any()):
-            dice.append(2 * (before & mask).sum() / (before.sum() + mask.sum()))
-        before = mask
+        if previous is not None and (previous.any() or mask.any()):
+            dice.append(2 * (previous & mask).sum() / (previous.sum() + mask.sum()))
+        previous = mask
     areas = np.array(areas)
     shown = np.where(areas > 0, areas, np.nan)
     steps = np.diff(np.reshape(centroids, (-1, 2)), 2, axis=0)

@@ -1,12 +1,12 @@
 """Distances between the borders of two masks, in pixels or millimetres.
 
-The border of a mask is those of its pixels that have a neighbour outside it, above, below, left or
-right; beyond the picture's edge is outside. From every border pixel of one mask the distance to the
-nearest border pixel of the other is measured, both ways: two directed sets of distances, of which
-the measures are made. This is what medpy and MONAI do; surface-distance weights border pieces by
-their length instead, and differs by a few per cent of a pixel.
+A border pixel of a mask is a pixel with a neighbour (above, below, left or right) outside the mask;
+the area beyond the picture's edge is outside. For every border pixel of one mask, the distance to
+the nearest border pixel of the other mask is measured, in both directions. All measures are
+computed from these two sets of distances, as in medpy and MONAI. The package surface-distance
+weights border pieces by their length instead, and differs by a few per cent of a pixel.
 
-What is measured (d are the distances from prediction to truth, e those back):
+Measures (d: distances from prediction to truth, e: distances from truth to prediction):
 
 | name | definition | the same in |
 |---|---|---|
@@ -16,9 +16,9 @@ What is measured (d are the distances from prediction to truth, e those back):
 | mad | (mean d + mean e) / 2, also called MASD | medpy 0.4 `assd` |
 | nsd | share of all border pixels that are within a tolerance of the other border | MONAI |
 
-No border in either mask: NaN, there is nothing to measure, and means leave it out. A border in one
-only: distances are infinite and nsd is 0; means of distances leave infinite ones out, and
-`results.json` counts them as "missed". (medpy raises there, MONAI gives NaN or infinity.)
+If both masks are empty, all measures are NaN, and means leave them out. If one mask is empty,
+distances are infinite and nsd is 0; means leave infinite distances out, and `results.json` counts
+them as "missed". (medpy raises an error, MONAI gives NaN or infinity.)
 
 Sources: Maier-Hein et al., "Metrics reloaded", Nature Methods 2024, and its supplement; Nikolov et
 al., 2018, for nsd ("surface Dice"); Leclerc et al., IEEE TMI 2019, for CAMUS.
@@ -34,16 +34,16 @@ NAMES = ("hd", "hd95", "assd", "mad", "nsd")
 
 @dataclass(frozen=True)
 class BorderDistances:
-    """Distances from each border pixel of one mask to the other's border; empty without one."""
+    """Distances from each border pixel of one mask to the border of the other mask."""
 
     forward: np.ndarray
-    """(N,) from the prediction's border."""
+    """(N,) distances from the prediction's border pixels to the truth; empty without a border."""
     backward: np.ndarray
-    """(M,) from the truth's."""
+    """(M,) distances from the truth's border pixels to the prediction; empty without a border."""
 
     @property
     def _empty(self) -> float | None:
-        """What a distance is where a border is missing; None where there are both."""
+        """The value of all distances if a border is missing; None if both borders exist."""
         if len(self.forward) and len(self.backward):
             return None
         return np.inf if len(self.forward) or len(self.backward) else np.nan
@@ -55,7 +55,7 @@ class BorderDistances:
         return float(max(self.forward.max(), self.backward.max()))
 
     def hd95(self, *, pooled: bool = False) -> float:
-        """Its 95th percentile: the larger of the two directed ones, or that of all (medpy's)."""
+        """95th percentile: the larger of the two directions, or of all pooled distances (medpy)."""
         if self._empty is not None:
             return self._empty
         if pooled:
@@ -69,7 +69,7 @@ class BorderDistances:
         return float(np.concatenate([self.forward, self.backward]).mean())
 
     def mad(self) -> float:
-        """Mean of the two directed mean distances; a long border does not outweigh a short one."""
+        """Mean of the mean distances of both directions; both borders have equal weight."""
         if self._empty is not None:
             return self._empty
         return float((self.forward.mean() + self.backward.mean()) / 2)
@@ -78,19 +78,19 @@ class BorderDistances:
         """Normalised surface Dice, 0 to 1."""
         if self._empty is not None:
             return 0.0 if np.isinf(self._empty) else np.nan
-        near = (self.forward <= tolerance).sum() + (self.backward <= tolerance).sum()
-        return float(near / (len(self.forward) + len(self.backward)))
+        num_near = (self.forward <= tolerance).sum() + (self.backward <= tolerance).sum()
+        return float(num_near / (len(self.forward) + len(self.backward)))
 
 
 def border_distances(
     prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float] = (1.0, 1.0)
 ) -> BorderDistances:
-    """Both directed sets of distances of two masks.
+    """Distances between the borders of two masks, in both directions.
 
     Args:
-        prediction: (H, W) bool.
-        truth: (H, W) bool.
-        spacing: of rows and of columns; distances are in its unit.
+        prediction: (H, W) bool mask.
+        truth: (H, W) bool mask.
+        spacing: pixel size (row, column); distances are in its unit.
 
     Raises:
         ValueError: the masks differ in shape.
@@ -104,14 +104,14 @@ def border_distances(
 
 
 def border(mask: np.ndarray) -> np.ndarray:
-    """Row and column of every border pixel of a mask (H, W): (N, 2)."""
+    """(N, 2) row and column of every border pixel of a mask (H, W)."""
     mask = mask.astype(bool, copy=False)
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return np.zeros((0, 2))
     columns = np.flatnonzero(mask.any(axis=0))
     top, left = rows[0], columns[0]
-    cut = np.zeros((rows[-1] - top + 3, columns[-1] - left + 3), bool)  # with a margin of nothing
+    cut = np.zeros((rows[-1] - top + 3, columns[-1] - left + 3), bool)  # with an empty margin
     cut[1:-1, 1:-1] = mask[top : rows[-1] + 1, left : columns[-1] + 1]
     inner = cut[:-2, 1:-1] & cut[2:, 1:-1] & cut[1:-1, :-2] & cut[1:-1, 2:]
     return np.argwhere(cut[1:-1, 1:-1] & ~inner) + (top, left)
@@ -125,20 +125,28 @@ def measure(
     spacing: tuple[float, float] | None,
     tolerance: float,
 ) -> np.ndarray:
-    """All of `NAMES` for every class of two label maps.
+    """Compute all of `NAMES` for every class of two label maps.
 
     Args:
         prediction: (H, W) uint8, 0 background, k + 1 for class k.
-        truth: (H, W) likewise.
-        num_classes: K.
+        truth: (H, W) uint8, labelled in the same way.
+        num_classes: number K of classes.
         spacing: millimetres of (row, column); None measures in pixels.
-        tolerance: of nsd, in the same unit.
+        tolerance: tolerance of nsd, in the unit of the spacing.
 
     Returns:
-        (K, 5) float64.
+        (K, 5) float64, one row per class, columns as in `NAMES`.
     """
     rows = []
     for label in range(1, num_classes + 1):
-        found = border_distances(prediction == label, truth == label, spacing or (1.0, 1.0))
-        rows.append([found.hd(), found.hd95(), found.assd(), found.mad(), found.nsd(tolerance)])
+        distances = border_distances(prediction == label, truth == label, spacing or (1.0, 1.0))
+        rows.append(
+            [
+                distances.hd(),
+                distances.hd95(),
+                distances.assd(),
+                distances.mad(),
+                distances.nsd(tolerance),
+            ]
+        )
     return np.array(rows)

@@ -25,7 +25,7 @@ HEAD_DIM = 32
 
 
 class MetaFormer(nn.Module):
-    """Maps at strides 4, 8, 16, 32 from images."""
+    """Computes maps at strides 4, 8, 16, 32 of images."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ChannelNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         if x.dim() == 3:
             return F.layer_norm(x, self.weight.shape, self.weight, eps=1e-6)
         last = rearrange(x, "n d h w -> n h w d")
@@ -90,7 +90,7 @@ class ChannelNorm(nn.Module):
 
 
 class Stem(nn.Module):
-    """Overlapping patches at stride 4, normed."""
+    """Overlapping patches at stride 4, then norm."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -103,7 +103,7 @@ class Stem(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the resolution, normed before."""
+    """Norm, then a convolution that halves the resolution."""
 
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
@@ -170,7 +170,7 @@ class Scale(nn.Module):
         self.scale = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return x * self.scale
 
 
@@ -183,12 +183,12 @@ class StarReLU(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return self.scale * F.relu(x).square() + self.bias
 
 
 class SepConv(nn.Module):
-    """Wider, 7 x 7 depthwise, narrower; no biases."""
+    """Separable convolution: widen, 7 x 7 depthwise, narrow; no biases."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -217,12 +217,12 @@ class Attention(nn.Module):
         query, key, value = rearrange(
             self.qkv(tokens), "n s (three m c) -> three n m s c", three=3, m=self.num_heads
         )
-        seen = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(rearrange(seen, "n m s c -> n s (m c)"))
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(rearrange(attended, "n m s c -> n s (m c)"))
 
 
 class Mlp(nn.Module):
-    """Four times as wide, StarReLU, back; 1 x 1 convolutions on maps, linear on tokens."""
+    """MLP of four times the width with StarReLU; 1 x 1 convolutions on maps, linear on tokens."""
 
     def __init__(self, dim: int, *, linear: bool):
         super().__init__()
@@ -235,7 +235,7 @@ class Mlp(nn.Module):
         self.act = StarReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return self.fc2(self.act(self.fc1(x)))
 
 

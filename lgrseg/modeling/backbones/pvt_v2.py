@@ -3,8 +3,8 @@
 Source: Wang et al., "PVT v2: Improved Baselines with Pyramid Vision Transformer", Computational
 Visual Media 2022. Parameter names are those of the public checkpoints (pvt_v2_b0.pth to b5).
 
-What is different: feature maps stay NCHW between blocks' convolutions without a detour, attention
-is torch's own fused one, and the classification head is not built.
+Differences: feature maps stay in NCHW order between the convolutions of blocks, attention is
+torch's fused one, and the classification head is not built.
 """
 
 import torch
@@ -26,11 +26,11 @@ DEPTHS = {
 MLP_RATIOS = {f"b{i}": (8, 8, 4, 4) for i in range(5)} | {"b5": (4, 4, 4, 4)}
 NUM_HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
-"""Keys and values of a stage are taken from a map this much smaller."""
+"""Factor by which the map of keys and values is smaller in each stage."""
 
 
 class PVTv2(nn.Module):
-    """Maps at strides 4, 8, 16, 32 from images."""
+    """Computes maps at strides 4, 8, 16, 32 of images."""
 
     def __init__(
         self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
@@ -82,7 +82,7 @@ class PVTv2(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Overlapping patches: a strided convolution, normed."""
+    """Overlapping patches: a strided convolution, then norm."""
 
     def __init__(self, in_channels: int, dim: int, kernel_size: int):
         super().__init__()
@@ -97,7 +97,7 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each normed before and dropped frame by frame (stochastic depth)."""
+    """Attention and MLP, with a norm before and stochastic depth per frame."""
 
     recomputable = True
 
@@ -118,7 +118,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every pixel looks at a smaller version of its own map."""
+    """Every pixel attends to a smaller version of its own map."""
 
     def __init__(self, *, dim: int, num_heads: int, reduction: int):
         super().__init__()
@@ -141,8 +141,8 @@ class Attention(nn.Module):
         key, value = rearrange(
             self.kv(memory), "n s (two m c) -> two n m s c", two=2, m=self.num_heads
         )
-        seen = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(rearrange(seen, "n m s c -> n s (m c)"))
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(rearrange(attended, "n m s c -> n s (m c)"))
 
 
 class Mlp(nn.Module):
@@ -160,7 +160,7 @@ class Mlp(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """The convolution that tells a token where it is; a module of its own for its name."""
+    """The convolution that gives tokens their position; a separate module because of its name."""
 
     def __init__(self, dim: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pretrained encoders as backbones: `FoundationBackbone(encoder=build_encoder(...), neck=...)`."""
+"""Pretrained backbones: `FoundationBackbone(encoder=build_encoder(...), neck=...)`."""
 
 from lgrseg.modeling.foundation.backbone import FoundationBackbone
 from lgrseg.modeling.foundation.encoder import Encoder

@@ -1,7 +1,8 @@
-"""Whether a file has all of an encoder: one part left random would spoil a frozen encoder unseen.
+"""Checks that a file has all weights of an encoder.
 
-Refused are tensors of another shape, tensors that the file lacks (but not those that a layout may
-lack), and parts of an encoder that this one has no place for, such as one more block or registers.
+A frozen encoder with one random part would be useless without any visible sign. Rejected are
+tensors of another shape, missing tensors (except those that a layout may lack), and encoder parts
+that this encoder does not have, such as another block or registers.
 """
 
 import re
@@ -16,7 +17,7 @@ PARTS = frozenset(
     "blocks cls_token downsample_layers embedder embeddings encoder layer layers norm patch_embed "
     "pos_embed pos_embed_window register_tokens rel_pos_bias stages storage_tokens".split()
 )
-"""First parts of names that encoders have, the authors' or the hub's."""
+"""First parts of tensor names of encoders, in the authors' files or on the hub."""
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks)\.(\d+)\.")
 STAGE_AND_LAYER = re.compile(r"(?:stages|layers)\.(\d+)\.(?:layers|blocks)\.(\d+)\.")
 SHOWN = 3
@@ -24,57 +25,59 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Fit:
-    """A file, an encoder, and what of the one fitted into the other."""
+    """A weight file, an encoder, and the report of which tensors matched."""
 
     encoder: Encoder
     name: str
-    """Of the encoder."""
+    """Name of the encoder."""
     file: str
     layout: Layout
     siblings: list[str]
-    """Encoders whose weights have this layout."""
+    """Names of all encoders whose weights have this layout."""
     shapes: dict[str, tuple[int, ...]]
-    """Of the file's tensors, by the model's names."""
+    """Shapes of the file's tensors, by the model's names."""
     report: dict[str, list[str]]
-    """From `load_pretrained`."""
+    """Report of `load_pretrained`."""
 
 
-def is_part(name: str, own: Iterable[str]) -> bool:
-    """Whether a tensor without a place looks like a part of an encoder, not of what is beside it.
+def is_part(name: str, expected: Iterable[str]) -> bool:
+    """True if an unexpected tensor looks like a part of an encoder, not of a head or decoder.
 
     Args:
-        name: of it, by the hub's names where a rule knew it.
-        own: names of the encoder's tensors.
+        name: name of the tensor, in the hub's form if a rule converted it.
+        expected: names of the encoder's tensors.
     """
-    if name.endswith("mask_token"):  # of pretraining, as decoders are
+    if name.endswith("mask_token"):  # only for pretraining, like decoders
         return False
     first = re.sub(WHOLE_MODEL, "", name).split(".")[0]
-    return first in PARTS or first in {key.split(".")[0] for key in own}
+    return first in PARTS or first in {key.split(".")[0] for key in expected}
 
 
 def check_complete(fit: Fit) -> None:
-    """Raise CheckpointError where a tensor does not fit, is missing or has no place.
+    """Raise CheckpointError if a tensor has another shape, is missing or is unexpected.
 
-    The message names the tensors, both shapes, and what would fit.
+    The message has the tensors, both shapes, and possible remedies.
     """
-    own = {key: tuple(tensor.shape) for key, tensor in fit.encoder.model.state_dict().items()}
+    expected = {key: tuple(tensor.shape) for key, tensor in fit.encoder.model.state_dict().items()}
     reshaped, shapes = fit.report["reshaped"], fit.shapes
     missing = [key for key in fit.report["missing"] if fit.layout.needs(key)]
-    parts = [key for key in fit.report["unexpected"] if is_part(key, own)]
-    wrong = [f"{key} is {shapes[key]} in the file, {own[key]} in the encoder" for key in reshaped]
-    wrong += [f"{key} {own[key]} of the encoder is not in the file" for key in missing]
+    parts = [key for key in fit.report["unexpected"] if is_part(key, expected)]
+    wrong = [
+        f"{key} is {shapes[key]} in the file, {expected[key]} in the encoder" for key in reshaped
+    ]
+    wrong += [f"{key} {expected[key]} of the encoder is not in the file" for key in missing]
     wrong += [f"{key} {shapes[key]} of the file has no place in the encoder" for key in parts]
     if not wrong:
         return
     more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     remedies = [
         *_of_registers(fit, missing, parts),
-        *_of_stems(fit, own),
-        *_of_depth(fit, own, parts),
+        *_of_stems(fit, expected),
+        *_of_depth(fit, expected, parts),
     ] or [f"name the encoder that the weights are of ({', '.join(fit.siblings)}), or the settings"]
     raise CheckpointError(
-        f"{fit.file} is not all of {fit.name}, so parts of it would stay random or be lost: "
-        f"{'; '.join(wrong[:SHOWN])}{more}. What to do: {'; '.join(remedies)}"
+        f"{fit.file} does not match {fit.name}, so parts would stay random or be lost: "
+        f"{'; '.join(wrong[:SHOWN])}{more}. Remedy: {'; '.join(remedies)}"
     )
 
 
@@ -91,35 +94,37 @@ def _of_registers(fit: Fit, missing: list[str], parts: list[str]) -> list[str]:
     return []
 
 
-def _of_stems(fit: Fit, own: dict[str, tuple[int, ...]]) -> list[str]:
-    """For the first convolution: of another number of channels, or of another patch."""
-    found = []
+def _of_stems(fit: Fit, expected: dict[str, tuple[int, ...]]) -> list[str]:
+    """Remedies for a first convolution with other channels or another patch size."""
+    remedies = []
     for key in fit.report["reshaped"]:
-        theirs, ours = fit.shapes[key], own[key]
+        theirs, ours = fit.shapes[key], expected[key]
         if not (len(theirs) == len(ours) == 4 and ours[1] == 3 and theirs[0] == ours[0]):
             continue
         if theirs[1] == 1:
-            found.append(
+            remedies.append(
                 f"{key} is for images of one channel and gets three equal ones: save it as "
                 "weight.repeat(1, 3, 1, 1) / 3"
             )
         elif theirs[1] != 3:
-            found.append(f"{key} is for images of {theirs[1]} channels, and here they have 3")
+            remedies.append(
+                f"{key} is for images with {theirs[1]} channels, but images here have 3"
+            )
         if theirs[2:] != ours[2:] and hasattr(fit.encoder, "patch_size"):
-            found.append(f"set patch_size={theirs[2]}")
-    return found
+            remedies.append(f"set patch_size={theirs[2]}")
+    return remedies
 
 
-def _of_depth(fit: Fit, own: dict[str, tuple[int, ...]], parts: list[str]) -> list[str]:
-    """For blocks too many or too few: the setting, and encoders of other depths."""
+def _of_depth(fit: Fit, expected: dict[str, tuple[int, ...]], parts: list[str]) -> list[str]:
+    """Remedies for too many or too few blocks: the setting, and encoders of other depths."""
     config = fit.encoder.model.config
-    names = [key for key in fit.shapes if key in own] + parts
-    kind = f"or name the encoder that the weights are of ({', '.join(fit.siblings)})"
+    names = [key for key in fit.shapes if key in expected] + parts
+    other_encoder = f"or choose the encoder of these weights ({', '.join(fit.siblings)})"
     if hasattr(config, "num_hidden_layers") and hasattr(fit.encoder, "patch_size"):
         numbers = [int(match[1]) for match in map(LAYER.search, names) if match]
         depth = 1 + max(numbers, default=-1)
         if depth != config.num_hidden_layers:
-            return [f"set num_hidden_layers={depth}, {kind}"]
+            return [f"set num_hidden_layers={depth}, {other_encoder}"]
     elif hasattr(config, "depths"):
         depths = [0] * len(config.depths)
         for match in filter(None, map(STAGE_AND_LAYER.search, names)):
@@ -127,5 +132,5 @@ def _of_depth(fit: Fit, own: dict[str, tuple[int, ...]], parts: list[str]) -> li
             if stage < len(depths):
                 depths[stage] = max(depths[stage], 1 + layer)
         if depths != list(config.depths):
-            return [f"set depths={depths}, {kind}"]
+            return [f"set depths={depths}, {other_encoder}"]
     return []

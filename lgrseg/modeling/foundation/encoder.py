@@ -1,4 +1,4 @@
-"""What every pretrained encoder of this package is: images of any size in, maps and a token out."""
+"""Interface of all pretrained encoders: images of any size to feature maps and a global token."""
 
 from abc import ABC, abstractmethod
 
@@ -11,19 +11,19 @@ from lgrseg.layers.drop_path import DropPath
 class Encoder(nn.Module, ABC):
     """A pretrained network without its head.
 
-    What is frozen stays as it was: a module all of whose parameters are frozen is in eval mode also
-    while the rest trains, so its dropout and its batch statistics do not move.
+    A module whose parameters are all frozen stays in evaluation mode during training, so it has no
+    dropout and its batch statistics do not change.
     """
 
     channels: list[int]
-    """Of each map that `forward` gives."""
+    """Number of channels of each map that `forward` returns."""
     strides: list[int]
-    """Of each map, in pixels of the image: [14], or [4, 8, 16, 32]."""
+    """Stride of each map in pixels of the image, such as [14] or [4, 8, 16, 32]."""
     token_dim: int
-    """Width of what `forward_token` gives."""
+    """Number of channels of the token that `forward_token` returns."""
 
     def __init__(self, *, channels: list[int], strides: list[int], token_dim: int, least_size: int):
-        """`least_size` is that of one patch: smaller images are refused."""
+        """`least_size` is the size of one patch in pixels; smaller images raise an error."""
         super().__init__()
         self.channels, self.strides = list(channels), list(strides)
         self.token_dim, self.least_size = token_dim, least_size
@@ -31,48 +31,48 @@ class Encoder(nn.Module, ABC):
     @property
     @abstractmethod
     def blocks(self) -> list[nn.Module]:
-        """The blocks from the image on, for tuning the last ones and layer-wise rates."""
+        """The blocks in order, to train only the last ones or to set layer-wise rates."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Normalised images (N, 3, H, W) of any size -> maps (N, C, ceil(H / s), ceil(W / s)).
+        """Normalised images (N, 3, H, W) of any size to maps (N, C, ceil(H / s), ceil(W / s)).
 
-        Images are continued with their last row and column up to a whole number of patches.
+        Images are padded to whole patches by repeating their last row and column.
 
         Raises:
-            ValueError: an image smaller than one patch.
+            ValueError: an image is smaller than one patch.
         """
 
     @abstractmethod
     def forward_token(self, images: Tensor) -> Tensor:
-        """Images as in `forward` -> one vector an image (N, token_dim)."""
+        """Images as in `forward` to one global token per image (N, token_dim)."""
 
     def train(self, mode: bool = True) -> "Encoder":
-        """As torch does it, but what is frozen stays in eval mode."""
+        """Set the mode, but keep frozen modules in evaluation mode."""
         super().train(mode)
         if mode:
             keep_frozen_in_eval(self)
         return self
 
     def padded(self, images: Tensor, divisor: int) -> Tensor:
-        """Images continued at the right and the bottom to multiples of `divisor`."""
+        """Pad images at the right and the bottom to multiples of `divisor` by repeating pixels."""
         height, width = images.shape[-2:]
         if min(height, width) < self.least_size:
             raise ValueError(
-                f"images are {height} x {width} px, less than one patch of {self.least_size} px: "
-                f"resize them (the mapper's input_size) to {self.least_size} px or more a side"
+                f"images have {height} x {width} px, less than one patch of {self.least_size} px: "
+                f"resize them (input_size of the mapper) to at least {self.least_size} px per side"
             )
         return F.pad(images, (0, -width % divisor, 0, -height % divisor), mode="replicate")
 
 
 def covering(maps: Tensor, stride: int, images: Tensor) -> Tensor:
-    """The part of maps (N, C, h, w) of padded images that covers the images themselves."""
+    """Crop maps (N, C, h, w) of padded images to the part that covers the images."""
     height, width = images.shape[-2:]
     return maps[..., : -(-height // stride), : -(-width // stride)]
 
 
 def keep_frozen_in_eval(module: nn.Module) -> None:
-    """Put every module all of whose parameters are frozen into eval mode."""
+    """Set every module whose parameters are all frozen to evaluation mode."""
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):
         module.eval()
@@ -82,10 +82,10 @@ def keep_frozen_in_eval(module: nn.Module) -> None:
 
 
 def with_own_drop_paths(model: nn.Module) -> nn.Module:
-    """The model with transformers' stochastic depth replaced by this project's.
+    """Replace the stochastic depth of transformers by that of this project.
 
-    Its draws are then the clip's (drop_path.py), not the batch's. Where transformers has one module
-    for attention and MLP of a block, both are dropped together.
+    Its random numbers then belong to the clip, not to the batch (drop_path.py). If transformers has
+    one module for attention and MLP of a block, both are dropped together.
     """
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

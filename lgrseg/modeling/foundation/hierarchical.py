@@ -3,8 +3,8 @@
 Hiera (Ryali et al., ICML 2023), SAM 2's Hiera (Ravi et al., arXiv 2408.00714), Swin (Liu et al.,
 ICCV 2021), DINOv3's ConvNeXt (arXiv 2508.10104) and ResNet (He et al., CVPR 2016).
 
-Images are continued to multiples of 32, and the maps cut to what covers the image. The last map
-goes through the model's final norm where it has one; the others are as the stages leave them.
+Images are padded to multiples of 32, and the maps are cropped to the image. The model's final norm,
+if it has one, is applied to the last map only.
 """
 
 from abc import abstractmethod
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from lgrseg.modeling.foundation.encoder import Encoder, covering, with_own_drop_paths
 
 DIVISOR = 32
-"""The coarsest stride; also Hiera's mask unit and the first window of SAM 2's, in pixels."""
+"""The coarsest stride in pixels; also the size of Hiera's mask unit and of SAM 2's first window."""
 
 
 class HierarchicalEncoder(Encoder):
-    """What the five have in common; a subclass gives the stages' maps."""
+    """Base class of the five encoders; a subclass computes the stages' maps."""
 
     norm: str | None = None
-    """Where in the model the final norm is."""
+    """Path of the final norm in the model; None without a norm."""
     norms_the_mean = False
-    """Whether the authors' global token is the norm of the map's mean, not the mean of its norm."""
+    """True if the global token is norm(mean(map)), False for mean(norm(map)), as by the authors."""
 
     def __init__(self, *, model: nn.Module, channels: list[int]):
-        """`model` is one of transformers; `channels` are those of its four stages."""
+        """`model` is a model of transformers; `channels` are the widths of its four stages."""
         super().__init__(
             channels=channels,
             strides=[4, 8, 16, 32],
@@ -39,7 +39,7 @@ class HierarchicalEncoder(Encoder):
 
     @abstractmethod
     def stages(self, padded: Tensor) -> list[Tensor]:
-        """Images of a multiple of 32 -> four maps (N, C, h, w), none of them normed."""
+        """Images padded to multiples of 32 to four maps (N, C, h, w), without the final norm."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """See `Encoder.forward`: four maps."""
@@ -47,12 +47,12 @@ class HierarchicalEncoder(Encoder):
         normed = self._normed(rearrange(last, "n c h w -> n h w c"))
         maps.append(rearrange(normed, "n h w c -> n c h w"))
         return [
-            covering(found, stride, images).contiguous()
-            for found, stride in zip(maps, self.strides, strict=True)
+            covering(features, stride, images).contiguous()
+            for features, stride in zip(maps, self.strides, strict=True)
         ]
 
     def forward_token(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, C): the mean of the last map, normed."""
+        """Images (N, 3, H, W) to global tokens (N, C): the normalised mean of the last map."""
         last = self.stages(self.padded(images, DIVISOR))[-1]
         positions = rearrange(covering(last, DIVISOR, images), "n c h w -> n (h w) c")
         if self.norms_the_mean:
@@ -66,17 +66,17 @@ class HierarchicalEncoder(Encoder):
 class HieraEncoder(HierarchicalEncoder):
     """Hiera at any size.
 
-    transformers' model puts the tokens back into a map by a schedule for the one size of its
-    config; here they are ordered, and put back, for the size at hand. Positions are interpolated.
+    The model of transformers only reorders tokens for the image size of its config. Here they are
+    reordered for the actual size, and positions are interpolated.
     """
 
     norm, norms_the_mean = "pooler.layernorm", True
 
     def __init__(self, **config: Any):
-        """The settings of a HieraConfig.
+        """Take the settings of a HieraConfig.
 
         Raises:
-            ValueError: stages that are not pooled by two three times, or positions of no square.
+            ValueError: the stages are not pooled by 2 x 2 three times, or positions are not square.
         """
         from transformers import HieraConfig, HieraModel
 
@@ -90,8 +90,8 @@ class HieraEncoder(HierarchicalEncoder):
             )
         if len(set(config.image_size)) != 1:
             raise ValueError(
-                f"image_size is twice the same number, not {config.image_size}: it is the square "
-                "that positions were learnt on; images themselves may have any size"
+                f"image_size must be two equal numbers, not {config.image_size}: it is the square "
+                "on which positions were trained; images themselves may have any size"
             )
         super().__init__(model=model, channels=[config.embed_dim * 2**i for i in range(4)])
 
@@ -112,15 +112,15 @@ class HieraEncoder(HierarchicalEncoder):
 
 
 def in_mask_units(tokens: Tensor, units: tuple[int, int]) -> Tensor:
-    """Order tokens so that neighbours come to be apart by a fixed step, as Hiera's pooling needs.
+    """Reorder tokens so that tokens to be pooled are a fixed step apart, as Hiera needs it.
 
-    Every halving of the map takes the four tokens of a 2 x 2 square into four parts, one after the
-    other. After three the last part is the grid of units, and a unit's 64 tokens lie apart by
-    their number.
+    Each of three halvings moves the four tokens of every 2 x 2 square into four separate parts.
+    Afterwards the innermost axis is the grid of units, so the 64 tokens of a unit are as many
+    positions apart as there are units.
 
     Args:
-        tokens: (N, 8h * 8w, C), row by row.
-        units: (h, w), of 8 x 8 tokens.
+        tokens: (N, 8h * 8w, C) tokens, row by row.
+        units: (h, w) numbers of units of 8 x 8 tokens.
     """
     maps = rearrange(tokens, "n (h w) c -> n c h w", h=8 * units[0])
     for _ in range(3):
@@ -129,12 +129,12 @@ def in_mask_units(tokens: Tensor, units: tuple[int, int]) -> Tensor:
 
 
 def from_mask_units(tokens: Tensor, units: tuple[int, int], *, times: int) -> Tensor:
-    """The map of tokens ordered by `in_mask_units`, of which `times` halvings are left.
+    """Restore the map of tokens in the order of `in_mask_units`, with `times` halvings left.
 
     Args:
-        tokens: (N, 4 ** times * h * w, C).
-        units: (h, w).
-        times: 3 before pooling, one less after each.
+        tokens: (N, 4 ** times * h * w, C) tokens.
+        units: (h, w) numbers of units.
+        times: number of halvings: 3 before pooling, one less after each pooling.
 
     Returns:
         (N, C, 2 ** times * h, 2 ** times * w).
@@ -150,10 +150,10 @@ class Sam2HieraEncoder(HierarchicalEncoder):
     """SAM 2's Hiera: windows, a few blocks with global attention, tiled position embeddings."""
 
     def __init__(self, **config: Any):
-        """The settings of a Sam2HieraDetConfig.
+        """Take the settings of a Sam2HieraDetConfig.
 
         Raises:
-            ValueError: a first window that does not divide 8 tokens.
+            ValueError: the first window size does not divide 8 tokens.
         """
         from transformers import Sam2HieraDetConfig, Sam2HieraDetModel
 
@@ -161,8 +161,8 @@ class Sam2HieraEncoder(HierarchicalEncoder):
         config = model.config
         if 8 % config.window_size_per_stage[0]:
             raise ValueError(
-                "the first of window_size_per_stage is tiled over maps of a multiple of 8 tokens: "
-                f"it is 8, 4, 2 or 1, not {config.window_size_per_stage[0]}"
+                "the first window_size_per_stage must divide maps of a multiple of 8 tokens, so it "
+                f"must be 8, 4, 2 or 1, not {config.window_size_per_stage[0]}"
             )
         super().__init__(model=model, channels=list(config.embed_dim_per_stage))
 
@@ -174,16 +174,16 @@ class Sam2HieraEncoder(HierarchicalEncoder):
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
         maps = self.model(padded).intermediate_hidden_states
-        return [rearrange(found, "n h w c -> n c h w") for found in maps]
+        return [rearrange(features, "n h w c -> n c h w") for features in maps]
 
 
 class SwinEncoder(HierarchicalEncoder):
-    """Swin; the maps are those before a stage's patches are merged."""
+    """Swin; its maps are taken before the patches of a stage are merged."""
 
     norm = "layernorm"
 
     def __init__(self, **config: Any):
-        """The settings of a SwinConfig."""
+        """Take the settings of a SwinConfig."""
         from transformers import SwinConfig, SwinModel
 
         model = SwinModel(SwinConfig(**config), add_pooling_layer=False)
@@ -201,7 +201,7 @@ class SwinEncoder(HierarchicalEncoder):
             padded,
             output_hidden_states=True,
             output_hidden_states_before_downsampling=True,
-            # Without it a map smaller than a window would shrink the window for good.
+            # Otherwise a map smaller than a window would shrink the window permanently.
             always_partition=True,
             interpolate_pos_encoding=True,
         )
@@ -214,7 +214,7 @@ class ConvNextEncoder(HierarchicalEncoder):
     norm, norms_the_mean = "layer_norm", True
 
     def __init__(self, **config: Any):
-        """The settings of a DINOv3ConvNextConfig."""
+        """Take the settings of a DINOv3ConvNextConfig."""
         from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
 
         model = DINOv3ConvNextModel(DINOv3ConvNextConfig(**config))
@@ -239,10 +239,10 @@ class ConvNextEncoder(HierarchicalEncoder):
 
 
 class ResNetEncoder(HierarchicalEncoder):
-    """ResNet as torchvision and transformers have it (stride in the 3 x 3 convolution)."""
+    """ResNet as in torchvision and transformers (stride in the 3 x 3 convolution)."""
 
     def __init__(self, **config: Any):
-        """The settings of a ResNetConfig."""
+        """Take the settings of a ResNetConfig."""
         from transformers import ResNetConfig, ResNetModel
 
         model = ResNetModel(ResNetConfig(**config))

@@ -1,8 +1,8 @@
-"""Hiera and DINOv2 side by side: DINOv2's patch feature joins each of Hiera's four stages.
+"""Hiera and DINOv2 in parallel: DINOv2's patch features are joined to Hiera's four stages.
 
-Both are frozen as a rule, and only the neck here and the head behind it are trained. At 224 px
-DINOv2's 16 x 16 feature is projected to 144 channels, the width of Hiera-large's first stage,
-resized to 56, 28, 14 and 7, and joined to Hiera's maps along the channels.
+Usually both are frozen, and only the neck and the head are trained. At 224 px, DINOv2's 16 x 16 map
+is projected to 144 channels (the width of Hiera-large's first stage), resized to 56, 28, 14 and 7,
+and concatenated with Hiera's maps along the channels.
 """
 
 import torch
@@ -13,21 +13,21 @@ from lgrseg.modeling.foundation.pyramid import LEVELS, resample
 
 
 class InterleavedEncoder(Encoder):
-    """Two encoders that see the same images: the maps of the first, then those of the second."""
+    """Two encoders of the same images; returns the maps of the first, then those of the second."""
 
     def __init__(self, *, stages: Encoder, patches: Encoder):
-        """Put them together.
+        """Combine two encoders.
 
         Args:
-            stages: gives four maps at strides 4, 8, 16, 32, such as Hiera.
-            patches: gives one map, such as DINOv2.
+            stages: encoder with four maps at strides 4, 8, 16, 32, such as Hiera.
+            patches: encoder with one map, such as DINOv2.
 
         Raises:
-            ValueError: either gives something else.
+            ValueError: an encoder has other maps.
         """
         if stages.strides != list(LEVELS.values()) or len(patches.strides) != 1:
             raise ValueError(
-                f"stages gives maps at strides {list(LEVELS.values())} and patches gives one map; "
+                f"stages must have maps at strides {list(LEVELS.values())} and patches one map; "
                 f"these have strides {stages.strides} and {patches.strides}"
             )
         super().__init__(
@@ -40,7 +40,7 @@ class InterleavedEncoder(Encoder):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """Those of the first encoder, then those of the second."""
+        """The blocks of the first encoder, then those of the second."""
         return self.stages.blocks + self.patches.blocks
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -48,13 +48,13 @@ class InterleavedEncoder(Encoder):
         return self.stages(images) + self.patches(images)
 
     def forward_token(self, images: Tensor) -> Tensor:
-        """Both tokens, one behind the other."""
+        """Both tokens, concatenated along the channels."""
         tokens = [self.stages.forward_token(images), self.patches.forward_token(images)]
         return torch.cat(tokens, dim=1)
 
 
 class InterleavedNeck(nn.Module):
-    """Projects the patches' map, and joins it to every stage's map at that map's resolution."""
+    """Projects the patches' map and concatenates it with every stage's map at its resolution."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class InterleavedNeck(nn.Module):
         patch_stride: int = 14,
         dim: int = 144,
     ):
-        """Widths are Hiera-large's and DINOv2-small's unless given.
+        """The default widths are those of Hiera-large and DINOv2-small.
 
         Args:
-            stage_channels: of the four stages' maps.
-            patch_channels: of the patches' map.
-            patch_stride: of the patches' map.
-            dim: channels that the patches' map is projected to.
+            stage_channels: numbers of channels of the four stages' maps.
+            patch_channels: number of channels of the patches' map.
+            patch_stride: stride of the patches' map in pixels.
+            dim: number of channels of the projected patches' map.
         """
         super().__init__()
         self.stage_channels, self.patch_stride = list(stage_channels), patch_stride
@@ -80,25 +80,25 @@ class InterleavedNeck(nn.Module):
         self.strides = dict(LEVELS)
 
     def check(self, channels: list[int], strides: list[int]) -> None:
-        """Raise ValueError where an encoder's maps are not those that the neck was made for."""
-        wanted = [*self.stage_channels, self.project.in_channels]
-        if channels != wanted or strides != [*LEVELS.values(), self.patch_stride]:
+        """Raise ValueError if an encoder's maps are not those for which the neck was made."""
+        expected = [*self.stage_channels, self.project.in_channels]
+        if channels != expected or strides != [*LEVELS.values(), self.patch_stride]:
             raise ValueError(
-                f"the neck was made for maps of {wanted} channels, the last at stride "
+                f"the neck was made for maps of {expected} channels, the last at stride "
                 f"{self.patch_stride}; the encoder's have {channels} at strides {strides}: give "
                 f"the neck stage_channels={channels[:-1]}, patch_channels={channels[-1]}, "
                 f"patch_stride={strides[-1]}"
             )
 
     def forward(self, maps: list[Tensor], size: tuple[int, int] | None = None) -> dict[str, Tensor]:
-        """Four stages' maps and the patches' map -> "res2" to "res5", (N, C + dim, h, w).
+        """The stages' maps and the patches' map to "res2" to "res5", (N, C + dim, h, w).
 
         Args:
-            maps: as an InterleavedEncoder gives them.
-            size: not needed: a stage's map tells its level's size.
+            maps: maps of an InterleavedEncoder.
+            size: ignored, because a stage's map has the size of its level.
         """
         *stages, patches = maps
-        patches, found = self.project(patches), {}
+        patches, levels = self.project(patches), {}
         for (name, stride), stage in zip(LEVELS.items(), stages, strict=True):
             at_level = resample(
                 patches,
@@ -106,5 +106,5 @@ class InterleavedNeck(nn.Module):
                 to_stride=stride,
                 size=tuple(stage.shape[-2:]),
             )
-            found[name] = torch.cat([stage, at_level], dim=1)
-        return found
+            levels[name] = torch.cat([stage, at_level], dim=1)
+        return levels

@@ -1,9 +1,10 @@
-"""From the names in published weights to those of the models here.
+"""Converts the names of published weights to those of the models here.
 
-Three steps. What is of the encoder is picked (`Layout.pick`). The authors' names become those of
-the Hugging Face hub's files (`Layout.to_hub`), which stay as they are; names of the hub that this
-transformers calls differently become the model's own (`to_module`). What no rule knows keeps its
-name, and the table of the loader shows it, as it shows what was not picked.
+This has three steps. Tensors of the encoder are selected (`Layout.pick`). The authors' names are
+converted to those of the Hugging Face hub (`Layout.to_hub`); names from the hub are unchanged. Hub
+names that differ in the installed version of transformers are converted to the model's names
+(`to_module`). Names without a rule are unchanged; the loader's table shows them, and also the
+tensors that were not selected.
 
 The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
 sam2, openmedlab/USFM, torchvision's ResNet.
@@ -19,55 +20,55 @@ from torch import Tensor
 
 Tensors = dict[str, Tensor]
 Rules = Iterable[tuple[str, str]]
-"""Regular expressions and what takes their place, one after the other."""
+"""Pairs of regular expression and replacement, applied in order."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the published weights of one kind of encoder look like."""
+    """Layout of the published weights of one type of encoder."""
 
     to_hub: Callable[[Tensors, Any], Tensors]
-    """(tensors of a file, the model's config) -> tensors by the hub's names; it loses none."""
+    """Function from (tensors of a file, the model's config) to all tensors with hub names."""
     pick: Callable[[Tensors], Tensors] = dict
-    """Those that are of the encoder, unchanged, without the prefix that they stand below. It is for
-    tensors of a file, and once more for those that `to_hub` gives."""
+    """Function that selects the encoder's tensors and removes their prefix. It is applied to the
+    tensors of a file, and again to the result of `to_hub`."""
     ignore: tuple[str, ...] = ()
-    """Beginnings of names that no encoder has use for: heads, decoders."""
+    """Prefixes of names that no encoder uses: heads, decoders."""
     num_class_positions: int = 0
-    """Rows of the position embeddings that come before those of the patches."""
+    """Number of rows of the position embeddings before those of the patches."""
     may_lack: str | None = None
-    """A regular expression: tensors of the model that published files do without, at no loss."""
+    """Regular expression of the model's tensors that published files may lack."""
 
     def needs(self, name: str) -> bool:
-        """Whether a file must have this tensor of the model."""
+        """True if a file must have this tensor of the model."""
         return self.may_lack is None or not re.search(self.may_lack, name)
 
 
 def renamed(tensors: Tensors, rules: Rules) -> Tensors:
-    """The tensors with every rule applied to every name."""
+    """Apply every rule to every name."""
     rules = [(re.compile(pattern), new) for pattern, new in rules]
-    found = {}
+    result = {}
     for name, tensor in tensors.items():
         for pattern, new in rules:
             name = pattern.sub(new, name)
-        found[name] = tensor
-    return found
+        result[name] = tensor
+    return result
 
 
 def split_qkv(tensors: Tensors, parts: tuple[str, str, str]) -> Tensors:
-    """Every `.qkv.` of three stacked projections (3D, ...) as three tensors (D, ...)."""
-    found = {}
+    """Split every `.qkv.` tensor of three stacked projections (3D, ...) into three (D, ...)."""
+    result = {}
     for name, tensor in tensors.items():
         if ".qkv." not in name:
-            found[name] = tensor
+            result[name] = tensor
             continue
         for part, piece in zip(parts, tensor.chunk(3), strict=True):
-            found[name.replace(".qkv.", f".{part}.")] = piece
-    return found
+            result[name.replace(".qkv.", f".{part}.")] = piece
+    return result
 
 
 def only_below(tensors: Tensors, *prefixes: str) -> Tensors:
-    """What stands below the first prefix that there is, without it; else all."""
+    """Tensors below the first existing prefix, without the prefix; all if there is none."""
     for prefix in prefixes:
         below = {
             name.removeprefix(prefix): tensor
@@ -80,18 +81,18 @@ def only_below(tensors: Tensors, *prefixes: str) -> Tensors:
 
 
 def without(tensors: Tensors, pattern: str) -> Tensors:
-    """The tensors whose names do not match."""
+    """Remove the tensors whose names match the pattern."""
     return {name: tensor for name, tensor in tensors.items() if not re.search(pattern, name)}
 
 
 def to_module(tensors: Tensors, own: Iterable[str]) -> Tensors:
-    """The hub's names as the names that a model of this transformers has.
+    """Convert the hub's names to those of the installed version of transformers.
 
     Args:
-        tensors: by the hub's names; a prefix such as "dinov2." of a whole model is taken off.
-        own: the model's names. A name that becomes none of them stays as it is.
+        tensors: tensors by the hub's names; a prefix of a whole model such as "dinov2." is removed.
+        own: names of the model; a name that cannot be converted to one of them is unchanged.
     """
-    own, found = set(own), {}
+    own, result = set(own), {}
     for name, tensor in tensors.items():
         new = name
         for pattern, replacement in MODERN:
@@ -99,13 +100,15 @@ def to_module(tensors: Tensors, own: Iterable[str]) -> Tensors:
                 break
             new = re.sub(pattern, replacement, new)
         new = new if new in own else name
-        if new not in found or name != new:  # of two, the one below a whole model's prefix
-            found[new] = tensor
-    return found
+        if (
+            new not in result or name != new
+        ):  # if both exist, take the one with the prefix of a whole model
+            result[new] = tensor
+    return result
 
 
 WHOLE_MODEL = r"^(dinov2|dinov2_with_registers|vit|beit|hiera|swin|resnet)\."
-"""What stands before an encoder's names in the hub's models with a head."""
+"""Prefix of an encoder's names in the hub's models with a head."""
 MODERN: Rules = (
     (WHOLE_MODEL, ""),
     (r"attention\.(attention|self)\.(q)uery\.", r"attention.\2_proj."),
@@ -122,7 +125,7 @@ MODERN: Rules = (
     (r"^encoder\.layer\.", "layers."),
     (r"^(layer|stages)\.", r"model.\1."),
 )
-"""From the hub's names to those of transformers 5; each is tried until the model has the name."""
+"""Rules from the hub's names to those of transformers 5, tried until the model has the name."""
 
 EMBEDDINGS: Rules = (
     (r"^(cls_token|mask_token|register_tokens)$", r"embeddings.\1"),
@@ -143,7 +146,7 @@ QUERY_KEY_VALUE = ("query", "key", "value")
 def _dinov2(tensors: Tensors, config: Any) -> Tensors:
     rules = (
         *EMBEDDINGS,
-        (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),  # of training, in chunks
+        (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),  # training checkpoints have chunks of blocks
         (r"^blocks\.(\d+)\.attn\.qkv\.", r"encoder.layer.\1.attention.attention.qkv."),
         (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layer.\1.attention.output.dense."),
         (r"^blocks\.(\d+)\.ls([12])\.gamma$", r"encoder.layer.\1.layer_scale\2.lambda1"),
@@ -154,7 +157,7 @@ def _dinov2(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_dinov3_vit(tensors: Tensors) -> Tensors:
-    """Positions are computed, and the key's bias is multiplied by a mask of zeros."""
+    """Remove computed positions, and the key bias, which is multiplied by zeros."""
     return without(tensors, r"^rope_embed\.periods$|\.bias_mask$|\.k_proj\.bias$")
 
 
@@ -178,7 +181,7 @@ def _dinov3_vit(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_dinov3_convnext(tensors: Tensors) -> Tensors:
-    return without(tensors, r"^norms\.")  # the same norm a second time
+    return without(tensors, r"^norms\.")  # a duplicate of the norm
 
 
 def _dinov3_convnext(tensors: Tensors, config: Any) -> Tensors:
@@ -232,13 +235,13 @@ def _mae(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_usfm(tensors: Tensors) -> Tensors:
-    if not any(name.startswith("encoder.layer.") for name in tensors):  # those are the hub's
+    if not any(name.startswith("encoder.layer.") for name in tensors):  # those names are the hub's
         tensors = only_below(tensors, "module.encoder.", "module.", "encoder.", "backbone.")
     return without(tensors, r"relative_position_index$|^mask_token$|^decoder|^head\.")
 
 
 def _usfm(tensors: Tensors, config: Any) -> Tensors:
-    """One table of relative positions for all blocks, as in pretraining, is copied to each."""
+    """Copy the table of relative positions, which blocks share in pretraining, to each block."""
     tensors = dict(tensors)
     shared = tensors.pop("rel_pos_bias.relative_position_bias_table", None)
     if shared is not None:
@@ -285,11 +288,11 @@ def _swin(tensors: Tensors, config: Any) -> Tensors:
 
 HEADS = ("head.", "classifier.", "decoder")
 MASK_TOKEN = r"^embeddings\.mask_token$"
-"""Of pretraining; no image ever meets it."""
+"""Mask token: used only in pretraining."""
 KEY_BIAS = r"\.k_proj\.bias$"
-"""It adds the same to all scores of a query, which the softmax takes out again."""
+"""Key bias: adds a constant to all scores of a query, which the softmax removes."""
 COUNTERS = r"\.num_batches_tracked$"
-"""torchvision's files are older than they; evaluation does not look at them."""
+"""Counters that old files of torchvision lack; they are not used for evaluation."""
 
 DINOV2 = Layout(_dinov2, ignore=HEADS, num_class_positions=1, may_lack=MASK_TOKEN)
 DINOV3_VIT = Layout(

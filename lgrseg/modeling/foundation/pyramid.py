@@ -1,4 +1,4 @@
-"""From an encoder's maps to the pyramid that heads expect: "res2" to "res5", strides 4 to 32.
+"""Turns an encoder's maps into the pyramid for heads: "res2" to "res5", strides 4 to 32.
 
 The recipe for plain transformers is ViTDet's simple feature pyramid (Li et al., ECCV 2022, arXiv
 2203.16527, section 3): all levels come from the last map, which is at stride 16.
@@ -9,9 +9,9 @@ The recipe for plain transformers is ViTDet's simple feature pyramid (Li et al.,
     res5  maximum over 2 x 2
     each  1 x 1 convolution to `dim` channels, norm, 3 x 3 convolution, norm
 
-The norm is LayerNorm over channels. A map of another stride (DINOv2's 14) is first brought to
-stride 16 by bilinear sampling. An encoder that gives four maps (`layers` of build_encoder) feeds
-one to each level, the earliest to res2, as BEiT and USFM do for UPerNet.
+The norm is LayerNorm over channels. A map of another stride (DINOv2: 14) is first resampled to
+stride 16 (bilinear). With four maps (`layers` of build_encoder) each level gets one map, res2 the
+earliest, as BEiT and USFM do for UPerNet.
 """
 
 import torch
@@ -22,34 +22,34 @@ from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.backbones.metaformer import ChannelNorm
 
 LEVELS = {"res2": 4, "res3": 8, "res4": 16, "res5": 32}
-"""Strides by name."""
+"""Stride of each level by its name."""
 
 
 def resample(maps: Tensor, *, stride: float, to_stride: float, size: tuple[int, int]) -> Tensor:
-    """Bilinear samples of maps at the centres of another grid's cells, in pixels of the image.
+    """Resample maps at the cell centres of a grid with another stride, bilinear.
 
         cell i of the new grid has its centre at (i + 1/2) * to_stride, which in the old grid is
-        position (i + 1/2) * to_stride / stride - 1/2; beyond the border the border is repeated
+        position (i + 1/2) * to_stride / stride - 1/2; border values are repeated outside
 
-    Unlike F.interpolate to a size, both grids begin in the same corner whatever their ends.
+    Both grids begin in the same corner for any size; F.interpolate to a size does not ensure this.
 
     Args:
-        maps: (N, C, h, w).
-        stride: of the maps, in pixels of the image.
-        to_stride: of the new grid.
+        maps: (N, C, h, w) feature maps.
+        stride: stride of the maps in pixels of the image.
+        to_stride: stride of the new grid in pixels of the image.
         size: (h', w') of the new grid.
 
     Returns:
-        (N, C, h', w').
+        (N, C, h', w') maps.
     """
     if stride == to_stride and tuple(maps.shape[-2:]) == tuple(size):
         return maps
-    whole = at_least_float32(maps)  # positions in half precision would be off by pixels
+    whole = at_least_float32(maps)  # positions in half precision have errors of pixels
     axes = [
         (2 * torch.arange(length, device=maps.device, dtype=whole.dtype) + 1)
-        * (to_stride / (stride * before))
+        * (to_stride / (stride * old_length))
         - 1  # grid_sample counts from -1 to 1 across the map
-        for length, before in zip(size, maps.shape[-2:], strict=True)
+        for length, old_length in zip(size, maps.shape[-2:], strict=True)
     ]
     y, x = torch.meshgrid(*axes, indexing="ij")
     grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
@@ -57,10 +57,10 @@ def resample(maps: Tensor, *, stride: float, to_stride: float, size: tuple[int, 
 
 
 def image_size(maps: Tensor, stride: int) -> tuple[int, int]:
-    """The size of the images that maps (N, C, h, w) were made of, as far as the maps tell.
+    """Estimate the size of the images from the size of their maps (N, C, h, w).
 
-    What models give to a backbone is padded to multiples of 32 (ImageNormalizer): the multiple of
-    32 that gives h at this stride where there is one, else h * stride.
+    Models pad images to multiples of 32 (ImageNormalizer). If a multiple of 32 has h cells at this
+    stride, it is the result, otherwise h * stride.
     """
     sizes = []
     for length in maps.shape[-2:]:
@@ -70,12 +70,12 @@ def image_size(maps: Tensor, stride: int) -> tuple[int, int]:
 
 
 def level_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """The size of a map that covers an image."""
+    """Size of a map that covers an image."""
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
 class _Neck(nn.Module):
-    """What pyramids share: what they take, and what they give."""
+    """Base class of pyramids: checks their inputs."""
 
     def __init__(self, *, in_channels: int, stride: int, dim: int):
         super().__init__()
@@ -84,7 +84,7 @@ class _Neck(nn.Module):
         self.strides = dict(LEVELS)
 
     def check(self, channels: list[int], strides: list[int]) -> None:
-        """Raise ValueError where an encoder's maps are not those that the neck was made for."""
+        """Raise ValueError if an encoder's maps are not those for which the neck was made."""
         made_for = f"in_channels={self.in_channels}, stride={self.stride}"
         if set(channels) != {self.in_channels} or set(strides) != {self.stride}:
             raise ValueError(
@@ -93,7 +93,7 @@ class _Neck(nn.Module):
             )
         if len(channels) not in (1, len(LEVELS)):
             raise ValueError(
-                f"the neck takes one map or four, not {len(channels)}: give the encoder four layers"
+                f"the neck needs one map or four, not {len(channels)}: give the encoder four layers"
             )
 
     def _one_each(self, maps: list[Tensor]) -> list[Tensor]:
@@ -104,7 +104,7 @@ class ViTPyramid(_Neck):
     """ViTDet's simple feature pyramid; the recipe is at the top of this file."""
 
     def __init__(self, *, in_channels: int, stride: int, dim: int = 256):
-        """`in_channels` and `stride` are those of the encoder's maps, `dim` every level's width."""
+        """`in_channels` and `stride` describe the encoder's maps; `dim` is the levels' width."""
         super().__init__(in_channels=in_channels, stride=stride, dim=dim)
         half, quarter = in_channels // 2, in_channels // 4
         self.scale = nn.ModuleDict(
@@ -134,33 +134,33 @@ class ViTPyramid(_Neck):
         )
 
     def forward(self, maps: list[Tensor], size: tuple[int, int] | None = None) -> dict[str, Tensor]:
-        """One map, or four, at `stride` -> "res2" to "res5", (N, dim, ceil(H / s), ceil(W / s)).
+        """One map or four at `stride` to "res2" to "res5", (N, dim, ceil(H / s), ceil(W / s)).
 
         Args:
-            maps: (N, C, h, w) each.
-            size: (H, W) of the images; None takes what `image_size` finds.
+            maps: feature maps, (N, C, h, w) each.
+            size: (H, W) of the images; None uses `image_size`.
         """
         size = size or image_size(maps[-1], self.stride)
-        found = {}
+        levels = {}
         for (name, stride), level in zip(LEVELS.items(), self._one_each(maps), strict=True):
             level = resample(level, stride=self.stride, to_stride=16, size=level_size(size, 16))
             height, width = level_size(size, stride)
-            found[name] = self.project[name](self.scale[name](level)[..., :height, :width])
-        return found
+            levels[name] = self.project[name](self.scale[name](level)[..., :height, :width])
+        return levels
 
 
 class ResizedPyramid(_Neck):
-    """A pyramid without parameters: each level is the map, sampled at the level's stride.
+    """A pyramid without parameters: each level is the map, resampled to the level's stride.
 
-    For linear probes, which are to measure the encoder and nothing else.
+    For linear probes, which evaluate only the encoder.
     """
 
     def __init__(self, *, in_channels: int, stride: int):
-        """`in_channels` and `stride` are those of the encoder's maps."""
+        """`in_channels` and `stride` describe the encoder's maps."""
         super().__init__(in_channels=in_channels, stride=stride, dim=in_channels)
 
     def forward(self, maps: list[Tensor], size: tuple[int, int] | None = None) -> dict[str, Tensor]:
-        """As `ViTPyramid.forward`, with the encoder's own channels."""
+        """Like `ViTPyramid.forward`, but levels have the encoder's number of channels."""
         size = size or image_size(maps[-1], self.stride)
         return {
             name: resample(level, stride=self.stride, to_stride=to, size=level_size(size, to))

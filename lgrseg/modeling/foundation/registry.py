@@ -1,4 +1,4 @@
-"""Every pretrained encoder by its name: its sizes, what builds it, what names its weights have.
+"""Registry of all pretrained encoders by name: builder, settings and layout of their weights.
 
 encoder = build_encoder("dinov2_small", weights="weights/dinov2_vits14_pretrain.pth")
 """
@@ -28,11 +28,11 @@ class Entry:
 
     build: Callable[..., Encoder]
     config: str
-    """transformers' class of its settings."""
+    """Name of transformers' config class."""
     layout: names.Layout
-    """Of published weights."""
+    """Layout of the published weights."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Beyond the config class's own."""
+    """Settings that differ from the defaults of the config class."""
 
 
 def build_encoder(
@@ -42,33 +42,38 @@ def build_encoder(
     layers: tuple[int, ...] | None = None,
     **overrides: Any,
 ) -> Encoder:
-    """A pretrained encoder, or the same network from random weights.
+    """Build a pretrained encoder, or the same network with random weights.
 
     Args:
-        name: a key of `ENCODERS`.
-        weights: None for random ones; a folder with model.safetensors or an id as the Hugging Face
-            hub has them; a .safetensors; or the .pth that the authors publish.
-        layers: of a plain transformer, the blocks (counted from 0, -1 the last) after which a map
-            is taken; None is one map, after the last.
-        overrides: of the settings in transformers' config, `image_size=448`.
+        name: name of the encoder, a key of `ENCODERS`.
+        weights: path of a .safetensors file, of the authors' .pth file or of a folder with
+            model.safetensors; or an id of the Hugging Face hub; None for random weights.
+        layers: block indices of a plain transformer (from 0, -1 is the last) after which a map is
+            taken; None means one map after the last block.
+        overrides: settings of transformers' config, such as `image_size=448`.
 
     Raises:
-        ValueError: an unknown name or setting, or layers of an encoder with stages.
-        FileNotFoundError: no such weights, or a hub id that cannot be fetched.
-        CheckpointError: weights of another model or size.
+        ValueError: the name or a setting is unknown, or `layers` are given for an encoder with
+            stages.
+        FileNotFoundError: the weights do not exist, or the hub id cannot be downloaded.
+        CheckpointError: the weights belong to another model or size.
     """
     if name not in ENCODERS:
         raise ValueError(
-            f"no encoder is called {name!r}{did_you_mean(name, ENCODERS)}; there are: "
+            f"there is no encoder {name!r}{did_you_mean(name, ENCODERS)}; available are: "
             f"{', '.join(ENCODERS)}"
         )
     entry = ENCODERS[name]
     _check_settings(name, entry, overrides)
     if layers is not None:
         if "layers" not in inspect.signature(entry.build).parameters:
-            raise ValueError(f"{name} has four stages already; layers are for plain transformers")
+            raise ValueError(
+                f"{name} already has four stages; layers are only for plain transformers"
+            )
         overrides["layers"] = tuple(layers)
-    file = local_file(str(weights)) if weights else None  # before the work of building
+    file = (
+        local_file(str(weights)) if weights else None
+    )  # before the model is built, which takes time
     encoder = entry.build(**(entry.settings | overrides))
     if file is not None:
         siblings = [other for other in ENCODERS if ENCODERS[other].layout is entry.layout]
@@ -79,31 +84,33 @@ def build_encoder(
 def _check_settings(name: str, entry: Entry, overrides: dict[str, Any]) -> None:
     import transformers
 
-    known = vars(getattr(transformers, entry.config)())
+    settings = vars(getattr(transformers, entry.config)())
     for key in overrides:
-        if key not in known:
+        if key not in settings:
             raise ValueError(
-                f"{name} has no setting {key!r}{did_you_mean(key, [*known, 'weights'])}"
+                f"{name} has no setting {key!r}{did_you_mean(key, [*settings, 'weights'])}"
             )
 
 
 def _dinov2() -> dict[str, Entry]:
-    found = {}
+    entries = {}
     common = {"image_size": 518, "patch_size": 14, "drop_path_rate": 0.0}
     for size, settings in VIT_SIZES.items():
-        found[f"dinov2_{size}"] = Entry(vit.dinov2, "Dinov2Config", names.DINOV2, common | settings)
-        found[f"dinov2_{size}_registers"] = Entry(
+        entries[f"dinov2_{size}"] = Entry(
+            vit.dinov2, "Dinov2Config", names.DINOV2, common | settings
+        )
+        entries[f"dinov2_{size}_registers"] = Entry(
             vit.dinov2_registers, "Dinov2WithRegistersConfig", names.DINOV2, common | settings
         )
-    return found
+    return entries
 
 
 def _dinov3() -> dict[str, Entry]:
-    found = {}
+    entries = {}
     for letter, size in zip("sbl", VIT_SIZES, strict=True):
         settings = VIT_SIZES[size] | {"num_register_tokens": 4, "drop_path_rate": 0.0}
         settings["intermediate_size"] = 4 * settings["hidden_size"]
-        found[f"dinov3_vit{letter}16"] = Entry(
+        entries[f"dinov3_vit{letter}16"] = Entry(
             vit.dinov3, "DINOv3ViTConfig", names.DINOV3_VIT, settings
         )
     convnext = {
@@ -114,13 +121,13 @@ def _dinov3() -> dict[str, Entry]:
     }
     for size, (depths, width) in convnext.items():
         settings = {"depths": depths, "hidden_sizes": [width * 2**i for i in range(4)]}
-        found[f"dinov3_convnext_{size}"] = Entry(
+        entries[f"dinov3_convnext_{size}"] = Entry(
             hierarchical.ConvNextEncoder,
             "DINOv3ConvNextConfig",
             names.DINOV3_CONVNEXT,
             settings | {"drop_path_rate": 0.0},
         )
-    return found
+    return entries
 
 
 def _hiera() -> dict[str, Entry]:
@@ -131,16 +138,16 @@ def _hiera() -> dict[str, Entry]:
         "base_plus": (112, [2, 3, 16, 3], [2, 4, 8, 16]),
         "large": (144, [2, 6, 36, 4], [2, 4, 8, 16]),
     }
-    found = {}
+    entries = {}
     for size, (width, depths, heads) in sizes.items():
         settings = {"embed_dim": width, "depths": depths, "num_heads": heads}
         layout = names.HIERA
-        found[f"hiera_{size}"] = Entry(hierarchical.HieraEncoder, "HieraConfig", layout, settings)
+        entries[f"hiera_{size}"] = Entry(hierarchical.HieraEncoder, "HieraConfig", layout, settings)
     for size, settings in sam2.VARIANTS.items():
-        found[f"sam2_hiera_{size}"] = Entry(
+        entries[f"sam2_hiera_{size}"] = Entry(
             hierarchical.Sam2HieraEncoder, "Sam2HieraDetConfig", names.SAM2_HIERA, settings
         )
-    return found
+    return entries
 
 
 def _others() -> dict[str, Entry]:
@@ -155,7 +162,7 @@ def _others() -> dict[str, Entry]:
     bottleneck = {"depths": [3, 4, 6, 3], "hidden_sizes": [256, 512, 1024, 2048]}
     beit = {
         "use_relative_position_bias": True,
-        "use_mean_pooling": False,  # the norm is then on every token, not on their mean
+        "use_mean_pooling": False,  # the norm is then applied to every token, not to their mean
         "layer_scale_init_value": 0.1,
         "drop_path_rate": 0.0,
     }
@@ -172,5 +179,6 @@ def _others() -> dict[str, Entry]:
 
 
 ENCODERS: dict[str, Entry] = _dinov2() | _dinov3() | _hiera() | _others()
-"""Encoders by name. Sizes and settings are those of the published weights, but "sam2_hiera_nano",
-which is this project's (sam2.py); stochastic depth is off unless `drop_path_rate` is given."""
+"""Encoders by name. Sizes and settings are those of the published weights, except for
+"sam2_hiera_nano", which belongs to this project (sam2.py). Stochastic depth is off unless
+`drop_path_rate` is given."""

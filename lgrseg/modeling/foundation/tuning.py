@@ -1,10 +1,10 @@
-"""Which part of an encoder is trained: none, its last blocks, adapters, or all (do nothing).
+"""Selects the trained part of an encoder: nothing, its last blocks, adapters, or all (default).
 
-Each takes the encoder and gives it back, changed in place, so that a config can nest them:
+Each function changes the encoder in place and returns it, so configs can nest them:
 
     encoder=L(unfrozen_last)(encoder=L(build_encoder)(name="dinov2_small"), num_blocks=2)
 
-What is frozen stays in eval mode while the rest trains (encoder.py).
+Frozen modules stay in evaluation mode during training (encoder.py).
 """
 
 from torch import nn
@@ -12,27 +12,27 @@ from torch import nn
 from lgrseg.modeling.foundation.encoder import Encoder, keep_frozen_in_eval
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "qkv", "proj")
-"""Names of attention's linear layers, in all of transformers' models used here."""
+"""Names of the linear layers of attention in the models of transformers used here."""
 
 
 def frozen(*, encoder: Encoder) -> Encoder:
-    """Nothing of the encoder is trained."""
+    """Freeze the whole encoder."""
     encoder.requires_grad_(False)
     keep_frozen_in_eval(encoder)
     return encoder
 
 
 def unfrozen_last(*, encoder: Encoder, num_blocks: int) -> Encoder:
-    """The last blocks are trained, and what comes after them (the final norm); the rest is frozen.
+    """Train only the last blocks and the final norm after them; freeze the rest.
 
     Raises:
-        ValueError: more blocks than there are, or none.
+        ValueError: `num_blocks` is below 1, or larger than the number of blocks.
     """
     blocks = encoder.blocks
     if not 1 <= num_blocks <= len(blocks):
         raise ValueError(
-            f"num_blocks is from 1 to {len(blocks)} for this encoder, not {num_blocks}; "
-            "frozen() trains none of it"
+            f"num_blocks must be 1 to {len(blocks)} for this encoder, not {num_blocks}; "
+            "use frozen() to train no block"
         )
     frozen(encoder=encoder)
     first = {id(parameter) for parameter in blocks[-num_blocks].parameters()}
@@ -45,15 +45,15 @@ def unfrozen_last(*, encoder: Encoder, num_blocks: int) -> Encoder:
 
 
 def with_lora(*, encoder: Encoder, rank: int = 8, alpha: float = 16.0) -> Encoder:
-    """The encoder is frozen but for low-rank adapters on its attention.
+    """Freeze the encoder and add trained low-rank adapters to its attention.
 
-    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so names gain `.base_layer` and
-    `.lora_A.default`.
+    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so tensor names get `.base_layer`
+    and `.lora_A.default`.
 
     Args:
-        encoder: one with attention, its weights already loaded.
-        rank: of an adapter.
-        alpha: adapters are scaled by alpha / rank.
+        encoder: encoder with attention and with loaded weights.
+        rank: rank of the adapters.
+        alpha: scale of the adapters; they are multiplied by alpha / rank.
 
     Raises:
         ImportError: peft is not installed.
@@ -67,20 +67,22 @@ def with_lora(*, encoder: Encoder, rank: int = 8, alpha: float = 16.0) -> Encode
         and name.split(".")[-2].startswith("att")
     ]
     if not targets:
-        raise ValueError("adapters go on attention, and this encoder has none: use unfrozen_last")
+        raise ValueError(
+            "adapters are added to attention, but this encoder has none: use unfrozen_last"
+        )
     frozen(encoder=encoder)
     add_adapters(encoder, target_modules=targets, rank=rank, alpha=alpha)
     return encoder
 
 
 def add_adapters(module: nn.Module, *, target_modules: list[str], rank: int, alpha: float) -> None:
-    """Low-rank adapters, the only trained part of the module from then on.
+    """Add low-rank adapters to a module and freeze everything else.
 
     Args:
-        module: changed in place.
-        target_modules: names of linear layers, or their ends.
-        rank: of an adapter.
-        alpha: adapters are scaled by alpha / rank.
+        module: module that is changed in place.
+        target_modules: names of linear layers, or ends of names.
+        rank: rank of the adapters.
+        alpha: scale of the adapters; they are multiplied by alpha / rank.
 
     Raises:
         ImportError: peft is not installed.

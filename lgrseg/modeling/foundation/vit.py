@@ -1,12 +1,12 @@
-"""Plain vision transformers: one map at the patch's stride, from transformers' models.
+"""Plain vision transformers of transformers, with one map at the stride of the patches.
 
 DINOv2 (Oquab et al., arXiv 2304.07193), with registers (Darcet et al., arXiv 2309.16588), DINOv3
 (Simeoni et al., arXiv 2508.10104), MAE (He et al., CVPR 2022) and USFM (Jiao et al., Medical Image
 Analysis 2024), whose ViT is BEiT's (Bao et al., ICLR 2022).
 
-Any size of image: learnt positions and BEiT's tables of relative positions are interpolated to the
-grid of patches at run time, DINOv3's rotary positions are computed for it. transformers alone would
-cut off what does not fill a patch; here the image is continued to whole patches.
+Images may have any size: learnt positions and BEiT's tables of relative positions are interpolated
+to the grid of patches at run time, and DINOv3's rotary positions are computed for it. transformers
+would cut off incomplete patches; here the image is padded to whole patches.
 """
 
 from typing import Any
@@ -18,9 +18,9 @@ from lgrseg.modeling.foundation.encoder import Encoder, covering, with_own_drop_
 
 
 class ViTEncoder(Encoder):
-    """Maps of one transformer's patches, after its last block or after several.
+    """Encoder of a plain transformer; its maps are taken after the last block or after several.
 
-    Every map has gone through the model's final norm, as in DINOv2's own evaluation.
+    The model's final norm is applied to every map, as in DINOv2's own evaluation.
     """
 
     def __init__(
@@ -34,31 +34,31 @@ class ViTEncoder(Encoder):
         mean_token: bool = False,
         arguments: dict[str, Any] | None = None,
     ):
-        """Wrap a model of transformers.
+        """Wrap a model of transformers as an encoder.
 
         Args:
-            model: gives `last_hidden_state`, normed.
-            blocks: where in it the list of blocks is.
-            norm: where in it the final norm is.
-            num_prefix: tokens before the patches: the class token and registers.
-            layers: blocks (counted from 0, -1 the last) after which a map is taken; None is one
-                map, after the last.
-            mean_token: the token is the patches' mean, not the class token.
-            arguments: of the model's forward.
+            model: model whose `last_hidden_state` is normalised.
+            blocks: path of the list of blocks in the model.
+            norm: path of the final norm in the model.
+            num_prefix: number of tokens before the patches (class token and registers).
+            layers: block indices (from 0, -1 is the last) after which a map is taken; None means
+                one map after the last block.
+            mean_token: True if the global token is the mean of the patches, not the class token.
+            arguments: additional arguments of the model's forward.
 
         Raises:
-            ValueError: a layer that the model does not have, or an `image_size` with two sides.
+            ValueError: a layer does not exist, or `image_size` is not one number.
         """
         config = model.config
         if not isinstance(config.image_size, int):
             raise ValueError(
-                f"image_size is one number, not {config.image_size}: it is the square that "
-                "positions were learnt on; images themselves may have any size"
+                f"image_size must be one number, not {config.image_size}: it is the square on "
+                "which positions were trained; images themselves may have any size"
             )
         depth = config.num_hidden_layers
         for layer in layers or ():
             if not -depth <= layer < depth:
-                raise ValueError(f"layers are from 0 to {depth - 1} in this encoder, not {layer}")
+                raise ValueError(f"layers must be 0 to {depth - 1} in this encoder, not {layer}")
         num_maps = len(layers) if layers else 1
         super().__init__(
             channels=[config.hidden_size] * num_maps,
@@ -72,7 +72,7 @@ class ViTEncoder(Encoder):
         self.mean_token, self.arguments = mean_token, arguments or {}
         self._blocks, self._norm = blocks, norm
         for name, parameter in model.named_parameters():
-            if name.endswith("mask_token"):  # of pretraining; no image ever meets it
+            if name.endswith("mask_token"):  # used only in pretraining
                 parameter.requires_grad_(False)
 
     @property
@@ -88,10 +88,10 @@ class ViTEncoder(Encoder):
         for tokens in self._tokens(padded):
             patches = tokens[:, self.num_prefix :]
             maps.append(rearrange(patches, "n (h w) c -> n c h w", h=height).contiguous())
-        return [covering(found, self.patch_size, images) for found in maps]
+        return [covering(features, self.patch_size, images) for features in maps]
 
     def forward_token(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, C): the class token, or the patches' mean; normed."""
+        """Images (N, 3, H, W) to (N, C): the normalised class token, or mean of the patches."""
         (tokens,) = self._tokens(self.padded(images, self.patch_size), last_only=True)
         return tokens[:, self.num_prefix :].mean(dim=1) if self.mean_token else tokens[:, 0]
 
@@ -133,8 +133,8 @@ def dinov2_registers(*, layers: tuple[int, ...] | None = None, **config: Any) ->
 def dinov3(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
     """DINOv3's ViT with the settings of a DINOv3ViTConfig.
 
-    The random rescaling of positions that transformers does in training mode belongs to the
-    pretraining, and it would draw for the whole batch: it is off unless asked for.
+    In training mode transformers rescales positions randomly, which belongs to the pretraining and
+    uses one random number for the whole batch. Here it is off by default.
     """
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
@@ -149,13 +149,13 @@ def dinov3(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncode
 
 
 def mae(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
-    """MAE's encoder with the settings of a ViTConfig: no patch is masked."""
+    """MAE's encoder with the settings of a ViTConfig, without masking."""
     from transformers import ViTConfig, ViTModel
 
     model = ViTModel(ViTConfig(**config), add_pooling_layer=False)
     return ViTEncoder(
         model=model,
-        blocks=_place_of_blocks(model),
+        blocks=_path_of_blocks(model),
         norm="layernorm",
         num_prefix=1,
         layers=layers,
@@ -166,14 +166,14 @@ def mae(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
 def usfm(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
     """USFM's BEiT-style encoder with the settings of a BeitConfig.
 
-    Its pretraining never trains the class token, so its global token is the patches' mean.
+    Its pretraining does not train the class token, so the global token is the patches' mean.
     """
     from transformers import BeitConfig, BeitModel
 
     model = BeitModel(BeitConfig(**config), add_pooling_layer=False)
     return ViTEncoder(
         model=model,
-        blocks=_place_of_blocks(model),
+        blocks=_path_of_blocks(model),
         norm="layernorm",
         num_prefix=1,
         layers=layers,
@@ -181,5 +181,5 @@ def usfm(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
     )
 
 
-def _place_of_blocks(model: nn.Module) -> str:
+def _path_of_blocks(model: nn.Module) -> str:
     return "layers" if hasattr(model, "layers") else "encoder.layer"  # 5.x moved them

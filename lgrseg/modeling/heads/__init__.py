@@ -1,7 +1,7 @@
 """Heads: from a backbone's maps to a score per class and pixel, (N, K + 1, h, w).
 
-A head is called with the maps by name. One that is trained by other losses than Dice and
-cross-entropy has a method `losses(features, truth)` (see SegViT); any other has none.
+A head is called with the maps by name. A head with other losses than Dice and cross-entropy has a
+method `losses(features, truth)` (see SegViT).
 """
 
 from lgrseg.modeling.heads.conv_head import ConvHead

@@ -22,9 +22,9 @@ from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 class ClipClassifier(ClipModel):
     """A class for every clip: the mean of its frames' tokens, through a head; cross-entropy.
 
-    An image is a clip of one frame. The mean is over the tokens, before the head, so that a head
-    with hidden layers sees the clip and not its frames one by one. The encoder gets the frames in
-    their own size, so that a token is of the picture alone and never of black put around it.
+    An image is a clip of one frame. The mean is computed before the head, so a head with hidden
+    layers gets the whole clip, not single frames. The encoder gets frames without padding, so a
+    token does not depend on black borders.
     """
 
     predicts_masks = False
@@ -38,15 +38,15 @@ class ClipClassifier(ClipModel):
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
-        """`head` turns (B, D) into (B, K).
+        """Combine an encoder and a head from (B, D) to (B, K).
 
         Args:
-            backbone: an encoder of `lgrseg.modeling.foundation`, or anything that has
-                `forward_token(images)`, (N, 3, H, W) of any size -> (N, D), and says `token_dim` D.
-            head: `LinearHead`, `ThreeLayerHead`, or one of your own.
-            num_classes: K, as the dataset has them.
-            pixel_mean: of RGB, 0 to 1, taken off each channel.
-            pixel_std: that each is divided by.
+            backbone: an encoder of `lgrseg.modeling.foundation`, or another module with
+                `forward_token(images)`, (N, 3, H, W) of any size -> (N, D), and `token_dim` D.
+            head: `LinearHead`, `ThreeLayerHead`, or another module.
+            num_classes: number K of classes of the dataset.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
+            pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
             ValueError: the backbone has no global token.
@@ -54,7 +54,7 @@ class ClipClassifier(ClipModel):
         super().__init__()
         if not isinstance(backbone, TokenEncoder):
             raise ValueError(
-                f"a {type(backbone).__name__} gives no global token (forward_token); take an "
+                f"a {type(backbone).__name__} has no global token (forward_token); use an "
                 "encoder of lgrseg.modeling.foundation: build_encoder(...), without a neck"
             )
         self.backbone = backbone
@@ -63,11 +63,11 @@ class ClipClassifier(ClipModel):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
 
     def loss_totals(self, targets: list[LabelTarget]) -> dict[str, float]:
-        """What the loss of these clips is divided by: their number."""
+        """Normaliser of the loss of these clips: their number."""
         return {"clips": float(len(targets))}
 
     def tokens(self, clips: list[Clip]) -> Tensor:
-        """(B, D): what the head sees of each clip."""
+        """Mean token of each clip, (B, D), the input of the head."""
         frames = stack_clips(clips)
         if self.training:
             generators = clip_generators(clips)
@@ -83,13 +83,13 @@ class ClipClassifier(ClipModel):
         targets: list[LabelTarget] | None = None,
         totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[LabelPrediction]:
-        """Losses of a batch in training mode, one prediction a clip otherwise.
+        """Return losses in training mode, otherwise one prediction per clip.
 
         `totals` is as in LGRNet.forward.
 
         Raises:
-            ValueError: clips of one batch differ in shape, training without targets, a label that
-                is none of the K classes, or frames smaller than one patch of the encoder.
+            ValueError: clips of a batch differ in shape, targets are missing in training, a label
+                is not one of the K classes, or frames are smaller than one patch of the encoder.
         """
         if not self.training:
             scores = at_least_float32(self.head(self.tokens(clips)))
@@ -110,7 +110,7 @@ class ClipClassifier(ClipModel):
 
 
 class LinearHead(nn.Module):
-    """A score for every class, linear in the token."""
+    """Linear classifier of tokens."""
 
     def __init__(self, *, in_channels: int, num_classes: int):
         """`in_channels` is the encoder's `token_dim`."""
@@ -118,12 +118,12 @@ class LinearHead(nn.Module):
         self.classify = nn.Linear(in_channels, num_classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, D) -> (B, K) raw scores."""
+        """Compute class logits (B, K) of tokens (B, D)."""
         return self.classify(tokens)
 
 
 class ThreeLayerHead(nn.Module):
-    """Three linear layers, with GELU and dropout, drawn for every clip by itself, between them."""
+    """Three linear layers with GELU and dropout (random numbers per clip) between them."""
 
     def __init__(self, *, in_channels: int, num_classes: int, dim: int = 256, dropout: float = 0.1):
         """`in_channels` is the encoder's `token_dim`, `dim` the width of both hidden layers."""
@@ -135,5 +135,5 @@ class ThreeLayerHead(nn.Module):
         )  # fmt: skip
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, D) -> (B, K) raw scores."""
+        """Compute class logits (B, K) of tokens (B, D)."""
         return self.layers(tokens)

@@ -10,11 +10,11 @@ from lgrseg.modeling.heads.linear_probe import named_map
 
 
 class ConvHead(nn.Module):
-    """Convolutions of falling width on one map, C -> 256 -> 128 -> K + 1, and bilinear resizing.
+    """Convolutions of decreasing width on one map, C -> 256 -> 128 -> K + 1, and resizing.
 
-    Each of the first is 3 x 3 with batch normalisation, GELU and dropout; the last is 1 x 1. Batch
-    statistics are over the images that a process sees at a time. Dropout leaves whole channels
-    out, drawn for every clip by itself (ChannelDropout).
+    The first ones are 3 x 3 with batch normalisation, GELU and dropout; the last is 1 x 1. Batch
+    statistics are over the images of one process and step. Dropout sets whole channels to 0, with
+    random numbers per clip (ChannelDropout).
     """
 
     def __init__(
@@ -30,20 +30,23 @@ class ConvHead(nn.Module):
         """A head for the map `feature`.
 
         Args:
-            in_channels: C of it, such as 768 for a ViT-B.
-            num_classes: K, without the background.
+            in_channels: number C of channels of the map, such as 768 for a ViT-B.
+            num_classes: number K of classes, without the background.
             feature: name of the map.
             dims: widths of the convolutions before the last.
-            dropout: probability of a channel to be left out, after each of them.
-            upsample: how many times larger than the map the scores are; 4 brings stride 16 to 4.
+            dropout: probability that a channel is dropped after each of these convolutions.
+            upsample: factor from the map's size to the scores' size; 4 brings stride 16 to 4.
         """
         super().__init__()
         self.in_channels = {feature: in_channels}
         self.feature, self.upsample = feature, upsample
         layers = []
-        for before, after in zip([in_channels, *dims], dims, strict=False):
-            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
-            layers += [nn.GELU(), ChannelDropout(after, dropout)]
+        for width_in, width_out in zip([in_channels, *dims], dims, strict=False):
+            layers += [
+                nn.Conv2d(width_in, width_out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width_out),
+            ]
+            layers += [nn.GELU(), ChannelDropout(width_out, dropout)]
         self.layers = nn.Sequential(*layers)
         self.classify = nn.Conv2d([in_channels, *dims][-1], num_classes + 1, 1)
 

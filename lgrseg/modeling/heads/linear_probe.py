@@ -18,12 +18,12 @@ class PixelHead(nn.Module):
 
 
 class LinearProbe(PixelHead):
-    """What a frozen backbone's features say linearly: normalised per channel, then 1 x 1.
+    """Linear probe of a frozen backbone: batch normalisation and a 1 x 1 convolution.
 
     Source: Oquab et al., "DINOv2", TMLR 2024, section 7.4, the "linear" segmentation head: batch
     normalisation and a linear layer on patch tokens, at the tokens' own resolution. Its scores are
-    brought to the pixels by the bilinear resizing that losses and predictions do anyway. Batch
-    statistics are over the images that a process sees at a time.
+    resized to the pixels (bilinear) by losses and predictions. Batch statistics are over the images
+    of one process and step.
     """
 
     def __init__(self, *, in_channels: int, num_classes: int, feature: str = "res4"):
@@ -36,11 +36,11 @@ class LinearProbe(PixelHead):
 
 
 def named_map(features: dict[str, Tensor], name: str) -> Tensor:
-    """One of a backbone's maps.
+    """Select one of a backbone's maps.
 
     Raises:
-        ValueError: the backbone gives none of this name.
+        ValueError: the backbone has no map of this name.
     """
     if name not in features:
-        raise ValueError(f"the backbone gives {', '.join(features)}, no {name!r}; set head.feature")
+        raise ValueError(f"the backbone has {', '.join(features)}, not {name!r}; set head.feature")
     return features[name]

@@ -1,7 +1,7 @@
-"""Per-frame models: a network that scores every pixel's class, of a backbone and a head.
+"""Per-frame segmentation models: a backbone and a head that classify every pixel.
 
-`PerPixelSegmenter` takes the same clips and targets as LGRNet and treats every frame alone. The
-U-Net that everyone compares with is here; heads are in heads/.
+`PerPixelSegmenter` takes the same clips and targets as LGRNet, but processes every frame
+separately. The U-Net baseline is here; heads are in heads/.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 class PerPixelSegmenter(ClipModel):
     """A backbone and a head that give each pixel a score per class.
 
-    Trained by cross-entropy and Dice, with weights; a head with a method `losses` by its own.
+    It is trained by weighted cross-entropy and Dice, or by the head's method `losses`.
     """
 
     def __init__(
@@ -45,27 +45,27 @@ class PerPixelSegmenter(ClipModel):
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
-        """A model of two parts.
+        """Combine a backbone and a head.
 
         Args:
-            backbone: images (N, 3, H, W) -> maps by name.
-            head: turns them into (N, K + 1, h, w); score 0 is the background. What it says as
-                `in_channels`, channels by name of map, is compared with the backbone's.
-            num_classes: K.
-            ce_weight: of the cross-entropy.
-            dice_weight: of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 a common other choice.
-            pixel_mean: of RGB, 0 to 1, that the backbone expects to be subtracted.
-            pixel_std: of RGB, that it expects to be divided by.
+            backbone: module from images (N, 3, H, W) to maps by name.
+            head: module from maps to scores (N, K + 1, h, w); index 0 is the background. Its
+                `in_channels` (channels by name of map), if any, must match the backbone's.
+            num_classes: number K of classes.
+            ce_weight: weight of the cross-entropy.
+            dice_weight: weight of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 are also common.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
+            pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
-            ValueError: weights for a head that has losses of its own, or a head made for another
-                backbone.
+            ValueError: loss weights are given for a head with its own losses, or the head was made
+                for another backbone.
         """
         super().__init__()
         if isinstance(head, HeadWithLosses) and (ce_weight, dice_weight) != (1.0, 1.0):
             raise ValueError(
                 f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "
-                f"{type(head).__name__} has losses of its own; set the weights of the head"
+                f"{type(head).__name__} has its own losses; set the weights of the head"
             )
         if isinstance(head, HeadOfKnownMaps):
             check_channels("head", head.in_channels, backbone)
@@ -76,13 +76,13 @@ class PerPixelSegmenter(ClipModel):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
-        """What the losses of these clips are divided by: "frames", the annotated ones."""
+        """Normaliser of the losses of these clips: "frames", the number of annotated frames."""
         return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
 
     def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
-        """The backbone's maps by name, of images (N, 3, H, W), normalised and padded.
+        """Compute the backbone's maps, by name, of normalised and padded images (N, 3, H, W).
 
-        They are the frames of `clips` one after another, which say nothing more to a backbone.
+        The images are the frames of `clips` in order. `clips` is not used here, but by subclasses.
         """
         return self.backbone(images)
 
@@ -92,10 +92,10 @@ class PerPixelSegmenter(ClipModel):
         targets: list[ClipTargets] | None = None,
         totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
-        """Losses of a batch in training mode, one prediction a clip otherwise.
+        """Return losses in training mode, otherwise one prediction per clip.
 
-        `totals` is as in LGRNet.forward. Batch normalisation, where the backbone has it, is over
-        the clips that one process sees at a time.
+        `totals` is as in LGRNet.forward. Batch normalisation, if the backbone has it, is
+        over the clips of one process and step.
 
         Raises:
             ValueError: clips of one batch differ in shape, or training without targets.
@@ -133,14 +133,14 @@ class PerPixelSegmenter(ClipModel):
 def per_pixel_losses(
     scores: Tensor, labels: Tensor, num_frames: float | Tensor
 ) -> dict[str, Tensor]:
-    """Cross-entropy and soft Dice, means over the annotated frames.
+    """Cross-entropy and soft Dice losses, as means over the annotated frames.
 
         dice of class k = (2 sum p_k y_k + 1) / (sum p_k + sum y_k + 1), over frame and pixels
 
     Args:
-        scores: (A, K + 1, h, w) raw, of annotated frames; brought to the size of the labels first.
-        labels: (A, H, W) int64, 0 background.
-        num_frames: what the sums over annotated frames are divided by.
+        scores: (A, K + 1, h, w) logits of annotated frames; they are resized to the labels' size.
+        labels: (A, H, W) int64 label maps, 0 background.
+        num_frames: divisor of the sums over annotated frames.
     """
     scores = F.interpolate(
         at_least_float32(scores), labels.shape[-2:], mode="bilinear", align_corners=False
@@ -159,7 +159,7 @@ def per_pixel_losses(
 
 
 def _prediction(scores: Tensor) -> ClipPrediction:
-    # Class k's logit is its lead over the best other score: positive where it wins the pixel.
+    # The logit of class k is its score minus the best other score: positive if the class wins.
     leads = []
     for k in range(1, len(scores)):
         others = torch.cat([scores[:k], scores[k + 1 :]])
@@ -185,7 +185,8 @@ class UNet(nn.Module):
         widths = [width * 2**level for level in range(num_levels)]
         self.channels, self.strides = {"res0": width}, {"res0": 1}
         self.down = nn.ModuleList(
-            _two_convs(before, after) for before, after in zip([3, *widths], widths, strict=False)
+            _two_convs(in_channels, out_channels)
+            for in_channels, out_channels in zip([3, *widths], widths, strict=False)
         )
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairs)
@@ -203,9 +204,12 @@ class UNet(nn.Module):
         return {"res0": images}
 
 
-def _two_convs(before: int, after: int) -> nn.Sequential:
+def _two_convs(in_channels: int, out_channels: int) -> nn.Sequential:
     layers = []
-    for channels in (before, after):
-        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+    for channels in (in_channels, out_channels):
+        layers += [
+            nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        ]
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)

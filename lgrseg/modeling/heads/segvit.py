@@ -1,15 +1,15 @@
 """SegViT: a token per class, whose attention over the image is the mask.
 
 Source: Zhang et al., "SegViT: Semantic Segmentation with Plain Vision Transformers", NeurIPS 2022,
-arXiv 2210.05844, sections 3.2 and 3.3; weights of the losses as there. Different here:
-    * the background is a class with a token, as everything in this project scores it;
-    * no dropout, and losses are means over the classes of an image, then over images, so that a
-      batch means the same however it is divided among processes;
-    * earlier modules' masks meet the truth at their own resolution, which saves memory; only the
-      last is brought to the pixels;
-    * maps may differ in stride: masks are added up at the finest.
+arXiv 2210.05844, sections 3.2 and 3.3, with the same loss weights. Differences:
+    * the background is a class with a token, as in all models of this project;
+    * there is no dropout, and losses are means over the classes of an image, then over images, so
+      they do not depend on the number of processes;
+    * masks of earlier modules are compared with the truth at their own resolution, to save memory;
+      only the last one is resized to the pixels;
+    * maps may differ in stride: masks are summed at the finest resolution.
 
-Letters: N images, A annotated ones, Q = K + 1 class tokens, S places of a map, M heads, D width.
+Letters: N images, A annotated ones, Q = K + 1 class tokens, S positions of a map, M heads, D width.
 """
 
 import torch
@@ -22,13 +22,13 @@ from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
-"""Of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""
+"""Parameters of the focal loss: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""
 SMALLEST_SCORE = 1e-6
-"""Scores are logarithms of products that may round to 0."""
+"""Lower bound of scores before the logarithm, because products may round to 0."""
 
 
 class AttentionToMask(nn.Module):
-    """Class tokens attend to each other and to a map; their similarity to each place is the mask.
+    """Class tokens attend to each other and to a map; their similarity to the map is the mask.
 
     similarity of head m = q_m k_m / sqrt(D / M);  mask logits: its mean over the heads
     token += project(softmax over places(similarity) v)
@@ -44,7 +44,7 @@ class AttentionToMask(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
 
     def forward(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (N, Q, D) and a map (N, S, D) -> new tokens, mask logits (N, Q, S)."""
+        """Tokens (N, Q, D) and a map (N, S, D) to new tokens and mask logits (N, Q, S)."""
         tokens = self.norms[0](
             tokens + self.self_attention(tokens, tokens, tokens, need_weights=False)[0]
         )
@@ -53,13 +53,13 @@ class AttentionToMask(nn.Module):
             for x in (self.query(tokens), self.key(places), self.value(places))
         )
         similarity = einsum(query, key, "n m q d, n m s d -> n m q s") / query.shape[-1] ** 0.5
-        seen = einsum(similarity.softmax(dim=-1), value, "n m q s, n m s d -> n m q d")
-        tokens = self.norms[1](tokens + self.project(rearrange(seen, "n m q d -> n q (m d)")))
+        attended = einsum(similarity.softmax(dim=-1), value, "n m q s, n m s d -> n m q d")
+        tokens = self.norms[1](tokens + self.project(rearrange(attended, "n m q d -> n q (m d)")))
         return self.norms[2](tokens + self.ffn(tokens)), similarity.mean(dim=1)
 
 
 class SegViT(nn.Module):
-    """One attention-to-mask module a map, from the coarsest (or deepest) to the finest."""
+    """One attention-to-mask module per map, from the coarsest (or deepest) to the finest."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class SegViT(nn.Module):
         dice_weight: float = 1.0,
         no_object_weight: float = 0.1,
     ):
-        """A head over the maps that `in_channels` names.
+        """Make a head on the maps in `in_channels`.
 
         Args:
-            in_channels: channels of each map.
-            num_classes: K, without the background.
+            in_channels: number of channels of each map.
+            num_classes: number K of classes, without the background.
             dim: width D of tokens, a multiple of `num_heads`.
-            num_heads: M.
-            num_layers: of each module; the mask is the last one's.
-            class_weight: of the cross-entropy of tokens.
-            focal_weight: of the masks' focal loss.
-            dice_weight: of the masks' dice loss.
-            no_object_weight: in that cross-entropy, of classes that the image does not show.
+            num_heads: number M of attention heads.
+            num_layers: number of layers of each module; the last layer gives the mask.
+            class_weight: weight of the tokens' cross-entropy.
+            focal_weight: weight of the masks' focal loss.
+            dice_weight: weight of the masks' Dice loss.
+            no_object_weight: weight of absent classes in the cross-entropy.
         """
         super().__init__()
         self.in_channels = dict(in_channels)
@@ -111,9 +111,9 @@ class SegViT(nn.Module):
         self.classify = nn.Linear(dim, num_classes + 2)  # the last is "not in the image"
 
     def decode(self, features: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """What every module says: class logits (N, Q, Q + 1), mask logits (N, Q, h, w), all raw.
+        """Outputs of every module: class logits (N, Q, Q + 1) and mask logits (N, Q, h, w).
 
-        Masks are those of the module and of all before it, added up at the finest map's size.
+        Masks are the sum of this and all earlier modules, at the finest map's size.
         """
         size = features[self.names[-1]].shape[-2:]
         num_images = len(features[self.names[0]])
@@ -124,13 +124,13 @@ class SegViT(nn.Module):
             places = self.project[name](rearrange(features[name], "n c h w -> n (h w) c"))
             for layer in self.stages[name]:
                 tokens, similarity = layer(tokens, places)
-            own = rearrange(similarity, "n q (h w) -> n q h w", h=height, w=width)
-            masks = masks + resized(own, size)
+            module_mask = rearrange(similarity, "n q (h w) -> n q h w", h=height, w=width)
+            masks = masks + resized(module_mask, size)
             outputs.append((self.classify(tokens), masks))
         return outputs
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """Maps of `in_channels` -> log scores (N, K + 1, h, w) at the finest map's size.
+        """Compute log scores (N, K + 1, h, w) at the finest map's size.
 
         score of class k = log sum over tokens q of P(class of q = k) * sigmoid(mask of q)
         """
@@ -140,7 +140,7 @@ class SegViT(nn.Module):
         return einsum(probs, masks, "n q k, n q h w -> n k h w").clamp(min=SMALLEST_SCORE).log()
 
     def losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
-        """Weighted losses of all modules; token q is matched to class q, without a search.
+        """Weighted losses of all modules; token q belongs to class q, without matching.
 
         Returns:
             "loss_class", "loss_focal" and "loss_dice" of the last module, and the sums over the
@@ -153,26 +153,26 @@ class SegViT(nn.Module):
         for number, (class_logits, mask_logits) in enumerate(outputs):
             is_last = number == len(outputs) - 1
             predicted = at_least_float32(truth.crop(mask_logits))
-            wanted = masks
+            true_masks = masks
             if is_last:
                 predicted = resized(predicted, masks.shape[-2:])
             else:
-                wanted = F.adaptive_avg_pool2d(masks, predicted.shape[-2:])
-            found = self._losses_of(class_logits[truth.frames], predicted, wanted)
-            for name, per_image in found.items():
+                true_masks = F.adaptive_avg_pool2d(masks, predicted.shape[-2:])
+            unweighted = self._losses_of(class_logits[truth.frames], predicted, true_masks)
+            for name, per_image in unweighted.items():
                 key = f"loss_{name}" if is_last else f"aux_loss_{name}"
                 loss = self.weights[name] * divide(per_image.sum(), truth.num_frames)
                 losses[key] = losses.get(key, 0.0) + loss
         return losses
 
     def _losses_of(self, class_logits, mask_logits, masks) -> dict[str, Tensor]:
-        """Unweighted, (A,) each: class logits (A, Q, Q + 1), masks (A, Q, h, w) of 0 to 1."""
+        """Unweighted losses, (A,) each, of class logits (A, Q, Q + 1) and masks (A, Q, h, w)."""
         present = (masks.amax(dim=(-2, -1)) > 0).to(mask_logits)  # A Q
         num_classes = present.shape[1]
-        own = torch.arange(num_classes, device=present.device).expand(len(present), -1)
-        wanted = torch.where(present > 0, own, num_classes)
+        token_classes = torch.arange(num_classes, device=present.device).expand(len(present), -1)
+        true_classes = torch.where(present > 0, token_classes, num_classes)
         entropy = F.cross_entropy(
-            at_least_float32(class_logits).movedim(-1, 1), wanted, reduction="none"
+            at_least_float32(class_logits).movedim(-1, 1), true_classes, reduction="none"
         )
         weights = torch.where(present > 0, 1.0, self.no_object_weight)
         num_present = present.sum(dim=1)  # at least 1: every pixel is of some class
@@ -188,14 +188,14 @@ class SegViT(nn.Module):
 
 
 def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Mean over the pixels of a (1 - p_t)^2 BCE; p_t is the probability of what is true.
+    """Focal loss: mean over pixels of a (1 - p_t)^2 BCE; p_t is the true class's probability.
 
     Args:
-        logits: (..., h, w).
-        truth: of the same shape, 0 to 1; a = 0.25 where it is 1, and 0.75 where it is 0.
+        logits: (..., h, w) mask logits.
+        truth: true masks of the same shape, 0 to 1; a is 0.25 where they are 1, 0.75 for 0.
 
     Returns:
-        (...).
+        (...) losses.
     """
     probs = logits.sigmoid()
     right = probs * truth + (1 - probs) * (1 - truth)

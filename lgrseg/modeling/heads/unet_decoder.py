@@ -1,4 +1,4 @@
-"""A U-Net's expanding path over the maps of any backbone."""
+"""The decoder of a U-Net for the maps of any backbone."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from lgrseg.layers.convolutions import conv_norm_relu, enlarged, resized
 
 
 class UNetDecoder(nn.Module):
-    """From the coarsest map to the finest; at each, the skipped map is joined and convolved twice.
+    """Upsamples from the coarsest to the finest map; each skip is concatenated and convolved.
 
-    Source: Ronneberger et al., "U-Net", MICCAI 2015. Different here: bilinear upsampling for
-    transposed convolutions, since maps need not be twice as large as the next; group norm, since
-    batches are small (see convolutions.py).
+    Source: Ronneberger et al., "U-Net", MICCAI 2015. Differences: bilinear upsampling
+    instead of transposed convolutions, because maps need not differ by a factor of 2; group norm,
+    because batches are small (see convolutions.py).
     """
 
     def __init__(
@@ -24,25 +24,25 @@ class UNetDecoder(nn.Module):
         dims: Sequence[int] = (256, 128, 64),
         upsample: int = 1,
     ):
-        """A decoder of the maps that `in_channels` names.
+        """Make a decoder of the maps in `in_channels`.
 
         Args:
-            in_channels: channels of each map, "res2" to "res5" or some of them.
-            num_classes: K, without the background.
+            in_channels: number of channels of each map, "res2" to "res5" or some of them.
+            num_classes: number K of classes, without the background.
             dims: widths, one for every step from a map to the next finer one.
-            upsample: how many times larger than the finest map the scores are, without parameters:
-                1 gives stride 4, 4 gives full resolution.
+            upsample: factor of the final bilinear upsampling: 1 gives stride 4, 4 gives full
+                resolution.
 
         Raises:
-            ValueError: as many maps need another number of widths.
+            ValueError: the number of widths is not the number of maps minus 1.
         """
         super().__init__()
         self.in_channels = dict(in_channels)
         self.names = sorted(in_channels, reverse=True)  # res5 first
         if len(dims) != len(self.names) - 1:
             raise ValueError(
-                f"{len(self.names)} maps are joined in {len(self.names) - 1} steps, and dims gives "
-                f"the width of each; it has {len(dims)}: {list(dims)}"
+                f"{len(self.names)} maps need {len(self.names) - 1} widths in dims, one per step, "
+                f"not {len(dims)}: {list(dims)}"
             )
         self.upsample = upsample
         coarse = [in_channels[self.names[0]], *dims]

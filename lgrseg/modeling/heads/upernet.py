@@ -11,7 +11,7 @@ from lgrseg.layers.convolutions import conv_norm_relu, resized
 
 
 class PyramidPooling(nn.Module):
-    """What lies in the whole image, its halves, thirds and sixths, beside each place of a map.
+    """Concatenates each position of a map with means over 1, 2, 3 and 6 cells per side.
 
     Source: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017, section 3.2.
     """
@@ -36,8 +36,8 @@ class UPerNet(nn.Module):
     """Pyramid pooling on res5, a feature pyramid, and its levels together at stride 4.
 
     Source: Xiao et al., "Unified Perceptual Parsing for Scene Understanding", ECCV 2018, section
-    3.1. Different here: group norm, since pooled maps of one cell and small batches have no batch
-    statistics; 256 wide where the paper's is 512; dropout of channels by clip (ChannelDropout).
+    3.1. Differences: group norm, because batch statistics of pooled maps with one cell and small
+    batches are useless; width 256 instead of 512; dropout of channels per clip (ChannelDropout).
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class UPerNet(nn.Module):
         bins: Sequence[int] = (1, 2, 3, 6),
         dropout: float = 0.1,
     ):
-        """A head over the maps that `in_channels` names.
+        """Make a head on the maps in `in_channels`.
 
         Args:
-            in_channels: channels of each map, "res2" to "res5".
-            num_classes: K, without the background.
-            dim: width, a multiple of 8.
-            bins: of the pyramid pooling.
-            dropout: probability of a channel to be left out before the classifier.
+            in_channels: number of channels of each map, "res2" to "res5".
+            num_classes: number K of classes, without the background.
+            dim: width of the head, a multiple of 8.
+            bins: numbers of cells per side of the pyramid pooling.
+            dropout: probability that a channel is dropped before the classifier.
         """
         super().__init__()
         self.in_channels = dict(in_channels)

@@ -1,18 +1,18 @@
-"""Mask2Former's decoder for clips: queries look at the clip through the masks they predict.
+"""Mask2Former's decoder for clips: queries attend to the clip inside their predicted masks.
 
 Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation",
 CVPR 2022, section 3.2; its video form, arXiv 2112.10764; LGRNet (MICCAI 2024) uses the same.
 
-What is different from the public code:
+Differences from the public code:
     * the attention mask is taken from the stride-4 logits directly, never from full-size masks;
-    * a pixel is attended where its mask probability is at least 0.5 (the public LGRNet compares
-      the logit with 0.5; `attention_threshold` brings that back).
+    * a pixel is attended if its mask probability is at least 0.5 (the public LGRNet compares the
+      logit with 0.5; set `attention_threshold` for this).
 
-A causal decoder has the queries once for every frame: those of frame t look at the frames up to t,
-and answer for t alone.
+A causal decoder has separate queries for every frame: those of frame t attend to frames up to t,
+and their outputs are for frame t only.
 
 Letters: B clips, T frames, Q queries, D width, M heads, S = T * h * w memory tokens, K classes,
-G times that the queries are there: 1, or T in a causal decoder.
+G sets of queries: 1, or T in a causal decoder.
 """
 
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ from lgrseg.structures.boxes import draw_boxes
 
 @dataclass
 class DecoderOutput:
-    """What the decoder says after one of its layers."""
+    """Outputs of the decoder after one of its layers."""
 
     class_logits: Tensor
-    """(B, Q, K + 1): raw scores, the last one is "no object"."""
+    """(B, Q, K + 1) class logits; the last class is "no object"."""
     mask_logits: Tensor
-    """(B, Q, T, H/4, W/4): raw scores, 0 is the boundary."""
+    """(B, Q, T, H/4, W/4) mask logits; 0 is the boundary."""
     boxes: Tensor | None = None
     """(B, Q, T, 4) as (cx, cy, w, h), parts of the map, 0 to 1; None without a box head."""
     objectness: Tensor | None = None
-    """(B, Q, T) raw: whether the query's object is in the frame; None without a box head."""
+    """(B, Q, T) logits of "the object is in the frame"; None without a box head."""
     frame_class_logits: Tensor | None = None
-    """(B, T, Q, K + 1) raw: what a causal decoder knows at each frame, whose mean over frames is
-    `class_logits`; None of any other."""
+    """(B, T, Q, K + 1) class logits of a causal decoder at each frame; their mean over frames is
+    `class_logits`. None if not causal."""
 
 
 class MaskedDecoder(nn.Module):
-    """Queries, refined layer by layer against the encoder's maps at strides 32, 16, 8 in turn."""
+    """Refines queries in layers that attend to the encoder's maps at strides 32, 16, 8 in turn."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class MaskedDecoder(nn.Module):
         box_head: nn.Module | None = None,
         causal: bool = False,
     ):
-        """Plain numbers, and a head that gives boxes too.
+        """Make a decoder; `box_head`, if given, also predicts boxes.
 
-        `attention_threshold` is a mask logit. With `causal` nothing that is said of a frame depends
-        on later ones; weights have the same names and shapes.
+        `attention_threshold` is a mask logit. With `causal`, outputs of a frame do not depend on
+        later frames; names and shapes of the weights are the same.
         """
         super().__init__()
         self.causal = causal
@@ -91,12 +91,13 @@ class MaskedDecoder(nn.Module):
         """Decode one batch of clips.
 
         Args:
-            features: "mask_features" (B, T, D, H/4, W/4) and every name in `memory_scales`
-                as (B, T, D, h, w).
-            time: (B or 1, T, D), when the frames were taken; by default places in the clip.
+            features: maps of the encoder: "mask_features" (B, T, D, H/4, W/4) and every name in
+                `memory_scales` as (B, T, D, h, w).
+            time: (B or 1, T, D) encoding of the frames' times; None encodes their index in the
+                clip.
 
         Returns:
-            One output from the learned queries alone, then one after every layer.
+            One output of the learned queries before the first layer, then one after every layer.
         """
         mask_features = features["mask_features"]
         num_clips, num_frames, dim = mask_features.shape[:3]
@@ -129,11 +130,11 @@ class MaskedDecoder(nn.Module):
         return memory, rearrange(position, "b t s d -> b (t s) d")
 
     def _answer(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
-        """What queries (B, G Q, D) say; those of a causal decoder each of their own frame."""
+        """Outputs of queries (B, G Q, D); in a causal decoder each set is for its own frame."""
         if not self.causal:
             return self._predict(queries, features)
         num_frames = features["mask_features"].shape[1]
-        alone = {  # every frame as a clip of its own
+        alone = {  # every frame as a separate clip
             name: rearrange(maps, "b t d h w -> (b t) 1 d h w")
             for name, maps in features.items()
             if maps.dim() == 5
@@ -163,7 +164,7 @@ class MaskedDecoder(nn.Module):
         return DecoderOutput(self.class_head(normed), masks, *boxes)
 
     def _blocked(self, mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Where each query may not look: (B * M, G Q, S) bool."""
+        """(B * M, G Q, S) bool mask: true where a query must not attend."""
         with torch.no_grad():
             masks = F.interpolate(
                 mask_logits.flatten(0, 1), size, mode="bilinear", align_corners=False
@@ -173,13 +174,14 @@ class MaskedDecoder(nn.Module):
             )
             later = self._later(mask_logits.shape[2], size[0] * size[1], mask_logits.device)
             blocked = outside | later
-            # A query that may look nowhere looks everywhere, or its softmax would be NaN.
+            # If a query could attend to no pixel, it attends to all, because its softmax would be
+            # NaN.
             blocked = torch.where(blocked.all(dim=-1, keepdim=True), later, blocked)
             blocked = rearrange(blocked, "b g q s -> b (g q) s")
             return blocked.repeat_interleave(self.num_heads, dim=0)
 
     def _later(self, num_frames: int, num_pixels: int, device: torch.device) -> Tensor:
-        """Which tokens are of frames that queries must not know: (G, 1, S) bool."""
+        """(G, 1, S) bool mask: true for tokens of later frames."""
         if not self.causal:
             return torch.zeros(1, 1, 1, dtype=torch.bool, device=device)
         later = torch.ones(num_frames, num_frames, dtype=torch.bool, device=device).triu(1)
@@ -187,9 +189,9 @@ class MaskedDecoder(nn.Module):
 
 
 class BoxDecoder(MaskedDecoder):
-    """The decoder of a model that predicts boxes alone: a mask is what lies within the box.
+    """Decoder of a model that only predicts boxes; the mask is the inside of the box.
 
-    Queries look at the inside of the boxes that they predict, as a masked decoder's do at masks.
+    Queries attend to the inside of their predicted boxes.
     """
 
     def __init__(
@@ -206,7 +208,7 @@ class BoxDecoder(MaskedDecoder):
         attention_threshold: float = 0.0,
         causal: bool = False,
     ):
-        """As MaskedDecoder, with a head for boxes."""
+        """Like MaskedDecoder, with a required box head."""
         super().__init__(
             num_classes=num_classes,
             dim=dim,
@@ -229,7 +231,7 @@ class BoxDecoder(MaskedDecoder):
 
 
 class DecoderLayer(nn.Module):
-    """Masked cross-attention, self-attention, FFN; each residual, normed afterwards."""
+    """Masked cross-attention, self-attention, FFN; each residual, then norm."""
 
     def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
         super().__init__()
@@ -252,20 +254,20 @@ class DecoderLayer(nn.Module):
         blocked: Tensor,
         times: int = 1,
     ) -> Tensor:
-        """Queries and positions (B, G Q, D), memory and its position (B, S, D) -> (B, G Q, D).
+        """Queries and positions (B, G Q, D), memory and its position (B, S, D) to (B, G Q, D).
 
-        `blocked` (B * M, G Q, S) bool is true where a query must not look; no row is all true.
-        Positions go into queries and keys, never into values. The queries are there `times` (G)
-        times, and each set knows of itself alone.
+        `blocked` (B * M, G Q, S) bool is true where a query must not attend; no row is all true.
+        Positions are added to queries and keys, never to values. There are `times` (G) sets of
+        queries, and self-attention is within a set.
         """
-        seen, _ = self.cross_attn(
+        attended, _ = self.cross_attn(
             queries + positions,
             memory + memory_position,
             memory,
             attn_mask=blocked,
             need_weights=False,
         )
-        queries = self.cross_norm(queries + seen)
+        queries = self.cross_norm(queries + attended)
         placed, values = (
             rearrange(x, "b (g q) d -> (b g) q d", g=times) for x in (queries + positions, queries)
         )

@@ -1,11 +1,11 @@
 """LGRNet's encoder: strides 8, 16 and 32 exchange with each other and with other frames.
 
 Sources: LGRNet (MICCAI 2024), Figure 2; deformable attention: Deformable DETR (ICLR 2021); the step
-to stride 4: Mask2Former (CVPR 2022), section 3.2. By default the input projections are normed frame
-by frame, so that what a frame becomes does not depend on the length of its clip
+to stride 4: Mask2Former (CVPR 2022), section 3.2. By default the norms of the input projections are
+per frame, so a frame's features do not depend on the length of its clip
 (`norm_over_clip=True`: over all frames, as in the public code). With `norm_over_clip`,
 `zero_padded_keys` and the public widths the encoder agrees with the public one to 1e-4.
-`mask_frame_queries`, which its fibroid model sets, is made from a description; it was not compared.
+`mask_frame_queries`, which its fibroid model uses, follows a description and was not compared.
 
 Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queries, M heads.
 """
@@ -32,24 +32,24 @@ from lgrseg.modeling.lgrnet.temporal import (
 from lgrseg.ops import hilbert_order, ms_deform_attn_softmax, reference_points
 
 SCALES = ("res5", "res4", "res3")
-"""Coarse first: the order of tokens, level embeddings and the decoder's memories."""
+"""Scales from coarse to fine: order of tokens, level embeddings and the decoder's memories."""
 
 
 MAPS = ("res2", *SCALES)
-"""What is taken from the backbone."""
+"""Maps of the backbone that are used."""
 
 
 class Layout(NamedTuple):
-    """Where the tokens of a clip lie, the same for all layers."""
+    """Positions of the tokens of a clip, the same for all layers."""
 
     shapes: list[tuple[int, int]]
     """(H, W) of each scale."""
     points: Tensor
-    """(S, 2): the centre of every pixel as (x, y), 0 to 1."""
+    """(S, 2) centre of every pixel as (x, y), 0 to 1."""
     pixels: Tensor
-    """(L, 2): width and height of a pixel of every scale, of which the map is 1."""
+    """(L, 2) width and height of a pixel of every scale, as parts of the map."""
     order: Tensor
-    """(T Q,): the frame queries along the Hilbert curve."""
+    """(T Q,) indices of the frame queries along the Hilbert curve."""
 
 
 def layout_of(
@@ -61,7 +61,7 @@ def layout_of(
         shapes=shapes,
         points=reference_points(shapes, device),
         pixels=to_device(pixels, device),
-        # Laid out along the queries even where there are more frames, as the public curve is.
+        # The curve starts along the queries even if there are more frames, as in the public code.
         order=hilbert_order(num_frames, num_queries, device),
     )
 
@@ -73,34 +73,36 @@ def _channels_of_maps(channels: Mapping[str, int]) -> dict[str, int]:
 
 
 class LGREncoder(nn.Module):
-    """Backbone maps in, maps of one width at strides 4 to 32 and the frame queries out.
+    """Turns backbone maps into maps of one width at strides 4 to 32, and frame queries.
 
     Args:
-        in_channels: channels of res2 to res5; None asks the backbone (`connect`).
-        dim: width D.
-        num_layers: encoder layers.
-        num_heads: of every attention.
-        num_points: sampled by deformable attention per head and scale.
+        in_channels: number of channels of res2 to res5; None takes the backbone's (`connect`).
+        dim: width D of the features.
+        num_layers: number of encoder layers.
+        num_heads: number M of heads of every attention.
+        num_points: number of points of deformable attention per head and scale.
         kernel_size: side of the neighbourhood in the previous frame, odd.
         dilation: distance between the pixels of a neighbourhood.
-        num_frame_queries: Q, per frame.
-        num_scans: Hilbert scans in a layer.
-        state_dim: N of the scan.
+        num_frame_queries: number Q of queries per frame.
+        num_scans: number of Hilbert scans in a layer.
+        state_dim: state width N of the scan.
         pixel_ffn_dim: hidden width of the FFN over pixels, the largest cost of the encoder.
         query_ffn_dim: hidden width of the FFN over frame queries.
-        norm_groups: of the GroupNorms.
-        norm_over_clip: norm the projected maps over all frames (public) or each alone.
-        zero_padded_keys: on maps smaller than the neighbourhood, let padding take part in the
-            softmax (public) or not.
-        mask_frame_queries: let frame queries gather only where they find their object (see
+        norm_groups: number of groups of the GroupNorms.
+        norm_over_clip: True if projected maps are normalised over all frames (public code), False
+            for every frame separately.
+        zero_padded_keys: True if padding is part of the softmax on maps smaller than the
+            neighbourhood (public code).
+        mask_frame_queries: True if frame queries attend only inside their object (see
             `outside_object`; the public fibroid setting).
-        cyclic: let the first frame hear of the last one (see `CyclicNeighborhoodPropagation`).
-        causal: let no frame hear of a later one; this opens the ring too. Weights have the same
-            names and shapes, but what they learnt without it they learnt for another scan.
+        cyclic: True if the first frame attends to the last one (see
+            `CyclicNeighborhoodPropagation`).
+        causal: True if no frame depends on a later one; this also disables `cyclic`. Weights have
+            the same names and shapes, but weights trained without it fit another scan.
 
     Raises:
-        ValueError: scales without channels, a width that heads or positions cannot share, or a
-            causal encoder with norms over the clip.
+        ValueError: a scale has no channels, the width is not divisible for heads or positions, or a
+            causal encoder has norms over the clip.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class LGREncoder(nn.Module):
         cyclic: bool = True,
         causal: bool = False,
     ):
-        """The class says what the arguments are."""
+        """See the class for the arguments."""
         super().__init__()
         self.in_channels = None if in_channels is None else _channels_of_maps(in_channels)
         if dim % num_heads or dim % 4:
@@ -135,8 +137,8 @@ class LGREncoder(nn.Module):
             )
         if causal and norm_over_clip:
             raise ValueError(
-                "causal=True lets no frame hear of a later one, norm_over_clip=True norms each "
-                "over all of its clip: set one of them to false"
+                "with causal=True no frame depends on a later one, but norm_over_clip=True "
+                "normalises over the whole clip: set one of them to false"
             )
         self.norm_over_clip, self.causal = norm_over_clip, causal
         channels = self.in_channels or dict.fromkeys(MAPS, 1)  # 1: until `connect`
@@ -171,17 +173,17 @@ class LGREncoder(nn.Module):
         self.smooth_norm = nn.GroupNorm(norm_groups, dim)
 
     def connect(self, backbone: nn.Module) -> None:
-        """Fit the encoder to a backbone: projections of its widths, or a comparison of those given.
+        """Fit the projections to a backbone, or check that `in_channels` match it.
 
         Raises:
-            ValueError: maps are missing, or `in_channels` are not those of the backbone.
+            ValueError: maps are missing, or `in_channels` differ from the backbone's channels.
         """
         if self.in_channels is not None:
             check_channels("encoder", self.in_channels, backbone)
             return
         if not isinstance(backbone, Backbone):
             raise ValueError(
-                f"{type(backbone).__name__} does not say its `channels`: set encoder.in_channels"
+                f"{type(backbone).__name__} has no attribute `channels`: set encoder.in_channels"
             )
         self.in_channels = _channels_of_maps(backbone.channels)
         dim = self.lateral.out_channels
@@ -193,8 +195,10 @@ class LGREncoder(nn.Module):
         """Encode one batch of clips.
 
         Args:
-            features: "res2" to "res5", each (B, T, C, h, w) at strides 4 to 32.
-            time: (B or 1, T, D), see `QueryScan`; by default places in the clip.
+            features: maps "res2" to "res5" of the backbone, (B, T, C, h, w) each, at strides 4 to
+                32.
+            time: (B or 1, T, D) encoding of the frames' times, see `QueryScan`; None encodes their
+                index in the clip.
 
         Returns:
             "mask_features" (B, T, D, H/4, W/4), not negative; "res3", "res4", "res5" (B, T, D, h,
@@ -251,7 +255,7 @@ class LGREncoder(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Local, gather, scan, write back, deformable attention, FFN; in this order."""
+    """Local attention, gather, scan, write back, deformable attention and FFN, in this order."""
 
     recomputable = True
 
@@ -295,7 +299,7 @@ class EncoderLayer(nn.Module):
         self.ffn = FeedForward(dim=dim, hidden_dim=pixel_ffn_dim)
 
     def forward(self, tokens, positions, queries, query_positions, layout, time=None):
-        """Pixels (B, T, S, D) at `positions` (S, D) and frame queries (B, T, Q, D) -> both."""
+        """Update pixels (B, T, S, D) at `positions` (S, D) and frame queries (B, T, Q, D)."""
         num_clips = len(tokens)
         tokens = self.local(tokens, layout.shapes)
         tokens, queries = (rearrange(x, "b t n d -> (b t) n d") for x in (tokens, queries))
@@ -317,16 +321,17 @@ class EncoderLayer(nn.Module):
 
 @torch.no_grad()
 def outside_object(queries: Tensor, tokens: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
-    """Where frame queries do not find what they stand for: their product with res3 is negative.
+    """Mask of pixels outside the queries' objects: their product with res3 is negative.
 
     Args:
-        queries: (N, Q, D), without positions.
-        tokens: (N, S, D), without positions, scales joined as in `shapes`, the finest (res3) last.
+        queries: (N, Q, D) frame queries without positions.
+        tokens: (N, S, D) pixels without positions; scales are joined as in `shapes`, the finest
+            (res3) last.
         shapes: (H, W) of each scale.
 
     Returns:
-        (N, Q, S) bool. The product is resized to the coarser scales before its sign is taken. A
-        query that finds nothing anywhere is outside nowhere, so that it can look for something.
+        (N, Q, S) bool. The product is resized to the coarser scales before its sign is taken. For
+        a query whose product is negative everywhere, the mask is false everywhere.
     """
     height, width = shapes[-1]
     logits = torch.einsum("nqd,nsd->nqs", queries, tokens[:, -height * width :])
@@ -339,7 +344,7 @@ def outside_object(queries: Tensor, tokens: Tensor, shapes: list[tuple[int, int]
 
 
 class DeformableAttention(nn.Module):
-    """Every pixel looks at a few points around it on every scale; residual, normed afterwards."""
+    """Every pixel attends to a few points around it on every scale; residual, then norm."""
 
     def __init__(self, *, dim: int, num_heads: int, num_points: int, num_levels: int = 3):
         super().__init__()
@@ -353,7 +358,7 @@ class DeformableAttention(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Heads start by looking in all directions, 1 to P pixels away, at equal weights."""
+        """Initially heads attend in all directions, 1 to P pixels away, with equal weights."""
         nn.init.zeros_(self.offsets.weight)
         angle = torch.arange(self.num_heads) * (2 * math.pi / self.num_heads)
         direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -374,9 +379,9 @@ class DeformableAttention(nn.Module):
         scores = rearrange(self.weights(query), "n s (m l p) -> n s m l p", **axes)
         value = rearrange(self.value(tokens), "n s (m c) -> n s m c", m=self.num_heads)
         # Offsets are in pixels of their level. Points and sizes are repeated for every sample, so
-        # that the long last axis is added as one: a third of the time of adding pairs.
+        # the addition runs over one long axis: this takes a third of the time of adding pairs.
         pixel = layout.pixels[:, None].expand(self.num_heads, -1, self.num_points, -1).flatten()
         locations = layout.points.repeat(1, pixel.numel() // 2) + self.offsets(query) * pixel
         locations = rearrange(locations, "n s (m l p xy) -> n s m l p xy", **axes)
-        seen = ms_deform_attn_softmax(value, layout.shapes, locations, scores)
-        return self.norm(tokens + self.output(seen))
+        attended = ms_deform_attn_softmax(value, layout.shapes, locations, scores)
+        return self.norm(tokens + self.output(attended))

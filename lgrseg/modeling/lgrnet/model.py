@@ -1,4 +1,4 @@
-"""BASIC LGRNet: backbone, local-global encoder, masked decoder, for clips of any length.
+"""BASIC LGRNet: backbone, local-global encoder and masked decoder, for clips of any length.
 
 Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid Segmentation in
 Ultrasound Videos", MICCAI 2024; docs/design.md lists what differs from its public code.
@@ -30,7 +30,7 @@ from lgrseg.modeling.semi_supervised.model import student_of
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 ABSENT = -1024.0
-"""Mask logit of a class on a frame where a causal model does not know of it."""
+"""Mask logit of a class on frames at which a causal model has not yet detected it."""
 
 
 class LGRNet(ClipModel):
@@ -48,43 +48,46 @@ class LGRNet(ClipModel):
         presence_threshold: float = 0.5,
         time_period: float | None = None,
     ):
-        """Put the parts together.
+        """Combine the parts of the model.
 
         Args:
-            backbone: images (N, 3, H, W) to maps "res2" to "res5".
-            encoder: maps of clips to maps of one width; with `connect(backbone)`, `causal`.
-            decoder: these to classes and masks of queries; with `num_classes`, `num_queries`,
+            backbone: module from images (N, 3, H, W) to maps "res2" to "res5".
+            encoder: module from maps of clips to maps of one width; has `connect(backbone)` and
                 `causal`.
-            criterion: outputs and targets to losses; with `num_classes`.
-            pixel_mean: of frames of 0 to 1, RGB; the default is ImageNet's.
-            pixel_std: likewise.
-            presence_threshold: a class is in a clip where its surest query is surer than this.
-            time_period: tell the model when frames were taken, in frames of the video: this many
-                are one round of the fastest wave (see `sine_time`). None tells their place in the
-                clip alone. A causal model (`causal` of encoder and decoder), in which nothing that
-                is said of a frame depends on later ones, needs it.
+            decoder: module from these maps to classes and masks of queries; has `num_classes`,
+                `num_queries` and `causal`.
+            criterion: module from outputs and targets to losses; has `num_classes`.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted; by default
+                ImageNet's.
+            pixel_std: standard deviation of each RGB channel, by which it is divided.
+            presence_threshold: probability, 0 to 1, above which the best query of a class makes it
+                present in the clip.
+            time_period: period of the fastest wave of the time encoding, in frames of the video
+                (see `sine_time`); None encodes only the index of a frame in the clip. A causal
+                model (`causal` of encoder and decoder) needs it; its outputs for a frame do not
+                depend on later frames.
 
         Raises:
-            ValueError: a period that is not above 0, an encoder made for another backbone, a
-                criterion for other classes, or a model that is causal in part.
+            ValueError: the period is not above 0, the encoder was made for another backbone, the
+                criterion has other classes, or only one of encoder and decoder is causal.
         """
         super().__init__()
         if time_period is not None and not time_period > 0:
-            raise ValueError(f"time_period is above 0, or null for none, not {time_period}")
+            raise ValueError(f"time_period must be above 0, or null, not {time_period}")
         if criterion.num_classes != decoder.num_classes:
             raise ValueError(
-                f"decoder.num_classes is {decoder.num_classes}, criterion.num_classes "
-                f"{criterion.num_classes}: both are the dataset's"
+                f"decoder.num_classes is {decoder.num_classes}, but criterion.num_classes is "
+                f"{criterion.num_classes}: set both to the number of classes of the dataset"
             )
         if encoder.causal != decoder.causal:
             raise ValueError(
-                f"encoder.causal is {encoder.causal}, decoder.causal {decoder.causal}: one that "
-                "hears of later frames tells the other; set both alike"
+                f"encoder.causal is {encoder.causal}, but decoder.causal is {decoder.causal}: a "
+                "model is causal only if both are; set them to the same value"
             )
         if encoder.causal and time_period is None:
             raise ValueError(
-                "a causal model needs time_period, in frames: without it frames are told their "
-                "place in the clip, which depends on how many are still to come"
+                "a causal model needs time_period, in frames: otherwise the index of a frame in "
+                "the clip is encoded relative to the clip's length, which includes later frames"
             )
         encoder.connect(backbone)
         self.backbone = backbone
@@ -97,7 +100,7 @@ class LGRNet(ClipModel):
         self.time_period = time_period
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
-        """What the losses of these clips are divided by; sums over batches are a larger batch's."""
+        """Normalisers of the losses of these clips; those of batches can be added."""
         boxes = self.decoder.box_head is not None
         return self.criterion.totals(targets, self.decoder.num_queries, boxes=boxes)
 
@@ -107,20 +110,20 @@ class LGRNet(ClipModel):
         targets: list[ClipTargets] | None = None,
         totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
-        """Losses of a batch in training mode, one prediction a clip otherwise.
+        """Return losses in training mode, otherwise one prediction per clip.
 
-        Height and width are padded to a multiple of 32 with black (bottom and right); what is
-        returned covers the unpadded input.
+        Frames are padded with black to multiples of 32 at the bottom and right; the returned maps
+        cover the unpadded input.
 
         Args:
-            clips: of one shape.
-            targets: of every clip, in training.
-            totals: what to divide the losses by; by default the mean of `loss_totals(targets)` over
-                processes. A trainer that adds up batches gives the mean over these too, so that
-                the mean of the parts' gradients is the gradient of the whole.
+            clips: clips of one shape.
+            targets: targets of every clip, needed in training.
+            totals: normalisers of the losses; by default the mean of `loss_totals(targets)` over
+                processes. A trainer that accumulates gradients over batches gives the mean over
+                these batches too, so the mean gradient is that of one large batch.
 
         Raises:
-            ValueError: clips of one batch differ in shape, or training without targets.
+            ValueError: clips of a batch differ in shape, or targets are missing in training.
         """
         generators = clip_generators(clips) if self.training else None
         outputs = self.decode(clips, generators)
@@ -135,9 +138,10 @@ class LGRNet(ClipModel):
         return self.criterion(outputs, targets, totals=totals, generators=generators)
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights under this model's names.
+        """Convert the names of weights to those of this model.
 
-        Known are LGRNet's public release, and a semi-supervised model, whose student is taken.
+        Supported are LGRNet's public release, and a semi-supervised model, of which the student's
+        weights are used.
         """
         if is_public(weights):
             return from_public(weights, self.state_dict())
@@ -146,16 +150,16 @@ class LGRNet(ClipModel):
     def encode(
         self, clips: list[Clip], generators: list[torch.Generator] | None = None
     ) -> dict[str, Tensor]:
-        """What the encoder makes of clips of one shape (see `LGREncoder.forward`).
+        """Compute the encoder's outputs for clips of one shape (see `LGREncoder.forward`).
 
-        `generators`, one a clip, draw the branches that stochastic depth leaves out.
+        `generators`, one per clip, give the random numbers of stochastic depth.
         """
         return self._encode(stack_clips(clips), generators, self._time(clips))
 
     def decode(
         self, clips: list[Clip], generators: list[torch.Generator] | None = None
     ) -> list[DecoderOutput]:
-        """Classes and masks after every decoder layer, over the padded input."""
+        """Compute classes and masks after every decoder layer, for the padded input."""
         frames, time = stack_clips(clips), self._time(clips)
         return self.decoder(self._encode(frames, generators, time), time)
 
@@ -179,7 +183,7 @@ class LGRNet(ClipModel):
 
 
 def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
-    """What was said of the padded input, said of the input of `size` (H, W)."""
+    """Crop outputs for the padded input to the input of `size` (H, W)."""
     masks, boxes = output.mask_logits, output.boxes
     if boxes is not None:
         height, width = (SIZE_DIVISOR * math.ceil(side / SIZE_DIVISOR) for side in size)
@@ -189,7 +193,7 @@ def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
 
 
 def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -> ClipPrediction:
-    """For each class, the query that is surest of it, its mask and boxes."""
+    """Take the query with the highest probability of each class, with its mask and boxes."""
     if output.frame_class_logits is not None:
         return _prediction_by_frame(output, clip, presence_threshold)
     probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
@@ -209,9 +213,9 @@ def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -
 def _prediction_by_frame(
     output: DecoderOutput, clip: int, presence_threshold: float
 ) -> ClipPrediction:
-    """The same of a causal model, which chooses at every frame by what it knows there.
+    """Like `prediction_of` for a causal model, which selects queries at every frame.
 
-    A class that is not in the clip as far as is known at a frame has no mask there.
+    A class has no mask on frames before the model has detected it.
     """
     probs = output.frame_class_logits[clip].float().softmax(dim=-1)[..., :-1]  # T Q K
     frame_probs, query = (values.T for values in probs.max(dim=1))  # K T

@@ -1,6 +1,6 @@
-"""The names of LGRNet's public release, so that its checkpoints load.
+"""Converts the names of LGRNet's public release, so that its checkpoints can be loaded.
 
-Its file (`ckpt.pth.tar`) holds the weights under "model"; lgrseg/checkpoint/files.py reads it, and
+Its file (`ckpt.pth.tar`) has the weights under "model"; lgrseg/checkpoint/files.py reads it, and
 `LGRNet.translate` calls this. configs/lgrnet/public_release.py builds the model they belong to.
 """
 
@@ -9,9 +9,9 @@ import re
 from torch import Tensor
 
 BACKBONE = "video_backbone.image_homo.pvt_v2."
-"""What follows is named as in PVTv2's own checkpoints, as here."""
+"""Prefix of the backbone; the names after it are those of PVTv2's checkpoints, as here."""
 IGNORED = ("decoder.loss_module.",)
-"""Buffers of its loss, no parameters."""
+"""Prefix of buffers of its loss, which are not parameters."""
 _ENCODER = r"fusion_encoder\.transformer\.encoder\."
 _SCAN = r"global_hiss\.self_attn\.(\d+)\."
 RENAMED = [
@@ -71,16 +71,16 @@ RENAMED = [
     (r"decoder\.query_mask\.layers\.2", "decoder.mask_head.4"),
     (r"decoder\.query_class", "decoder.class_head"),
 ]
-"""Patterns and what takes their place, applied in this order."""
+"""Patterns and replacements, applied in this order."""
 
 
 def is_public(weights: dict[str, Tensor]) -> bool:
-    """Whether these are the names of the release."""
+    """True if these are the names of the release."""
     return any(name.removeprefix("module.").startswith(BACKBONE) for name in weights)
 
 
 def own_name(name: str) -> str:
-    """The name here of a parameter of the release."""
+    """Convert a parameter name of the release to the name here."""
     name = name.removeprefix("module.")
     if name.startswith(BACKBONE):
         return "backbone." + name.removeprefix(BACKBONE)
@@ -90,21 +90,21 @@ def own_name(name: str) -> str:
 
 
 def from_public(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the release under the names and in the shapes of this project's model.
+    """Convert weights of the release to the names and shapes of this project's model.
 
     Its 1 x 1 x 1 convolutions over clips are 1 x 1 convolutions over frames here, and so on: the
     same numbers in the same order.
 
     Args:
-        weights: names of the release -> tensors.
-        own: the state dict they are for.
+        weights: tensors by the names of the release.
+        own: state dict of the model, for the shapes.
     """
-    found = {}
+    converted = {}
     for name, value in weights.items():
         if name.removeprefix("module.").startswith(IGNORED):
             continue
         name = own_name(name)
         if name in own and value.numel() == own[name].numel():
             value = value.reshape(own[name].shape)
-        found[name] = value
-    return found
+        converted[name] = value
+    return converted

@@ -1,11 +1,11 @@
-"""LGRNet's local and global modules: how a pixel hears of other frames.
+"""LGRNet's local and global modules, which exchange information between frames.
 
 Source: Xu et al., "LGRNet", MICCAI 2024, sections 2.2 (cyclic neighbourhood propagation) and 2.3
-(Hilbert selective scan). What differs from the public code by default:
-    * the scan keeps Mamba's own initialisation (the public code overwrites it with Xavier's, and
-      the order of the scan then makes no difference);
-    * on a map smaller than the window, pixels that do not exist are not attended
-      (`zero_padded_keys=True` brings the public habit back).
+(Hilbert selective scan). Differences from the public code by default:
+    * the scan has Mamba's own initialisation (the public code overwrites it with Xavier's, and then
+      the order of the scan has no effect);
+    * on a map smaller than the window, padding is not attended (`zero_padded_keys=True` restores
+      the public behaviour).
 
 Letters: B clips, T frames, D width, Q frame queries, S pixels of all scales, M heads.
 """
@@ -22,10 +22,10 @@ from lgrseg.ops import neighborhood_attention, selective_scan
 
 
 class CyclicNeighborhoodPropagation(nn.Module):
-    """A pixel of frame t attends to the k x k pixels around its place in frame t - 1.
+    """A pixel of frame t attends to the k x k pixels around its position in frame t - 1.
 
-    Time is a ring: the first frame hears of the last, and a single frame of itself. With
-    `cyclic=False` the ring is open, and the first frame always hears of itself.
+    Time is cyclic: the first frame attends to the last one, and a single frame to itself. With
+    `cyclic=False` the first frame attends to itself.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class CyclicNeighborhoodPropagation(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
-        """Tokens (B, T, S, D), scales joined as in `shapes` -> the same shape."""
+        """Update tokens (B, T, S, D), whose scales are joined as in `shapes`."""
         sizes = [height * width for height, width in shapes]
         query = self.query(tokens)
         key, value = self._previous(self.key_value(tokens)).chunk(2, dim=-1)
-        heard = []
+        updates = []
         parts = zip(*(x.split(sizes, dim=2) for x in (query, key, value)), shapes, strict=True)
         for *maps, (height, width) in parts:
             maps = [rearrange(m, "b t (h w) d -> (b t) h w d", h=height, w=width) for m in maps]
-            seen = self._attend(*maps)
-            heard.append(rearrange(seen, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
-        return self.norm(tokens + self.project(torch.cat(heard, dim=2)))
+            attended = self._attend(*maps)
+            updates.append(rearrange(attended, "(b t) h w m c -> b t (h w) (m c)", b=len(tokens)))
+        return self.norm(tokens + self.project(torch.cat(updates, dim=2)))
 
     def _previous(self, frames: Tensor) -> Tensor:
-        """What each frame hears of: (B, T, ...) -> the same shape, a frame later."""
+        """The previous frame of each frame: shifts (B, T, ...) by one frame."""
         if self.cyclic:
             return frames.roll(1, dims=1)
         return torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
@@ -74,7 +74,7 @@ class CyclicNeighborhoodPropagation(nn.Module):
             least = self.kernel_size * self.dilation
             missing = (0, 0, 0, max(0, least - width), 0, max(0, least - height))
             query, key, value = (F.pad(x, missing) for x in (query, key, value))
-        seen = neighborhood_attention(
+        attended = neighborhood_attention(
             *(
                 rearrange(x, "n h w (m c) -> n h w m c", m=self.num_heads)
                 for x in (query, key, value)
@@ -82,11 +82,11 @@ class CyclicNeighborhoodPropagation(nn.Module):
             kernel_size=self.kernel_size,
             dilation=self.dilation,
         )
-        return seen[:, :height, :width]
+        return attended[:, :height, :width]
 
 
 class CrossAttention(nn.Module):
-    """Residual multi-head attention, normed afterwards; positions never enter the values."""
+    """Residual multi-head attention, then norm; positions are never added to the values."""
 
     def __init__(self, *, dim: int, num_heads: int):
         super().__init__()
@@ -101,28 +101,28 @@ class CrossAttention(nn.Module):
         source_position: Tensor,
         blocked: Tensor | None = None,
     ) -> Tensor:
-        """Target (N, Q, D) looks at source (N, S, D); positions broadcast -> (N, Q, D).
+        """Target (N, Q, D) attends to source (N, S, D); positions broadcast; result (N, Q, D).
 
-        `blocked` (N, Q, S) bool: what is not looked at; no row may be all true.
+        `blocked` (N, Q, S) bool is true where the target must not attend; no row may be all true.
         """
         if blocked is not None:
             blocked = blocked.repeat_interleave(self.attention.num_heads, dim=0)
-        seen, _ = self.attention(
+        attended, _ = self.attention(
             target + target_position,
             source + source_position,
             source,
             attn_mask=blocked,
             need_weights=False,
         )
-        return self.norm(target + seen)
+        return self.norm(target + attended)
 
 
 class HilbertScan(nn.Module):
-    """Selective scan over the (T, Q) grid of frame queries, along a Hilbert curve, both ways.
+    """Selective scan of the (T, Q) grid of frame queries along a Hilbert curve, in both directions.
 
-    A causal scan, whose weights have the same names and shapes, hears of no later frame: it goes
-    frame by frame, through the queries of a frame in one order by the first direction and in the
-    other by the second, and its convolution looks at this frame and those before.
+    A causal scan does not depend on later frames; names and shapes of its weights are the same. It
+    goes frame by frame; the two directions go through the queries of a frame in opposite order. Its
+    convolution uses this frame and earlier ones.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class HilbertScan(nn.Module):
         self.state_dim = state_dim
         self.in_proj = nn.Linear(dim, 2 * inner, bias=False)
         self.conv = nn.Conv2d(inner, inner, kernel_size, padding=kernel_size // 2, groups=inner)
-        # Two directions, forward first.
+        # Two directions; the first is forward.
         self.x_proj = nn.Parameter(torch.empty(2, self.step_rank + 2 * state_dim, inner))
         self.step_proj = nn.Parameter(torch.empty(2, inner, self.step_rank))
         self.step_bias = nn.Parameter(torch.empty(2, inner))
@@ -163,13 +163,13 @@ class HilbertScan(nn.Module):
         nn.init.uniform_(self.step_proj, -(self.step_rank**-0.5), self.step_rank**-0.5)
         low, high = math.log(step_min), math.log(step_max)
         step = (torch.rand_like(self.step_bias) * (high - low) + low).exp()
-        self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus undone
+        self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # inverse of softplus
         self.A_log.copy_(torch.arange(1, self.state_dim + 1).log().expand_as(self.A_log))
 
     def forward(self, grid: Tensor, order: Tensor) -> Tensor:
-        """(B, T, Q, D), in the order (T Q,) of its cells -> the same shape.
+        """Scan (B, T, Q, D) in the order (T Q,) of its cells; the result has the same shape.
 
-        A causal scan has an order of its own.
+        A causal scan ignores `order` and has its own order.
         """
         num_queries = grid.shape[2]
         x, gate = self.in_proj(grid).chunk(2, dim=-1)
@@ -192,7 +192,7 @@ class HilbertScan(nn.Module):
         return F.conv2d(x, past, self.conv.bias, groups=self.conv.groups)
 
     def _scan_by_frame(self, x: Tensor) -> Tensor:
-        """(B, T, Q, D) -> the same shape; no frame hears of a later one."""
+        """Scan (B, T, Q, D) so that no frame depends on a later one; same shape."""
         sequences = (rearrange(grid, "b t q d -> b (t q) d") for grid in (x, x.flip(2)))
         first, second = (
             rearrange(
@@ -205,7 +205,7 @@ class HilbertScan(nn.Module):
         return first + second.flip(2)
 
     def _scan(self, u: Tensor, scans: slice, *, reverse: tuple[bool, ...]) -> Tensor:
-        """The sum of some of the two scans over sequences (B, L, D) -> (B, L, D)."""
+        """Sum of the selected scans over sequences (B, L, D); the result is (B, L, D)."""
         split = [self.step_rank, self.state_dim, self.state_dim]
         projected = einsum(u, self.x_proj[scans], "b l d, k r d -> b k l r")
         step, gate_in, gate_out = projected.split(split, -1)
@@ -223,7 +223,7 @@ class HilbertScan(nn.Module):
 
 
 class QueryScan(nn.Module):
-    """A few Hilbert scans over the frame queries, then an FFN; residual, normed afterwards."""
+    """Several Hilbert scans of the frame queries, then an FFN; residual, then norm."""
 
     def __init__(
         self,
@@ -244,21 +244,21 @@ class QueryScan(nn.Module):
     def forward(
         self, queries: Tensor, positions: Tensor, order: Tensor, time: Tensor | None = None
     ) -> Tensor:
-        """Queries (B, T, Q, D) with positions (Q, D), scanned in `order` (T Q,) -> the same.
+        """Scan queries (B, T, Q, D) with positions (Q, D) in `order` (T Q,); same shape.
 
-        `time` (B or 1, T, D) encodes when the frames were taken, so the scan, whose steps depend on
-        its input, knows how far apart they are; by default it is their place in the clip.
+        `time` (B or 1, T, D) encodes the frames' times, so that the steps of the scan can depend on
+        the time between frames; by default it encodes their index in the clip.
         """
         if time is None:
             time = sine_position_1d(queries.shape[1], queries.shape[-1], queries.device)[None]
-        place = positions + time.to(queries)[:, :, None]  # B T Q D
+        position = positions + time.to(queries)[:, :, None]  # B T Q D
         for scan, norm in zip(self.scans, self.norms, strict=True):
-            queries = norm(queries + scan(queries + place, order))
+            queries = norm(queries + scan(queries + position, order))
         return self.ffn(queries)
 
 
 class FeedForward(nn.Module):
-    """Linear, ReLU, linear; residual, normed afterwards."""
+    """Linear, ReLU, linear; residual, then norm."""
 
     def __init__(self, *, dim: int, hidden_dim: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Costs and losses of boxes, beside those of classes and masks.
+"""Matching costs and losses of boxes.
 
 Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1:
 L1 and generalised IoU. An object has a box in every annotated frame that it is in; whether it is in
@@ -25,22 +25,22 @@ class BoxTruth(NamedTuple):
     """The boxes of a clip's objects on its annotated frames."""
 
     frames: Tensor
-    """(A,) int64: which frames these are."""
+    """(A,) int64 indices of the annotated frames."""
     boxes: Tensor
-    """(N, A, 4), 0 where the object is not in the frame."""
+    """(N, A, 4) boxes, 0 where the object is not in the frame."""
     present: Tensor
-    """(N, A) bool."""
+    """(N, A) bool: true where the object is in the frame."""
 
 
 def box_truth(target: ClipTargets) -> BoxTruth:
-    """From masks; on their device."""
-    known = torch.tensor(target.annotated_frames, dtype=torch.long)
-    frames = to_device(known, target.masks.device)
+    """Compute the boxes of masks, on the device of the masks."""
+    annotated = torch.tensor(target.annotated_frames, dtype=torch.long)
+    frames = to_device(annotated, target.masks.device)
     return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
 
 
 def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
-    """What box losses are divided by: "box", objects x frames they are in; "object", answers."""
+    """Normalisers of the box losses: "box" counts objects x frames, "object" counts outputs."""
     boxes = answers = 0.0
     for target in targets:
         frames = target.annotated_frames
@@ -50,20 +50,23 @@ def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]
 
 
 def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: float) -> Tensor:
-    """What it would cost to let each query answer for each object, in boxes.
+    """Box cost of matching each query with each object.
 
     Args:
-        boxes: (L, Q, T, 4) of one clip.
-        truth: of it.
-        box_weight: of the L1 distance.
-        giou_weight: of 1 - GIoU.
+        boxes: (L, Q, T, 4) predicted boxes of one clip.
+        truth: true boxes of the clip.
+        box_weight: weight of the L1 distance.
+        giou_weight: weight of 1 - GIoU.
 
     Returns:
-        (L, Q, N): means over the annotated frames that the object is in.
+        (L, Q, N) costs: means over the annotated frames that the object is in.
     """
-    predicted, wanted = boxes[:, :, None, truth.frames], truth.boxes.to(boxes)  # L Q 1 A 4, N A 4
-    distance = (predicted - wanted).abs().sum(dim=-1)
-    cost = box_weight * distance + giou_weight * (1 - box_iou(predicted, wanted)[1])
+    predicted, true_boxes = (
+        boxes[:, :, None, truth.frames],
+        truth.boxes.to(boxes),
+    )  # L Q 1 A 4, N A 4
+    distance = (predicted - true_boxes).abs().sum(dim=-1)
+    cost = box_weight * distance + giou_weight * (1 - box_iou(predicted, true_boxes)[1])
     counted = truth.present.to(cost)
     return (cost * counted).sum(dim=-1) / counted.sum(dim=-1).clamp(min=1)
 
@@ -79,17 +82,17 @@ def box_losses(
     giou_weight: float,
     objectness_weight: float,
 ) -> dict[str, Tensor]:
-    """L1, GIoU and objectness of every output, (L,) each.
+    """L1, GIoU and objectness losses of every output, (L,) each.
 
     Args:
-        boxes: (L, B, Q, T, 4).
-        objectness: (L, B, Q, T) raw.
-        matches: of every clip a pair (queries, objects) for each of the L outputs.
-        truths: of every clip.
-        totals: of `box_totals`.
-        box_weight: of the L1 distance.
-        giou_weight: of 1 - GIoU.
-        objectness_weight: of the cross-entropy of objectness.
+        boxes: (L, B, Q, T, 4) predicted boxes.
+        objectness: (L, B, Q, T) logits.
+        matches: L pairs (queries, objects) of every clip, one per output.
+        truths: true boxes of every clip.
+        totals: normalisers from `box_totals`.
+        box_weight: weight of the L1 distance.
+        giou_weight: weight of 1 - GIoU.
+        objectness_weight: weight of the cross-entropy of objectness.
     """
     sums = {name: boxes.new_zeros(len(boxes)) for name in ("box", "giou", "object")}
     for clip, (clip_matches, truth) in enumerate(zip(matches, truths, strict=True)):
@@ -97,15 +100,15 @@ def box_losses(
         queries, objects = to_device(pairs, boxes.device).unbind(dim=1)  # L N, each
         output = torch.arange(len(boxes), device=boxes.device)[:, None]
         predicted = boxes[:, clip][output, queries][:, :, truth.frames]  # L N A 4
-        wanted, counted = truth.boxes.to(boxes)[objects], truth.present[objects].to(boxes)
-        distance = (predicted - wanted).abs().sum(dim=-1)
+        true_boxes, counted = truth.boxes.to(boxes)[objects], truth.present[objects].to(boxes)
+        distance = (predicted - true_boxes).abs().sum(dim=-1)
         sums["box"] = sums["box"] + (distance * counted).sum(dim=(1, 2))
-        lost = 1 - box_iou(predicted, wanted)[1]
+        lost = 1 - box_iou(predicted, true_boxes)[1]
         sums["giou"] = sums["giou"] + (lost * counted).sum(dim=(1, 2))
-        said = objectness[:, clip][:, :, truth.frames]  # L Q A
-        there = torch.zeros_like(said)
-        there[output, queries] = counted
-        entropy = F.binary_cross_entropy_with_logits(said, there, reduction="none")
+        logits = objectness[:, clip][:, :, truth.frames]  # L Q A
+        is_present = torch.zeros_like(logits)
+        is_present[output, queries] = counted
+        entropy = F.binary_cross_entropy_with_logits(logits, is_present, reduction="none")
         sums["object"] = sums["object"] + entropy.sum(dim=(1, 2))
     weights = {"box": box_weight, "giou": giou_weight, "object": objectness_weight}
     by = {"box": totals["box"], "giou": totals["box"], "object": totals["object"]}

@@ -1,8 +1,8 @@
 """The losses of BASIC: classes, masks and dice on uncertain points, after Hungarian matching.
 
 Sources: Mask2Former (CVPR 2022), section 3.3 and Table 1; uncertain points: Kirillov et al.,
-"PointRend", CVPR 2020, section 3.1. Unlike in their code masks do not fade to zero at the picture's
-border (`point_sample`'s padding), which drew the uncertain points there.
+"PointRend", CVPR 2020, section 3.1. Unlike in their code, masks do not fade to zero at the
+picture's border (padding of `point_sample`), because this attracted uncertain points to the border.
 
 Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip,
 R rows (one for every object on every annotated frame of the batch), P points, K classes.
@@ -25,7 +25,7 @@ from lgrseg.structures import ClipTargets
 
 
 class SetCriterion(nn.Module):
-    """Match every decoder output to the truth on its own, and sum the losses over all of them."""
+    """Matches every decoder output separately to the truth, and sums the losses of all outputs."""
 
     def __init__(
         self,
@@ -42,20 +42,20 @@ class SetCriterion(nn.Module):
         giou_weight: float = 2.0,
         objectness_weight: float = 2.0,
     ):
-        """Weights multiply their loss and their matching cost alike.
+        """Every weight multiplies both a loss and the corresponding matching cost.
 
         Args:
-            num_classes: K, without "no object".
-            class_weight: of the cross-entropy over classes.
-            mask_weight: of the binary cross-entropy on points.
-            dice_weight: of the dice loss on points.
-            no_object_weight: of queries without an object in the cross-entropy.
-            num_points: points a mask and frame; never more than the input has pixels.
-            oversample_ratio: candidates drawn for every uncertain point kept.
-            importance_ratio: share of points that are the most uncertain candidates.
-            box_weight: of the L1 distance of boxes, where the decoder has a box head.
-            giou_weight: of 1 - GIoU, likewise.
-            objectness_weight: of the cross-entropy of objectness, likewise.
+            num_classes: number K of classes, without "no object".
+            class_weight: weight of the cross-entropy over classes.
+            mask_weight: weight of the binary cross-entropy on points.
+            dice_weight: weight of the Dice loss on points.
+            no_object_weight: weight of queries without an object in the cross-entropy.
+            num_points: number of points per mask and frame, at most the number of input pixels.
+            oversample_ratio: number of random candidates per selected uncertain point.
+            importance_ratio: share of points that are the most uncertain candidates, 0 to 1.
+            box_weight: weight of the L1 distance of boxes, if the decoder has a box head.
+            giou_weight: weight of 1 - GIoU, if the decoder has a box head.
+            objectness_weight: weight of the cross-entropy of objectness, if there is a box head.
         """
         super().__init__()
         self.num_classes = num_classes
@@ -77,11 +77,11 @@ class SetCriterion(nn.Module):
     def totals(
         self, targets: list[ClipTargets], num_queries: int, *, boxes: bool = False
     ) -> dict[str, float]:
-        """What the losses of a batch are divided by; the targets alone say it.
+        """Compute the normalisers of the losses of a batch from its targets.
 
         Returns:
-            "mask": objects x annotated frames. "class": weights of the queries. With `boxes` also
-            those of `box_totals`.
+            "mask": number of objects x annotated frames. "class": sum of the queries' weights. With
+            `boxes` also the normalisers of `box_totals`.
 
         Raises:
             ValueError: a clip has more objects than there are queries.
@@ -104,23 +104,23 @@ class SetCriterion(nn.Module):
         totals: Mapping[str, float | Tensor] | None = None,
         generators: list[torch.Generator | None] | None = None,
     ) -> dict[str, Tensor]:
-        """Weighted losses of a batch; their sum is what to minimise.
+        """Compute the weighted losses of a batch; training minimises their sum.
 
         Mask losses are means over objects x annotated frames, the class loss is a mean over
-        queries weighted by class. A clip without an annotated frame says nothing and changes
-        nothing; one that is annotated and empty teaches "no object".
+        queries weighted by class. A clip without annotated frames does not contribute. In a clip
+        with annotated frames but without objects, all queries are trained to predict "no object".
 
         Args:
-            outputs: of every decoder layer.
-            targets: of every clip.
-            totals: what to divide by, where this batch is a part of a larger one; the batch's own
-                `totals` otherwise.
-            generators: of every clip, for its points; torch's own otherwise.
+            outputs: outputs of all decoder layers.
+            targets: targets of every clip.
+            totals: normalisers, needed if this batch is a part of a larger one; None uses `totals`
+                of this batch.
+            generators: random generator of every clip, for its points; None uses torch's own.
 
         Returns:
-            "loss_class", "loss_mask", "loss_dice" of the last output, with a box head also
-            "loss_box", "loss_giou", "loss_object", and the sum of each over the earlier outputs as
-            "aux_loss_class" and so on.
+            "loss_class", "loss_mask" and "loss_dice" of the last output, and with a box head
+            "loss_box", "loss_giou" and "loss_object". "aux_loss_class" and so on are the sums over
+            the earlier outputs.
 
         Raises:
             ValueError: a clip has more objects than there are queries.
@@ -187,17 +187,21 @@ class SetCriterion(nn.Module):
         return min(self.num_points, masks.shape[-2] * masks.shape[-1])
 
     def _class_loss(self, class_logits, matches, targets, totals) -> Tensor:
-        """Cross-entropy of every output, (L,)."""
-        wanted = torch.full(class_logits.shape[:3], self.num_classes)  # L B Q, filled on the CPU
+        """Cross-entropy of the classes of every output, (L,)."""
+        true_classes = torch.full(
+            class_logits.shape[:3], self.num_classes
+        )  # L B Q, filled on the CPU
         for clip, clip_matches in enumerate(matches):
             labels = targets[clip].labels
             for output, (queries, objects) in enumerate(clip_matches):
-                wanted[output, clip, torch.from_numpy(queries)] = labels[torch.from_numpy(objects)]
-        wanted = to_device(wanted, class_logits.device)
+                true_classes[output, clip, torch.from_numpy(queries)] = labels[
+                    torch.from_numpy(objects)
+                ]
+        true_classes = to_device(true_classes, class_logits.device)
         supervised = torch.stack([target.annotated.any() for target in targets])
         supervised = to_device(supervised, class_logits.device)
-        weights = self.class_weights[wanted] * supervised[:, None]  # L B Q
-        entropy = F.cross_entropy(class_logits.movedim(-1, 1), wanted, reduction="none")
+        weights = self.class_weights[true_classes] * supervised[:, None]  # L B Q
+        entropy = F.cross_entropy(class_logits.movedim(-1, 1), true_classes, reduction="none")
         loss = (weights * entropy).sum(dim=(1, 2))
         return self.weights["class_weight"] * divide(loss, totals["class"])
 
@@ -207,24 +211,27 @@ class SetCriterion(nn.Module):
         totals: Mapping[str, float | Tensor],
         generators: list[torch.Generator | None],
     ) -> dict[str, Tensor]:
-        """BCE and dice on points, weighted, "loss_mask" and "loss_dice" (L,).
+        """Weighted BCE and Dice losses on points: "loss_mask" and "loss_dice", (L,) each.
 
         Args:
-            rows: of every clip logits (L, R, h, w) and their truth (L, R, H, W) bool.
-            totals: "mask", what the sums over rows are divided by.
-            generators: of every clip, for its points.
+            rows: logits (L, R, h, w) and their truth (L, R, H, W) bool of every clip.
+            totals: normalisers; "mask" divides the sums over rows.
+            generators: random generator of every clip, for its points.
         """
         logits = at_least_float32(torch.cat([logits for logits, _ in rows], dim=1))
         num_outputs = len(logits)
         if logits.shape[1] == 0:
-            nothing = 0 * logits.sum(dim=(1, 2, 3))  # keeps the graph whole
+            nothing = 0 * logits.sum(dim=(1, 2, 3))  # connects the loss to the graph
             return {"loss_mask": nothing, "loss_dice": nothing}
         masks = torch.cat([masks for _, masks in rows], dim=1)
         with torch.no_grad():
             points = self._uncertain_points(
                 logits,
                 self._points_per_mask(masks),
-                [(own.shape[1], g) for (own, _), g in zip(rows, generators, strict=True)],
+                [
+                    (clip_logits.shape[1], g)
+                    for (clip_logits, _), g in zip(rows, generators, strict=True)
+                ],
             )
             masks = rearrange(masks, "l r h w -> (l r) 1 h w").to(logits)
             truth = point_sample(masks, points, padding="border")
@@ -245,36 +252,36 @@ class SetCriterion(nn.Module):
         }
 
     def _uncertain_points(self, logits: Tensor, num_points: int, draws: list) -> Tensor:
-        """Points where a mask is least sure, and some anywhere.
+        """Draw points where a mask is most uncertain, and some random points.
 
         Args:
-            logits: (L, R, h, w).
-            num_points: P of every row.
-            draws: for every clip its number of rows and its generator.
+            logits: (L, R, h, w) mask logits.
+            num_points: number P of points per row.
+            draws: number of rows and random generator of every clip.
 
         Returns:
-            ((L R), P, 2).
+            ((L R), P, 2) points.
         """
         num_candidates = int(num_points * self.oversample_ratio)
         num_uncertain = int(num_points * self.importance_ratio)
         num_drawn = num_candidates + num_points - num_uncertain
-        drawn = [
+        points = [
             torch.rand(len(logits), r, num_drawn, 2, device=logits.device, generator=generator)
             for r, generator in draws
         ]
-        drawn = rearrange(torch.cat(drawn, dim=1), "l r c xy -> (l r) c xy")
-        candidates, anywhere = drawn[:, :num_candidates], drawn[:, num_candidates:]
+        points = rearrange(torch.cat(points, dim=1), "l r c xy -> (l r) c xy")
+        candidates, anywhere = points[:, :num_candidates], points[:, num_candidates:]
         uncertain = uncertain_points(logits.flatten(0, 1), candidates, num_uncertain)
         return torch.cat([uncertain, anywhere], dim=1)
 
 
 def _check_queries(targets: list[ClipTargets], num_queries: int) -> None:
-    """Refuse clips of which some object would be taught to no query, in silence."""
+    """Raise an error for clips with more objects than queries."""
     most = max((len(target.labels) for target in targets), default=0)
     if most > num_queries:
         raise ValueError(
-            f"a clip has {most} objects, the decoder {num_queries} queries, and a query answers "
-            f"for one object: set decoder.num_queries to {most} or more"
+            f"a clip has {most} objects, but the decoder has {num_queries} queries, one per "
+            f"object: set decoder.num_queries to {most} or more"
         )
 
 

@@ -1,4 +1,4 @@
-"""Which query answers for which object: the assignment of least total cost.
+"""Hungarian matching of queries to objects.
 
 Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1;
 costs on sampled points: Mask2Former (CVPR 2022), section 3.3.
@@ -24,7 +24,7 @@ def matching_cost(
     mask_weight: float,
     dice_weight: float,
 ) -> Tensor:
-    """What it would cost to let each query answer for each object.
+    """Cost of matching each query with each object.
 
     cost = - class_weight * p(label) + mask_weight * BCE + dice_weight * (1 - dice), with
 
@@ -32,16 +32,16 @@ def matching_cost(
         dice = (2 sum s(x) y + 1) / (sum s(x) + sum y + 1)
 
     Args:
-        class_logits: (L, Q, K + 1) raw.
-        point_logits: (L, Q, P) raw mask scores at the points.
-        labels: (N,) int64.
-        point_targets: (N, P) 0 to 1, the truth at the same points.
-        class_weight: of the class probability.
-        mask_weight: of the binary cross-entropy.
-        dice_weight: of the dice loss.
+        class_logits: (L, Q, K + 1) class logits.
+        point_logits: (L, Q, P) mask logits at the points.
+        labels: (N,) int64 classes of the objects.
+        point_targets: (N, P) true masks at the same points, 0 to 1.
+        class_weight: weight of the class probability.
+        mask_weight: weight of the binary cross-entropy.
+        dice_weight: weight of the Dice loss.
 
     Returns:
-        (L, Q, N).
+        (L, Q, N) costs.
     """
     class_cost = -class_logits.softmax(dim=-1)[..., labels]
     # BCE(x, y) = softplus(x) - x y, so the mean over points is one matrix product.
@@ -59,16 +59,16 @@ def assign(costs: list[Tensor]) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     """Hungarian assignment for every clip and decoder output.
 
     Args:
-        costs: one (L, Q, N) a clip; N may be 0.
+        costs: costs (L, Q, N) of every clip; N may be 0.
 
     Returns:
         For every clip a list of L pairs (query indices, object indices), each min(Q, N) long.
 
     Raises:
-        FloatingPointError: a cost is not finite, so the model's outputs are not either.
+        FloatingPointError: a cost is not finite, because the model's outputs are not finite.
     """
     sizes = [cost.shape[-1] for cost in costs]
-    # All clips and outputs cross to the CPU at once: one synchronisation a step.
+    # All costs are copied to the CPU together: one synchronisation per step.
     table = torch.cat(costs, dim=-1).float().cpu().numpy()
     if not np.isfinite(table).all():
         raise FloatingPointError("the matching costs are not finite: the model's outputs are not")

@@ -1,1 +1,1 @@
-"""BOX-SAM2: SAM 2 prompted with boxes, followed through a clip in both directions."""
+"""BOX-SAM2: SAM 2 with box prompts, tracked through a clip in both directions."""

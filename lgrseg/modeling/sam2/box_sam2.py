@@ -1,7 +1,7 @@
-"""BOX-SAM2: boxes, given or predicted, that prompt SAM 2 through a clip.
+"""BOX-SAM2: given or predicted boxes prompt SAM 2, which tracks objects through a clip.
 
-Every chamber is one connected object, so segmentation falls into two parts: where its box is, and
-what of the box belongs to it (sam2_tracker.py).
+Every chamber is one connected object, so segmentation has two parts: finding its box, and
+segmenting the object inside the box (tracker.py).
 
 Letters: B clips, T frames, K classes, N objects of a clip.
 """
@@ -27,8 +27,8 @@ from lgrseg.structures.boxes import boxes_of_masks
 class BoxSam2(ClipModel):
     """Follows one object a class from its boxes.
 
-    At test boxes come from the clip (`Clip.boxes`) or, where it has none, from `box_model`. Where
-    no box is found in the whole clip, nothing is in it.
+    For prediction, boxes come from the clip (`Clip.boxes`) or, if it has none, from `box_model`. If
+    no box is predicted in the whole clip, the prediction is empty.
     """
 
     takes_boxes = True
@@ -50,28 +50,30 @@ class BoxSam2(ClipModel):
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
-        """Put the parts together.
+        """Combine the parts of the model.
 
         Args:
-            sam: of `build_sam2`.
-            criterion: a SetCriterion, for its mask losses.
-            num_classes: K.
-            box_model: predicts boxes, as a `FrozenRun` of an LGRNet with a box head does.
-            every: prompt with a predicted box every so many frames; 0: on the surest frame alone.
-            least_score: of a predicted box that is used.
-            agreement: IoU of followed mask and predicted box below which the surer of the two is
-                believed; where that is the box, the object is prompted anew.
-            jitter: boxes of the truth are moved and stretched in training by up to this part.
-            predicted_share: of the clips in training that are prompted with the box model's boxes
-                where those are sure enough, instead of the truth's. It has seen these clips too:
-                its boxes are better here than they will be at test.
-            max_prompted: prompted frames that are remembered of an object, its first among them.
-            iou_weight: weight of the loss of the IoU that is expected of masks.
-            pixel_mean: of frames of 0 to 1, RGB.
-            pixel_std: likewise.
+            sam: SAM 2 model from `build_sam2`.
+            criterion: SetCriterion whose mask losses are used.
+            num_classes: number K of classes.
+            box_model: model that predicts boxes, such as a `FrozenRun` of an LGRNet with box head.
+            every: number of frames between prompts with predicted boxes; 0 prompts only on the
+                frame with the highest score.
+            least_score: smallest score of predicted boxes that are used, 0 to 1.
+            agreement: IoU of tracked mask and predicted box, 0 to 1. Below it, the one with the
+                higher confidence is used; if this is the box, the object is prompted again.
+            jitter: largest random shift of the corners of true boxes in training, as part of the
+                box's size.
+            predicted_share: share of the training clips, 0 to 1, that are prompted with boxes of
+                the box model instead of true boxes, if their scores are high enough. The box model
+                was trained on these clips, so its boxes are better here than on test clips.
+            max_prompted: number of prompted frames in the memory of an object, with its first one.
+            iou_weight: weight of the loss of the predicted IoU of masks.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
+            pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
-            ValueError: a share of predicted boxes outside 0 to 1, or without a box model.
+            ValueError: `predicted_share` is outside 0 to 1, or above 0 without a box model.
         """
         super().__init__()
         if not 0 <= predicted_share <= 1 or (predicted_share and box_model is None):
@@ -88,11 +90,12 @@ class BoxSam2(ClipModel):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
-        """What the losses of these clips are divided by; sums over batches are a larger batch's.
+        """Normalisers of the losses of these clips; those of batches can be added.
 
         Returns:
-            "mask": objects x annotated frames that they are in. "object": objects x annotated
-            frames, of objects that are in one of them at all; the others cannot be prompted.
+            "mask": number of objects x annotated frames that show them. "object": number of objects
+            x annotated frames, of all objects that are in at least one of them (the others cannot
+            be prompted).
         """
         masks = answers = 0.0
         for target in targets:
@@ -107,15 +110,16 @@ class BoxSam2(ClipModel):
         targets: list[ClipTargets] | None = None,
         totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
-        """Losses of a batch in training mode, one prediction a clip otherwise.
+        """Return losses in training mode, otherwise one prediction per clip.
 
         Args:
-            clips: of one shape, as large as the tracker takes.
-            targets: of every clip, in training.
-            totals: as in LGRNet.forward.
+            clips: clips of one shape, with the frame size of the tracker.
+            targets: targets of every clip, needed in training.
+            totals: normalisers of the losses, as in LGRNet.forward.
 
         Raises:
-            ValueError: clips of another size, training without targets, or no way to boxes.
+            ValueError: clips have another size, targets are missing in training, or there are no
+                boxes.
         """
         frames = self.prepared(clips)
         if not self.training:
@@ -124,13 +128,13 @@ class BoxSam2(ClipModel):
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
         generators = clip_generators(clips)
-        # Only here are several clips one batch: what follows is of the objects of one clip.
+        # Only frames are encoded as one batch; objects are tracked clip by clip.
         embeddings, length = self.tracker.embed(frames.flatten(0, 1)), frames.shape[1]
         of_clips = [embeddings[i : i + length] for i in range(0, len(embeddings), length)]
         parts = [
             self._track(*each) for each in zip(clips, of_clips, targets, generators, strict=True)
         ]
-        # A batch without an object teaches nothing, but its losses have a gradient all the same.
+        # The losses of a batch without objects are 0, but need a gradient.
         nothing = 0 * next(self.tracker.parameters()).sum()
         side = self.tracker.size // 4
         rows = [part.rows(nothing.expand(0, side, side)) for part in parts]
@@ -143,10 +147,10 @@ class BoxSam2(ClipModel):
         }
 
     def prepared(self, clips: list[Clip]) -> Tensor:
-        """Clips as (B, T, 3, size, size), normalised.
+        """Stack and normalise clips: (B, T, 3, size, size).
 
         Raises:
-            ValueError: clips of another size.
+            ValueError: clips have another size.
         """
         frames, size = stack_clips(clips), self.tracker.size
         if frames.shape[-2:] != (size, size):
@@ -161,9 +165,9 @@ class BoxSam2(ClipModel):
     def _track(
         self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator
     ) -> TrackLosses:
-        """Prompt every object of one clip, follow it to both ends, compare it with the truth."""
+        """Prompt every object of one clip, track it to both ends, and compare it with the truth."""
         boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
-        present = present.cpu()  # which objects are followed is for Python to decide
+        present = present.cpu()  # Python code selects the tracked objects
         starts = draw_starts(present, target.annotated_frames, generator)
         first = {n: jittered(boxes[n, t], self.jitter, generator) for n, t in starts.items()}
         first |= self._predicted_first(clip, target, starts, generator) if starts else {}
@@ -172,12 +176,12 @@ class BoxSam2(ClipModel):
         return losses
 
     def _predicted_first(self, clip, target: ClipTargets, starts: dict[int, int], generator):
-        """Boxes of the box model for the objects that start on these frames, where it is sure.
+        """Predicted boxes with high scores for the objects that start on these frames.
 
-        For a share of the clips; none for the others.
+        For a random share of the clips; empty for the others.
         """
-        drawn = torch.rand((), generator=generator, device=generator.device)
-        if drawn >= self.predicted_share:
+        number = torch.rand((), generator=generator, device=generator.device)
+        if number >= self.predicted_share:
             return {}
         prediction = self.predicted_boxes(clip)
         labels = target.labels.tolist()
@@ -190,46 +194,47 @@ class BoxSam2(ClipModel):
         opinions = None
         prompts = clip.boxes
         if prompts is None:
-            found = self.predicted_boxes(clip)
-            prompts, opinions = self.choose_prompts(found.boxes, found.box_scores)
+            tracked = self.predicted_boxes(clip)
+            prompts, opinions = self.choose_prompts(tracked.boxes, tracked.box_scores)
         prompts = {t: {k: b.to(frames) for k, b in boxes.items()} for t, boxes in prompts.items()}
         if not any(prompts.values()):
             side = self.tracker.size // 4
             masks = frames.new_full((self.num_classes, len(frames), side, side), NO_OBJECT)
             nothing = frames.new_zeros(self.num_classes)
             return ClipPrediction(masks, nothing, nothing.bool())
-        found = track_video(
+        tracked = track_video(
             self.tracker, frames, prompts, self.num_classes,
             look=None if opinions is None else opinions.__getitem__, agreement=self.agreement,
         )  # fmt: skip
-        masks = torch.stack([logits for _, logits in found], dim=1)
+        masks = torch.stack([logits for _, logits in tracked], dim=1)
         prompted = {label for boxes in prompts.values() for label in boxes}
         present = torch.tensor([k in prompted for k in range(self.num_classes)])
         present = present.to(frames.device)
         return ClipPrediction(masks, present.float(), present)
 
     def predicted_boxes(self, clip: Clip) -> ClipPrediction:
-        """What the box model says of a clip, with `boxes` and `box_scores`.
+        """Prediction of the box model for a clip, with `boxes` and `box_scores`.
 
         Raises:
-            ValueError: there is no box model, or it gives no boxes.
+            ValueError: there is no box model, or it does not predict boxes.
         """
         if self.box_model is None:
             raise ValueError(
-                "there is no box to start from: give boxes, with --box or --boxes, the model a "
-                "box_model, or take clips that bring boxes (PromptedMapper)"
+                "there is no box prompt: give boxes with --box or --boxes, set box_model, "
+                "or use clips with boxes (PromptedMapper)"
             )
-        (found,) = self.box_model([clip])
-        if found.boxes is None:
+        (prediction,) = self.box_model([clip])
+        if prediction.boxes is None:
             raise ValueError(
                 "the box model gives no boxes: its decoder needs a box_head, as in phantom_boxes.py"
             )
-        if len(found.boxes) != self.num_classes:
+        if len(prediction.boxes) != self.num_classes:
             raise ValueError(
-                f"the box model knows {len(found.boxes)} classes, this model {self.num_classes}: "
+                f"the box model has {len(prediction.boxes)} classes, this model has "
+                f"{self.num_classes}: "
                 "both must be of the same dataset"
             )
-        return found
+        return prediction
 
     def choose_prompts(
         self, boxes: Tensor, scores: Tensor

@@ -1,4 +1,4 @@
-"""Objects from boxes through a video of any length: one a class, in both directions of time.
+"""Tracks one object per class from boxes through a video of any length, in both directions.
 
 Letters: K classes, T frames, s side of the masks, a quarter of the input's.
 """
@@ -16,38 +16,38 @@ from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures.boxes import box_iou, boxes_of_masks, corners
 
 STRAY = 0.02
-"""Share of a followed mask beyond each side of what counts as its box."""
+"""Share of a tracked mask that may lie beyond each side of its box."""
 
 Boxes = dict[int, Tensor]
 """Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
 
 
 class Opinion(NamedTuple):
-    """What the box model says of one class on one frame."""
+    """Predicted box of one class on one frame."""
 
     box: Tensor
     """(4,) as (cx, cy, w, h), parts of the frame."""
     score: float
-    """The probability that this is the object, 0 to 1."""
+    """Confidence of the box, 0 to 1."""
 
 
 Opinions = dict[int, Opinion]
-"""Class -> what the box model says of it on one frame."""
+"""Class -> predicted box on one frame."""
 
 
 def choose_prompts(
     boxes: Tensor, scores: Tensor, *, every: int, least_score: float
 ) -> tuple[dict[int, Boxes], list[Opinions]]:
-    """Which predicted boxes to prompt with.
+    """Select predicted boxes as prompts.
 
     Args:
-        boxes: (K, T, 4).
-        scores: (K, T).
-        every: frames between prompts; 0 for the surest frame of each class alone.
-        least_score: of a box that is used.
+        boxes: (K, T, 4) predicted boxes.
+        scores: (K, T) confidence of the boxes, 0 to 1.
+        every: number of frames between prompts; 0 uses only the best frame of each class.
+        least_score: smallest score of boxes that are used.
 
     Returns:
-        Frame -> boxes to prompt with; for every frame the boxes that are sure enough.
+        Frame -> boxes to prompt with; and for every frame the boxes with high enough scores.
     """
     num_classes, num_frames = scores.shape
     sure, values = (scores >= least_score).tolist(), scores.tolist()
@@ -67,10 +67,10 @@ def choose_prompts(
 
 
 class BoxTracking:
-    """The objects of one clip, one a class, in one direction of time."""
+    """Tracks the objects of one clip, one per class, in one direction of time."""
 
     def __init__(self, tracker: Sam2Tracker, num_classes: int):
-        """Nothing is known yet."""
+        """Start without objects."""
         self.tracker, self.num_classes = tracker, num_classes
         self.objects: dict[int, ObjectMemory] = {}
 
@@ -86,26 +86,26 @@ class BoxTracking:
         """Segment the next frame.
 
         Args:
-            embedding: of the frame, as the tracker's `embed` gives it.
-            number: of the frame; frames come in the order of time, or against it.
-            boxes: of the classes that are prompted here; the others are followed.
-            opinions: the box model's boxes of those.
-            agreement: where the IoU of such a box and the box of the followed mask is below this,
-                the surer of the two is believed: the box where its score times the sureness of
-                the mask that it leads to is above the sureness of the followed mask.
+            embedding: encoded frame from the tracker's `embed`.
+            number: index of the frame; frames come in ascending or descending order.
+            boxes: boxes of the classes that are prompted here; the others are tracked.
+            opinions: predicted boxes of the other classes.
+            agreement: IoU of a predicted box and the box of the tracked mask, 0 to 1. Below it,
+                the predicted box is used as a new prompt if its score times the confidence of the
+                resulting mask is above the confidence of the tracked mask.
 
         Returns:
-            Of all K classes; NO_OBJECT for those not prompted so far.
+            Masks of all K classes; NO_OBJECT for those not prompted so far.
         """
         everything = self.absent()
         followed: dict[int, Memory] = {}
         prompted: dict[int, Memory] = {}
         doubted: Opinions = {}
         for labels in self._followed(boxes):
-            known = [self.objects[label] for label in labels]
-            masks, memory = self.tracker.follow(embedding, known, number)
+            memories = [self.objects[label] for label in labels]
+            masks, memory = self.tracker.follow(embedding, memories, number)
             everything = everything.replaced(labels, masks)
-            followed |= {label: memory.of(place) for place, label in enumerate(labels)}
+            followed |= {label: memory.of(position) for position, label in enumerate(labels)}
             doubted |= _disagreeing(labels, masks, opinions or {}, agreement)
         if boxes:
             labels, masks, prompted = self._prompt(embedding, number, boxes)
@@ -123,18 +123,18 @@ class BoxTracking:
     def _surer(
         self, embedding: Embedding, number: int, masks: FrameMasks, doubted: Opinions
     ) -> tuple[FrameMasks, dict[int, Memory]]:
-        """Masks of all classes, and memories of those whose box is surer than what was followed."""
+        """Masks of all classes, and new memories of classes whose box has the higher confidence."""
         boxes = {label: opinion.box for label, opinion in doubted.items()}
         labels, others, memories = self._prompt(embedding, number, boxes)
         scores = torch.tensor([doubted[label].score for label in labels]).to(others.logits)
         is_surer = (scores * others.sureness > masks.sureness[labels]).tolist()
-        places = [place for place in range(len(labels)) if is_surer[place]]
-        believed = [labels[place] for place in places]
-        masks = masks.replaced(believed, others.at(places)) if believed else masks
-        return masks, {label: memories[label] for label in believed}
+        positions = [position for position in range(len(labels)) if is_surer[position]]
+        prompted_labels = [labels[position] for position in positions]
+        masks = masks.replaced(prompted_labels, others.at(positions)) if prompted_labels else masks
+        return masks, {label: memories[label] for label in prompted_labels}
 
     def look_ahead(self, embedding: Embedding, number: int, boxes: Boxes) -> None:
-        """Let the objects of these boxes know a later prompted frame, one for each."""
+        """Add the memory of a later prompted frame to the objects of these boxes."""
         _, _, memories = self._prompt(embedding, number, boxes)
         for label, memory in memories.items():
             self.objects[label].ahead = [memory]
@@ -142,16 +142,16 @@ class BoxTracking:
     def _prompt(
         self, embedding: Embedding, number: int, boxes: Boxes
     ) -> tuple[list[int], FrameMasks, dict[int, Memory]]:
-        """Classes in order, their masks from these boxes, and what would be remembered of them."""
+        """Classes in order, their masks from these boxes, and their memories."""
         labels = sorted(boxes)
         parts = torch.stack([boxes[label] for label in labels])
         # SAM 2's pixel i has its centre at i, while the frame's edge is 0 here.
         pixels = corners(parts).clamp(0, 1) * self.tracker.size - 0.5
         masks, memory = self.tracker.prompt(embedding, pixels, number)
-        return labels, masks, {label: memory.of(place) for place, label in enumerate(labels)}
+        return labels, masks, {label: memory.of(position) for position, label in enumerate(labels)}
 
     def _followed(self, prompted: Boxes) -> list[list[int]]:
-        """The other known classes, those that can be computed together in one list."""
+        """The other tracked classes, grouped so that each group can be computed together."""
         groups: dict[tuple, list[int]] = {}
         for label, one in self.objects.items():
             if label not in prompted:
@@ -159,7 +159,7 @@ class BoxTracking:
         return list(groups.values())
 
     def absent(self) -> FrameMasks:
-        """A frame of which nothing is known."""
+        """Masks of a frame without objects."""
         like, side = next(self.tracker.parameters()), self.tracker.size // 4
         candidates = like.new_full(
             (self.num_classes, self.tracker.num_candidates, side, side), NO_OBJECT
@@ -178,21 +178,20 @@ def track_video(
     look: Callable[[int], Opinions] | None = None,
     agreement: float = 0.5,
 ) -> Iterator[tuple[int, Tensor]]:
-    """Masks of every frame, in order; a class is followed from its first box in both directions.
+    """Yield masks of all frames in order; a class is tracked from its first box in both directions.
 
-    Between two boxes of a class both are known; before its first box that one alone. What is held
-    does not grow with the video: masks before the first box of the last class lie in a temporary
-    file.
+    Between two boxes of a class, both are in the memory; before its first box, only this one.
+    Memory use does not grow with the length of the video: masks before the first box of the last
+    class are stored in a temporary file.
 
     Args:
-        tracker: of frames of its size.
+        tracker: tracker for frames of this size.
         frames: T frames (3, size, size), normalised; read when they are needed.
-        prompts: boxes by frame, at least one; see box_prompts.py for what is refused.
-        num_classes: K.
-        look: a second opinion, boxes of some classes on a frame. Where one and the box of the
-            followed mask have an IoU below `agreement`, the class is prompted anew with it if it
-            is surer (see `BoxTracking.step`).
-        agreement: 0 never prompts anew.
+        prompts: boxes by frame, at least one; box_prompts.py checks them.
+        num_classes: number K of classes.
+        look: function that gives predicted boxes of some classes on a frame. If a box and the
+            tracked mask disagree, the class may be prompted again (see `BoxTracking.step`).
+        agreement: IoU below which box and mask disagree, 0 to 1; 0 never prompts again.
 
     Yields:
         (frame, (K, s, s) logits).
@@ -203,7 +202,7 @@ def track_video(
             first.setdefault(label, number)
     with tempfile.TemporaryFile() as file:
         opinion = {"look": look, "agreement": agreement}
-        before = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
+        backward_masks = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
         tracking = BoxTracking(tracker, num_classes)
         for number in range(len(frames)):
             boxes = prompts.get(number, {})
@@ -218,13 +217,13 @@ def track_video(
                 _look_ahead(tracking, frames, prompts, number)
             for label, start in first.items():
                 if number < start:
-                    earlier = torch.from_numpy(before[number, label].astype(np.float32))
+                    earlier = torch.from_numpy(backward_masks[number, label].astype(np.float32))
                     logits[label] = earlier.to(logits)
             yield number, logits
 
 
 def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number: int) -> None:
-    """Where classes are prompted on this frame, prompt the next frame with a box of each."""
+    """For classes prompted on this frame, add the memory of their next prompted frame."""
     coming: dict[int, Boxes] = {}
     for label in prompts.get(number, {}):
         later = [frame for frame in prompts if frame > number and label in prompts[frame]]
@@ -257,12 +256,12 @@ def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, 
 def _disagreeing(
     labels: list[int], masks: FrameMasks, opinions: Opinions, agreement: float
 ) -> Opinions:
-    """The opinions on `labels` that their masks contradict."""
-    compared = [place for place, label in enumerate(labels) if label in opinions]
+    """The predicted boxes that disagree with the masks of `labels`."""
+    compared = [position for position, label in enumerate(labels) if label in opinions]
     if not compared:
         return {}
     followed, _ = boxes_of_masks(masks.logits[compared] > 0, trim=STRAY)
-    others = {labels[place]: opinions[labels[place]] for place in compared}
+    others = {labels[position]: opinions[labels[position]] for position in compared}
     iou, _ = box_iou(followed, torch.stack([opinion.box for opinion in others.values()]))
     pairs = zip(others.items(), iou.tolist(), strict=True)
     return {label: opinion for (label, opinion), i in pairs if i < agreement}

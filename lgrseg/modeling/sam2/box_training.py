@@ -1,4 +1,4 @@
-"""How BOX-SAM2 is trained: where objects are prompted, and how they are followed from there.
+"""Training of BOX-SAM2: selects frames to prompt, and tracks objects from there.
 
 Letters: N objects, T frames.
 """
@@ -18,22 +18,22 @@ from lgrseg.structures.boxes import corners, from_corners
 def draw_starts(
     present: Tensor, annotated_frames: list[int], generator: torch.Generator
 ) -> dict[int, int]:
-    """The annotated frame that each object is prompted on; none for objects that are on none.
+    """Draw the annotated frame on which each object is prompted; none for absent objects.
 
-    One frame is drawn for the clip; objects that it does not show are given one of their own.
+    One frame is drawn for the clip. For objects that it does not show, another frame is drawn.
 
     Args:
-        present: (N, T) bool, the frames on which an object is.
-        annotated_frames: frames whose truth is known.
-        generator: of the clip.
+        present: (N, T) bool, true on frames that show the object.
+        annotated_frames: indices of the annotated frames.
+        generator: random generator of the clip.
     """
 
     def draw(shown: Tensor) -> int | None:
         frames = [t for t in annotated_frames if shown[t]]
         if not frames:
             return None
-        place = torch.randint(len(frames), (), generator=generator, device=generator.device)
-        return frames[int(place)]
+        position = torch.randint(len(frames), (), generator=generator, device=generator.device)
+        return frames[int(position)]
 
     starts: dict[int, int] = {}
     shared = draw(present.any(dim=0))
@@ -45,9 +45,9 @@ def draw_starts(
 
 
 def jittered(box: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A box (4,) whose corner coordinates are moved by up to this share of its size."""
-    drawn = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
-    return from_corners(corners(box) + share * drawn.to(box) * box[2:].repeat(2))
+    """Move the corner coordinates of a box (4,) randomly by up to this share of its size."""
+    offsets = torch.rand(4, generator=generator, device=generator.device) * 2 - 1
+    return from_corners(corners(box) + share * offsets.to(box) * box[2:].repeat(2))
 
 
 def follow_both_ways(
@@ -58,15 +58,15 @@ def follow_both_ways(
     losses: TrackLosses,
     annotated_frames: list[int],
 ) -> None:
-    """Follow objects from their boxes to both ends; each is compared once on every annotated frame.
+    """Track objects from their boxes to both ends, and compare them on every annotated frame.
 
     Args:
-        tracker: SAM 2.
+        tracker: SAM 2 tracker.
         frames: T encoded frames.
-        boxes: box of each object that is prompted.
-        starts: frame of that box.
-        losses: what takes the comparisons.
-        annotated_frames: frames whose truth is known.
+        boxes: box of each prompted object.
+        starts: frame of each box.
+        losses: accumulator of the losses.
+        annotated_frames: indices of the annotated frames.
     """
     for way in (1, -1):
         tracking = BoxTracking(tracker, losses.num_objects)
@@ -75,7 +75,7 @@ def follow_both_ways(
             if not prompts and not tracking.objects:
                 continue
             masks = tracking.step(frames[t], t, prompts)
-            # On the frame of its prompt an object is compared in the first direction alone.
+            # On the frame of its prompt an object is compared only in the first direction.
             objects = [n for n in sorted(tracking.objects) if way == 1 or n not in prompts]
             if objects and t in annotated_frames:
                 losses.compare(masks, t, objects)

@@ -54,24 +54,24 @@ VARIANTS = {
         "window_size_per_stage": [8, 4, 16, 8],
     },
 }
-"""Of the image encoder (Hiera)."""
+"""Settings of the image encoder (Hiera)."""
 NANO_WIDTH, WIDTH = 128, 256
-"""Of everything behind the image encoder."""
+"""Width of all parts after the image encoder."""
 
 
 def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None = None) -> nn.Module:
-    """A Sam2VideoModel.
+    """Build a Sam2VideoModel.
 
     Args:
-        variant: a key of `VARIANTS`.
-        size: height and width of frames, a multiple of 64. Published weights are of 1024.
-        weights: a folder with model.safetensors, or a hub id; None starts from random weights.
-            Fine-tuned checkpoints of the same names (MedSAM-2) load too.
+        variant: size of the model, a key of `VARIANTS`.
+        size: height and width of frames in pixels, a multiple of 64; 1024 for published weights.
+        weights: folder with model.safetensors, or a hub id; None means random weights. Fine-tuned
+            checkpoints with the same names (MedSAM-2) can be loaded too.
 
     Raises:
-        ValueError: no such variant, or a size that strides do not divide.
-        OSError: the weights are not there, or not as safetensors.
-        CheckpointError: they are of another variant, of images only, or under other names.
+        ValueError: the variant does not exist, or the size is not a multiple of 64.
+        OSError: the weights do not exist, or are not in safetensors format.
+        CheckpointError: the weights have another variant, are for images only, or other names.
     """
     from transformers import Sam2VideoModel
 
@@ -85,7 +85,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
         use_safetensors=True,
         dtype=torch.float32,
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are told below
+        ignore_mismatched_sizes=True,  # they are reported below
     )
     wrong = {
         "not in the file": report["missing_keys"],
@@ -102,34 +102,36 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
 
 
 def start_from_random(model: nn.Module) -> nn.Module:
-    """The model with PyTorch's own random weights, as the authors' code starts.
+    """Initialise the model with PyTorch's default random weights, as the authors' code does.
 
-    transformers draws all with a deviation of 0.02, which dies away in the mask decoder's stacks of
-    narrow layers: a box then changes nothing, and nothing is learnt.
+    transformers uses a deviation of 0.02 for all weights. Signals then vanish in the narrow layers
+    of the mask decoder: a box has no effect, and the model does not learn.
     """
     for module in model.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
-    # Until it has learnt otherwise an object is there: what is absent gets no mask to remember.
+    # Initially objects are predicted as present, because absent objects have no mask to remember.
     nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 3.0)
     return model
 
 
 def sam2_config(variant: str, size: int):
-    """The configuration of a variant for frames of a size; see `build_sam2`."""
+    """Config of a variant for a frame size; see `build_sam2`."""
     from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VisionConfig
 
     if variant not in VARIANTS:
-        raise ValueError(f"no SAM 2 is called {variant!r}; there are: {', '.join(VARIANTS)}")
+        raise ValueError(
+            f"there is no SAM 2 variant {variant!r}; available are: {', '.join(VARIANTS)}"
+        )
     if size < 64 or size % 64:
-        raise ValueError(f"size is a multiple of 64, not {size}")
+        raise ValueError(f"size must be a multiple of 64, not {size}")
     width = NANO_WIDTH if variant == "nano" else WIDTH
     encoder = Sam2HieraDetConfig(image_size=[size, size], **VARIANTS[variant])
     maps = [[size // stride] * 2 for stride in (4, 8, 16)]
     return Sam2VideoConfig(
         image_size=size,
-        # A small model from random weights has one mask to learn; the others have several
-        # candidates when they follow, and choose the one whose IoU they expect to be highest.
+        # The small model predicts one mask; the others predict several candidates when tracking,
+        # and choose the one with the highest predicted IoU.
         multimask_output_in_sam=variant != "nano",
         vision_config=Sam2VisionConfig(
             backbone_config=encoder,
@@ -144,7 +146,7 @@ def sam2_config(variant: str, size: int):
             "mlp_dim": 8 * width,
             "dynamic_multimask_via_stability": variant != "nano",
         },
-        # Dropout would draw for the batch, not for the clip.
+        # Dropout would use random numbers of the batch, not of the clip.
         memory_attention_dropout=0.0,
         memory_attention_rope_dropout=0.0,
         memory_attention_hidden_size=width,

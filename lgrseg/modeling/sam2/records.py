@@ -1,4 +1,4 @@
-"""What travels between the parts of BOX-SAM2: encoded frames, memories of objects, their masks.
+"""Records of BOX-SAM2: encoded frames, memories of objects, and their masks.
 
 Letters: O objects, C width of the features (256), M of the memory (64), S pixels at stride 16,
 J mask candidates of an object, s side of a mask.
@@ -12,39 +12,39 @@ from torch import Tensor
 from lgrseg.layers.clip_batch import to_device
 
 NO_OBJECT = -1024.0
-"""SAM 2's logit where an object is not in the frame."""
+"""SAM 2's mask logit for an object that is not in the frame."""
 
 
 @dataclass
 class Embedding:
-    """What the image encoder makes of one frame."""
+    """Output of the image encoder for one frame."""
 
     features: list[Tensor]
-    """Strides 4, 8 and 16, each (h w, 1, C) as transformers has them."""
+    """Maps at strides 4, 8 and 16, (h w, 1, C) each, as in transformers."""
     position: Tensor
-    """(S, 1, C): of the pixels at stride 16."""
+    """(S, 1, C) position encoding of the pixels at stride 16."""
 
 
 @dataclass
 class Memory:
-    """What is remembered of some objects on one frame."""
+    """Memory of some objects on one frame."""
 
     frame: int
     features: Tensor
-    """(S, O, M)."""
+    """(S, O, M) memory features."""
     position: Tensor
-    """(S, O, M)."""
+    """(S, O, M) position encoding of the features."""
     pointer: Tensor
-    """(O, C): the object in one vector."""
+    """(O, C) one vector per object."""
 
     def of(self, place: int) -> "Memory":
-        """The part of one object."""
+        """Select the memory of one object."""
         one = slice(place, place + 1)
         return Memory(self.frame, self.features[:, one], self.position[:, one], self.pointer[one])
 
 
 def together(memories: list[Memory]) -> Memory:
-    """Several objects on one frame."""
+    """Join the memories of several objects on one frame."""
     return Memory(
         memories[0].frame,
         torch.cat([memory.features for memory in memories], dim=1),
@@ -55,17 +55,17 @@ def together(memories: list[Memory]) -> Memory:
 
 @dataclass
 class ObjectMemory:
-    """All that is remembered of one object; the newest last."""
+    """Complete memory of one object; the newest frames are last."""
 
     prompted: list[Memory] = field(default_factory=list)
     recent: list[Memory] = field(default_factory=list)
-    """Of frames without a prompt."""
+    """Memory of frames without a prompt."""
     ahead: list[Memory] = field(default_factory=list)
-    """Of a prompted frame that is still to come."""
+    """Memory of a later prompted frame."""
 
     @property
     def frames(self) -> tuple[tuple[int, ...], ...]:
-        """The frames that are remembered; objects that share them can be followed together."""
+        """The frames in the memory; objects with the same frames can be tracked together."""
         return tuple(
             tuple(m.frame for m in all) for all in (self.prompted, self.recent, self.ahead)
         )
@@ -73,35 +73,35 @@ class ObjectMemory:
 
 @dataclass
 class FrameMasks:
-    """The objects of one frame."""
+    """Masks of the objects of one frame."""
 
     logits: Tensor
-    """(O, s, s) at a quarter of the input size, raw; 0 is the boundary, NO_OBJECT where absent."""
+    """(O, s, s) mask logits at a quarter of the input size; NO_OBJECT for absent objects."""
     candidates: Tensor
-    """(O, J, s, s) raw: the masks among which one was chosen, before absence was decided. Where
-    SAM 2 gives a single mask, all J are that one."""
+    """(O, J, s, s) logits of all mask candidates, also for absent objects. If SAM 2 predicts a
+    single mask, all J are equal."""
     ious: Tensor
-    """(O, J) the IoU with the object that is expected of each candidate, 0 to 1."""
+    """(O, J) predicted IoU of each candidate with the object, 0 to 1."""
     object_logits: Tensor
-    """(O,) raw: whether the object is in the frame."""
+    """(O,) logits of "the object is in the frame"."""
 
     @property
     def sureness(self) -> Tensor:
-        """(O,) 0 to 1: how far the tracker trusts what it says of each object.
+        """(O,) confidence of the tracker for each object, 0 to 1.
 
-        Of a mask, the probability that the object is there times the IoU that is expected of the
-        mask; of an absent object, the probability that it is absent.
+        For a mask: the probability that the object is present times the predicted IoU of the mask.
+        For an absent object: the probability that it is absent.
         """
-        there = self.object_logits.sigmoid()
-        mask = there * self.ious.amax(dim=1)
-        return torch.where(self.object_logits > 0, mask, 1 - there)
+        presence = self.object_logits.sigmoid()
+        mask = presence * self.ious.amax(dim=1)
+        return torch.where(self.object_logits > 0, mask, 1 - presence)
 
     def replaced(self, places: list[int], others: "FrameMasks") -> "FrameMasks":
-        """These, with others at some places; of this type, where autocast made them another."""
+        """Replace the masks at some positions by others, converted to this type."""
         where = to_device(torch.tensor(places), self.logits.device)
         pairs = ((getattr(self, f.name), getattr(others, f.name)) for f in fields(self))
-        return FrameMasks(*(own.index_copy(0, where, new.to(own)) for own, new in pairs))
+        return FrameMasks(*(this.index_copy(0, where, new.to(this)) for this, new in pairs))
 
     def at(self, places: list[int]) -> "FrameMasks":
-        """Those of some objects."""
+        """Select the masks of some objects."""
         return FrameMasks(*(getattr(self, f.name)[places] for f in fields(self)))

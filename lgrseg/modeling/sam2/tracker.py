@@ -1,16 +1,15 @@
-"""SAM 2 through a video: objects from boxes, followed frame by frame with bounded memory.
+"""SAM 2 for video: tracks objects from boxes frame by frame with bounded memory.
 
 Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos", arXiv 2408.00714, section 4 and
 appendix D; the parts are those of transformers' Sam2VideoModel, so its checkpoints load.
 
-What is different from the public predictor and from transformers' session:
-    * the objects of a frame are a batch, not a loop; the picture is encoded once for all;
-    * what is remembered is what the memory attention can look at: the first prompted frame and the
-      last few, the next one, the last few others. Nothing else is kept, so memory does not grow
-      with the clip;
-    * how far away a remembered object is is told as in transformers' streaming mode, which does not
-      know how long the clip is: clips of 3 frames and of 1000 are the same to it;
-    * it trains: nothing here is inference only.
+Differences from the public predictor and from transformers' session:
+    * the objects of a frame are a batch, not a loop; the picture is encoded once for all objects;
+    * only frames that the memory attention can use are stored: the first prompted frame, the last
+      few prompted ones, the next one, and the last few others. Memory does not grow with the clip;
+    * temporal distances are encoded as in transformers' streaming mode, which does not depend on
+      the length of the clip;
+    * it can be trained.
 
 Letters: O objects, C width of the features (256), M of the memory (64), S pixels at stride 16,
 J mask candidates of an object, s side of a mask.
@@ -31,57 +30,59 @@ from lgrseg.modeling.sam2.records import (
 )
 
 TOP_LEFT, BOTTOM_RIGHT = 2, 3
-"""The labels by which SAM 2 knows the two corners of a box among points."""
+"""SAM 2's point labels of the two corners of a box."""
 NOT_A_POINT = -1
 
 
 class Sam2Tracker(nn.Module):
-    """Segments frames of `size` x `size` from boxes and from what it remembers.
+    """Segments frames of `size` x `size` from boxes and from a memory of earlier frames.
 
-    Call `embed` for some frames, then for each of them `prompt` for the objects that have a box
-    there and `follow` for others; both give masks and what is to be remembered of them.
+    Call `embed` for some frames. Then for each frame call `prompt` for objects with a box and
+    `follow` for the others; both return masks and a memory to store with `remember`.
     """
 
     def __init__(self, sam: nn.Module, *, max_prompted: int = 4):
-        """Take a model in.
+        """Wrap a SAM 2 model.
 
         Args:
-            sam: a Sam2VideoModel.
-            max_prompted: prompted frames that are remembered of an object: its first and the
-                nearest in time; with 1 the nearest alone.
+            sam: Sam2VideoModel of transformers.
+            max_prompted: number of prompted frames in the memory of an object: its first one and
+                the nearest ones in time; 1 keeps only the nearest.
 
         Raises:
-            ValueError: `max_prompted` below 1.
+            ValueError: `max_prompted` is below 1.
         """
         super().__init__()
         if max_prompted < 1:
-            raise ValueError(f"max_prompted is 1 or more, not {max_prompted}")
+            raise ValueError(f"max_prompted must be 1 or more, not {max_prompted}")
         self.sam = sam
         self.max_prompted = max_prompted
 
     @property
     def size(self) -> int:
-        """Height and width of the frames that it takes."""
+        """Height and width of the input frames in pixels."""
         return self.sam.image_size
 
     @property
     def max_recent(self) -> int:
-        """Frames without a prompt that can be looked at."""
+        """Largest number of frames without a prompt in the memory attention."""
         pointers = self.sam.config.max_object_pointers_in_encoder - 1
         return max(self.sam.num_maskmem - 1, pointers)
 
     @property
     def num_candidates(self) -> int:
-        """J: masks that an object can have to choose from, 1 where it never has several."""
+        """Number J of mask candidates of an object; 1 if there is only one mask."""
         several = self.sam._use_multimask(False, None)
         return self.sam.mask_decoder.num_multimask_outputs if several else 1
 
     def embed(self, frames: Tensor) -> list[Embedding]:
-        """Encode frames (N, 3, size, size), normalised as SAM 2's are, together."""
-        found = self.sam.get_image_features(frames, return_dict=True)
-        position = found.fpn_position_encoding[-1]
+        """Encode frames (N, 3, size, size), normalised for SAM 2, as one batch."""
+        image_features = self.sam.get_image_features(frames, return_dict=True)
+        position = image_features.fpn_position_encoding[-1]
         return [
-            Embedding([level[:, n : n + 1] for level in found.fpn_hidden_states], position[:, :1])
+            Embedding(
+                [level[:, n : n + 1] for level in image_features.fpn_hidden_states], position[:, :1]
+            )
             for n in range(len(frames))
         ]
 
@@ -89,10 +90,10 @@ class Sam2Tracker(nn.Module):
         """Segment objects from boxes on this frame.
 
         Args:
-            embedding: of the frame.
-            boxes: (O, 4) as (x0, y0, x1, y1) in pixels of the input as SAM 2 counts them: 0 is the
-                centre of the first, so the frame's edge is at -0.5.
-            frame: its number.
+            embedding: encoded frame.
+            boxes: (O, 4) boxes as (x0, y0, x1, y1) in pixels of the input. In SAM 2, 0 is the
+                centre of the first pixel, so the frame's edge is at -0.5.
+            frame: index of the frame.
         """
         features = embedding.features[-1] + self.sam.no_memory_embedding
         features = features.expand(-1, len(boxes), -1)
@@ -105,7 +106,7 @@ class Sam2Tracker(nn.Module):
     def follow(
         self, embedding: Embedding, objects: list[ObjectMemory], frame: int
     ) -> tuple[FrameMasks, Memory]:
-        """Segment objects that share the frames they are remembered on, without a prompt."""
+        """Segment objects without a prompt; the frames in their memories must be the same."""
         assert len({one.frames for one in objects}) == 1, [one.frames for one in objects]
         num_objects = len(objects)
         memory, position, num_pointers = self._remembered(objects, frame)
@@ -119,20 +120,20 @@ class Sam2Tracker(nn.Module):
         return self._decode(embedding, rearrange(features, "1 o s c -> s o c"), frame)
 
     def remember(self, one: ObjectMemory, memory: Memory, *, prompted: bool) -> None:
-        """Take a frame in, and forget what can be looked at no more."""
+        """Add a frame to the memory of an object, and remove frames that are no longer used."""
         if prompted:
             one.prompted = [*one.prompted, memory]
             if len(one.prompted) > self.max_prompted:
-                # The second goes: the first says what was meant, the others are the nearest.
+                # Remove the second one: the first defines the object, the others are the nearest.
                 del one.prompted[1 if self.max_prompted > 1 else 0]
             one.ahead = [coming for coming in one.ahead if coming.frame != memory.frame]
         else:
             one.recent = [*one.recent, memory][-self.max_recent :]
 
     def _remembered(self, objects: list[ObjectMemory], frame: int) -> tuple[Tensor, Tensor, int]:
-        """Tokens to look at (tokens, O, M), their positions, and how many are pointers.
+        """Memory tokens (tokens, O, M), their positions, and the number of pointers among them.
 
-        Distances in time are absolute: a clip may be followed in either direction.
+        Distances in time are absolute, because a clip may be tracked in either direction.
         """
         sam = self.sam
         prompted, recent, ahead = (
@@ -140,8 +141,8 @@ class Sam2Tracker(nn.Module):
             for memories in zip(*((o.prompted, o.recent, o.ahead) for o in objects), strict=True)
         )
         by_distance = {abs(frame - memory.frame): memory for memory in recent}
-        near = [d for d in range(sam.num_maskmem - 1, 0, -1) if d in by_distance]
-        spatial = [(0, m) for m in prompted + ahead] + [(d, by_distance[d]) for d in near]
+        distances = [d for d in range(sam.num_maskmem - 1, 0, -1) if d in by_distance]
+        spatial = [(0, m) for m in prompted + ahead] + [(d, by_distance[d]) for d in distances]
         tokens = [memory.features for _, memory in spatial]
         positions = [
             memory.position + sam.memory_temporal_positional_encoding[distance - 1]
@@ -150,7 +151,7 @@ class Sam2Tracker(nn.Module):
         most = sam.config.max_object_pointers_in_encoder
         pointers = [(abs(frame - memory.frame), memory.pointer) for memory in prompted]
         pointers += [(d, m.pointer) for d, m in sorted(by_distance.items()) if d < most]
-        found, place = sam._process_object_pointers(
+        pointers, pointer_positions = sam._process_object_pointers(
             [distance for distance, _ in pointers],
             [pointer for _, pointer in pointers],
             most,
@@ -158,17 +159,21 @@ class Sam2Tracker(nn.Module):
             sam.hidden_dim,
             tokens[0].device,
         )
-        return torch.cat([*tokens, found]), torch.cat([*positions, place]), len(found)
+        return (
+            torch.cat([*tokens, pointers]),
+            torch.cat([*positions, pointer_positions]),
+            len(pointers),
+        )
 
     def _decode(self, embedding, features, frame, *, points=None, labels=None):
-        """Masks of O objects from features (S, O, C), and their memory."""
+        """Decode masks of O objects from features (S, O, C), and compute their memory."""
         sam, num_objects = self.sam, features.shape[1]
         sizes = sam.backbone_feature_sizes
         maps = [
             rearrange(level, "(h w) 1 c -> 1 c h w", h=size[0]).expand(num_objects, -1, -1, -1)
             for level, size in zip(embedding.features[:-1], sizes[:-1], strict=True)
         ]
-        # A box is two points, and says which object is meant: then one mask is asked for.
+        # A box is two points and defines one object, so one mask is requested.
         prompted = points is not None
         multimask = sam._use_multimask(prompted, {"point_labels": labels} if prompted else None)
         if not prompted:
@@ -177,10 +182,10 @@ class Sam2Tracker(nn.Module):
         sparse, dense = sam.prompt_encoder(
             input_points=points, input_labels=labels, input_boxes=None, input_masks=None
         )
-        place = sam.get_image_wide_positional_embeddings()
-        masks, ious, tokens, there = sam.mask_decoder(
+        image_positions = sam.get_image_wide_positional_embeddings()
+        masks, ious, tokens, presence_logits = sam.mask_decoder(
             image_embeddings=rearrange(features, "(h w) o c -> o c h w", h=sizes[-1][0]),
-            image_positional_embeddings=place.expand(num_objects, -1, -1, -1),
+            image_positional_embeddings=image_positions.expand(num_objects, -1, -1, -1),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
@@ -188,7 +193,7 @@ class Sam2Tracker(nn.Module):
         )  # O 1 candidates ...
         best = ious[:, 0].argmax(dim=-1)
         each = torch.arange(num_objects, device=best.device)
-        is_there = there[:, 0] > 0  # O 1
+        is_there = presence_logits[:, 0] > 0  # O 1
         logits = masks[each, 0, best].where(is_there[..., None], NO_OBJECT)
         pointer = sam.object_pointer_proj(tokens[each, 0, best if tokens.shape[2] > 1 else 0])
         pointer = torch.where(is_there, pointer, sam.no_object_pointer)
@@ -198,10 +203,10 @@ class Sam2Tracker(nn.Module):
         remembered, position = sam._encode_new_memory(
             current_vision_feats=embedding.features[-1].expand(-1, num_objects, -1),
             pred_masks_high_res=large.to(logits.dtype),
-            object_score_logits=there,
+            object_score_logits=presence_logits,
             is_mask_from_pts=prompted,
         )
         memory = Memory(frame, remembered.to(features.dtype), position, pointer)
         candidates = masks[:, 0].expand(-1, self.num_candidates, -1, -1)
         expected = ious[:, 0].expand(-1, self.num_candidates)
-        return FrameMasks(logits, candidates, expected, there[:, 0, 0]), memory
+        return FrameMasks(logits, candidates, expected, presence_logits[:, 0, 0]), memory

@@ -1,4 +1,4 @@
-"""Which parts of a SAM 2 are trained: all, all but the image encoder, or adapters on it."""
+"""Selects the trained parts of SAM 2: all, all but the image encoder, or adapters in it."""
 
 from torch import nn
 
@@ -6,21 +6,21 @@ from lgrseg.modeling.foundation.tuning import add_adapters
 
 
 def frozen_image_encoder(*, sam: nn.Module) -> nn.Module:
-    """The image encoder stays as it is; prompts, masks and memory are trained."""
+    """Freeze the image encoder; train the prompt, mask and memory parts."""
     sam.vision_encoder.requires_grad_(False)
     return sam
 
 
 def lora_image_encoder(*, sam: nn.Module, rank: int = 8, alpha: float = 16.0) -> nn.Module:
-    """The image encoder stays as it is but for low-rank adapters on its attention.
+    """Freeze the image encoder and add trained low-rank adapters to its attention.
 
-    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so names gain `.base_layer` and
-    `.lora_A.default`.
+    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so tensor names get `.base_layer`
+    and `.lora_A.default`.
 
     Args:
-        sam: a Sam2VideoModel, changed in place.
-        rank: of an adapter.
-        alpha: adapters are scaled by alpha / rank.
+        sam: Sam2VideoModel, which is changed in place.
+        rank: rank of the adapters.
+        alpha: scale of the adapters; they are multiplied by alpha / rank.
 
     Raises:
         ImportError: peft is not installed.

@@ -1,9 +1,9 @@
-"""A student that is trained with labels, and a teacher that follows it and sees unlabelled videos.
+"""Semi-supervised training of a student with labels, and with a teacher on unlabelled videos.
 
-What the student learns from the teacher is the objective's: `LocalGlobalDistillation`
+The objective defines what the student learns from the teacher: `LocalGlobalDistillation`
 (self_distillation.py) or `MaskConsistency` (mask_consistency.py). The teacher is the exponential
-moving average of the student (Tarvainen and Valpola, "Mean teachers", NIPS 2017); at test the
-student predicts.
+moving average of the student (Tarvainen and Valpola, "Mean teachers", NIPS 2017). Predictions are
+those of the student.
 """
 
 import copy
@@ -34,13 +34,14 @@ class SemiSupervised(ClipModel):
         """The teacher starts as a copy of the student.
 
         Args:
-            student: takes clips and targets; at test it alone is used.
-            objective: `objective(student, teacher, views)` gives losses; `objective.iteration` is
-                set before, `objective.follow(momentum)` called after every update of the weights,
-                and `objective.monitored` holds numbers to be logged.
-            weight: of the objective's losses, at an iteration; while it is 0, unlabelled videos are
-                not looked at.
-            momentum: m of teacher = m teacher + (1 - m) student, after an iteration.
+            student: model that takes clips and targets; only the student makes predictions.
+            objective: module with `objective(student, teacher, views)`, which returns losses.
+                Before each step `objective.iteration` is set, after each update
+                `objective.follow(momentum)` is called, and `objective.monitored` has numbers to
+                log.
+            weight: function from the iteration to the weight of the objective's losses; while it is
+                0, unlabelled videos are not used.
+            momentum: function from the iteration to m in teacher = m teacher + (1 - m) student.
         """
         super().__init__()
         self.student = student
@@ -57,7 +58,7 @@ class SemiSupervised(ClipModel):
         return self._monitored
 
     def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
-        """What the losses of labelled clips are divided by: the student's."""
+        """Normalisers of the losses of labelled clips, from the student."""
         return self.student.loss_totals(targets)
 
     def forward(
@@ -67,16 +68,17 @@ class SemiSupervised(ClipModel):
         unlabelled: list[UnlabelledViews] | None = None,
         totals: Mapping[str, float | Tensor] | None = None,
     ) -> dict[str, Tensor] | list[ClipPrediction]:
-        """Losses in training mode, the student's predictions otherwise.
+        """Return losses in training mode, otherwise the student's predictions.
 
         Args:
-            clips: labelled, of one shape; empty where training needs no labels.
-            targets: of every clip.
-            unlabelled: videos, the views of all of one shape.
-            totals: as in LGRNet.forward; the objective's losses are means over videos.
+            clips: labelled clips of one shape; empty for training without labels.
+            targets: targets of every clip.
+            unlabelled: views of unlabelled videos, all of the same shapes.
+            totals: normalisers of the student's losses, as in LGRNet.forward; the objective's
+                losses are means over videos.
 
         Raises:
-            ValueError: training without unlabelled videos.
+            ValueError: unlabelled videos are missing in training.
         """
         if not self.training:
             return self.student(clips)
@@ -97,17 +99,17 @@ class SemiSupervised(ClipModel):
         return losses | {name: weight * loss for name, loss in found.items()}
 
     def train(self, mode: bool = True) -> "SemiSupervised":
-        """The teacher is never in training mode: it drops nothing."""
+        """Set the mode of the student; the teacher is always in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self
 
     def before_update(self, iteration: int) -> None:
-        """Schedules look at the iteration; nothing else of them is kept."""
+        """Set the iteration for the schedules."""
         self.iteration = self.objective.iteration = iteration
 
     def after_update(self) -> None:
-        """The teacher follows the student's new weights."""
+        """Update the teacher with the student's new weights."""
         momentum = self.momentum(self.iteration)
         follow(self.teacher, self.student, momentum)
         self.objective.follow(momentum)
@@ -121,16 +123,16 @@ class SemiSupervised(ClipModel):
         return self.student
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a student's architecture for student and teacher alike; others as they are.
+        """Copy weights of a plain model to student and teacher; return other weights unchanged.
 
-        The heads of the objective, which such a file does not have, keep their random weights.
+        The objective's heads, which such a file lacks, keep their random weights.
 
         Raises:
-            CheckpointError: a teacher without what the objective needs beside it.
+            CheckpointError: the file has a teacher, but lacks weights of the objective.
         """
         if any(name.startswith("student.") for name in weights):
-            own = [name for name in self.state_dict() if name.startswith("objective.")]
-            missing = [name for name in own if name not in weights]
+            objective_names = [name for name in self.state_dict() if name.startswith("objective.")]
+            missing = [name for name in objective_names if name not in weights]
             if missing:
                 raise CheckpointError(
                     f"the file holds a teacher and a student, but lacks {missing[0]}"
@@ -149,15 +151,15 @@ class SemiSupervised(ClipModel):
 
 
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Teacher = momentum x teacher + (1 - momentum) x student; whole numbers are copied."""
+    """Set teacher = momentum x teacher + (1 - momentum) x student; integers are copied."""
     move(teacher.state_dict(), student.state_dict(), 1 - momentum)
 
 
 def student_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The student's weights from those of a semi-supervised model; any others as they are."""
-    found = {
+    """Select the student's weights of a semi-supervised model; return other weights unchanged."""
+    student_weights = {
         name.removeprefix("student."): value
         for name, value in weights.items()
         if name.startswith("student.")
     }
-    return found or weights
+    return student_weights or weights

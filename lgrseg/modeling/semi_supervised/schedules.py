@@ -1,46 +1,46 @@
-"""Quantities that change over a run: functions of the iteration alone, without any state."""
+"""Schedules: stateless functions of the iteration."""
 
 import math
 
 
 class LinearRamp:
-    """From `start` to `end` in a straight line over `num_iterations`, constant afterwards."""
+    """Linear ramp from `start` to `end` over `num_iterations`, constant afterwards."""
 
     def __init__(self, *, start: float, end: float, num_iterations: int):
-        """`num_iterations` 0 is `end` from the first."""
+        """With `num_iterations` 0 the value is always `end`."""
         self.start, self.end, self.num_iterations = start, end, num_iterations
 
     def __call__(self, iteration: int) -> float:
-        """At this iteration, counted from 0."""
+        """Value at this iteration, counted from 0."""
         return self.start + (self.end - self.start) * _done(iteration, self.num_iterations)
 
 
 class CosineRamp:
-    """From `start` to `end` along half a cosine; DINO (ICCV 2021) raises its momentum so."""
+    """Cosine ramp from `start` to `end`, as for the momentum of DINO (ICCV 2021)."""
 
     def __init__(self, *, start: float, end: float, num_iterations: int):
-        """`num_iterations` 0 is `end` from the first."""
+        """With `num_iterations` 0 the value is always `end`."""
         self.start, self.end, self.num_iterations = start, end, num_iterations
 
     def __call__(self, iteration: int) -> float:
-        """At this iteration, counted from 0."""
+        """Value at this iteration, counted from 0."""
         part = 0.5 * (1 - math.cos(math.pi * _done(iteration, self.num_iterations)))
         return self.start + (self.end - self.start) * part
 
 
 class SigmoidRamp:
-    """0, and from iteration `begin` on `end` x exp(-5 (1 - t)^2), t from 0 to 1.
+    """0 before iteration `begin`, then `end` x exp(-5 (1 - t)^2) with t from 0 to 1.
 
     Source: Laine and Aila, "Temporal Ensembling", ICLR 2017, section 2.1: an unsupervised loss
-    comes in slowly, because at first the teacher knows nothing.
+    is increased slowly, because the teacher is not useful at first.
     """
 
     def __init__(self, *, end: float, num_iterations: int, begin: int = 0):
-        """`num_iterations` of the ramp; 0 is `end` at once."""
+        """`num_iterations` is the length of the ramp; 0 means `end` at once."""
         self.end, self.num_iterations, self.begin = end, num_iterations, begin
 
     def __call__(self, iteration: int) -> float:
-        """At this iteration, counted from 0."""
+        """Value at this iteration, counted from 0."""
         if iteration < self.begin:
             return 0.0
         done = _done(iteration - self.begin, self.num_iterations)

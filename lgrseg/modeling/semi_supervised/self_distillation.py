@@ -1,7 +1,7 @@
 r"""LGSD: local-to-global self-distillation of a video model.
 
-A teacher sees global views of an unlabelled video (long in time, large in space), its student local
-ones (short, small), and learns to say of them what the teacher says of the whole. As in DINO (Caron
+A teacher gets global views of an unlabelled video (long in time, large in space). Its student gets
+local views (short, small), and learns to predict the teacher's output from them. As in DINO (Caron
 et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, section 3.1), with
 g over the G = 2 global and l over the L = 9 local views, so 18 terms:
 
@@ -13,14 +13,13 @@ h are projection heads, z the tokens of a view: its frame queries (each the mean
 clip token (the mean of the coarsest map over frames and pixels). `global_pairs` adds the terms of
 the other global view seen by the student: 2 more.
 
-What is different from DINO:
-    * every frame query has a centre of its own. A query is a learned vector, so its number alone
-      would be an answer that all views share; taking each query's mean away leaves what a video
-      says.
-    * beside the entropy, it is watched whether answers tell one video from another. (The entropy of
-      answers over time does not show it: all videos can share one answer that wanders.)
+Differences from DINO:
+    * every frame query has its own centre. A query is a learned vector, so all views could agree on
+      an output that only depends on the query; subtracting the mean of each query prevents this.
+    * besides the entropy, the contrast between videos is monitored. (The entropy over time does not
+      show a collapse in which all videos share one changing output.)
 
-Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens of a kind.
+Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens of one type.
 """
 
 import copy
@@ -41,7 +40,7 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class ProjectionHead(nn.Module):
-    """Three linear layers, a unit vector, and its product with K unit vectors, the prototypes."""
+    """Three linear layers, normalisation, and cosine similarity to K prototypes."""
 
     def __init__(self, *, dim: int, hidden_dim: int, bottleneck_dim: int, num_prototypes: int):
         super().__init__()
@@ -56,11 +55,11 @@ class ProjectionHead(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(num_prototypes, bottleneck_dim))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(..., D) -> (..., K), cosines."""
-        found = at_least_float32(self.layers(tokens))
-        # In bfloat16 cosines would have three digits, of which a temperature leaves one.
+        """Compute cosine similarities (..., K) of tokens (..., D)."""
+        projected = at_least_float32(self.layers(tokens))
+        # Cosines in bfloat16 have three digits, too few after division by the temperature.
         with torch.autocast(tokens.device.type, enabled=False):
-            return F.normalize(found, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
+            return F.normalize(projected, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
 
 
 class LocalGlobalDistillation(Objective):
@@ -79,19 +78,19 @@ class LocalGlobalDistillation(Objective):
         center_momentum: float = 0.9,
         global_pairs: bool = False,
     ):
-        """`dim` and `num_frame_queries` are the student's encoder's.
+        """`dim` and `num_frame_queries` must be those of the student's encoder.
 
         Args:
-            dim: D.
-            num_frame_queries: Q.
-            num_prototypes: K of every head.
-            hidden_dim: of the heads.
-            bottleneck_dim: of the heads.
-            student_temperature: tau_s.
-            teacher_temperature: tau_t at an iteration; below tau_s it sharpens.
-            center_momentum: m.
-            global_pairs: the student sees the global views too, and learns of each what the teacher
-                says of the others.
+            dim: width D of the tokens.
+            num_frame_queries: number Q of queries per frame.
+            num_prototypes: number K of prototypes of every head.
+            hidden_dim: width of the hidden layers of the heads.
+            bottleneck_dim: width of the normalised output of the heads' layers.
+            student_temperature: temperature tau_s.
+            teacher_temperature: function from the iteration to tau_t; values below tau_s sharpen.
+            center_momentum: momentum m of the centres.
+            global_pairs: True if the student also gets the global views, and learns the teacher's
+                output of the other global view.
         """
         super().__init__()
         sizes = {
@@ -116,54 +115,62 @@ class LocalGlobalDistillation(Objective):
     def forward(
         self, student: nn.Module, teacher: nn.Module, views: list[UnlabelledViews]
     ) -> dict[str, Tensor]:
-        """Half the loss of each kind of token: "loss_lgsd_query", "loss_lgsd_clip".
+        """Compute half the loss of each type of token: "loss_lgsd_query", "loss_lgsd_clip".
 
-        `monitored` then holds, of each kind and in nats: "entropy" of the teacher's answers (log K
-        where they are uniform), "kl" of the student's from the teacher's, and "contrast", how much
-        farther an answer is from that of the video before than from that of the same video's other
-        view (0 or less where all videos get one answer).
+        Afterwards `monitored` has, for each type and in nats: "entropy" of the teacher's outputs
+        (log K if uniform), "kl" divergence of the student's outputs from them, and "contrast": the
+        distance to the previous video's output minus the distance to the other view's output of
+        the same video (0 or less if all videos have the same output).
         """
         with torch.no_grad():
             wide = tokens_of(teacher, _by_view([v.teacher for v in views]), len(views))
             answers = {kind: self.teacher_heads[kind](z) for kind, z in wide.items()}
-        near = tokens_of(student, _by_view([v.student for v in views]), len(views), train=True)
+        local_tokens = tokens_of(
+            student, _by_view([v.student for v in views]), len(views), train=True
+        )
         again = {}
         if self.global_pairs:
             clips = _by_view([v.teacher for v in views])
             again = tokens_of(student, clips, len(views), train=True)
         losses, self.monitored = {}, {}
         for kind, logits in answers.items():
-            seen = torch.cat([near[kind], again[kind]]) if again else near[kind]
-            said = F.log_softmax(self.heads[kind](seen) / self.student_temperature, dim=-1)
-            wanted = self._sharpened(kind, logits)
-            terms = pairwise_cross_entropy(wanted, said)  # G L
+            student_tokens = (
+                torch.cat([local_tokens[kind], again[kind]]) if again else local_tokens[kind]
+            )
+            log_probs = F.log_softmax(
+                self.heads[kind](student_tokens) / self.student_temperature, dim=-1
+            )
+            targets = self._sharpened(kind, logits)
+            terms = pairwise_cross_entropy(targets, log_probs)  # G L
             counted = torch.ones_like(terms)
             if again:  # a global view is not compared with itself
-                counted[:, len(near[kind]) :].fill_diagonal_(0)
+                counted[:, len(local_tokens[kind]) :].fill_diagonal_(0)
             losses[f"loss_lgsd_{kind}"] = 0.5 * (terms * counted).sum() / counted.sum()
-            self._watch(kind, wanted, 2 * losses[f"loss_lgsd_{kind}"].detach())
+            self._watch(kind, targets, 2 * losses[f"loss_lgsd_{kind}"].detach())
             if self.training:
-                self._seen[kind].append((logits.detach(), wanted))
+                self._seen[kind].append((logits.detach(), targets))
         return losses
 
     def follow(self, momentum: float) -> None:
-        """After an update: the heads follow, and centres take in what the teacher said in it."""
+        """After an update: average the heads, and update the centres with the teacher's outputs."""
         follow(self.teacher_heads, self.heads, momentum)
-        for kind, seen in self._seen.items():
-            if seen:
-                _move(getattr(self, f"center_{kind}"), [z for z, _ in seen], self.center_momentum)
-                getattr(self, f"previous_{kind}").copy_(seen[-1][1][0, -1])
-            seen.clear()
+        for kind, outputs in self._seen.items():
+            if outputs:
+                _move(
+                    getattr(self, f"center_{kind}"), [z for z, _ in outputs], self.center_momentum
+                )
+                getattr(self, f"previous_{kind}").copy_(outputs[-1][1][0, -1])
+            outputs.clear()
 
     def _sharpened(self, kind: str, logits: Tensor) -> Tensor:
         temperature = self.teacher_temperature(self.iteration)
         centred = at_least_float32(logits - getattr(self, f"center_{kind}"))
         return (centred / temperature).softmax(dim=-1)
 
-    def _watch(self, kind: str, wanted: Tensor, cross_entropy: Tensor) -> None:
-        entropy = -torch.xlogy(wanted, wanted).sum(dim=-1).mean()
-        before = torch.cat([getattr(self, f"previous_{kind}")[None], wanted[0, :-1]])
-        between, within = _kl(wanted[0], before), _kl(wanted[0], wanted[-1])
+    def _watch(self, kind: str, targets: Tensor, cross_entropy: Tensor) -> None:
+        entropy = -torch.xlogy(targets, targets).sum(dim=-1).mean()
+        previous = torch.cat([getattr(self, f"previous_{kind}")[None], targets[0, :-1]])
+        between, within = _kl(targets[0], previous), _kl(targets[0], targets[-1])
         self.monitored |= {
             f"lgsd_{kind}_entropy": entropy,
             f"lgsd_{kind}_kl": cross_entropy - entropy,
@@ -171,7 +178,7 @@ class LocalGlobalDistillation(Objective):
         }
 
     def complaint(self, means: dict[str, float]) -> str | None:
-        """What is wrong where the answers have collapsed, from means of `monitored`; else None."""
+        """Describe a collapse of the outputs, from means of `monitored`; None if there is none."""
         for kind, head in self.heads.items():
             if f"lgsd_{kind}_entropy" not in means:  # nothing was asked yet
                 continue
@@ -194,13 +201,13 @@ class LocalGlobalDistillation(Objective):
 def tokens_of(
     model: nn.Module, clips: list[Clip], num_videos: int, *, train: bool = False
 ) -> dict[str, Tensor]:
-    """Tokens of views, view by view: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
+    """Compute tokens of views: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
 
     Args:
-        model: has `encode`.
-        clips: of one shape, the first view of all videos first.
-        num_videos: B.
-        train: let the model drop branches, by the clips' own generators.
+        model: model with a method `encode`.
+        clips: views of one shape; first the first views of all videos, then the second ones, ...
+        num_videos: number B of videos.
+        train: True to use stochastic depth, with the clips' own generators.
     """
     features = model.encode(clips, clip_generators(clips) if train else None)
     tokens = {
@@ -211,21 +218,21 @@ def tokens_of(
 
 
 def pairwise_cross_entropy(wanted: Tensor, said: Tensor) -> Tensor:
-    """Mean over videos and tokens of - sum_k wanted_k said_k, for every pair of views.
+    """Mean cross-entropy - sum_k wanted_k said_k over videos and tokens, for all pairs of views.
 
     Args:
-        wanted: (G, B, N, K), distributions of the teacher.
-        said: (L, B, N, K), logarithms of the student's.
+        wanted: (G, B, N, K) distributions of the teacher.
+        said: (L, B, N, K) logarithms of the student's distributions.
 
     Returns:
-        (G, L).
+        (G, L) cross-entropies.
     """
     num_answers = wanted.shape[1] * wanted.shape[2]
     return -torch.einsum("g b n k, l b n k -> g l", wanted, at_least_float32(said)) / num_answers
 
 
 def _by_view(views: list[list[Clip]]) -> list[Clip]:
-    """Views of every video -> the first view of all videos, then the second, ..."""
+    """Reorder views: first the first views of all videos, then the second ones, ..."""
     return [clip for same in zip(*views, strict=True) for clip in same]
 
 
@@ -234,10 +241,10 @@ def _kl(probs: Tensor, others: Tensor) -> Tensor:
     return (probs * (probs.clamp(min=1e-6) / others.clamp(min=1e-6)).log()).sum(dim=-1).mean()
 
 
-def _move(average: Tensor, seen: list[Tensor], momentum: float) -> None:
-    """Average <- m average + (1 - m) mean over views and videos of all batches and processes."""
-    total = sum(at_least_float32(values).sum(dim=(0, 1)) for values in seen)
-    count = sum(values.shape[0] * values.shape[1] for values in seen)
+def _move(average: Tensor, batches: list[Tensor], momentum: float) -> None:
+    """Set average = m average + (1 - m) mean over views and videos of all batches and processes."""
+    total = sum(at_least_float32(values).sum(dim=(0, 1)) for values in batches)
+    count = sum(values.shape[0] * values.shape[1] for values in batches)
     summed = torch.cat([total.flatten(), total.new_tensor([float(count)])])
     summed = distributed.all_reduce_sum(summed)
     average.lerp_((summed[:-1] / summed[-1]).view_as(average), 1 - momentum)

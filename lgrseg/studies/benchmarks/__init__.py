@@ -1,1 +1,1 @@
-"""What tools/benchmark.py measures, one file a subject."""
+"""Benchmarks of tools/benchmark.py, one file per subject."""

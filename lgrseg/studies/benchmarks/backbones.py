@@ -10,7 +10,7 @@ from lgrseg.studies.benchmarks.machine import peak_rss_mib
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
 
 SIZES = ((224, 224), (352, 320))
-"""(H, W): that of most pretraining, and one whose sides 14 does not divide."""
+"""(H, W): the usual pretraining size, and a size that is not divisible by 14."""
 
 
 def run(
@@ -20,14 +20,14 @@ def run(
     encoders: dict[str, dict[str, Any]] | None = None,
     sizes: tuple[tuple[int, int], ...] = SIZES,
 ) -> list[Comparison]:
-    """One table a size.
+    """Measure all encoders; returns one table per size.
 
     Args:
-        repeats: measurements of each.
-        device: "cpu" or "cuda". On the CPU memory is that of a process of its own, with Python,
-            torch, transformers and the weights in it.
-        encoders: settings by name; None is all of the registry as published.
-        sizes: of the image.
+        repeats: number of measurements of each encoder.
+        device: "cpu" or "cuda". On the CPU, memory is measured in a separate process, including
+            Python, torch, transformers and the weights.
+        encoders: settings by name; None means all of the registry as published.
+        sizes: (H, W) of the images in pixels.
     """
     encoders = dict.fromkeys(ENCODERS, {}) if encoders is None else encoders
     return [_table(size, encoders, repeats=repeats, device=device).show() for size in sizes]
@@ -37,7 +37,10 @@ def _table(
     size: tuple[int, int], encoders: dict[str, dict[str, Any]], *, repeats: int, device: str
 ) -> Comparison:
     timings = {}
-    for name, settings in encoders.items():  # one in memory at a time: all would not fit
+    for (
+        name,
+        settings,
+    ) in encoders.items():  # one at a time, because all together do not fit in memory
         begin = time.perf_counter()
         call = EncodeOnce(name, settings, size, device)
         label = f"{name}, {call.parameters / 1e6:.1f} M"
@@ -55,7 +58,7 @@ def _table(
 
 
 class EncodeOnce:
-    """A call that encodes one image."""
+    """Encodes one image when it is called."""
 
     def __init__(self, name: str, settings: dict[str, Any], size: tuple[int, int], device: str):
         torch.manual_seed(0)
@@ -65,5 +68,5 @@ class EncodeOnce:
 
     @torch.inference_mode()
     def __call__(self) -> list[torch.Tensor]:
-        """The maps."""
+        """Return the feature maps."""
         return self.encoder(self.image)

@@ -1,4 +1,4 @@
-"""Clips a second of the prepared store, of JPEG frames through PIL, and of .nii.gz."""
+"""Clips per second from the prepared store, from JPEG frames by PIL, and from .nii.gz."""
 
 import tempfile
 from pathlib import Path
@@ -23,27 +23,27 @@ MIDDLE = NUM_FRAMES // 2
 
 
 def run(*, repeats: int) -> Comparison:
-    """Read a clip of 7 frames out of a video of 60, 800 x 600, in one process; measure and print.
+    """Time reading 7 of 60 frames of 800 x 600 in one process, and print the result.
 
     Raises:
         ModuleNotFoundError: PIL is not installed.
     """
     import PIL.Image
 
-    wanted = range(MIDDLE - CLIP // 2, MIDDLE + CLIP // 2 + 1)
+    frame_indices = range(MIDDLE - CLIP // 2, MIDDLE + CLIP // 2 + 1)
     with tempfile.TemporaryDirectory() as name:
         record, jpegs, nifti = _write(Path(name))
 
         def store():
             frames = open_frames(record)
-            return np.stack([frames[index] for index in wanted])
+            return np.stack([frames[index] for index in frame_indices])
 
         def pil():
-            return np.stack([np.asarray(PIL.Image.open(jpegs[index])) for index in wanted])
+            return np.stack([np.asarray(PIL.Image.open(jpegs[index])) for index in frame_indices])
 
         def packed():
             array, _ = read_nifti(nifti)
-            return np.stack([array[..., index].T for index in wanted])
+            return np.stack([array[..., index].T for index in frame_indices])
 
         assert np.array_equal(store(), packed()) and pil().shape == store().shape
         candidates = {"prepared store": store, "JPEG through PIL": pil, ".nii.gz": packed}

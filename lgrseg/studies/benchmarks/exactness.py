@@ -1,7 +1,7 @@
-"""What exactness costs: a training step with and without draws of its own for every clip.
+"""Cost of reproducibility: a training step with and without random numbers per clip.
 
-"Exact" seeds before the step, draws points and dropped paths from a generator of each clip, and
-divides by totals that were counted before; "loose" does none of it.
+"Exact" seeds before the step, draws points and dropped paths from the generator of each clip, and
+divides by totals that are counted before the step; "loose" does none of this.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIG = Path("configs/lgrnet/camus.py")
 
 
 def run(*, repeats: int) -> Comparison:
-    """Forward and backward of BASIC on two CAMUS clips; measure and print."""
+    """Time forward and backward passes of BASIC on two CAMUS clips, and print the result."""
     torch.manual_seed(0)
     model = instantiate(load_config(CONFIG).model)
     clips, targets = zip(*map(_sample, range(2)), strict=True)

@@ -1,9 +1,9 @@
-"""Kernel against reference: values and all gradients of every operation, on awkward small shapes.
+"""Compares kernels with references: values and gradients of every operation, on small shapes.
 
-What is compared with is the reference in float64; an error is the largest difference over the
-largest entry. In float32 a kernel may be wrong by twice what the reference is in float32 (and by
-two units in the last place, since the reference is sometimes right by luck); in half precision by
-`HALF_BOUNDS`, in which inputs are rounded once and results once.
+The true values are those of the reference in float64. An error is the largest difference divided by
+the largest entry. In float32 the error of a kernel may be twice the error of the float32 reference,
+plus two units in the last place (because the reference is sometimes exact by chance). In half
+precision it may be `HALF_BOUNDS`, which allows for rounding of inputs and results.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from lgrseg.ops import (
 )
 
 HALF_BOUNDS = {torch.bfloat16: 2**-6, torch.float16: 2**-9}
-"""Largest difference over largest entry: four units of the last place of the type."""
+"""Largest allowed error: four units in the last place of the type."""
 TWO_ULP = 2**-22
 
 
@@ -31,33 +31,34 @@ class Case:
 
     name: str
     function: Callable[..., Tensor]
-    """Tensors and `kernels` in, one tensor out."""
+    """Function of tensors and `kernels` that returns one tensor."""
     shapes: dict[str, tuple[int, ...]]
     places: tuple[str, ...] = ()
-    """Which tensors are places from 0 to 1: they stay float32, and some lie outside."""
+    """Names of tensors with positions from 0 to 1: they stay float32, and some are outside."""
     negative: tuple[str, ...] = ()
-    """Which tensors are below zero."""
+    """Names of tensors with negative values."""
     options: dict = field(default_factory=dict)
 
     def tensors(self, device: str = "cpu") -> dict[str, Tensor]:
-        """Drawn from torch's state."""
-        found = {}
+        """Draw input tensors from torch's random generator."""
+        inputs = {}
         for name, shape in self.shapes.items():
-            drawn = torch.rand(shape) * 1.4 - 0.2 if name in self.places else torch.randn(shape)
-            found[name] = (-drawn.abs() if name in self.negative else drawn).to(device)
-        return found
+            values = torch.rand(shape) * 1.4 - 0.2 if name in self.places else torch.randn(shape)
+            inputs[name] = (-values.abs() if name in self.negative else values).to(device)
+        return inputs
 
     def run(self, tensors: dict[str, Tensor], kernels: str, kind: torch.dtype) -> dict[str, Tensor]:
-        """The result in `kind`, and the gradient of every tensor for one drawn gradient of it."""
-        given = {}
+        """The result in type `kind`, and all gradients for a fixed output gradient."""
+        inputs = {}
         for name, tensor in tensors.items():
             fixed = name in self.places and kind != torch.float64
-            given[name] = tensor.to(tensor.dtype if fixed else kind).clone().requires_grad_()
-        result = self.function(**given, **self.options, kernels=kernels)
-        # Of no pattern that cancels; the same for all versions.
+            inputs[name] = tensor.to(tensor.dtype if fixed else kind).clone().requires_grad_()
+        result = self.function(**inputs, **self.options, kernels=kernels)
+        # The output gradient is irregular, so errors do not cancel; it is the same for all
+        # versions.
         numbers = torch.arange(result.numel(), device=result.device).reshape(result.shape)
         result.backward(numbers.double().cos().to(result.dtype))
-        return {"result": result.detach()} | {name: t.grad for name, t in given.items()}
+        return {"result": result.detach()} | {name: t.grad for name, t in inputs.items()}
 
 
 def deformable(name, function, queries, heads, width, levels, points, clips=2) -> Case:
@@ -128,41 +129,41 @@ CASES = [
 
 @dataclass
 class Agreement:
-    """How far one tensor of a case is from the reference in float64."""
+    """Errors of one tensor of a case against the float64 reference."""
 
     tensor: str
     kernel: float
-    """Of the kernel."""
+    """Error of the kernel."""
     reference: float
-    """Of the reference in the kernel's type."""
+    """Error of the reference in the kernel's type."""
     allowed: float
 
     @property
     def holds(self) -> bool:
-        """Whether the kernel is as good as promised; NaN is not."""
+        """True if the kernel's error is within the bound; False for NaN."""
         return self.kernel <= self.allowed
 
 
 def check(case: Case, kind: torch.dtype, device: str = "cpu") -> list[Agreement]:
-    """The kernel of a case against the reference, the result and every gradient."""
+    """Compare the kernel of a case with the reference: the result and every gradient."""
     tensors = case.tensors(device)
     for name in tensors.keys() - set(case.places):
-        tensors[name] = tensors[name].to(kind)  # rounding the inputs is nobody's error
+        tensors[name] = tensors[name].to(kind)  # rounding of the inputs does not count as error
     kernel = case.run(tensors, "triton", kind)
     reference = case.run(tensors, "reference", kind)
     exact = case.run(tensors, "reference", torch.float64)
-    found = []
+    agreements = []
     for name, right in exact.items():
         errors = _error(kernel[name], right), _error(reference[name], right)
-        allowed = HALF_BOUNDS.get(kind, 2 * errors[1] + TWO_ULP)
-        found.append(Agreement(name, *errors, allowed))
-    return found
+        bound = HALF_BOUNDS.get(kind, 2 * errors[1] + TWO_ULP)
+        agreements.append(Agreement(name, *errors, bound))
+    return agreements
 
 
-def _error(found: Tensor, right: Tensor) -> float:
-    if found.shape != right.shape:
+def _error(result: Tensor, right: Tensor) -> float:
+    if result.shape != right.shape:
         return float("nan")
     if not right.numel():
         return 0.0
-    largest = right.abs().max().clamp(min=1e-6)  # of one pixel, a query's gradient is zero
-    return float((found.double() - right).abs().max() / largest)
+    largest = right.abs().max().clamp(min=1e-6)  # with one pixel, the gradient of a query is zero
+    return float((result.double() - right).abs().max() / largest)

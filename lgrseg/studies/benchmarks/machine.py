@@ -1,4 +1,4 @@
-"""The machine that figures belong to, and what no code on it can beat."""
+"""Describes the machine of a benchmark, and measures its upper limits."""
 
 import functools
 import importlib.metadata
@@ -15,16 +15,16 @@ from lgrseg.studies.benchmarks.timing import in_turns
 
 def describe() -> dict[str, str | int]:
     """Processor, GPU, threads and versions."""
-    found = {"processor": _processor(), "threads": torch.get_num_threads()}
+    description = {"processor": _processor(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    found["python"] = platform.python_version()
+        description["gpu"] = torch.cuda.get_device_name()
+    description["python"] = platform.python_version()
     for name in ("torch", "triton", "transformers", "mambapy", "mamba_ssm", "natten"):
         try:
-            found[name] = importlib.metadata.version(name)
+            description[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            description[name] = "not installed"
+    return description
 
 
 def _processor() -> str:
@@ -38,7 +38,7 @@ def _processor() -> str:
 
 @functools.lru_cache
 def bandwidth(device: str) -> float:
-    """Bytes a second, read and written, of a copy much larger than any cache; measured."""
+    """Measure the memory bandwidth (read and write) in bytes per second, with a large copy."""
     source = torch.rand(2**28 if device == "cuda" else 2**26, device=device)
     target = torch.empty_like(source)
     seconds = in_turns({"copy": lambda: target.copy_(source)}, repeats=5, device=device)
@@ -46,23 +46,23 @@ def bandwidth(device: str) -> float:
 
 
 @functools.lru_cache
-def peak_rate(device: str, kind: torch.dtype) -> float:
-    """FLOPs a second of a large product of matrices of random numbers; measured."""
+def peak_rate(device: str, dtype: torch.dtype) -> float:
+    """Measure the FLOPs per second of a large matrix product."""
     size = 8192 if device == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     seconds = in_turns({"product": lambda: a @ b}, repeats=5, device=device)
     return 2 * size**3 / seconds["product"].seconds
 
 
 def limit(device: str, *, num_bytes: float, flops: float, kind: torch.dtype) -> float:
-    """Seconds that moving the bytes or computing the FLOPs takes at least."""
+    """Lower bound of the time in seconds to move the bytes or compute the FLOPs."""
     return max(num_bytes / bandwidth(device), flops / peak_rate(device, kind))
 
 
 def peak_rss_mib(function: Callable, *arguments, repeats: int = 2) -> int:
-    """The most memory that a process of its own holds while it calls `function(*arguments)()`.
+    """Peak memory in MiB of a separate process that calls `function(*arguments)()`.
 
-    Everything is in it: Python, torch, weights. `function` is of a module's top level.
+    It includes Python, torch and weights. `function` must be at a module's top level.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -74,7 +74,7 @@ def peak_rss_mib(function: Callable, *arguments, repeats: int = 2) -> int:
     except EOFError:
         child.join()
         raise RuntimeError(
-            f"the process that measures memory ended with {child.exitcode}"
+            f"the process that measures memory failed with exit code {child.exitcode}"
         ) from None
     finally:
         child.join()

@@ -1,4 +1,4 @@
-"""Distances between borders: HD95 and ASSD of a 600 x 800 frame with four classes."""
+"""Times border distances: HD95 and ASSD of a 600 x 800 frame with four classes."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SIZE = (600, 800)
 
 
 def run(*, repeats: int) -> Comparison:
-    """Measure and print.
+    """Time our code and medpy, and print the result.
 
     Raises:
         ModuleNotFoundError: medpy is not installed.
@@ -21,8 +21,8 @@ def run(*, repeats: int) -> Comparison:
     truth, prediction = frames()
 
     def ours():
-        found = [border_distances(prediction == k, truth == k) for k in range(1, 5)]
-        return [(one.hd95(pooled=True), one.assd()) for one in found]
+        distances = [border_distances(prediction == k, truth == k) for k in range(1, 5)]
+        return [(one.hd95(pooled=True), one.assd()) for one in distances]
 
     def medpy():
         pairs = [(prediction == k, truth == k) for k in range(1, 5)]
@@ -34,7 +34,7 @@ def run(*, repeats: int) -> Comparison:
 
 
 def frames() -> tuple[np.ndarray, np.ndarray]:
-    """Two label maps of a phantom, four frames apart, at the size of CardiacUDC."""
+    """Two label maps of a phantom that are four frames apart, at the size of CardiacUDC."""
     scan = next(iter(scans("demo").values()))
     maps = [scan.labels(frame) for frame in (0, 4)]
     return tuple(resize_labels(m, SIZE) for m in maps)

@@ -1,7 +1,7 @@
-"""The models that are timed whole: BASIC with the public LGRNet's widths, and its best-kept peer.
+"""Models of the benchmarks: BASIC with the widths of the public LGRNet, and Mask2Former.
 
-What is built here is built again in a process of its own to see how much memory it takes, so
-everything is a function of plain arguments. Weights are random: they change no time.
+Memory is measured in a separate process that builds the model again, so everything is a function of
+plain arguments. Weights are random, because they do not change the time.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def basic(
     frames: int, size: int, device: str, *, amp: bool = False, clips: int = 1, train: bool = False,
     recompute: bool = False, compiled: bool = False,
 ) -> Callable[[], object]:  # fmt: skip
-    """One forward pass, or one training step, of BASIC (PVTv2-b2, the public widths)."""
+    """Make a function for one forward pass or training step of BASIC (PVTv2-b2, public widths)."""
     torch.manual_seed(0)
     cfg = load_config(CONFIG, [f"model.decoder.num_classes={NUM_OBJECTS}"])
     model = speed.channels_last(instantiate(cfg.model).to(device))
@@ -48,7 +48,7 @@ def basic(
 def mask2former(
     images: int, size: int, device: str, *, amp: bool = False, train: bool = False
 ) -> Callable[[], object]:
-    """The same of transformers' Mask2Former with a Swin-T backbone, its own defaults otherwise."""
+    """Make the same function for transformers' Mask2Former with a Swin-T backbone."""
     from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
     torch.manual_seed(0)
@@ -62,11 +62,11 @@ def mask2former(
     pixels = torch.rand(images, 3, size, size, device=device)
     masks = _masks(images, size).movedim(1, 0).float().to(device)
     labels = torch.arange(NUM_OBJECTS, device=device)
-    given = {"mask_labels": list(masks), "class_labels": [labels] * images}
+    labels_and_masks = {"mask_labels": list(masks), "class_labels": [labels] * images}
 
     def losses() -> Tensor:
         with torch.autocast(device, torch.bfloat16, enabled=amp):
-            return model(pixels, **given).loss
+            return model(pixels, **labels_and_masks).loss
 
     def predict():
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=amp):
@@ -77,7 +77,7 @@ def mask2former(
 
 def _settle(device: str) -> None:
     if device == "cpu":
-        speed.hold_on_to_memory()  # the whole process, so peers as well
+        speed.hold_on_to_memory()  # for the whole process, so also for peers
 
 
 def _clip(frames: int, size: int, device: str, number: int) -> tuple[Clip, ClipTargets]:
@@ -88,7 +88,7 @@ def _clip(frames: int, size: int, device: str, number: int) -> tuple[Clip, ClipT
 
 
 def _masks(frames: int, size: int) -> Tensor:
-    """Three rectangles on every frame: (N, T, H, W) bool."""
+    """Masks with three rectangles on every frame: (N, T, H, W) bool."""
     masks = torch.zeros(NUM_OBJECTS, frames, size, size, dtype=torch.bool)
     for number in range(NUM_OBJECTS):
         top = size * (1 + 2 * number) // 8

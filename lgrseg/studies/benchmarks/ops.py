@@ -1,4 +1,4 @@
-"""The operations, forward and backward, at the shapes of LGRNet and Mask2Former, beside peers'."""
+"""Times operations (forward and backward) and peers, at shapes of LGRNet and Mask2Former."""
 
 from collections.abc import Callable
 
@@ -15,102 +15,104 @@ PYRAMIDS = {
     "LGRNet 384 px, 11 frames": (11, [(12, 12), (24, 24), (48, 48)], 8, 8),
     "Mask2Former 1024 px": (1, [(32, 32), (64, 64), (128, 128)], 8, 32),
 }
-"""Clips x frames, scales, heads, width of a head."""
+"""Shapes of deformable attention: clips x frames, scales, heads, width of a head."""
 
 
 def run(*, repeats: int, device: str) -> list[Comparison]:
-    """Time every operation, and print."""
-    found = []
-    for kind in (torch.float32, torch.bfloat16) if device == "cuda" else (torch.float32,):
+    """Time every operation, and print the results."""
+    comparisons = []
+    for dtype in (torch.float32, torch.bfloat16) if device == "cuda" else (torch.float32,):
         for backward in (False, True):
-            found += [
-                deformable(name, backward, kind, repeats=repeats, device=device)
+            comparisons += [
+                deformable(name, backward, dtype, repeats=repeats, device=device)
                 for name in PYRAMIDS
             ]
-            found.append(neighbours(backward, kind, repeats=repeats, device=device))
-            found.append(sampling(backward, kind, repeats=repeats, device=device))
-    found.append(scan("B=1, L=1024, D=256, N=16", 1, 1, 1024, 256, repeats=repeats, device=device))
-    found.append(scan("LGRNet, 7 frames", 1, 2, 140, 128, repeats=repeats, device=device))
-    return found
+            comparisons.append(neighbours(backward, dtype, repeats=repeats, device=device))
+            comparisons.append(sampling(backward, dtype, repeats=repeats, device=device))
+    comparisons.append(
+        scan("B=1, L=1024, D=256, N=16", 1, 1, 1024, 256, repeats=repeats, device=device)
+    )
+    comparisons.append(scan("LGRNet, 7 frames", 1, 2, 140, 128, repeats=repeats, device=device))
+    return comparisons
 
 
 def check_kernels(device: str) -> list[dict]:
-    """Kernel against reference on every case and type, on a GPU; prints what does not hold."""
+    """Compare kernel and reference for every case and type on a GPU; print disagreements."""
     if device != "cuda":
-        print("kernels: not checked here, there is no GPU (tests run them in Triton's interpreter)")
+        print("kernels: not checked, there is no GPU (tests run them in Triton's interpreter)")
         return []
-    found = []
+    rows = []
     for case in CASES:
-        for kind in (torch.float32, *HALF_BOUNDS):
-            for agreement in check(case, kind, device):
-                found.append({
-                    "case": case.name, "type": str(kind), "tensor": agreement.tensor,
+        for dtype in (torch.float32, *HALF_BOUNDS):
+            for agreement in check(case, dtype, device):
+                rows.append({
+                    "case": case.name, "type": str(dtype), "tensor": agreement.tensor,
                     "kernel": agreement.kernel, "reference": agreement.reference,
                     "allowed": agreement.allowed, "holds": agreement.holds,
                 })  # fmt: skip
-    bad = [one for one in found if not one["holds"]]
-    print(f"kernels: {len(found) - len(bad)} of {len(found)} tensors agree with the references")
+    bad = [one for one in rows if not one["holds"]]
+    print(f"kernels: {len(rows) - len(bad)} of {len(rows)} tensors agree with the references")
     for one in bad:
         print("  does not agree:", one)
-    return found
+    return rows
 
 
-def deformable(name: str, backward: bool, kind, *, repeats: int, device: str) -> Comparison:
-    """Deformable attention of every pixel, four points on each of three scales."""
+def deformable(name: str, backward: bool, dtype, *, repeats: int, device: str) -> Comparison:
+    """Time deformable attention of every pixel, with four points on each of three scales."""
     frames, shapes, heads, width = PYRAMIDS[name]
     num = sum(h * w for h, w in shapes)
-    value = torch.randn(frames, num, heads, width, device=device).to(kind)
+    value = torch.randn(frames, num, heads, width, device=device).to(dtype)
     centres = ops.reference_points(shapes, value.device)[None, :, None, None, None]
     offsets = torch.randn(frames, num, heads, len(shapes), 4, 2, device=device)
     locations = centres + offsets / 20
     weights = torch.randn(frames, num, heads, len(shapes) * 4, device=device).softmax(-1)
-    weights = weights.unflatten(-1, (len(shapes), 4)).to(kind)
-    given = [value, locations, weights]
+    weights = weights.unflatten(-1, (len(shapes), 4)).to(dtype)
+    inputs = [value, locations, weights]
     versions = _versions(lambda k: lambda v, p, w: ops.ms_deform_attn(v, shapes, p, w, kernels=k))
     for peer, function in peers.deformable_attention().items():
-        wide = [t.float() for t in given] if kind != torch.float32 else given
+        wide = [t.float() for t in inputs] if dtype != torch.float32 else inputs
         versions[peer] = (lambda f: lambda v, p, w: f(v, shapes, p, w))(function), wide
     return _compare(
-        f"deformable attention, {name}", versions, given, backward, kind,
+        f"deformable attention, {name}", versions, inputs, backward, dtype,
         flops=value[:, :, :, 0].numel() * len(shapes) * 4 * width * 10,
         repeats=repeats, device=device, baseline="transformers",
     )  # fmt: skip
 
 
-def neighbours(backward: bool, kind, *, repeats: int, device: str) -> Comparison:
-    """Every pixel of 48 x 48 maps looks at 5 x 5 pixels of another."""
-    given = [torch.randn(7, 48, 48, 8, 8, device=device).to(kind) for _ in range(3)]
+def neighbours(backward: bool, dtype, *, repeats: int, device: str) -> Comparison:
+    """Time neighbourhood attention: every pixel of 48 x 48 maps attends to 5 x 5 pixels."""
+    inputs = [torch.randn(7, 48, 48, 8, 8, device=device).to(dtype) for _ in range(3)]
     versions = _versions(
         lambda k: lambda q, x, v: ops.neighborhood_attention(q, x, v, kernel_size=5, kernels=k)
     )
     for peer, function in peers.neighborhood_attention().items():
         versions[peer] = lambda q, x, v, f=function: f(q, x, v, 5)
     return _compare(
-        "neighbourhood attention 5 x 5, 7 x 48 x 48", versions, given, backward, kind,
-        flops=given[0].numel() * 25 * 4, repeats=repeats, device=device, baseline="reference",
+        "neighbourhood attention 5 x 5, 7 x 48 x 48", versions, inputs, backward, dtype,
+        flops=inputs[0].numel() * 25 * 4, repeats=repeats, device=device, baseline="reference",
     )  # fmt: skip
 
 
-def sampling(backward: bool, kind, *, repeats: int, device: str) -> Comparison:
-    """The loss reads 12,544 points of 80 masks."""
-    maps = torch.randn(80, 1, 96, 96, device=device).to(kind)
+def sampling(backward: bool, dtype, *, repeats: int, device: str) -> Comparison:
+    """Time point sampling as in the loss: 12,544 points of 80 masks."""
+    maps = torch.randn(80, 1, 96, 96, device=device).to(dtype)
     points = torch.rand(80, 12_544, 2, device=device)
     versions = _versions(lambda k: lambda m, p: ops.point_sample(m, p, kernels=k))
     return _compare(
-        "point sampling, 80 maps, 12,544 points", versions, [maps, points], backward, kind,
+        "point sampling, 80 maps, 12,544 points", versions, [maps, points], backward, dtype,
         flops=80 * 12_544 * 10, repeats=repeats, device=device, baseline="reference",
     )  # fmt: skip
 
 
 def scan(name, clips, scans, length, channels, *, repeats: int, device: str) -> Comparison:
-    """The selective scan, forward and backward, N = 16."""
+    """Time the selective scan, forward and backward, N = 16."""
     shapes = [
         (clips, length, channels), (clips, scans, length, channels), (scans, channels, 16),
         (clips, scans, length, 16), (clips, scans, length, 16), (scans, channels),
         (scans, channels),
     ]  # fmt: skip
-    given = [torch.randn(shape, device=device) for shape in shapes]
-    given[2] = -given[2].abs()
+    inputs = [torch.randn(shape, device=device) for shape in shapes]
+    inputs[2] = -inputs[2].abs()
     reverse = [False, True][:scans]
 
     def version(kernels):
@@ -120,11 +122,11 @@ def scan(name, clips, scans, length, channels, *, repeats: int, device: str) -> 
 
     versions = _versions(version)
     if scans == 1:
-        flat = [given[0], *(t[:, 0] for t in given[1:2]), given[2][0]]
-        flat += [given[3][:, 0], given[4][:, 0], given[5][0], given[6][0]]
+        flat = [inputs[0], *(t[:, 0] for t in inputs[1:2]), inputs[2][0]]
+        flat += [inputs[3][:, 0], inputs[4][:, 0], inputs[5][0], inputs[6][0]]
         versions |= {peer: (f, flat) for peer, f in peers.scans().items()}
     return _compare(
-        f"selective scan, {name}", versions, given, True, torch.float32,
+        f"selective scan, {name}", versions, inputs, True, torch.float32,
         flops=clips * scans * length * channels * 16 * 8, repeats=repeats, device=device,
         baseline="mambapy",
     )  # fmt: skip
@@ -135,22 +137,22 @@ def _versions(make: Callable[[str], Callable]) -> dict[str, Callable]:
 
 
 def _compare(
-    title, versions, given, backward, kind, *, flops, repeats, device, baseline
+    title, versions, inputs, backward, dtype, *, flops, repeats, device, baseline
 ) -> Comparison:
-    """Time versions; one that takes other tensors comes as a pair with them."""
+    """Time versions; a version with other inputs is given as a pair (function, tensors)."""
     passes, factor = ("forward and backward", 3) if backward else ("forward", 1)
     candidates = {}
     for name, version in versions.items():
-        function, tensors = version if isinstance(version, tuple) else (version, given)
+        function, tensors = version if isinstance(version, tuple) else (version, inputs)
         candidates[name] = _call(function, tensors, backward)
     timings = in_turns(candidates, repeats=repeats, device=device)
     result = candidates["lgrseg"]()
-    moved = sum(t.numel() * t.element_size() for t in (*given, result))
+    moved = sum(t.numel() * t.element_size() for t in (*inputs, result))
     timings["lgrseg"].limit_seconds = machine.limit(
         device, num_bytes=moved * (3 if backward else 1), flops=flops * factor, kind=torch.float32
     )
     baseline = baseline if baseline in timings else "reference"
-    short = str(kind).removeprefix("torch.")
+    short = str(dtype).removeprefix("torch.")
     return Comparison(f"{title}, {passes}, {short}", timings, baseline).show()
 
 

@@ -1,7 +1,7 @@
-"""What others offer for the same operations; each is None where it is not installed.
+"""Implementations of the same operations by other packages, if they are installed.
 
-The "plain loop" is what mamba_ssm computes without its kernel: states one after the other, each
-step selected by its index. Where mamba_ssm is installed, its own function is taken.
+The "plain loop" is the computation of mamba_ssm without its kernel: states one after the other,
+each step selected by its index. If mamba_ssm is installed, its own function is used.
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from torch import Tensor
 
 
 def deformable_attention() -> dict[str, Callable[..., Tensor]]:
-    """Functions of (value, shapes, locations, weights)."""
-    found = {}
+    """Functions of (value, shapes, locations, weights), by package."""
+    functions = {}
     try:
         from transformers.models.mask2former import modeling_mask2former
 
-        found["transformers"] = modeling_mask2former.multi_scale_deformable_attention
+        functions["transformers"] = modeling_mask2former.multi_scale_deformable_attention
     except ImportError:
         pass
     try:
         import MultiScaleDeformableAttention  # built from Deformable DETR's or Mask2Former's source
 
-        found["original CUDA op"] = _original(MultiScaleDeformableAttention)
+        functions["original CUDA op"] = _original(MultiScaleDeformableAttention)
     except ImportError:
         pass
-    return found
+    return functions
 
 
 def _original(module) -> Callable[..., Tensor]:
@@ -52,27 +52,27 @@ def _original(module) -> Callable[..., Tensor]:
 
 
 def scans() -> dict[str, Callable[..., Tensor]]:
-    """Functions of (u, delta, A, B, C, D, delta_bias) of one direction: (B, L, D) and so on."""
-    found = {}
+    """Functions of (u, delta, A, B, C, D, delta_bias) in one direction, by package."""
+    functions = {}
     try:
         from mambapy.pscan import pscan
 
-        found["mambapy"] = lambda *given: _expanded_scan(pscan, *given)
+        functions["mambapy"] = lambda *inputs: _expanded_scan(pscan, *inputs)
     except ImportError:
         pass
     try:
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn, selective_scan_ref
 
-        found["mamba_ssm, its reference"] = lambda *given: _mamba(selective_scan_ref, *given)
+        functions["mamba_ssm, its reference"] = lambda *inputs: _mamba(selective_scan_ref, *inputs)
         if torch.cuda.is_available():
-            found["mamba_ssm"] = lambda *given: _mamba(selective_scan_fn, *given)
+            functions["mamba_ssm"] = lambda *inputs: _mamba(selective_scan_fn, *inputs)
     except ImportError:
-        found["plain loop"] = lambda *given: _expanded_scan(_indexed_loop, *given)
-    return found
+        functions["plain loop"] = lambda *inputs: _expanded_scan(_indexed_loop, *inputs)
+    return functions
 
 
 def _expanded_scan(states_of, u, delta, A, B, C, D, delta_bias) -> Tensor:
-    """The recurrence by a function of decays and drives (B, L, D, N)."""
+    """Compute the scan with a function of decays and drives (B, L, D, N)."""
     step = F.softplus(delta + delta_bias)
     decay = torch.exp(step[..., None] * A)
     states = states_of(decay, (step * u)[..., None] * B[:, :, None])

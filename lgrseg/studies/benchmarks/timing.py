@@ -1,4 +1,4 @@
-"""Alternating measurements, their table, and the same as JSON."""
+"""Alternating time measurements, their table, and their JSON."""
 
 import json
 import math
@@ -13,41 +13,41 @@ import torch
 from lgrseg.engine.writers import peak_memory_mib
 
 LEAST_SECONDS = 0.01
-"""A measurement lasts at least this long: shorter candidates are called several times in it."""
+"""Minimum duration of a measurement; faster candidates are called several times in it."""
 
 
 @dataclass
 class Timing:
-    """What one call of a candidate takes."""
+    """Time and memory of one call of a candidate."""
 
     seconds: float
-    """Median."""
+    """Median time of a call in seconds."""
     first_quartile: float
     third_quartile: float
     peak_mib: int | None = None
-    """Most memory held: by torch on the GPU during the calls, or of a process of its own (RSS)."""
+    """Peak memory in MiB: of torch on the GPU, or of a separate process (RSS)."""
     limit_seconds: float | None = None
-    """No version runs faster: bytes moved once over bandwidth, or FLOPs over peak rate."""
+    """Lower bound of the time: bytes divided by bandwidth, or FLOPs divided by peak rate."""
 
 
 def in_turns(
     candidates: dict[str, Callable[[], object]], *, repeats: int, device: str = "cpu"
 ) -> dict[str, Timing]:
-    """Time every candidate, one after the other so that load hits all alike.
+    """Time the candidates alternately, so that other load affects all of them equally.
 
-    Each runs three times before, unmeasured (the first call may compile). On CUDA the device is
-    waited for before and after a measurement, so launching is part of what is measured.
+    Each runs three times for warm-up (the first call may compile). On CUDA the device is
+    synchronised before and after a measurement, so the launch is included.
     """
     calls = {name: _calls(candidate, device) for name, candidate in candidates.items()}
-    found: dict[str, list[float]] = {name: [] for name in candidates}
+    measured: dict[str, list[float]] = {name: [] for name in candidates}
     peaks: dict[str, int | None] = dict.fromkeys(candidates)
     for _ in range(repeats):
         for name, candidate in candidates.items():
             _reset_peak(device)
             seconds = _measure(candidate, calls[name], device)
-            found[name].append(seconds)
+            measured[name].append(seconds)
             peaks[name] = _peak(device)
-    return {name: _timing(seconds, peaks[name]) for name, seconds in found.items()}
+    return {name: _timing(seconds, peaks[name]) for name, seconds in measured.items()}
 
 
 def _calls(candidate: Callable[[], object], device: str) -> int:
@@ -88,16 +88,16 @@ def _timing(seconds: list[float], peak: int | None) -> Timing:
 
 @dataclass
 class Comparison:
-    """Candidates that do the same thing."""
+    """Candidates that compute the same, with their timings."""
 
     title: str
     timings: dict[str, Timing]
     baseline: str
-    """The candidate that the others are compared with."""
+    """Name of the candidate with which the others are compared."""
     note: str = ""
 
     def times_as_fast(self, name: str) -> float:
-        """Of the baseline's seconds, over this candidate's."""
+        """Speed relative to the baseline: the baseline's time divided by this candidate's time."""
         return self.timings[self.baseline].seconds / self.timings[name].seconds
 
     def show(self) -> "Comparison":
@@ -124,7 +124,7 @@ class Comparison:
         return self
 
     def as_dict(self) -> dict:
-        """For JSON; seconds, MiB."""
+        """Return a dict for JSON, in seconds and MiB."""
         rows = {
             name: asdict(timing) | {"times_as_fast": self.times_as_fast(name)}
             for name, timing in self.timings.items()
@@ -133,7 +133,7 @@ class Comparison:
 
 
 def write_json(path: Path, machine: dict, comparisons: list[Comparison], checks: list) -> None:
-    """All that was measured, with the machine it was measured on."""
+    """Write all measurements, with a description of the machine."""
     tables = [comparison.as_dict() for comparison in comparisons]
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine, "checks": checks, "comparisons": tables}

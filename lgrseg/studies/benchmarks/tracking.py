@@ -1,4 +1,4 @@
-"""BOX-SAM2: what a frame costs for one object and for four, and memory against length."""
+"""BOX-SAM2: time per frame for one and for four objects, and memory for different lengths."""
 
 import time
 
@@ -13,16 +13,16 @@ from lgrseg.studies.benchmarks.timing import Comparison, Timing, in_turns
 SIZE, NUM_OBJECTS = 256, 4
 LENGTHS = (50, 200, 1000)
 FILLED = 20
-"""Frames after which a track remembers all that it can."""
+"""Number of frames after which the memory of a track is full."""
 
 
 def run(*, repeats: int, device: str) -> list[Comparison]:
-    """Both tables."""
+    """Measure both tables."""
     return [seconds_a_frame(repeats=repeats, device=device).show(), memory().show()]
 
 
 def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
-    """One more frame of tracks that remember all they can."""
+    """Time one more frame of tracks whose memory is full."""
     torch.manual_seed(0)
     tracker = Sam2Tracker(build_sam2(variant="tiny", size=SIZE).to(device)).eval()
     boxes = _boxes(device)
@@ -33,9 +33,9 @@ def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
         @torch.inference_mode()
         def one_more():
             number = state["number"]
-            given = {k: boxes[k] for k in range(objects)} if number == 0 else {}
+            prompts = {k: boxes[k] for k in range(objects)} if number == 0 else {}
             (embedding,) = tracker.embed(torch.rand(1, 3, SIZE, SIZE, device=device))
-            tracking.step(embedding, number, given)
+            tracking.step(embedding, number, prompts)
             state["number"] = number + 1
 
         for _ in range(FILLED):
@@ -54,7 +54,7 @@ def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
 
 
 def memory() -> Comparison:
-    """The most memory that a process holds while it follows four objects through a clip."""
+    """Peak memory of a process that tracks four objects through a clip."""
     timings = {}
     for length in LENGTHS:
         begin = time.perf_counter()
@@ -66,7 +66,7 @@ def memory() -> Comparison:
 
 
 class _Frames:
-    """A video that is made as it is read."""
+    """A video whose frames are generated on access."""
 
     def __init__(self, length: int, size: int):
         self.length, self.size = length, size
@@ -83,7 +83,7 @@ def _follower(length: int, size: int):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     tracker = Sam2Tracker(build_sam2(variant="nano", size=size)).eval()
-    # From the middle, so that a half is followed against time.
+    # The prompt is in the middle, so half of the frames are tracked backwards.
     prompts = {length // 2: dict(enumerate(_boxes("cpu")))}
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Forward passes and training steps of whole models, with the memory they take."""
+"""Time and memory of forward passes and training steps of whole models."""
 
 import functools
 from collections.abc import Callable
@@ -11,24 +11,24 @@ MASK2FORMER = "Mask2Former, Swin-T"
 
 
 def run_forward(*, repeats: int, device: str) -> list[Comparison]:
-    """Prediction: BASIC beside Mask2Former at 256 px, and at the sizes of LGRNet."""
+    """Time prediction: BASIC and Mask2Former at 256 px, and BASIC at the sizes of LGRNet."""
     args = {"device": device}
-    found = [_beside_peer("Prediction", repeats, args)]
+    comparisons = [_beside_peer("Prediction", repeats, args)]
     for frames, size in ((6, 352), (11, 384)):
-        own = {
+        candidates = {
             "BASIC": functools.partial(basic, frames, size, **args),
             "BASIC, bf16": functools.partial(basic, frames, size, amp=True, **args),
         }
         title = f"Prediction, {frames} frames of {size} px"
-        found.append(_compare(title, own, "BASIC", frames, repeats, args))
-    return found
+        comparisons.append(_compare(title, candidates, "BASIC", frames, repeats, args))
+    return comparisons
 
 
 def run_train(*, repeats: int, device: str) -> list[Comparison]:
-    """Training steps: BASIC beside Mask2Former at 256 px, and at the sizes of LGRNet."""
+    """Time training steps: BASIC and Mask2Former at 256 px, and BASIC at the sizes of LGRNet."""
     args = {"device": device, "train": True}
-    found = [_beside_peer("Training", repeats, args)]
-    own = {
+    comparisons = [_beside_peer("Training", repeats, args)]
+    candidates = {
         "BASIC": functools.partial(basic, 6, 352, **args),
         "BASIC, recomputed": functools.partial(basic, 6, 352, recompute=True, **args),
         "BASIC, bf16": functools.partial(basic, 6, 352, amp=True, **args),
@@ -36,7 +36,9 @@ def run_train(*, repeats: int, device: str) -> list[Comparison]:
             basic, 6, 352, amp=True, recompute=True, **args
         ),
     }
-    found.append(_compare("Training, 6 frames of 352 px", own, "BASIC", 6, repeats, args))
+    comparisons.append(
+        _compare("Training, 6 frames of 352 px", candidates, "BASIC", 6, repeats, args)
+    )
     if device == "cuda":
         many = {
             "BASIC": functools.partial(basic, 7, 336, clips=8, **args),
@@ -46,8 +48,8 @@ def run_train(*, repeats: int, device: str) -> list[Comparison]:
             ),
         }
         title = "Training, 8 clips of 7 frames of 336 px"
-        found.append(_compare(title, many, "BASIC", 56, repeats, args))
-    return found
+        comparisons.append(_compare(title, many, "BASIC", 56, repeats, args))
+    return comparisons
 
 
 def _beside_peer(what: str, repeats: int, args: dict) -> Comparison:

@@ -1,1 +1,1 @@
-"""Frozen encoders compared: one head, split, budget and seeds; their features kept on disk."""
+"""Compares frozen encoders with the same head, split, budget and seeds, and cached features."""

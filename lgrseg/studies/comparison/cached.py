@@ -1,7 +1,7 @@
-"""A segmenter whose frozen encoder's maps come from the disk, and the trainer that builds it.
+"""A segmenter that reads the feature maps of its frozen encoder from a cache, and its trainer.
 
-How a run's features come about is no part of its config: config.yaml describes the plain model,
-and its checkpoints load there.
+The cache is not part of a run's config: config.yaml describes the plain model, which can load the
+checkpoints.
 """
 
 import copy
@@ -20,13 +20,13 @@ from lgrseg.structures import Clip
 from lgrseg.studies.comparison.feature_store import FeatureStore, weights_hash
 
 ENCODER_SEED = 0
-"""Random weights of a frozen encoder are the same in every run, as weights from a file would be."""
+"""Seed of random weights of a frozen encoder, so that they are the same in every run."""
 
 
 class CachedSegmenter(PerPixelSegmenter):
-    """A PerPixelSegmenter that computes the maps of every named clip once, and then reads them.
+    """A PerPixelSegmenter that computes the encoder's maps of every clip once and caches them.
 
-    Only neck and head run for a clip that was seen before, here or in another run. Maps are
+    For a clip in the cache (also from another run) only neck and head are computed. Maps are
     computed in float32, also under autocast. A clip without a key is computed every time.
     """
 
@@ -45,23 +45,23 @@ class CachedSegmenter(PerPixelSegmenter):
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     ):
-        """A model of a backbone with `encoder` and `neck`.
+        """Make a model whose backbone has `encoder` and `neck`.
 
         Args:
-            cache: folder of all encoders' features.
-            name: of the encoder, for the folder's name.
-            about: what else its features depend on, beside its weights: its settings.
-            precision: in which maps are kept (FeatureStore).
-            backbone: of this and the rest, see PerPixelSegmenter.
-            head: likewise.
-            num_classes: likewise.
-            ce_weight: likewise.
-            dice_weight: likewise.
-            pixel_mean: likewise.
-            pixel_std: likewise.
+            cache: cache folder for the features of all encoders.
+            name: name of the encoder, for the folder name.
+            about: settings of the encoder on which its features depend, besides its weights.
+            precision: precision of the cached maps, see FeatureStore.
+            backbone: backbone, see PerPixelSegmenter.
+            head: head, see PerPixelSegmenter.
+            num_classes: number of classes.
+            ce_weight: weight of the cross-entropy loss.
+            dice_weight: weight of the Dice loss.
+            pixel_mean: mean of each RGB channel, 0 to 1.
+            pixel_std: standard deviation of each RGB channel.
 
         Raises:
-            ValueError: the encoder is trained, so that its features change.
+            ValueError: the encoder is trained, so its features change.
         """
         super().__init__(
             backbone=backbone,
@@ -75,35 +75,35 @@ class CachedSegmenter(PerPixelSegmenter):
         encoder = getattr(self.backbone, "encoder", None)
         if encoder is None:
             raise ValueError(
-                f"a {type(self.backbone).__name__} has no `encoder` whose features could be kept; "
-                "compare a FoundationBackbone, or name a whole config as config:PATH"
+                f"a {type(self.backbone).__name__} has no `encoder` whose features could be "
+                "cached; compare a FoundationBackbone, or give a whole config as config:PATH"
             )
         trained = [n for n, p in encoder.named_parameters() if p.requires_grad]
         if trained:
             raise ValueError(
-                f"features of a trained encoder change and cannot be kept: {len(trained)} of its "
-                f"parameters are trained ({trained[0]}, ...); freeze it, or name a whole config as "
+                f"features of a trained encoder change and cannot be cached: {len(trained)} of its "
+                f"parameters are trained ({trained[0]}, ...); freeze it, or give a whole config as "
                 "config:PATH"
             )
         self.encoder_hash = weights_hash(encoder)
         self.num_computed = 0
-        """Clips that the encoder was run for."""
+        """Number of clips for which the encoder was run."""
         self._cache, self._name, self._precision = Path(cache), name, precision
         self._about = about
         self._stores: dict[tuple[int, ...], FeatureStore] = {}
 
     def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
-        """The neck's maps, of the encoder's maps from the disk where they are there."""
+        """Compute the neck's maps; the encoder's maps are read from the cache if possible."""
         store = self._store(tuple(images.shape[-2:]))
         maps = [store.read(clip.key) if clip.key else None for clip in clips]
-        missing = [number for number, found in enumerate(maps) if found is None]
+        missing = [number for number, clip_maps in enumerate(maps) if clip_maps is None]
         if missing:
             num_frames = len(images) // len(clips)
             of_clips = images.split(num_frames)
             computed = self._compute(torch.cat([of_clips[number] for number in missing]))
             parts = zip(*(level.split(num_frames) for level in computed), strict=True)
-            for number, found in zip(missing, parts, strict=True):
-                maps[number] = list(found)
+            for number, clip_maps in zip(missing, parts, strict=True):
+                maps[number] = list(clip_maps)
                 if clips[number].key:
                     store.write(clips[number].key, maps[number])
             self.num_computed += len(missing)
@@ -111,16 +111,16 @@ class CachedSegmenter(PerPixelSegmenter):
         return self.backbone.neck(levels, size=tuple(images.shape[-2:]))
 
     def check_encoder(self) -> None:
-        """After weights were loaded: the encoder is still the one whose features are kept.
+        """Check after loading weights that the encoder is the one whose features are cached.
 
         Raises:
-            ValueError: it is another, so that its features would be kept under a wrong name.
+            ValueError: the encoder has other weights, so its features would get a wrong name.
         """
-        if (found := weights_hash(self.backbone.encoder)) != self.encoder_hash:
+        if (loaded_hash := weights_hash(self.backbone.encoder)) != self.encoder_hash:
             raise ValueError(
-                f"the encoder in it (SHA-256 {found[:16]}) is not the one whose features are kept "
-                f"({self.encoder_hash[:16]}); a checkpoint of the same encoder, or of neck and "
-                "head alone, can be loaded"
+                f"its encoder (SHA-256 {loaded_hash[:16]}) is not the one whose features are "
+                f"cached ({self.encoder_hash[:16]}); load a checkpoint of the same encoder, or of "
+                "neck and head only"
             )
 
     def _compute(self, images: Tensor) -> list[Tensor]:
@@ -130,7 +130,7 @@ class CachedSegmenter(PerPixelSegmenter):
 
     def _store(self, size: tuple[int, ...]) -> FeatureStore:
         if size not in self._stores:
-            facts = {
+            properties = {
                 "encoder": self._name,
                 "settings": self._about,
                 "sha256": self.encoder_hash,
@@ -139,52 +139,52 @@ class CachedSegmenter(PerPixelSegmenter):
                 "std": self.normalizer.std.flatten().tolist(),
                 "precision": self._precision,
             }
-            folder = self._cache / store_name(facts)
+            folder = self._cache / store_name(properties)
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "about.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            (folder / "about.json").write_text(json.dumps(properties, indent=1), encoding="utf-8")
             self._stores[size] = FeatureStore(folder=folder, precision=self._precision)
         return self._stores[size]
 
 
-def store_name(facts: dict) -> str:
-    """Name of the folder of one encoder's features: everything that they depend on."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
-    height, width = facts["input_size"]
-    return f"{facts['encoder']}-{facts['sha256'][:16]}-{height}x{width}-{digest}"
+def store_name(properties: dict) -> str:
+    """Folder name of one encoder's features; it contains everything on which they depend."""
+    digest = hashlib.sha256(json.dumps(properties, sort_keys=True).encode()).hexdigest()[:8]
+    height, width = properties["input_size"]
+    return f"{properties['encoder']}-{properties['sha256'][:16]}-{height}x{width}-{digest}"
 
 
 def build_frozen_encoder(cfg: DictConfig) -> nn.Module:
-    """The encoder that a config describes; random weights do not depend on the run's seed."""
+    """Build the encoder of a config; random weights do not depend on the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(ENCODER_SEED)
         return instantiate(cfg)
 
 
 class CachedTrainer(DefaultTrainer):
-    """Trains neck and head of a PerPixelSegmenter on the kept features of its frozen encoder."""
+    """Trains neck and head of a PerPixelSegmenter on cached features of its frozen encoder."""
 
     def __init__(self, cfg: DictConfig, *, cache: Path | None, name: str, precision="float32"):
-        """As DefaultTrainer.
+        """Set up the trainer like DefaultTrainer, with a feature cache.
 
         Args:
-            cfg: its model is a PerPixelSegmenter on a backbone with an encoder.
-            cache: folder of all encoders' features; None computes them in every step.
-            name: of the encoder.
-            precision: in which maps are kept.
+            cfg: config whose model is a PerPixelSegmenter with an encoder in its backbone.
+            cache: cache folder for the features of all encoders; None computes them in every step.
+            name: name of the encoder.
+            precision: precision of the cached maps, see FeatureStore.
 
         Raises:
-            ValueError: another model.
+            ValueError: the config has another type of model.
         """
         self._settings = {"cache": cache, "name": name, "precision": precision}
         super().__init__(cfg)
 
     def load_state_dict(self, state: dict) -> None:
-        """As DefaultTrainer; ValueError where it has another encoder than the kept features."""
+        """Like DefaultTrainer; raises ValueError if the encoder is not that of the cache."""
         super().load_state_dict(state)
         self._check_encoder()
 
     def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
-        """As DefaultTrainer; ValueError where they have another encoder than the kept features."""
+        """Like DefaultTrainer; raises ValueError if the file has another encoder than the cache."""
         super().load_weights(path, strict=strict)
         try:
             self._check_encoder()
@@ -200,8 +200,8 @@ class CachedTrainer(DefaultTrainer):
         target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
         if cfg.model[TARGET] != target:
             raise ValueError(
-                f"features are kept for a PerPixelSegmenter, not for {cfg.model[TARGET]}; name "
-                "the whole config as config:PATH"
+                f"features are cached only for a PerPixelSegmenter, not for {cfg.model[TARGET]}; "
+                "give the whole config as config:PATH"
             )
         cfg = copy.deepcopy(cfg)
         described = OmegaConf.to_container(cfg.model.backbone.encoder, resolve=True)
@@ -217,7 +217,7 @@ class CachedTrainer(DefaultTrainer):
 
 
 def _without_files(node):
-    """A config without paths of weights, whose content is known by its hash."""
+    """Remove paths of weights from a config; their content is in the hash."""
     if isinstance(node, dict):
         return {key: _without_files(item) for key, item in node.items() if key != "weights"}
     return [_without_files(item) for item in node] if isinstance(node, list) else node

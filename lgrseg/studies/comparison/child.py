@@ -1,4 +1,4 @@
-"""A run in a process of its own, which is stopped, and saves, when the parent is asked to stop."""
+"""Runs a command in a child process, and forwards stop signals so that it can save."""
 
 import signal
 import subprocess
@@ -9,20 +9,20 @@ from lgrseg.engine.workers import STOP_SIGNALS
 
 
 def run_child(command: list[str], output: IO) -> int:
-    """Run a command to its end, passing SIGTERM, Ctrl-C and a closed terminal on to it.
+    """Run a command, and forward SIGTERM, Ctrl-C and SIGHUP (closed terminal) to it.
 
-    The child has a process group of its own, so that Ctrl-C reaches it once, from here: a second
-    one would end it before it has saved.
+    The child has a separate process group, so it receives Ctrl-C only once, from here. A second
+    Ctrl-C would end it before it has saved.
 
     Args:
-        command: words.
-        output: open file for all that it says.
+        command: command and its arguments.
+        output: open file for the output of the command.
 
     Returns:
-        Its exit status.
+        The exit status of the command.
 
     Raises:
-        StopRequested: it or this process was asked to stop; it has ended.
+        StopRequested: the command or this process received a stop signal; the command has ended.
     """
     received: list[int] = []
     child = None
@@ -33,18 +33,18 @@ def run_child(command: list[str], output: IO) -> int:
             child.send_signal(_for_child(number))
 
     listened = [*STOP_SIGNALS]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup goes on
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # under nohup, SIGHUP stays ignored
         listened.append(signal.SIGHUP)
-    before = {number: signal.signal(number, pass_on) for number in listened}
+    old_handlers = {number: signal.signal(number, pass_on) for number in listened}
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
         )
-        if received:  # while it started
+        if received:  # during the start
             child.send_signal(_for_child(received[0]))
         status = child.wait()
     finally:
-        for number, handler in before.items():
+        for number, handler in old_handlers.items():
             signal.signal(number, handler)
     stopped = received or [n for n in STOP_SIGNALS if status in (128 + n, -n)]
     if stopped:
@@ -53,5 +53,5 @@ def run_child(command: list[str], output: IO) -> int:
 
 
 def _for_child(number: int) -> int:
-    """A training listens to SIGTERM and SIGINT alone."""
+    """Signal for the child, because a training run only handles SIGTERM and SIGINT."""
     return signal.SIGTERM if number == signal.SIGHUP else number

@@ -1,4 +1,4 @@
-"""How much disk the features of a comparison take, known before anything is computed."""
+"""Computes the disk space of a comparison's features before anything is run."""
 
 import shutil
 from pathlib import Path
@@ -14,11 +14,11 @@ GIB = 2**30
 
 
 def num_images(cfg: DictConfig, fraction: float) -> int:
-    """Different images of all training clips, in all their copies, and of all test clips.
+    """Number of different images of all training clips (with copies) and all test clips.
 
     Args:
-        cfg: with fixed copies.
-        fraction: the largest label fraction, which holds the others.
+        cfg: config with fixed copies.
+        fraction: largest label fraction, which includes the others, 0 to 1.
     """
     train = instantiate(cfg.dataloader.train, label_fraction=fraction, seed=0)
     datasets = [(train.dataset, max(1, cfg.dataloader.train.mapper.copies))]
@@ -41,18 +41,18 @@ def plan(
     precision: str,
     limit_gib: float,
 ) -> list[str]:
-    """What features will take at most, in lines to print.
+    """Compute the maximum size of the features, as lines to print.
 
     Args:
-        rows: to compare.
-        cfg: that they share, with fixed copies.
-        fraction: the largest label fraction.
-        cache: folder of the features.
-        precision: that they are kept in.
-        limit_gib: that they may take.
+        rows: rows of the comparison.
+        cfg: shared config with fixed copies.
+        fraction: largest label fraction, 0 to 1.
+        cache: cache folder of the features.
+        precision: precision of the cached features.
+        limit_gib: largest allowed size in GiB.
 
     Raises:
-        ValueError: they take more than that, or than is free.
+        ValueError: the features need more than the limit, or more than the free space.
     """
     images, copies = num_images(cfg, fraction), cfg.dataloader.train.mapper.copies
     part = PRECISIONS[precision].itemsize / 4
@@ -60,8 +60,8 @@ def plan(
     lines = [f"features of {name}: at most {size / GIB:.3f} GiB" for name, size in sizes.items()]
     total = sum(sizes.values())
     places = (cache.absolute(), *cache.absolute().parents)
-    there = next(folder for folder in places if folder.is_dir())
-    free = shutil.disk_usage(there).free
+    existing = next(folder for folder in places if folder.is_dir())
+    free = shutil.disk_usage(existing).free
     clips = f"{copies} copies of each training clip" if copies else "training clips, unaugmented"
     lines.append(
         f"in all at most {total / GIB:.3f} GiB as {precision} in {cache}, where {free / GIB:.1f} "
@@ -69,8 +69,8 @@ def plan(
     )
     if total > min(free, limit_gib * GIB):
         raise ValueError(
-            f"features take up to {total / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free and "
-            f"--max-cache-gib={limit_gib:g} allowed: take fewer --copies, --precision float16, a "
-            "smaller input_size, or another --cache"
+            f"features need up to {total / GIB:.1f} GiB, but {free / GIB:.1f} GiB are free and "
+            f"--max-cache-gib={limit_gib:g} are allowed: use fewer --copies, --precision float16, "
+            "a smaller input_size, or another --cache"
         )
     return lines

@@ -1,4 +1,4 @@
-"""What a row's encoder takes over from the encoder of the shared config, and what it may not."""
+"""Settings that a row's encoder takes from the encoder of the shared config."""
 
 from omegaconf import DictConfig
 
@@ -9,71 +9,71 @@ from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.studies.comparison.rows import Row
 
 OF_THE_ROW = ("name", "weights", "layers", "drop_path_rate", TARGET, PARTIAL)
-"""Not taken over as they are. Stochastic depth rests in a frozen encoder, and not all have it."""
+"""Settings that are not copied. Stochastic depth has no effect in a frozen encoder."""
 
 
 def check_shared_model(model: DictConfig | None, row: Row) -> None:
-    """Whether encoders can be compared under the head of this model.
+    """Check that encoders can be compared with the head of this model.
 
     Raises:
-        ValueError: it is no PerPixelSegmenter with a head, or names weights of its own encoder,
-            which no row would have.
+        ValueError: the model is not a PerPixelSegmenter with a head, or it has weights of its own
+            encoder, which no row would use.
     """
     target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
-    found = model.get(TARGET, "nothing to build") if model else "missing"
-    if found != target or "in_channels" not in model.get("head", {}):
+    actual = model.get(TARGET, "nothing to build") if model else "missing"
+    if actual != target or "in_channels" not in model.get("head", {}):
         raise ValueError(
-            f"{row.name} is compared under the head of a PerPixelSegmenter, and the shared "
-            f"config's model is {found}: take a config with such a head "
+            f"{row.name} is compared with the head of a PerPixelSegmenter, but the shared "
+            f"config's model is {actual}: use a config with such a head "
             "(configs/baselines/pvt_fpn_camus.py), or compare whole models as config:PATH"
         )
-    if given := _weights_in(model.get("backbone"), "model.backbone"):
-        key, value, name = given[0]
+    if with_weights := _weights_in(model.get("backbone"), "model.backbone"):
+        key, value, name = with_weights[0]
         raise ValueError(
-            f"{key}={value} would have no effect, because every row has an encoder of its own: "
-            f"give weights behind the name in --backbones, {name}={value}, and leave this one null"
+            f"{key}={value} would have no effect, because every row has its own encoder: "
+            f"give the weights in --backbones as {name}={value}, and leave this setting null"
         )
 
 
 def _weights_in(node, key: str) -> list[tuple[str, str, str]]:
-    """Key, file and the encoder's name of all weights in a config."""
+    """Key, file and encoder name of all weights in a config."""
     if not isinstance(node, DictConfig):
         return []
-    own = (f"{key}.weights", node.get("weights"), node.get("name", "NAME"))
-    found = [pair for name in node for pair in _weights_in(node[name], f"{key}.{name}")]
-    return [own] * bool(own[1]) + found
+    this_node = (f"{key}.weights", node.get("weights"), node.get("name", "NAME"))
+    nested = [pair for name in node for pair in _weights_in(node[name], f"{key}.{name}")]
+    return [this_node] * bool(this_node[1]) + nested
 
 
 def encoder_of_row(row: Row, model: DictConfig) -> DictConfig:
-    """`build_encoder` of the row, with what else the config sets for its own encoder.
+    """Config of the row's encoder, with the other settings of the shared config's encoder.
 
-    `layers` stand for parts of the depth: blocks 3, 5, 7, 11 of 12 are 7, 11, 15, 23 of 24. An
-    encoder with stages has its maps already, and gets none.
+    `layers` are scaled with the depth: blocks 3, 5, 7, 11 of 12 become 7, 11, 15, 23 of 24. An
+    encoder with stages has fixed maps and gets no `layers`.
     """
-    own = model.get("backbone", {}).get("encoder")
-    while own is not None and own[TARGET] != L(build_encoder)(name="")[TARGET]:
-        own = own.get("encoder")  # of frozen(encoder=...)
-    kept = {} if own is None else {k: v for k, v in own.items() if k not in OF_THE_ROW}
-    if own is not None and own.get("layers"):
-        depth, other = _depth(own.name, kept), _depth(row.encoder, kept)
+    shared = model.get("backbone", {}).get("encoder")
+    while shared is not None and shared[TARGET] != L(build_encoder)(name="")[TARGET]:
+        shared = shared.get("encoder")  # of frozen(encoder=...)
+    settings = {} if shared is None else {k: v for k, v in shared.items() if k not in OF_THE_ROW}
+    if shared is not None and shared.get("layers"):
+        depth, other = _depth(shared.name, settings), _depth(row.encoder, settings)
         if depth and other:
-            kept["layers"] = layers_at_depth(own.layers, depth, other)
-    return L(build_encoder)(**{**kept, "name": row.encoder, "weights": row.weights})
+            settings["layers"] = layers_at_depth(shared.layers, depth, other)
+    return L(build_encoder)(**{**settings, "name": row.encoder, "weights": row.weights})
 
 
 def _depth(name: str, settings: dict) -> int | None:
-    """Blocks of a plain transformer; None for another encoder."""
-    own = ENCODERS[name].settings if name in ENCODERS else {}
-    return (own | settings)["num_hidden_layers"] if "num_hidden_layers" in own else None
+    """Number of blocks of a plain transformer; None for other encoders."""
+    defaults = ENCODERS[name].settings if name in ENCODERS else {}
+    return (defaults | settings)["num_hidden_layers"] if "num_hidden_layers" in defaults else None
 
 
 def layers_at_depth(layers: list[int], depth: int, other: int) -> list[int]:
-    """Blocks of an encoder of `other` blocks at the parts of the depth where `layers` are.
+    """Scale block indices of an encoder with `depth` blocks to one with `other` blocks.
 
     Args:
-        layers: of an encoder of `depth` blocks, counted from 0, -1 the last.
-        depth: blocks of it.
-        other: blocks of the other encoder.
+        layers: block indices, from 0; -1 is the last block.
+        depth: number of blocks of the encoder of `layers`.
+        other: number of blocks of the other encoder.
     """
     ends = ((layer + depth if layer < 0 else layer) + 1 for layer in layers)
     return [max(1, int(end / depth * other + 0.5)) - 1 for end in ends]

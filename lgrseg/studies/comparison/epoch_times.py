@@ -1,4 +1,4 @@
-"""Training time of an epoch with and without kept features, in one run and in turns."""
+"""Training time of an epoch with and without cached features, measured alternately."""
 
 import copy
 import statistics
@@ -21,34 +21,34 @@ WITHOUT, FILLING, WITH = "no cache", "first epoch, which fills the cache", "from
 def time_epochs(
     prepared: Prepared, *, cache: Path, precision: str = "float32", repeats: int = 3
 ) -> Comparison:
-    """Seconds of training epochs; the store is a temporary folder in `cache`, so on its disk.
+    """Time training epochs; the features are stored in a temporary folder inside `cache`.
 
-    With augmented copies the store is first filled with all that the timed epochs show.
+    With augmented copies, features of all timed epochs are stored first.
 
     Args:
-        prepared: row to measure, with a frozen encoder.
-        cache: folder that the store is made in, and deleted from.
-        precision: in which maps are kept.
-        repeats: epochs of each.
+        prepared: row with a frozen encoder to measure.
+        cache: folder in which the temporary folder is created and deleted.
+        precision: precision of the cached maps.
+        repeats: number of timed epochs of each variant.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         without = _Epochs(prepared, None, Path(folder), precision)
-        kept = _Epochs(prepared, Path(folder) / "features", Path(folder), precision)
-        filling = kept.seconds_of(0)
+        cached = _Epochs(prepared, Path(folder) / "features", Path(folder), precision)
+        filling = cached.seconds_of(0)
         without.seconds_of(0)
         for epoch in range(1, repeats + 1) if prepared.cfg.dataloader.train.mapper.copies else ():
-            kept.seconds_of(epoch)
-        found = {WITHOUT: [], WITH: []}
+            cached.seconds_of(epoch)
+        seconds = {WITHOUT: [], WITH: []}
         for epoch in range(1, repeats + 1):
-            found[WITHOUT].append(without.seconds_of(epoch))
-            found[WITH].append(kept.seconds_of(epoch))
-    timings = {WITHOUT: _timing(found[WITHOUT]), FILLING: _timing([filling])}
-    timings[WITH] = _timing(found[WITH])
+            seconds[WITHOUT].append(without.seconds_of(epoch))
+            seconds[WITH].append(cached.seconds_of(epoch))
+    timings = {WITHOUT: _timing(seconds[WITHOUT]), FILLING: _timing([filling])}
+    timings[WITH] = _timing(seconds[WITH])
     loader = prepared.cfg.dataloader.train
     note = NOTE.format(
-        clips=len(kept.trainer.loader.dataset),
-        images=" x ".join(map(str, kept.shape)),
+        clips=len(cached.trainer.loader.dataset),
+        images=" x ".join(map(str, cached.shape)),
         batch=loader.batch_size,
         repeats=repeats,
         precision=precision,
@@ -66,7 +66,7 @@ class _Epochs:
         self.trainer = CachedTrainer(
             cfg, cache=cache, name=prepared.features_name, precision=precision
         )
-        self.trainer.hooks = []  # nothing but steps is timed
+        self.trainer.hooks = []  # only steps are timed
         self.trainer.loader = self.trainer.build_train_loader(cfg)
         self.length = max(1, round(self.trainer.loader.iterations_per_epoch))
         clip, _ = self.trainer.loader.dataset[0]
@@ -75,10 +75,10 @@ class _Epochs:
     def seconds_of(self, epoch: int) -> float:
         """Train through one epoch, counted from 0."""
         trainer = self.trainer
-        before = trainer.train_seconds
+        seconds_before = trainer.train_seconds
         trainer.iteration, trainer.max_iter = epoch * self.length, (epoch + 1) * self.length
         SimpleTrainer.train(trainer)
-        return trainer.train_seconds - before
+        return trainer.train_seconds - seconds_before
 
 
 def _timing(seconds: list[float]) -> Timing:

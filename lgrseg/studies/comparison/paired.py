@@ -1,4 +1,4 @@
-"""Two models on the same patients: is the difference more than chance?
+"""Tests of the difference between two models on the same patients.
 
 Letters: P patients.
 """
@@ -12,26 +12,26 @@ from lgrseg.evaluation.metrics.overlap import bootstrap_interval
 
 
 def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[dict]:
-    """Compare every two rows over the patients that both have a score for.
+    """Compare every pair of rows over the patients for whom both have a score.
 
     Args:
-        scores: row -> patient -> score; NaN counts as none.
-        seed: of the bootstrap.
+        scores: row -> patient -> score; NaN counts as missing.
+        seed: seed of the bootstrap.
 
     Returns:
-        A dict a pair, in the order of `scores`: "one", "other", "num" patients, "difference" (mean
-        of one - other), "difference_ci95" (95% percentile interval, patients drawn anew; None of
-        fewer than MIN_PATIENTS), "p"
-        (Wilcoxon signed rank, two-sided) and "p_holm" (corrected for the number of pairs; `p`
-        itself where there is one pair). NaN where there is no patient.
+        One dict per pair, in the order of `scores`: "one", "other", "num" (patients), "difference"
+        (mean of one - other), "difference_ci95" (95% percentile interval of a bootstrap over
+        patients; None for fewer than MIN_PATIENTS), "p" (Wilcoxon signed rank, two-sided) and
+        "p_holm" (corrected for the number of pairs; equal to `p` for one pair). Values are NaN
+        without patients.
     """
-    found = []
+    pairs = []
     for one, other in itertools.combinations(scores, 2):
         differences = _differences(scores[one], scores[other])
         nan, interval = float("nan"), None
         if len(differences):
             interval = bootstrap_interval(differences[:, None], seed=seed)
-        found.append(
+        pairs.append(
             {
                 "one": one,
                 "other": other,
@@ -41,8 +41,8 @@ def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[
                 "p": signed_rank(differences),
             }
         )
-    corrected = holm([pair["p"] for pair in found])
-    return [pair | {"p_holm": p} for pair, p in zip(found, corrected, strict=True)]
+    corrected = holm([pair["p"] for pair in pairs])
+    return [pair | {"p_holm": p} for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def _differences(one: dict[str, float], other: dict[str, float]) -> np.ndarray:
@@ -52,10 +52,10 @@ def _differences(one: dict[str, float], other: dict[str, float]) -> np.ndarray:
 
 
 def signed_rank(differences: np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; zero differences are left out, as he did.
+    """Two-sided p of Wilcoxon's signed-rank test; zero differences are left out.
 
-    1 where all are zero, NaN where there are none. Of n that are not zero p is 2 / 2^n or more, so
-    five patients can never show a difference at 5%.
+    The result is 1 if all differences are zero, and NaN without differences. With n differences
+    that are not zero, p is at least 2 / 2^n, so five patients can never show a difference at 5%.
 
     Source: Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
     """
@@ -66,17 +66,17 @@ def signed_rank(differences: np.ndarray) -> float:
 
 
 def holm(p: list[float]) -> list[float]:
-    """Holm's step-down correction, which bounds the chance of any false finding.
+    """Holm's step-down correction, which bounds the family-wise error rate.
 
         corrected p of rank i (of m, from 1) = max over j <= i of min(1, (m - j + 1) p_j)
 
-    NaN stays NaN and does not count.
+    NaN stays NaN and is not counted in m.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 1979.
     """
-    known = [number for number, value in enumerate(p) if np.isfinite(value)]
+    finite = [number for number, value in enumerate(p) if np.isfinite(value)]
     corrected, highest = [float("nan")] * len(p), 0.0
-    for rank, number in enumerate(sorted(known, key=lambda number: p[number])):
-        highest = max(highest, min(1.0, (len(known) - rank) * p[number]))
+    for rank, number in enumerate(sorted(finite, key=lambda number: p[number])):
+        highest = max(highest, min(1.0, (len(finite) - rank) * p[number]))
         corrected[number] = highest
     return corrected

@@ -1,4 +1,4 @@
-"""The config that each row of a comparison is trained with, and what its runs need to know."""
+"""Training config of each row of a comparison, and properties that its runs need."""
 
 import copy
 import inspect
@@ -19,36 +19,36 @@ from lgrseg.studies.comparison.rows import Row
 
 OF_TRAIN = ("clip_norm", "find_unused_parameters")
 OF_A_WHOLE_CONFIG = ("model", "optimizer", "schedule", *(f"train.{key}" for key in OF_TRAIN))
-"""What a whole config brings along; all else is everybody's."""
+"""Settings taken from a whole config; all others are shared by all rows."""
 
 
 @dataclass
 class Prepared:
-    """A row with all that its runs need."""
+    """A row with everything that its runs need."""
 
     row: Row
     cfg: DictConfig
-    """Of a run, but for its folder, seed and label fraction."""
+    """Config of a run, without folder, seed and label fraction."""
     encoder_hash: str | None = None
-    """SHA-256 of the frozen encoder's weights; None where no features are kept."""
+    """SHA-256 of the frozen encoder's weights; None if features are not cached."""
     bytes_per_frame: int = 0
-    """Of its features as float32."""
+    """Size of the features of one frame as float32, in bytes."""
     random_frozen: bool = False
-    """Weights that are frozen are random: its scores say nothing of the backbone."""
+    """True if frozen weights are random, so that scores do not describe the backbone."""
     blocks: str | None = None
-    """After which of the encoder's blocks maps are taken, in words; None for a whole config."""
+    """Text: the encoder's blocks whose output is used; None for a whole config."""
 
     @property
     def features_name(self) -> str:
-        """What the folder of its features begins with."""
+        """First part of the name of the features' folder."""
         return self.row.encoder or self.row.name
 
 
 def with_fixed_copies(cfg: DictConfig, copies: int) -> DictConfig:
-    """The config with `FixedCopies` for every mapper: K copies in training, none in tests.
+    """Use `FixedCopies` for every mapper: K augmented copies in training, none in tests.
 
     Raises:
-        ValueError: a mapper that is no ClipMapper.
+        ValueError: a mapper is not a ClipMapper.
     """
     cfg = copy.deepcopy(cfg)
     loaders = [
@@ -59,8 +59,8 @@ def with_fixed_copies(cfg: DictConfig, copies: int) -> DictConfig:
     for loader, number in loaders:
         if loader.mapper[TARGET] not in (plain, fixed):
             raise ValueError(
-                f"clips of a {loader.mapper[TARGET]} cannot be named and kept; backbones are "
-                "compared on those of a ClipMapper"
+                f"clips of a {loader.mapper[TARGET]} have no key and cannot be cached; use a "
+                "ClipMapper to compare backbones"
             )
         loader.mapper[TARGET] = fixed
         loader.mapper.copies = number
@@ -68,15 +68,16 @@ def with_fixed_copies(cfg: DictConfig, copies: int) -> DictConfig:
 
 
 def prepare(row: Row, cfg: DictConfig) -> Prepared:
-    """The config of a row's runs; its model is built once to see what it gives.
+    """Make the config of a row's runs; builds its model once to inspect the maps.
 
     Args:
-        row: to prepare.
-        cfg: what all share, with fixed copies.
+        row: row to prepare.
+        cfg: shared config with fixed copies.
 
     Raises:
-        ValueError, FileNotFoundError: unknown name, weights that do not fit, a head that does not
-            take the backbone's maps, settings that would have no effect.
+        ValueError, FileNotFoundError: the name is unknown, the weights do not match, the head
+        cannot
+            read the backbone's maps, or settings would have no effect.
     """
     cfg = copy.deepcopy(cfg)
     if row.config is not None:
@@ -93,7 +94,7 @@ def prepare(row: Row, cfg: DictConfig) -> Prepared:
 
 
 def _with_encoder(prepared: Prepared, encoder: nn.Module) -> Prepared:
-    """With the hash and the size of what can be kept."""
+    """Add the hash of the encoder and the size of its features."""
     height, width = (size + -size % 32 for size in prepared.cfg.dataloader.train.mapper.input_size)
     with torch.no_grad():
         maps = encoder(torch.zeros(1, 3, height, width))
@@ -103,7 +104,7 @@ def _with_encoder(prepared: Prepared, encoder: nn.Module) -> Prepared:
 
 
 def _blocks(encoder: nn.Module) -> str:
-    """After which blocks maps are taken, counted from 1, in words."""
+    """Text: blocks whose output is used, counted from 1."""
     if len(set(encoder.strides)) > 1:
         return f"after each of {len(encoder.strides)} stages"
     depth = len(encoder.blocks)
@@ -112,58 +113,58 @@ def _blocks(encoder: nn.Module) -> str:
 
 
 def _neck(cfg: DictConfig, encoder: nn.Module) -> DictConfig | None:
-    """The config's pyramid, set to the encoder's maps; none for an encoder that has stages."""
+    """Config of the pyramid for the encoder's maps; None for an encoder with stages."""
     if len(set(encoder.strides)) > 1:
         return None
     neck = cfg.model.get("backbone", {}).get("neck") or {TARGET: ""}
-    known = [f"{c.__module__}.{c.__qualname__}" for c in (ViTPyramid, ResizedPyramid)]
-    neck = dict(neck) if neck[TARGET] in known else {TARGET: known[0]}
+    pyramids = [f"{c.__module__}.{c.__qualname__}" for c in (ViTPyramid, ResizedPyramid)]
+    neck = dict(neck) if neck[TARGET] in pyramids else {TARGET: pyramids[0]}
     maps = {"in_channels": encoder.channels[-1], "stride": encoder.strides[-1]}
     return OmegaConf.create(neck | maps)
 
 
 def _in_channels(head: DictConfig, channels: dict[str, int]):
-    """The head's own setting, for other maps.
+    """Set `in_channels` of the head for other maps.
 
     Raises:
-        ValueError: it reads a map that there is not.
+        ValueError: the head reads a map that does not exist.
     """
     names, of_one_map = head.in_channels, isinstance(head.in_channels, int)
     remedy = ""
     if of_one_map:
-        known = inspect.signature(locate(head[TARGET])).parameters.get("feature")
-        names = [head.get("feature", known.default if known else "")]
+        parameter = inspect.signature(locate(head[TARGET])).parameters.get("feature")
+        names = [head.get("feature", parameter.default if parameter else "")]
         remedy = "set model.head.feature to one of these, or "
     if missing := [name for name in names if name not in channels]:
         raise ValueError(
             f"the shared config's {head[TARGET].rpartition('.')[2]} reads {', '.join(missing)}, "
-            f"and the compared encoders' maps are {', '.join(channels)}: {remedy}take a config "
+            f"but the compared encoders' maps are {', '.join(channels)}: {remedy}use a config "
             "with another head (configs/baselines/pvt_fpn_camus.py)"
         )
-    found = {name: channels[name] for name in names}
-    return found[names[0]] if of_one_map else found
+    selected = {name: channels[name] for name in names}
+    return selected[names[0]] if of_one_map else selected
 
 
 def _whole_config(row: Row, cfg: DictConfig) -> Prepared:
-    """The model of another config, with its own optimiser; data and steps are everybody's.
+    """Use model and optimiser of another config; data and number of steps are shared.
 
-    Where its encoder is frozen as a whole, as the interleaved one's, its features are kept too.
+    If its encoder is completely frozen, such as the interleaved one, its features are cached too.
 
     Raises:
-        ValueError: an override of what is everybody's, or a config without a model.
+        ValueError: an override of a shared setting, or a config without a model.
     """
     for override in row.overrides:
         key = override.partition("=")[0]
-        if not any(f"{key}.".startswith(f"{own}.") for own in OF_A_WHOLE_CONFIG):
+        if not any(f"{key}.".startswith(f"{key_of_row}.") for key_of_row in OF_A_WHOLE_CONFIG):
             raise ValueError(
-                f"{override} of {row.name} would have no effect: a whole config brings "
-                f"{', '.join(OF_A_WHOLE_CONFIG)} along, and all else is everybody's: give it as a "
-                "word of its own"
+                f"{override} of {row.name} would have no effect: only "
+                f"{', '.join(OF_A_WHOLE_CONFIG)} are taken from a whole config, all others are "
+                "shared: give it as a separate argument"
             )
     other = load_config(row.config, row.overrides)
     for key in ("model", "optimizer", "schedule", "train"):
         if key not in other:
-            raise ValueError(f"{row.config} has no {key!r}: it is no config of a whole model")
+            raise ValueError(f"{row.config} has no {key!r}: it is not a config of a whole model")
     for key in ("model", "optimizer", "schedule"):
         cfg[key] = other[key]
     for key in OF_TRAIN:
@@ -184,12 +185,12 @@ def _is_frozen(encoder: nn.Module | None) -> bool:
 
 
 def _without_weights(node) -> list[str]:
-    """Targets in a model's config that could start from weights of a file, and do not."""
+    """Targets in a model's config that could load weights from a file, but do not."""
     if isinstance(node, ListConfig):
-        return [found for item in node for found in _without_weights(item)]
+        return [targets for item in node for targets in _without_weights(item)]
     if not isinstance(node, DictConfig):
         return []
-    found = [target for key in node for target in _without_weights(node[key])]
+    targets = [target for key in node for target in _without_weights(node[key])]
     if TARGET in node and "weights" in inspect.signature(locate(node[TARGET])).parameters:
-        found += [node[TARGET]] * (not node.get("weights"))
-    return found
+        targets += [node[TARGET]] * (not node.get("weights"))
+    return targets

@@ -1,4 +1,4 @@
-"""What is compared: rows as they are asked for."""
+"""Rows of a comparison, parsed from the command line."""
 
 import dataclasses
 import re
@@ -7,27 +7,27 @@ from pathlib import Path
 
 WHOLE_CONFIG = "config:"
 BEFORE_A_KEY = re.compile(r",(?=\w+(?:\.\w+)*=)")
-"""A comma that an override follows; those within a value, [1,2], part nothing."""
+"""A comma before an override; commas within a value, such as [1,2], do not separate."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is compared."""
+    """One row of a comparison: an encoder or a whole config."""
 
     name: str
-    """Of its runs' folder and in the table."""
+    """Name of the row in the table and in the folders of its runs."""
     encoder: str | None = None
-    """Of `build_encoder`; None where a whole config is compared."""
+    """Name of the encoder for `build_encoder`; None for a whole config."""
     weights: str | None = None
     """File of the encoder's weights; None for random ones."""
     config: Path | None = None
-    """Of a whole model."""
+    """Config file of a whole model; None for an encoder."""
     overrides: tuple[str, ...] = ()
-    """`key=value` of that config."""
+    """Overrides `key=value` of that config."""
 
     @classmethod
     def parse(cls, text: str) -> "Row":
-        """`name`, `name=weights` or `config:path,key=value,key=value`."""
+        """Parse `name`, `name=weights` or `config:path,key=value,key=value`."""
         if text.startswith(WHOLE_CONFIG):
             path, *overrides = BEFORE_A_KEY.split(text.removeprefix(WHOLE_CONFIG))
             return cls(Path(path).stem, config=Path(path), overrides=tuple(overrides))
@@ -36,10 +36,10 @@ class Row:
 
 
 def parse_rows(texts: list[str]) -> list[Row]:
-    """Rows of different names; the same encoder with several weights is named after the files.
+    """Parse rows; several rows of one encoder are named after their weight files.
 
     Raises:
-        ValueError: two rows of one name.
+        ValueError: two rows have the same name.
     """
     rows = [Row.parse(text) for text in texts]
     encoders = [row.encoder for row in rows if row.encoder]
@@ -52,5 +52,7 @@ def parse_rows(texts: list[str]) -> list[Row]:
         named.append(dataclasses.replace(row, name=name))
     names = [row.name for row in named]
     if len(set(names)) < len(names):
-        raise ValueError(f"runs are named after what is compared, which must differ: {names}")
+        raise ValueError(
+            f"the names of the rows must differ, because runs are named after them: {names}"
+        )
     return named

@@ -1,8 +1,8 @@
-"""One run of a comparison: what it costs, its training and evaluation, and its record on disk.
+"""One run of a comparison: costs, training, evaluation, and its record on disk.
 
-It lies in <output>/fraction_<share>/<row>/seed_<n>. Its comparison.json is written last: where it
-is, the run is finished. comparison_start.json is written first, so that a run that was stopped goes
-on with nothing but the encoder that it began with.
+Its folder is <output>/fraction_<share>/<row>/seed_<n>. comparison.json is written last: if it
+exists, the run is finished. comparison_start.json is written first, so that a stopped run can only
+be resumed with the same encoder.
 """
 
 import json
@@ -32,12 +32,12 @@ NUM_PREDICTIONS = 5
 
 
 def run_folder(output: Path, prepared: Prepared, fraction: float, seed: int) -> Path:
-    """Where a run lies."""
+    """Folder of a run."""
     return output / f"fraction_{fraction:g}" / prepared.row.name / f"seed_{seed}"
 
 
 def config_of_run(prepared: Prepared, folder: Path, fraction: float, seed: int) -> DictConfig:
-    """The config of a run; labels are of the same patients whatever its seed."""
+    """Config of a run; its labelled patients do not depend on the seed."""
     cfg = prepared.cfg.copy()
     cfg.train.output_dir = str(folder)
     cfg.train.seed = seed
@@ -46,25 +46,25 @@ def config_of_run(prepared: Prepared, folder: Path, fraction: float, seed: int) 
 
 
 def finished(prepared: Prepared, cfg: DictConfig, precision: str = "float32") -> bool:
-    """Whether this run was done before; False also where it goes on.
+    """Check whether this run is finished; False if it is new or to be resumed.
 
-    Where it lies, and where the encoder's weights lie, may have changed.
+    The paths of the run and of the encoder's weights may have changed.
 
     Raises:
-        ValueError: it was done, or begun, with other settings, weights or precision of features, so
-            that its scores may not stand beside those of this comparison.
+        ValueError: it was started with other settings, weights or precision of features, so its
+            scores cannot be compared with those of this comparison.
     """
     folder = Path(cfg.train.output_dir)
     done = (folder / RECORD).is_file()
     if not done and not any((folder / "checkpoints").glob("*.state.pt")):
         return False
     file = folder / (RECORD if done else START)
-    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    changes = _changes(before, _facts(prepared, precision), config_changes(cfg, folder))
+    recorded = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    changes = _changes(recorded, _properties(prepared, precision), config_changes(cfg, folder))
     if changes:
         raise ValueError(
             f"{folder} was {'done' if done else 'begun'} with other settings "
-            f"({'; '.join(changes[:3])}): name another --output, or delete it"
+            f"({'; '.join(changes[:3])}): choose another --output, or delete it"
         )
     return done
 
@@ -77,8 +77,8 @@ _UNIMPORTANT = (
 )
 
 
-def _facts(prepared: Prepared, precision: str) -> dict:
-    """What a run depends on beside its config."""
+def _properties(prepared: Prepared, precision: str) -> dict:
+    """Properties of a run besides its config."""
     return {
         "encoder_sha256": prepared.encoder_hash,
         "random_frozen": prepared.random_frozen,
@@ -86,56 +86,57 @@ def _facts(prepared: Prepared, precision: str) -> dict:
     }
 
 
-def _changes(before: dict, now: dict, of_config: list[str]) -> list[str]:
-    """What is important among the changes, the facts told in words; `before` may be unknown."""
-    known = {key: value for key, value in now.items() if key in before}
-    differs = {key for key, value in known.items() if before[key] != value}
+def _changes(recorded: dict, now: dict, of_config: list[str]) -> list[str]:
+    """Describe the important changes; the recorded properties may be incomplete."""
+    comparable = {key: value for key, value in now.items() if key in recorded}
+    differs = {key for key, value in comparable.items() if recorded[key] != value}
     changes = [text for text in of_config if not text.startswith(_UNIMPORTANT)]
-    if known.get("encoder_sha256") and not differs & {"encoder_sha256", "random_frozen"}:
-        # The same weights, though maybe from another place.
+    if comparable.get("encoder_sha256") and not differs & {"encoder_sha256", "random_frozen"}:
+        # The weights are the same, although their path may differ.
         of_encoder = re.compile(r"model\.backbone\.encoder\.(\w+\.)*weights: ")
         changes = [text for text in changes if not of_encoder.match(text)]
     if "precision" in differs:
-        kept = [facts["precision"] or "not kept" for facts in (before, now)]
-        changes.insert(0, f"--precision of features: {kept[0]} -> {kept[1]}")
+        precisions = [properties["precision"] or "not kept" for properties in (recorded, now)]
+        changes.insert(0, f"--precision of features: {precisions[0]} -> {precisions[1]}")
     if "encoder_sha256" in differs:
         changes.insert(0, "the encoder's weights are others")
     return changes
 
 
 def read_record(folder: Path) -> dict:
-    """What a finished run says of itself."""
+    """Read the record of a finished run."""
     return json.loads((folder / RECORD).read_text(encoding="utf-8"))
 
 
 def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "float32") -> None:
-    """Measure, train and evaluate; go on where it was stopped.
+    """Measure costs, train and evaluate; resumes a stopped run.
 
-    Of a finished run's checkpoints the last and the best weights stay; what only serves to go on is
-    deleted.
+    After the run, the last and the best weights are kept; states for resuming are deleted.
     """
     folder = Path(cfg.train.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with log_to_file(folder / "log.txt"):
-        costs = measure_costs(cfg)  # before training, whose memory would count too
-        kept = prepared.encoder_hash is not None
-        if kept:
+        costs = measure_costs(
+            cfg
+        )  # before training, because memory of the training would count too
+        is_cached = prepared.encoder_hash is not None
+        if is_cached:
             name = prepared.features_name
             trainer = CachedTrainer(cfg, cache=cache, name=name, precision=precision)
         else:
             trainer = DefaultTrainer(cfg)
         trainer.resume_or_load(resume=True)
-        facts = _facts(prepared, precision)
-        _write_json(folder / START, facts)
+        properties = _properties(prepared, precision)
+        _write_json(folder / START, properties)
         trainer.train()
     record = {
         "row": prepared.row.name,
         "weights": prepared.row.weights,
         "config": str(prepared.row.config) if prepared.row.config else None,
         "overrides": list(prepared.row.overrides),
-        **facts,
+        **properties,
         "blocks": prepared.blocks,
-        "cached": kept,
+        "cached": is_cached,
         "copies": cfg.dataloader.train.mapper.copies,
         "label_fraction": cfg.dataloader.train.label_fraction,
         "seed": cfg.train.seed,
@@ -151,19 +152,19 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
 
 
 def _write_json(path: Path, content: dict) -> None:
-    """Whole or not at all."""
+    """Write a JSON file atomically."""
     half_done = path.with_name(f".{path.name}.part")
     half_done.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(half_done, path)
 
 
 def measure_costs(cfg: DictConfig) -> dict:
-    """Parameters, FLOPs, speed and memory of prediction, on the first test clip, nothing cached.
+    """Measure parameters, FLOPs, speed and memory of prediction on the first test clip.
 
     Returns:
-        "parameters", "trained" (of them), "gflops" an image, "images_per_second" (median of 5),
-        "memory_mib": the most that was held until then, on a CPU by the whole process, "images"
-        (shape of the clip).
+        "parameters", "trained" (number of trained parameters), "gflops" (per image),
+        "images_per_second" (median of 5), "memory_mib" (peak memory; on a CPU of the whole process)
+        and "images" (shape of the clip). Nothing is cached.
     """
     device = pick_device(cfg.train.device)
     model = instantiate(cfg.model).eval().to(device)

@@ -1,6 +1,6 @@
-"""From the results of all runs to what is compared: means, spreads, paired tests, agreement.
+"""Summarises the results of all runs: means, spreads, paired tests, agreement.
 
-A patient's score is the mean over the seeds; tests and spreads over patients are of these.
+A patient's score is the mean over the seeds; tests and spreads over patients use these scores.
 """
 
 import json
@@ -21,27 +21,29 @@ MACHINERY = "Machinery check: frozen weights are random, so nothing is ranked"
 
 
 def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
-    """The tables of one dataset and label fraction.
+    """Make the tables of one dataset and label fraction.
 
     Args:
-        runs: row -> folders of its finished runs, one a seed.
+        runs: row -> folders of its finished runs, one per seed.
         dataset: key of `dataloader.test`.
 
     Returns:
-        Of the rows whose weights are pretrained or trained a table RESULTS, and of those whose
-        frozen weights are random one MACHINERY, as far as there are any: "title",
-        "machinery_check", "rows", "paired" and "agreement" (None where there are no volumes). A
-        pair of one row of each kind is told of in the second.
+        A table RESULTS of the rows with pretrained or trained weights, and a table MACHINERY of the
+        rows with random frozen weights; tables without rows are left out. A table has "title",
+        "machinery_check", "rows", "paired" and "agreement" (None without volumes). Pairs with one
+        row of each table are in MACHINERY.
     """
-    seen = {row: _read(folders, dataset) for row, folders in runs.items() if folders}
-    random = {row: found[0]["record"]["random_frozen"] for row, found in seen.items()}
-    scores = {row: _patients(found) for row, found in seen.items()}
+    results = {row: _read(folders, dataset) for row, folders in runs.items() if folders}
+    random = {
+        row: results_of_row[0]["record"]["random_frozen"] for row, results_of_row in results.items()
+    }
+    scores = {row: _patients(results_of_row) for row, results_of_row in results.items()}
     tables = []
     for title, checked in ((RESULTS, False), (MACHINERY, True)):
-        chosen = [row for row in seen if random[row] == checked]
+        chosen = [row for row in results if random[row] == checked]
         if not chosen:
             continue
-        compared = {row: scores[row] for row in seen if checked or not random[row]}
+        compared = {row: scores[row] for row in results if checked or not random[row]}
         pairs = paired_tests(compared)
         if checked:
             pairs = [pair for pair in pairs if random[pair["one"]] or random[pair["other"]]]
@@ -49,54 +51,54 @@ def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
             {
                 "title": title,
                 "machinery_check": checked,
-                "rows": [_row(row, seen[row], scores[row]) for row in chosen],
+                "rows": [_row(row, results[row], scores[row]) for row in chosen],
                 "paired": pairs,
-                "agreement": _agreement({row: seen[row] for row in chosen}),
+                "agreement": _agreement({row: results[row] for row in chosen}),
             }
         )
     return plain(tables)
 
 
 def _read(folders: list[Path], dataset: str) -> list[dict]:
-    """results.json of every run, with the run's "record"."""
-    found = []
+    """Read results.json of every run, and add the run's "record"."""
+    all_results = []
     for folder in folders:
         file = folder / "eval" / dataset / "results.json"
         results = json.loads(file.read_text(encoding="utf-8"))
-        found.append(results | {"record": read_record(folder)})
-    return found
+        all_results.append(results | {"record": read_record(folder)})
+    return all_results
 
 
-def _patients(found: list[dict]) -> dict[str, float]:
-    """Dice of every patient: over the classes, then over the seeds."""
+def _patients(all_results: list[dict]) -> dict[str, float]:
+    """Dice of every patient: mean over the classes, then over the seeds."""
     by_patient: dict[str, list[float]] = {}
-    for results in found:
+    for results in all_results:
         for patient, classes in results["patients"].items():
             score = float(mean(np.array(list(classes.values()), float)))
             by_patient.setdefault(patient, []).append(score)
     return {patient: float(mean(np.array(values))) for patient, values in by_patient.items()}
 
 
-def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
-    records = [results["record"] for results in found]
+def _row(name: str, all_results: list[dict], patients: dict[str, float]) -> dict:
+    records = [results["record"] for results in all_results]
     costs = [record["costs"] for record in records]
-    known = [score for score in patients.values() if np.isfinite(score)]
-    by_seed = [results["mean"]["dice"] for results in found]
+    finite = [score for score in patients.values() if np.isfinite(score)]
+    by_seed = [results["mean"]["dice"] for results in all_results]
     return {
         "row": name,
         "weights": records[0]["weights"] or _config(records[0]) or "random",
         "blocks": records[0].get("blocks"),
         "seeds": [record["seed"] for record in records],
         "num_patients": len(patients),
-        "num_scored": len(known),
+        "num_scored": len(finite),
         "dice": _mean(by_seed),
-        "dice_sd_patients": statistics.stdev(known) if len(known) > 1 else None,
+        "dice_sd_patients": statistics.stdev(finite) if len(finite) > 1 else None,
         "dice_sd_seeds": _spread(by_seed),
         "dice_by_seed": by_seed,
-        "hd95": _mean([results["mean"]["hd95"] for results in found]),
-        "hd95_sd_seeds": _spread([results["mean"]["hd95"] for results in found]),
-        "missed": _mean([results["mean"].get("missed") for results in found]),
-        "distance_unit": found[0]["distance_unit"],
+        "hd95": _mean([results["mean"]["hd95"] for results in all_results]),
+        "hd95_sd_seeds": _spread([results["mean"]["hd95"] for results in all_results]),
+        "missed": _mean([results["mean"].get("missed") for results in all_results]),
+        "distance_unit": all_results[0]["distance_unit"],
         "parameters": costs[0]["parameters"],
         "trained": costs[0]["trained"],
         "gflops": costs[0]["gflops"],
@@ -114,7 +116,7 @@ def _row(name: str, found: list[dict], patients: dict[str, float]) -> dict:
 
 
 def _config(record: dict) -> str:
-    """A whole config and its own settings, as in the command."""
+    """A whole config and its overrides, as in the command."""
     return ",".join([record["config"], *record.get("overrides", [])]) if record["config"] else ""
 
 
@@ -126,9 +128,11 @@ def _spread(values: list[float | None]) -> float | None:
     return None if None in values or len(values) < 2 else statistics.stdev(values)
 
 
-def _agreement(seen: dict[str, list[dict]]) -> list[dict] | None:
-    """Bland and Altman: every row against the truth, and every two rows; None without volumes."""
-    measured = {row: found for row, of_seeds in seen.items() if (found := _volumes(of_seeds))}
+def _agreement(results: dict[str, list[dict]]) -> list[dict] | None:
+    """Agreement of every row with the truth, and of every pair; None without volumes."""
+    measured = {
+        row: volumes for row, of_seeds in results.items() if (volumes := _volumes(of_seeds))
+    }
     lines = []
     for quantity, unit in QUANTITIES.items():
         rows = list(measured)
@@ -149,15 +153,15 @@ def _agreement(seen: dict[str, list[dict]]) -> list[dict] | None:
             )
             if np.isfinite(right).any():
                 patients = [case["patient"] for case in cases.values()]
-                facts = {"quantity": quantity, "unit": unit, "one": one, "other": other}
-                lines.append(facts | agreement(left, right, patients))
+                description = {"quantity": quantity, "unit": unit, "one": one, "other": other}
+                lines.append(description | agreement(left, right, patients))
     return lines or None
 
 
-def _volumes(found: list[dict]) -> dict[str, dict]:
-    """Video -> its quantities, the predicted ones as means over the seeds."""
+def _volumes(all_results: list[dict]) -> dict[str, dict]:
+    """Quantities of every video; predicted ones are means over the seeds."""
     cases: dict[str, list[dict]] = {}
-    for results in found:
+    for results in all_results:
         for case in (results.get("heart") or {"cases": []})["cases"]:
             cases.setdefault(case["video_id"], []).append(case)
     return {

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, CSV and JSON."""
+"""Writes a comparison as Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from lgrseg.reporting.tables import MISSED_NOTE, show, with_interval
 
 
 def write_tables(comparison: dict, output: Path) -> list[Path]:
-    """Write comparison.md, .csv, _paired.csv and .json; the files."""
+    """Write comparison.md, .csv, _paired.csv and .json, and return their paths."""
     output.mkdir(parents=True, exist_ok=True)
     contents = {
         "comparison.md": markdown(comparison),
@@ -23,7 +23,7 @@ def write_tables(comparison: dict, output: Path) -> list[Path]:
 
 
 def markdown(comparison: dict) -> str:
-    """Every table with its tests and its agreement."""
+    """Format every table with its tests and its agreement."""
     parts = ["# Backbones compared"]
     for section in comparison["sections"]:
         share = f"{100 * section['label_fraction']:g}% of the labels"
@@ -70,15 +70,17 @@ def _rows(table: dict) -> str:
 def _notes(table: dict) -> str:
     rows = table["rows"]
     copies = rows[0]["copies"]
-    seen = f"{copies} fixed augmented copies of each clip" if copies else "unaugmented clips"
-    kept = sorted({row["precision"] for row in rows if row["cached"]})
+    clips = f"{copies} fixed augmented copies of each clip" if copies else "unaugmented clips"
+    precisions = sorted({row["precision"] for row in rows if row["cached"]})
     notes = [
         "Dice: mean over patients, ± standard deviation over patients, of the weights after the "
         "last step; its deviation over seeds stands beside it. A patient in whom neither truth nor "
         "prediction has any class has no score, and is in no paired test with that row.",
         f"{MISSED_NOTE} Their number is the mean over seeds.",
-        f"Trained on {seen}"
-        + (f", the encoder's features kept as {' and '.join(kept)}." if kept else "."),
+        f"Trained on {clips}"
+        + (
+            f", the encoder's features cached as {' and '.join(precisions)}." if precisions else "."
+        ),
         "All rows have the same clips, steps, batch and seeds.",
         "Images a second and memory are of prediction, one clip at a time, with nothing kept; on a "
         "CPU memory is the whole process.",
@@ -132,15 +134,15 @@ def _agreement(table: dict) -> str:
     ]
     lines = [
         [
-            f"{found['one']} - {found['other']}",
-            f"{found['quantity'].replace('_', ' ')}, {found['unit']}",
-            str(found["num"]),
-            str(found["missing"]),
-            with_interval(found["bias"], found["bias_ci95"], found["num_patients"], 1),
-            " to ".join(show(limit, 1) for limit in found["limits"]),
-            show(found["mae"], 1),
+            f"{pair['one']} - {pair['other']}",
+            f"{pair['quantity'].replace('_', ' ')}, {pair['unit']}",
+            str(pair["num"]),
+            str(pair["missing"]),
+            with_interval(pair["bias"], pair["bias_ci95"], pair["num_patients"], 1),
+            " to ".join(show(limit, 1) for limit in pair["limits"]),
+            show(pair["mae"], 1),
         ]
-        for found in table["agreement"]
+        for pair in table["agreement"]
     ]
     return _table(head, lines)
 
@@ -150,8 +152,8 @@ def _table(head: list[str], lines: list[list[str]]) -> str:
 
 
 def comma_separated(comparison: dict, what: str) -> str:
-    """One line for each of a table's "rows" or "paired", after the table it belongs to."""
-    found = [
+    """Make CSV with one line per entry of "rows" or "paired", with the title of its table."""
+    lines = [
         {
             "dataset": section["dataset"],
             "label_fraction": section["label_fraction"],
@@ -164,11 +166,11 @@ def comma_separated(comparison: dict, what: str) -> str:
         for line in table[what]
     ]
     text = io.StringIO()
-    if found:
-        writer = csv.DictWriter(text, found[0].keys(), lineterminator="\n")
+    if lines:
+        writer = csv.DictWriter(text, lines[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(
             {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in line.items()}
-            for line in found
+            for line in lines
         )
     return text.getvalue()

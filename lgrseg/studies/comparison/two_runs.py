@@ -58,7 +58,7 @@ def compare_runs(one: Path, other: Path, dataset: str | None = None, *, seed: in
         one: folder of the first run.
         other: folder of the second run.
         dataset: name of the only dataset to compare on.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         Dataset -> list of PairedRow: Dice of every class, their mean, and the absolute error of the

@@ -24,7 +24,7 @@ def test_folders(tmp_path, monkeypatch, folder):
     report = prepared("image_folders", raw, tmp_path, monkeypatch)
     assert report.unusable["train/alone"] == "alone.png: has no mask of the same name"
     assert report.unusable[f"{folder}/mask/lost.png"] == "has no image of the same name"
-    assert "mask/b.png is (9, 9), its image (40, 60)" in report.unusable["val/b"]
+    assert "mask/b.png has size (9, 9), its image (40, 60)" in report.unusable["val/b"]
     (record,) = DatasetCatalog.get("image_folders_train")
     assert read_masks(record)[0].sum() == 200
     mapper = ClipMapper(frame_sampler=WholeVideoSampler(), input_size=(40, 60))

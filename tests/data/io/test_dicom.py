@@ -191,7 +191,7 @@ def test_dicomdir_of_a_disc_with_small_letters(tmp_path):
     index = TEST_FILES / "dicomdirtests" / "DICOMDIR"
     shutil.copy(index, tmp_path / "DICOMDIR")
     assert dicomdir_files(tmp_path / "DICOMDIR") == []
-    with pytest.raises(UnreadableFile, match="none of which lies beside it"):
+    with pytest.raises(UnreadableFile, match="but none of them is beside it"):
         read_video(tmp_path / "DICOMDIR")
     source = TEST_FILES / "dicomdirtests" / "77654033" / "CR1" / "6154"
     (tmp_path / "77654033" / "cr1").mkdir(parents=True)
@@ -202,7 +202,7 @@ def test_dicomdir_of_a_disc_with_small_letters(tmp_path):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("rtplan.dcm", "holds no picture: it is DICOM of the kind RT Plan Storage"),
+        ("rtplan.dcm", "has no picture: it is a DICOM file of class RT Plan Storage"),
         ("waveform_ecg.dcm", "12-lead ECG"),
         ("MR_truncated.dcm", "ends within its first frame"),
         ("badVR.dcm", "invalid literal"),
@@ -218,7 +218,7 @@ def test_a_wrong_transfer_syntax_is_told(tmp_path):
     dataset = pydicom.dcmread(tmp_path / "a.dcm")
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.save_as(tmp_path / "b.dcm")
-    with pytest.raises(UnreadableFile, match="holds compressed pixels, but its transfer syntax"):
+    with pytest.raises(UnreadableFile, match="has compressed pixels, but its transfer syntax"):
         read_video(tmp_path / "b.dcm")
 
 

@@ -50,7 +50,7 @@ def test_more_frames_than_nifti_1_can_count(tmp_path, num_frames, kind):
 
 @pytest.mark.parametrize(
     ("shape", "told"),
-    [((3, 3, 4), "the video"), ((5, 3, 4), "after 4 of 5"), ((4, 3, 3), "the video")],
+    [((3, 3, 4), "the video"), ((5, 3, 4), "only 4 masks for 5 frames"), ((4, 3, 3), "the video")],
 )
 def test_what_is_not_whole_does_not_appear(tmp_path, shape, told):
     with pytest.raises(ValueError, match=told):

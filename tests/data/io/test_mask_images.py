@@ -83,15 +83,15 @@ def test_jpeg_is_cut_in_the_middle(read, mode):
 @pytest.mark.parametrize(
     ("image", "why"),
     [
-        (Image.fromarray(boxes(1, 2)), "holds the values 0, 1, 2, and there is one class"),
-        (Image.fromarray(boxes(1, 255)), "holds the values 0, 1, 255"),
-        (Image.fromarray(boxes(127, 255)), "holds the values 0, 127, 255"),
-        (palette(boxes(1, 2), BLACK, RED, GREEN), "holds the values 0, 1, 2"),
-        (palette(2 - boxes(2, 1), RED, GREEN, BLACK), "has black under the number 2"),
-        (palette(boxes(0), WHITE), "is of one colour, (255, 255, 255)"),
+        (Image.fromarray(boxes(1, 2)), "has the values 0, 1, 2; with one class"),
+        (Image.fromarray(boxes(1, 255)), "has the values 0, 1, 255"),
+        (Image.fromarray(boxes(127, 255)), "has the values 0, 127, 255"),
+        (palette(boxes(1, 2), BLACK, RED, GREEN), "has the values 0, 1, 2"),
+        (palette(2 - boxes(2, 1), RED, GREEN, BLACK), "has black at number 2"),
+        (palette(boxes(0), WHITE), "has only one colour, (255, 255, 255)"),
         (
             Image.merge("RGB", [Image.fromarray(b) for b in (boxes(9, 0), boxes(0, 9), boxes(0))]),
-            "holds several colours",
+            "has several colours",
         ),
         (
             Image.merge("RGB", [Image.fromarray(255 - boxes(v)) for v in (0, 255, 255)]),
@@ -99,9 +99,9 @@ def test_jpeg_is_cut_in_the_middle(read, mode):
         ),
         (
             Image.merge("LA", [Image.fromarray(boxes(0)), Image.fromarray(boxes(255))]),
-            "is black on transparent ground",
+            "is black on a transparent background",
         ),
-        (Image.fromarray(boxes(1)[:, :-1]), "mask.png is (20, 29), its image (20, 30)"),
+        (Image.fromarray(boxes(1)[:, :-1]), "mask.png has size (20, 29), its image (20, 30)"),
     ],
 )
 def test_what_is_not_certain_is_refused(read, image, why):
@@ -123,14 +123,14 @@ def test_several_classes_are_numbers(read):
         assert np.array_equal(read(image, 3)[0], boxes(1, 3))
     coloured = Image.merge("RGB", [Image.fromarray(boxes(v)) for v in (38, 0, 0)])
     for image, held in ((Image.fromarray(boxes(1, 255)), "0, 1, 255"), (coloured, "colours")):
-        with pytest.raises(UnusableVideo, match=f"{held}; there are 3 classes, so wanted are"):
+        with pytest.raises(UnusableVideo, match=f"{held}; with 3 classes the values must be"):
             read(image, 3)
 
 
 def test_files_that_are_no_mask(read, tmp_path):
     floats = boxes(1).astype(np.float32) / 2
-    with pytest.raises(UnusableVideo, match=r"holds the values 0, 0.5; wanted are whole numbers"):
+    with pytest.raises(UnusableVideo, match=r"has the values 0, 0.5; they must be whole numbers"):
         read(Image.fromarray(floats), kind="tif")
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(UnusableVideo, match=r"cut.png is no image"):
+    with pytest.raises(UnusableVideo, match=r"cut.png is not an image"):
         read_mask_image(tmp_path / "cut.png", 1, picture=tmp_path / "a.jpg", shown=SIZE, notes=[])

@@ -87,7 +87,7 @@ def test_pages_of_a_tiff_are_frames(tmp_path):
         assert np.array_equal(read_video(path).frames, pages)
     cv2.imwrite(str(tmp_path / "b.png"), pages[0])
     assert image_files(tmp_path)[1].name == "b.png"
-    with pytest.raises(UnreadableFile, match="a.tif holds 5 pages beside 1 other images"):
+    with pytest.raises(UnreadableFile, match="a.tif has 5 pages beside 1 other images"):
         read_video(tmp_path)
     cv2.imwrite(str(tmp_path / "single.tif"), pages[1])
     assert not is_readable(tmp_path / "single.tif")

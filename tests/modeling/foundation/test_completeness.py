@@ -26,7 +26,7 @@ def refused(tiny, tmp_path):
             images = torch.rand(1, 3, 64, 64)
             assert all(found.isfinite().all() for found in encoder(images))
         message = str(error.value)
-        assert f"weights.pth is not all of {name}, so parts of it would stay random" in message
+        assert f"weights.pth does not match {name}, so parts would stay random" in message
         return message
 
     return load
@@ -55,14 +55,14 @@ def test_a_stem_for_grey_images(tiny, refused, name, tmp_path):
     torch.save(tensors, tmp_path / "again.pth")
     tiny(name, weights=str(tmp_path / "again.pth"))
     tensors[stem] = torch.rand(theirs[0], 5, *theirs[2:])
-    assert "is for images of 5 channels, and here they have 3" in refused(name, tensors)
+    assert "is for images with 5 channels, but images here have 3" in refused(name, tensors)
 
 
 def test_patches_of_another_size(tiny, refused):
     tensors = state(tiny("dinov2_small", patch_size=16, image_size=64))
     message = refused("dinov2_small", tensors, {"patch_size": 16})
     assert "is (32, 3, 16, 16) in the file, (32, 3, 14, 14) in the encoder" in message
-    assert message.endswith("What to do: set patch_size=16")
+    assert message.endswith("Remedy: set patch_size=16")
 
 
 @pytest.mark.parametrize("name", ["dinov2_small", "dinov3_vits16", "usfm_base", "mae_base"])
@@ -71,10 +71,8 @@ def test_one_block_less_or_more(tiny, refused, name, depth):
     tensors = state(tiny(name, num_hidden_layers=depth))
     message = refused(name, tensors, {"num_hidden_layers": depth}, **DEEP)
     what = "of the encoder is not in the file" if depth == 11 else "of the file has no place in"
-    assert what in message and "more. What to do: set num_hidden_layers=" in message
-    assert f"num_hidden_layers={depth}, or name the encoder that the weights are of ({name}" in (
-        message
-    )
+    assert what in message and "more. Remedy: set num_hidden_layers=" in message
+    assert f"num_hidden_layers={depth}, or choose the encoder of these weights ({name}" in (message)
 
 
 def test_one_block_more_by_the_authors_names(refused, tiny):
@@ -97,7 +95,7 @@ def test_one_block_of_a_stage_less_or_more(tiny, refused, name, change):
     asked, there = [1, 1, 12, 1], [1, 1, 12 + change, 1]
     tensors = state(tiny(name, depths=there))
     message = refused(name, tensors, {"depths": there}, depths=asked)
-    assert f"set depths={there}, or name the encoder that the weights are of ({name}" in message
+    assert f"set depths={there}, or choose the encoder of these weights ({name}" in message
 
 
 def test_registers_that_are_missing_or_left_over(tiny, refused):

@@ -42,7 +42,7 @@ def test_padding_repeats_the_border(tiny, kind):
     ("name", "size", "least"), [("dinov2_small", (13, 64), 14), ("hiera_tiny", (64, 31), 32)]
 )
 def test_less_than_a_patch_is_refused(tiny, name, size, least):
-    message = f"images are {size[0]} x {size[1]} px, less than one patch of {least} px: resize"
+    message = f"images have {size[0]} x {size[1]} px, less than one patch of {least} px: resize"
     with pytest.raises(ValueError, match=message):
         tiny(name)(torch.rand(1, 3, *size))
     with pytest.raises(ValueError, match=message):

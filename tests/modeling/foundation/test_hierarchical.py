@@ -55,7 +55,7 @@ def test_mask_units_there_and_back():
     ("settings", "message"),
     [
         ({"num_query_pool": 2}, "Hiera pools by 2 x 2 three times"),
-        ({"image_size": [64, 96]}, "image_size is twice the same number"),
+        ({"image_size": [64, 96]}, "image_size must be two equal numbers"),
     ],
 )
 def test_what_hiera_cannot_do(tiny, settings, message):
@@ -81,7 +81,7 @@ def test_sam2_tiles_its_windows_over_any_size(tiny):
 
 
 def test_sam2_windows_that_cannot_be_tiled(tiny):
-    with pytest.raises(ValueError, match="it is 8, 4, 2 or 1, not 7"):
+    with pytest.raises(ValueError, match="it must be 8, 4, 2 or 1, not 7"):
         tiny("sam2_hiera_tiny", window_size_per_stage=[7, 4, 14, 7])
 
 

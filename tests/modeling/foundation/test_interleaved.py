@@ -81,7 +81,7 @@ def test_any_size_and_both_tokens(encoder, backbone):
 
 
 def test_two_that_do_not_fit_together(tiny):
-    with pytest.raises(ValueError, match="stages gives maps at strides"):
+    with pytest.raises(ValueError, match="stages must have maps at strides"):
         InterleavedEncoder(stages=tiny("dinov2_small"), patches=tiny("hiera_tiny"))
 
 

@@ -375,5 +375,7 @@ def test_rules_by_hand():
 
 def test_an_encoder_of_another_kind(tiny, tmp_path):
     torch.save(numbers(dinov2_shapes(registers=False)), tmp_path / "dino.pth")
-    with pytest.raises(CheckpointError, match="is hardly of resnet18: 0 of the encoder's"):
+    with pytest.raises(
+        CheckpointError, match="does not belong to resnet18: it has 0 of the encoder's"
+    ):
         tiny("resnet18", weights=str(tmp_path / "dino.pth"))

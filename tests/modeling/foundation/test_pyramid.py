@@ -93,7 +93,7 @@ def test_a_pyramid_without_parameters():
     ("channels", "strides", "message"),
     [
         ([384], [14], "give the neck in_channels=384, stride=14"),
-        ([768, 768], [16, 16], "takes one map or four, not 2"),
+        ([768, 768], [16, 16], "needs one map or four, not 2"),
     ],
 )
 def test_a_neck_for_other_maps(channels, strides, message):

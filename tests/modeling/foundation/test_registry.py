@@ -50,9 +50,9 @@ def test_sizes_are_the_published_ones(name):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match="no encoder is called 'dinov2_smal'; did you mean 'dino"):
+    with pytest.raises(ValueError, match="no encoder 'dinov2_smal'; did you mean 'dino"):
         build_encoder("dinov2_smal")
-    with pytest.raises(ValueError, match="there are: dinov2_small, .*vfm4us_resnet18"):
+    with pytest.raises(ValueError, match="available are: dinov2_small, .*vfm4us_resnet18"):
         build_encoder("a_name_like_no_other")
 
 
@@ -63,5 +63,5 @@ def test_an_unknown_setting_is_answered_with_the_nearest():
 
 
 def test_layers_are_of_plain_transformers():
-    with pytest.raises(ValueError, match="resnet18 has four stages already"):
+    with pytest.raises(ValueError, match="resnet18 already has four stages"):
         build_encoder("resnet18", layers=(1, 2))

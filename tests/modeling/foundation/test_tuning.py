@@ -49,7 +49,7 @@ def test_the_last_block_is_trained_and_what_comes_after_it(tiny, name):
 
 @pytest.mark.parametrize("number", [0, 3])
 def test_blocks_that_are_not_there(tiny, number):
-    with pytest.raises(ValueError, match=f"num_blocks is from 1 to 2 .* not {number}"):
+    with pytest.raises(ValueError, match=f"num_blocks must be 1 to 2 .* not {number}"):
         unfrozen_last(encoder=tiny("mae_base"), num_blocks=number)
 
 
@@ -89,7 +89,9 @@ def test_adapters_need_peft(tiny, monkeypatch):
 
 
 def test_adapters_need_attention(tiny):
-    with pytest.raises(ValueError, match="adapters go on attention, and this encoder has none"):
+    with pytest.raises(
+        ValueError, match="adapters are added to attention, but this encoder has none"
+    ):
         with_lora(encoder=tiny("resnet18"))
 
 

@@ -37,12 +37,12 @@ def test_maps_of_several_layers(tiny, name):
 
 
 def test_a_layer_that_is_not_there(tiny):
-    with pytest.raises(ValueError, match="layers are from 0 to 1 in this encoder, not 2"):
+    with pytest.raises(ValueError, match="layers must be 0 to 1 in this encoder, not 2"):
         tiny("dinov2_small", layers=(0, 2))
 
 
 def test_positions_were_learnt_on_a_square(tiny):
-    with pytest.raises(ValueError, match=r"image_size is one number, not \(64, 32\)"):
+    with pytest.raises(ValueError, match=r"image_size must be one number, not \(64, 32\)"):
         tiny("mae_base", image_size=(64, 32))
 
 

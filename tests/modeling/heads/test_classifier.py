@@ -115,7 +115,7 @@ def test_the_encoder_gets_the_picture_alone():
         images = (frames - mean[:, None, None]) / std[:, None, None]
         (token,) = model.tokens([Clip(frames, torch.arange(2), "v")])
         assert torch.allclose(token, encoder.forward_token(images).mean(dim=0), atol=1e-5)
-        with pytest.raises(ValueError, match="images are 8 x 8 px, less than one patch of 1[46]"):
+        with pytest.raises(ValueError, match="images have 8 x 8 px, less than one patch of 1[46]"):
             model([clip(0.5, size=8)])
 
 
@@ -126,5 +126,5 @@ def test_what_is_wrong_is_said():
         classifier()([clip(0.5)], [LabelTarget(3)])
     with pytest.raises(ValueError, match="must share one shape"):
         classifier().eval()([clip(0.5), clip(0.5, 1.0)])
-    with pytest.raises(ValueError, match="PVTv2 gives no global token"):
+    with pytest.raises(ValueError, match="PVTv2 has no global token"):
         classifier(backbone=PVTv2(variant="b0"))

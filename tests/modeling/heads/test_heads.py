@@ -105,7 +105,7 @@ def test_unet_decoder_goes_to_full_resolution_without_parameters():
 
 
 def test_unet_decoder_wants_a_width_a_step():
-    with pytest.raises(ValueError, match=r"4 maps are joined in 3 steps.*it has 2: \[16, 8\]"):
+    with pytest.raises(ValueError, match=r"4 maps need 3 widths.* not 2: \[16, 8\]"):
         UNetDecoder(in_channels=CHANNELS, num_classes=1, dims=[16, 8])
     with pytest.raises(ValueError, match="multiple of 8, not 12"):
         UNetDecoder(in_channels=CHANNELS, num_classes=1, dims=[16, 16, 12])
@@ -137,7 +137,7 @@ def test_conv_head_without_hidden_layers_is_linear():
 
 
 def test_a_map_that_is_not_there():
-    with pytest.raises(ValueError, match="gives res2, no 'res4'; set head.feature"):
+    with pytest.raises(ValueError, match="has res2, not 'res4'; set head.feature"):
         PixelHead(in_channels=4, num_classes=1, feature="res4")({"res2": torch.rand(1, 4, 2, 2)})
 
 

@@ -74,7 +74,7 @@ def test_a_head_with_losses_of_its_own():
     model = unet(head=segvit(2))
     losses = model([clip()], [left_half(True, False)])
     assert set(losses) == {"loss_class", "loss_focal", "loss_dice"}
-    with pytest.raises(ValueError, match="ce_weight=0.4.* no effect: SegViT has losses of its own"):
+    with pytest.raises(ValueError, match="ce_weight=0.4.* no effect: SegViT has its own losses"):
         unet(head=segvit(2), ce_weight=0.4)
 
 

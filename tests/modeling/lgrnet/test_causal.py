@@ -113,10 +113,10 @@ def test_weights_have_the_same_names_and_shapes_and_all_learn():
 def test_what_cannot_be_causal_is_refused():
     with pytest.raises(ValueError, match="a causal model needs time_period"):
         model(time_period=None)
-    with pytest.raises(ValueError, match="norm_over_clip=True norms each"):
+    with pytest.raises(ValueError, match="norm_over_clip=True normalises"):
         model(norm_over_clip=True)
     causal = model()
-    with pytest.raises(ValueError, match="encoder.causal is True, decoder.causal False"):
+    with pytest.raises(ValueError, match="encoder.causal is True, but decoder.causal is False"):
         LGRNet(
             backbone=causal.backbone,
             encoder=causal.encoder,

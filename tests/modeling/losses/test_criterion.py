@@ -145,5 +145,7 @@ def test_more_objects_than_queries_are_refused(batch):
     criterion = SetCriterion(num_classes=3)
     assert criterion.totals([few], 2)["mask"] == 2
     for refuse in (lambda: criterion.totals(truth, 2), lambda: criterion([flat], truth, totals={})):
-        with pytest.raises(ValueError, match="3 objects, the decoder 2 queries.* to 3 or more"):
+        with pytest.raises(
+            ValueError, match="3 objects, but the decoder has 2 queries.* to 3 or more"
+        ):
             refuse()

@@ -187,9 +187,9 @@ def test_which_boxes_prompt():
 def test_what_cannot_be_done_is_told(sam):
     with pytest.raises(ValueError, match="takes frames of 64 x 64, not .32, 32."):
         model(sam).eval()([Clip(torch.rand(2, 1, 32, 32), torch.arange(2), "v")])
-    with pytest.raises(ValueError, match="no box to start from"):
+    with pytest.raises(ValueError, match="no box prompt"):
         model(sam).eval()([clip()])
-    with pytest.raises(ValueError, match="the box model knows 2 classes, this model 3"):
+    with pytest.raises(ValueError, match="the box model has 2 classes, this model has 3"):
         model(sam, box_model=Boxes([[0.9] * 4] * 2)).eval()([clip()])
     with pytest.raises(ValueError, match="needs targets"):
         model(sam).train()([clip()])

@@ -74,7 +74,7 @@ def test_memory_of_a_process_of_its_own():
 
 @pytest.mark.slow
 def test_a_process_that_ends_early_says_so():
-    with pytest.raises(RuntimeError, match="ended with 3"):
+    with pytest.raises(RuntimeError, match="failed with exit code 3"):
         machine.peak_rss_mib(sys.exit, 3)
 
 

@@ -143,7 +143,7 @@ def test_an_encoder_that_was_loaded_is_the_one_that_is_kept(tmp_path):
     model.load_state_dict(cached(tmp_path, parts(seed=0)).state_dict())
     model.check_encoder()
     model.load_state_dict(cached(tmp_path, parts(seed=1)).state_dict())
-    with pytest.raises(ValueError, match="is not the one whose features are kept"):
+    with pytest.raises(ValueError, match="is not the one whose features are cached"):
         model.check_encoder()
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_file_is_computed_anew(tmp_path, caplog):
     for file in tmp_path.rglob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:-1])
     assert torch.equal(model(samples)[0].mask_logits, expected)
-    assert model.num_computed == 4 and caplog.text.count("computed anew") == 2
+    assert model.num_computed == 4 and caplog.text.count("computed again") == 2
     assert torch.allclose(model(samples)[0].mask_logits, expected, atol=1e-6)
     assert model.num_computed == 4
 

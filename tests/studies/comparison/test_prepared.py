@@ -51,7 +51,7 @@ def test_tests_are_never_augmented():
     assert train.copies == 3 and len(train.augmentations) == 4
     assert test.copies == 0 and not test.augmentations
     cfg.dataloader.train.mapper = L(AnnotatedMapper)(num_frames=2, input_size=[32, 32])
-    with pytest.raises(ValueError, match="AnnotatedMapper cannot be named and kept"):
+    with pytest.raises(ValueError, match="AnnotatedMapper have no key and cannot be cached"):
         with_fixed_copies(cfg, 0)
 
 
@@ -130,21 +130,21 @@ def test_layers_are_at_the_same_parts_of_every_depth():
 def test_weights_of_the_shared_configs_own_encoder_are_refused():
     own = L(frozen)(encoder=L(build_encoder)(name="dinov2_small", weights="w.pth", **SMALL))
     key = "model.backbone.encoder.encoder.weights=w.pth would have no effect"
-    with pytest.raises(ValueError, match=f"{key}.*--backbones, dinov2_small=w.pth"):
+    with pytest.raises(ValueError, match=f"{key}.*--backbones as dinov2_small=w.pth"):
         prepare(Row.parse("dinov3_vits16"), with_head(shared(), own))
 
 
 def test_a_shared_config_without_a_head_for_them_is_refused():
     lgrnet = UNET.parents[1] / "lgrnet" / "camus.py"
     cfg = with_fixed_copies(load_config(lgrnet), 0)
-    with pytest.raises(ValueError, match="model is lgrseg.modeling.lgrnet.model.LGRNet: take"):
+    with pytest.raises(ValueError, match="model is lgrseg.modeling.lgrnet.model.LGRNet: use"):
         prepare(Row.parse("resnet18"), cfg)
     cfg = shared()
     cfg.model.backbone = L(build_encoder)(name="resnet18", **STAGES)
     with pytest.raises(ValueError, match="PixelHead reads res0.*are res2, res3, .*head.feature"):
         prepare(Row.parse("resnet18"), cfg)
     cfg.model.head = L(FPNHead)(in_channels={"res1": 4, "res2": 4}, num_classes=3, dim=16)
-    with pytest.raises(ValueError, match="FPNHead reads res1, and .*: take a config"):
+    with pytest.raises(ValueError, match="FPNHead reads res1, but .*: use a config"):
         prepare(Row.parse("resnet18"), cfg)
 
 

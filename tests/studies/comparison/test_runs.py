@@ -95,7 +95,7 @@ def test_a_stopped_run_goes_on_with_its_own_encoder_alone(datasets, files, tmp_p
     with pytest.raises(ValueError, match="was begun with .*max_iter: 100000 -> 4"):
         finished(random, own)
     # Where nobody asked, its encoder is not taken for the one that names the features.
-    with pytest.raises(CheckpointError, match="is not the one whose features are kept"):
+    with pytest.raises(CheckpointError, match="is not the one whose features are cached"):
         run(loaded, other, cache=cache)
     assert not list(cache.glob(f"*{loaded.encoder_hash[:16]}*"))
     (folder / START).unlink()  # as a version before left it
@@ -103,5 +103,5 @@ def test_a_stopped_run_goes_on_with_its_own_encoder_alone(datasets, files, tmp_p
         finished(loaded, other)
     own.train.init_weights = str(folder / "checkpoints" / "last.safetensors")
     other.train.init_weights, other.train.output_dir = own.train.init_weights, str(tmp_path / "x")
-    with pytest.raises(ValueError, match="last.safetensors cannot be loaded: the encoder in it"):
+    with pytest.raises(ValueError, match="last.safetensors cannot be loaded: its encoder"):
         run(loaded, other, cache=cache)
