@@ -18,6 +18,7 @@ logger = logging.getLogger("lgrseg")
 
 OWNED = (
     "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
+    "run.json",
 )  # fmt: skip
 """What a run writes; anything else in its folder is not touched."""
 REPLACED = "replaced_run"
