@@ -116,18 +116,19 @@ def score_rows(axes: Axes, groups: dict[str, list[float]], colors: list[str], wh
     num_below = 0
     for row, (color, scores) in enumerate(zip(colors, groups.values(), strict=True)):
         values = np.array(scores, float)
-        line = {"color": INK, "linewidth": 1}
+        line = {"color": FAINT, "linewidth": 1}
+        middle = {"color": INK, "linewidth": 2}
         axes.boxplot(
             [values], positions=[row], widths=0.56, showfliers=False, orientation="horizontal",
-            boxprops=line, whiskerprops=line, capprops=line, medianprops=line | {"linewidth": 2},
+            boxprops=line, whiskerprops=line, capprops=line, medianprops=middle,
         )  # fmt: skip
         inside = values[values >= floor]
         spread = row + rng.uniform(-0.16, 0.16, len(inside))
-        axes.scatter(inside, spread, s=14, alpha=0.75, color=color, linewidths=0, zorder=3)
+        axes.scatter(inside, spread, s=20, alpha=0.8, color=color, linewidths=0, zorder=3)
         if below := len(values) - len(inside):
             axes.plot(floor, row, marker=4, markersize=9, color=color, clip_on=False, zorder=4)
             text = f"{values.min():.3f}" if below == 1 else f"{below}, down to {values.min():.3f}"
-            axes.annotate(text, (floor, row), (9, 0), textcoords="offset points", va="center")
+            axes.annotate(text, (floor, row), (1, -14), textcoords="offset points")
             num_below += below
     axes.set_yticks(range(len(groups)), list(groups))
     axes.set(xlim=(floor, 1), ylim=(len(groups) - 0.5, -0.5))

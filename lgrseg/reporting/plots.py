@@ -150,15 +150,14 @@ def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = N
         colors: structure -> its colour.
         fps: frames a second, where it is known.
     """
-    figure, axes = new_axes(width=6.4, height=2.9)
+    figure, axes = new_axes(width=5.4, height=2.8)
     unit, scale = area_unit(measures)
     for structure, areas in measures["areas"].items():
         axes.plot(np.array(areas) / scale, color=colors[structure], linewidth=1.8)
     annotated = measures.get("annotated") or {"frames": (), "areas": {}}
     for structure, areas in annotated["areas"].items():
-        known = [(f, a / scale) for f, a in zip(annotated["frames"], areas, strict=True) if a]
-        for frame, area in known:
-            axes.plot(frame, area, "o", markersize=4.5, color=colors[structure])
+        dots = np.array(areas) / scale
+        axes.plot(annotated["frames"], dots, "o", markersize=4.5, color=colors[structure])
     curve = measures["areas"].get("left_ventricle")
     for beat in measures.get("beats") or ():
         for frame, marker, above in ((beat["ed"], "ED", 8), (beat["es"], "ES", -14)):
@@ -168,7 +167,8 @@ def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = N
             axes.annotate(marker, where, (0, above), textcoords="offset points", ha="center")
     last = len(next(iter(measures["areas"].values()))) - 1
     axes.axvline(0, color=INK, linewidth=1.2, gid="cursor")
-    axes.set(ylabel=f"area, {unit}", ylim=(0, None), xlim=(-0.02 * last, 1.02 * last))
+    axes.set(ylabel=f"area, {unit}", xlim=(-0.02 * last, 1.02 * last))
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.set_xlabel(f"frame ({fps:g} a second)" if fps else "frame")
     figure.draw_without_rendering()
     first, end = (float(axes.transData.transform((frame, 0))[0]) for frame in (0, last))

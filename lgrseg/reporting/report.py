@@ -122,7 +122,7 @@ def _label_parts(folder: Path, results: dict) -> dict:
     return {
         "cards": label_cards(results),
         "colors": {},
-        "overview": Section("Accuracy", note, tables=tables),
+        "overview": Section("Accuracy", note, tables),
         "videos": [],
         "sections": [],
     }
@@ -132,4 +132,4 @@ def _training(lines: list[dict]) -> Section | None:
     if not lines:
         return None
     curves = [plots.loss_curves(lines), plots.score_curves(lines)]
-    return Section("Training", plots=[plot for plot in curves if plot])
+    return Section("Training", parts=[plot for plot in curves if plot])

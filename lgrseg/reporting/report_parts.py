@@ -30,6 +30,10 @@ class Table:
     title: str = ""
     bold_row: int | None = None
     note: str = ""
+    beside: bool = False
+    """Whether it stands beside a plot, where there is room."""
+    ends_in_words: bool = False
+    """Whether the last column holds words, and no numbers."""
     colors: dict[str, str] = field(default_factory=dict)
     """Name in the first column, or in the head -> colour of the patch beside it."""
 
@@ -40,8 +44,7 @@ class Section:
 
     title: str
     note: str = ""
-    plots: list[Plot] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    parts: list[Plot | Table] = field(default_factory=list)
 
 
 def mask_cards(results: dict) -> list[Card]:
@@ -94,15 +97,13 @@ def _interval(interval: list[float] | None) -> str:
 def accuracy_section(results: dict, colors: dict[str, str]) -> Section:
     """Every measure of every structure, Dice of all patients, and the patients with the lowest."""
     sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    pictures = [
+    parts = [
+        class_table(results, colors),
         plots.dice_by_structure(results["patients"], colors),
         plots.dice_by_site(results["patients"], sites),
+        worst_patients(results, colors),
     ]
-    return Section(
-        "Accuracy",
-        plots=[plot for plot in pictures if plot],
-        tables=[class_table(results, colors), worst_patients(results, colors)],
-    )
+    return Section("Accuracy", parts=[part for part in parts if part])
 
 
 def class_table(results: dict, colors: dict[str, str]) -> Table:
@@ -142,7 +143,7 @@ def worst_patients(results: dict, colors: dict[str, str]) -> Table:
     ]
     head = ["patient", "mean Dice", *(cls.replace("_", " ") for cls in structures)]
     patches = {name.replace("_", " "): color for name, color in colors.items()}
-    return Table(head, rows, "Lowest Dice first", colors=patches)
+    return Table(head, rows, "Patients, the lowest Dice first", colors=patches, beside=True)
 
 
 def mean_of(scores: dict[str, float | None]) -> float | None:
@@ -165,7 +166,7 @@ def groups_section(results: dict) -> Section:
     if "boxes" in results:
         head, rows = box_rows(results["boxes"])
         tables.append(Table(head, rows, bold_row=len(rows) - 1))
-    return Section("Groups and rules", tables=[table for table in tables if table.rows])
+    return Section("Groups and rules", parts=[table for table in tables if table.rows])
 
 
 def _group_table(groups: dict, word: str) -> Table:
@@ -186,8 +187,7 @@ def heart_section(heart: dict) -> Section:
     return Section(
         "Heart function",
         "Measured on the predicted masks, against the same method on the true masks.",
-        pictures,
-        [_agreement_table(heart), _worst_hearts(heart["cases"])],
+        [_agreement_table(heart), *pictures, _worst_hearts(heart["cases"])],
     )
 
 
@@ -221,7 +221,7 @@ def _worst_hearts(cases: list[dict]) -> Table:
         for case in cases[:SHOWN_CASES]
     ]
     head = ["video", "prediction, %", "truth, %", "doubtful because"]
-    return Table(head, rows, "Largest errors of the ejection fraction first")
+    return Table(head, rows, "Largest errors of the ejection fraction first", ends_in_words=True)
 
 
 def _doubts(case: dict) -> list[str]:

@@ -61,6 +61,7 @@ class Video:
     areas: dict[str, list[float]]
     """Structure -> its area in every frame, in `area_unit`."""
     area_unit: str
+    area_digits: int
     annotated: list[int]
     """The frames that have a truth."""
 
@@ -92,7 +93,7 @@ def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str
     film = _film(path)
     file = path.with_suffix(".json")
     measures = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"areas": {}}
-    areas, curve, unit = {}, None, ""
+    areas, curve, unit, digits = {}, None, "", 0
     if len(next(iter(measures["areas"].values()), ())) >= FEWEST_FRAMES:
         unit, scale = plots.area_unit(measures)
         digits = 1 if scale > 1 else 0
@@ -108,6 +109,7 @@ def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str
         curve=curve,
         areas=areas,
         area_unit=unit,
+        area_digits=digits,
         annotated=(measures.get("annotated") or {}).get("frames", []),
     )
 

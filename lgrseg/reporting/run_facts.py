@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -10,10 +11,21 @@ from omegaconf import OmegaConf
 from lgrseg.engine.run_record import read_commands
 
 UNKNOWN = "not recorded (the run is older than run.json)"
+NO_CHECKOUT = "installed package, no git checkout"
 
 
-def facts_of_run(run: Path, lines: list[dict]) -> list[tuple[str, str]]:
-    """(name, value) of everything that a reader needs to make the run again.
+@dataclass(frozen=True)
+class Fact:
+    """A line of what is known of a run."""
+
+    name: str
+    value: str
+    long: bool = False
+    code: bool = False
+
+
+def facts_of_run(run: Path, lines: list[dict]) -> list[Fact]:
+    """What a reader needs to make the run again.
 
     Args:
         run: the run's folder.
@@ -24,12 +36,20 @@ def facts_of_run(run: Path, lines: list[dict]) -> list[tuple[str, str]]:
     newest = commands[-1] if commands else {}
     first = trained[0] if trained else {}
     return [
-        ("Run", run.resolve().name),
+        Fact("Run", run.resolve().name),
         *_settings(run / "config.yaml", newest.get("num_parameters")),
-        ("Training", _training(first, run / "log.txt", lines)),
-        ("Commit", first.get("commit") or ("no git checkout" if first else UNKNOWN)),
-        ("Command", first.get("command") or UNKNOWN),
+        Fact("Training", _training(first, run / "log.txt", lines)),
+        *_code(first),
         *_evaluation(newest),
+    ]
+
+
+def _code(entry: dict) -> list[Fact]:
+    if not entry:
+        return [Fact("Commit and command", UNKNOWN)]
+    return [
+        Fact("Commit", entry["commit"] or NO_CHECKOUT),
+        Fact("Command", entry["command"], long=True, code=True),
     ]
 
 
@@ -39,7 +59,7 @@ def config_text(run: Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def _settings(config: Path, num_parameters: int | None) -> Iterator[tuple[str, str]]:
+def _settings(config: Path, num_parameters: int | None) -> Iterator[Fact]:
     """Model and training as the config has them; a key that it lacks is left out."""
     if not config.is_file():
         return
@@ -54,11 +74,11 @@ def _settings(config: Path, num_parameters: int | None) -> Iterator[tuple[str, s
         "Trained on": _select(cfg, "dataloader.train.dataset"),
         "Input size": _size(_select(cfg, "dataloader.train.mapper.input_size")),
         "Batch size": _select(cfg, "dataloader.train.batch_size"),
-        "Optimizer": _name(cfg, "optimizer"),
+        "Optimizer": _name(cfg, "optimizer").removeprefix("build_"),
         "Learning rate": _select(cfg, "optimizer.lr"),
         "Seed": _select(cfg, "train.seed"),
     }
-    yield from ((name, str(value)) for name, value in shown.items() if value not in (None, ""))
+    yield from (Fact(name, str(value)) for name, value in shown.items() if value not in (None, ""))
 
 
 def _select(cfg, key: str):
@@ -91,14 +111,14 @@ def _date_of_log(log: Path) -> list[str]:
         return re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d", file.readline())
 
 
-def _evaluation(entry: dict) -> list[tuple[str, str]]:
+def _evaluation(entry: dict) -> list[Fact]:
     """The last command, where it evaluated a run that was there."""
     if entry.get("task") != "evaluate":
         return []
-    commit = f"commit {entry['commit']}" if entry["commit"] else "no git checkout"
+    commit = f"commit {entry['commit']}" if entry["commit"] else NO_CHECKOUT
     return [
-        ("Evaluated", f"{_date(entry['date'])}, {commit}, {entry['device']}"),
-        ("Evaluation command", entry["command"]),
+        Fact("Evaluated", f"{_date(entry['date'])}, {commit}, {entry['device']}", long=True),
+        Fact("Evaluation command", entry["command"], long=True, code=True),
     ]
 
 
