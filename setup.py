@@ -20,8 +20,8 @@ setup(
     license="Apache-2.0",
     packages=[*find_packages(include=["lgrseg", "lgrseg.*"]), *INSIDE],
     package_dir=INSIDE,
-    package_data={"lgrseg": ["py.typed"]},
     entry_points={"console_scripts": ["lgrseg = lgrseg.command:main"]},
+    package_data={"lgrseg": ["py.typed"], "lgrseg.reporting": ["templates/*.j2"]},
     python_requires=">=3.11,<3.14",
     # Why each is here, and what it replaces: docs/design.md, "What replaces what".
     install_requires=[
@@ -44,6 +44,10 @@ setup(
         "tqdm",
         "matplotlib",
         "pillow",
+        "jinja2",
+        "pandas",
+        "tabulate",  # of pandas' to_markdown
+        "scikit-learn",
     ],
     extras_require={
         # Our distances are compared with the three after ruff. Triton comes with torch for CUDA;

@@ -18,16 +18,15 @@ its own name in eval/.
 import argparse
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from lgrseg.comm import processes as distributed
 from lgrseg.config import load_asked_config, without_weights
 from lgrseg.config.targets import add_import_options
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import replacing_run
+from lgrseg.engine.run_record import command_line
 from lgrseg.engine.test_sets import test_on
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
@@ -106,6 +105,8 @@ def run(arguments: argparse.Namespace) -> None:
         with making_room(trainer, arguments), log_to_file(trainer.output_dir / "log.txt"):
             if arguments.eval_only:
                 trainer.test()
+                if distributed.is_main_process():
+                    trainer.record_command("evaluate")
             else:
                 trainer.train()
             if distributed.is_main_process():
@@ -137,11 +138,7 @@ def report(trainer: DefaultTrainer) -> None:
 
 def resume_command() -> str:
     """This command, with --resume."""
-    words = [word for word in sys.argv if word not in ("--resume", "--overwrite")]
-    start = [Path(sys.executable).name]
-    if distributed.get_world_size() > 1:
-        start = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"]]
-    return shlex.join([*start, *words, "--resume"])
+    return command_line(without=("--resume", "--overwrite")) + " --resume"
 
 
 if __name__ == "__main__":

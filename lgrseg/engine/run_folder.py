@@ -18,6 +18,7 @@ logger = logging.getLogger("lgrseg")
 
 OWNED = (
     "checkpoints", "eval", "tensorboard", "config.yaml", "labels.json", "log.txt", "metrics.jsonl",
+    "run.json",
 )  # fmt: skip
 """Files that a run writes; other files in its folder are not changed."""
 REPLACED = "replaced_run"

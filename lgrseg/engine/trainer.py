@@ -31,6 +31,7 @@ from lgrseg.engine.hooks import (
 from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
+from lgrseg.engine.run_record import record_command
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
@@ -206,8 +207,16 @@ class DefaultTrainer(ResumableTrainer):
         for change in changes:
             logger.info("config changed, %s", change)
         write_config(self.cfg, self.output_dir)
+        self.record_command("resume" if self.iteration else "train")
         if protocol := getattr(self.loader, "protocol", None):
             write_labels(protocol.summary(), self.output_dir)
+
+    def record_command(self, task: str) -> None:
+        """Write into run.json what this process does: "train", "resume" or "evaluate"."""
+        _, num_parameters = trained_share(self.model)
+        record_command(
+            self.output_dir, task, device=str(self.device), num_parameters=num_parameters
+        )
 
     def test(
         self, names: list[str] | None = None, *, interruptible: bool = False

@@ -82,7 +82,7 @@ def measure_heart(
     Args:
         labels: (H, W) uint8, 0 background, k + 1 for class k.
         classes: names.
-        spacing_mm: millimetres between rows and between columns; without one, pixels take the place of millimetres.
+        spacing_mm: millimetres between rows and between columns; None: lengths are in pixels.
         roles: role -> class, of chambers that are not called as their role.
 
     Returns:

@@ -24,9 +24,10 @@ def export_record(
 ) -> Path:
     """Predict a prepared video, and write it to `folder`.
 
-    NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds. The
-    still is of an annotated frame where there is one. What lies outside the fan was not kept by
-    the preparation and is black. `how` are the other arguments of `predict_frames`.
+    NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds, and
+    "annotated", the frames that have a truth and the areas in it. The still is of an annotated
+    frame where there is one. What lies outside the fan was not kept by the preparation and is
+    black. `how` are the other arguments of `predict_frames`.
 
     Returns:
         The path of the mp4; where it cannot be made, a warning says so and the rest is there.
@@ -66,8 +67,22 @@ def export_record(
         if why_not := try_write_mp4(path, pictures(), fps=fps):
             logger.warning(why_not)
         measures = _measures(masks, frames, record, metadata)
+    measures["annotated"] = _true_areas(truth, record["spacing_mm"], metadata.classes)
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
+
+
+def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ...]) -> dict:
+    """Annotated frames, and the area of every class in them, as `measure_video` counts it."""
+    frames = sorted(truth)
+    rows, columns = spacing_mm or (1.0, 1.0)
+    return {
+        "frames": frames,
+        "areas": {
+            name: [int((truth[frame] == k + 1).sum()) * rows * columns for frame in frames]
+            for k, name in enumerate(classes)
+        },
+    }
 
 
 def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metadata) -> dict:

@@ -1,37 +1,16 @@
-"""The pictures of a report, as PNG in a data: address, so that the page stands alone."""
+"""The plots of a report. A structure has the colour that it has in the videos."""
 
-import base64
-import io
 import itertools
 from collections.abc import Iterable
 
+import matplotlib as mpl
 import numpy as np
 
+from lgrseg.reporting.figures import FAINT, INK, STYLE, Plot, as_svg, new_axes, score_rows
+
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
-"""Of structures, where the results do not say how the videos colour them."""
-NEUTRAL = "dimgray"
-"""Of what is no structure."""
-
-
-def training_curves(lines: list[dict]) -> str:
-    """Losses, and the mean score of the evaluations, over iterations; from metrics.jsonl."""
-    figure, (left, right) = _axes(2, width=11)
-    for name in sorted({n for line in lines for n in line if n.startswith("loss")}):
-        points = [(line["iteration"], line[name]) for line in lines if name in line]
-        left.plot(*zip(*points, strict=True), label=name, linewidth=1)
-    left.set(xlabel="iteration", title="training loss", yscale="log")
-    left.legend(fontsize=8)
-    found = {n for line in lines for n in line if n.startswith("eval/") and "/mean_" in n}
-    names = sorted(found)
-    measures = sorted({name.partition("/mean_")[2] for name in names}) or ["dice"]
-    for name in names:
-        points = [(line["iteration"], line[name]) for line in lines if line.get(name) is not None]
-        right.plot(*zip(*points, strict=True), marker="o", label=name.split("/")[1])
-    title = ", ".join(measures).replace("_", " ").replace("dice", "mean Dice")
-    right.set(xlabel="iteration", title=title, ylim=(0, 1))
-    if names:
-        right.legend(fontsize=8, loc="lower right")
-    return _picture(figure)
+"""Colours of structures, where the results do not say how the videos colour them."""
+MM2_IN_CM2 = 100
 
 
 def colors_of(structures: Iterable[str], results: dict) -> dict[str, str]:
@@ -40,110 +19,167 @@ def colors_of(structures: Iterable[str], results: dict) -> dict[str, str]:
     return usual | (results.get("colors") or {})
 
 
-def dice_distributions(
-    patients: dict[str, dict], sites: dict[str, list[str]], colors: dict[str, str]
-) -> str:
-    """Box and points of the patients' Dice, by class; beside it by site, where there are several.
+@mpl.rc_context(STYLE)
+def loss_curves(lines: list[dict]) -> Plot:
+    """The losses over iterations; from metrics.jsonl."""
+    figure, axes = new_axes()
+    for name in sorted({n for line in lines for n in line if n.startswith("loss")}):
+        points = [(line["iteration"], line[name]) for line in lines if name in line]
+        total = {"color": INK, "linewidth": 1.8} if name == "loss" else {"linewidth": 1}
+        label = "total" if name == "loss" else name.removeprefix("loss_").replace("_", " ")
+        axes.plot(*zip(*points, strict=True), label=label, **total)
+    axes.set(xlabel="iteration", ylabel="loss (log scale)", yscale="log")
+    axes.legend(ncols=2)
+    return Plot("Training loss", as_svg(figure, "training loss"))
+
+
+@mpl.rc_context(STYLE)
+def score_curves(lines: list[dict]) -> Plot | None:
+    """The mean score of every evaluation over iterations; None where none was made."""
+    found = {n for line in lines for n in line if n.startswith("eval/") and "/mean_" in n}
+    if not found:
+        return None
+    figure, axes = new_axes()
+    scores = []
+    for name in sorted(found):
+        points = [(line["iteration"], line[name]) for line in lines if line.get(name) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", label=name.split("/")[1])
+            scores += [score for _, score in points]
+    measures = sorted({name.partition("/mean_")[2] for name in found})
+    title = ", ".join(measures).replace("_", " ").replace("dice", "Dice")
+    lowest = np.floor(10 * min(scores, default=0)) / 10
+    axes.set(xlabel="iteration", ylabel=f"mean {title}", ylim=(lowest, 1))
+    axes.legend(loc="lower right")
+    note = f"The axis starts at {lowest:g}." if lowest else ""
+    return Plot("Evaluations during training", as_svg(figure, "scores during training"), note)
+
+
+@mpl.rc_context(STYLE)
+def dice_by_structure(patients: dict[str, dict], colors: dict[str, str]) -> Plot:
+    """Box and points of the patients' Dice, by structure.
 
     Args:
-        patients: patient -> class -> Dice, or None.
-        sites: site -> patients.
-        colors: class -> its colour.
+        patients: patient -> structure -> Dice, or None.
+        colors: structure -> its colour.
     """
-    classes = list(next(iter(patients.values())))
-    several = len(sites) > 1
-    figure, axes = _axes(1 + several, width=11 if several else 6)
-    by_class = {
-        cls.replace("_", " "): [row[cls] for row in patients.values() if row[cls] is not None]
-        for cls in classes
+    structures = list(next(iter(patients.values())))
+    groups = {
+        name.replace("_", " "): [row[name] for row in patients.values() if row[name] is not None]
+        for name in structures
     }
-    _boxes(axes[0], by_class, "Dice of patients, by structure", [colors[cls] for cls in classes])
-    if several:
-        by_site = {site: [_mean(patients[name]) for name in names] for site, names in sites.items()}
-        _boxes(axes[1], by_site, "mean Dice of patients, by site", [NEUTRAL] * len(by_site))
-    return _picture(figure)
+    return _scores("Dice by structure", groups, [colors[name] for name in structures], "value")
 
 
-def agreement_plots(cases: list[dict], found: dict, quantity: str, unit: str) -> str:
-    """Scatter and Bland-Altman plot of one quantity."""
+@mpl.rc_context(STYLE)
+def dice_by_site(patients: dict[str, dict], sites: dict[str, list[str]]) -> Plot | None:
+    """Box and points of the patients' mean Dice, by site; None where there is one site only.
+
+    Args:
+        patients: patient -> structure -> Dice, or None.
+        sites: site -> patients.
+    """
+    if len(sites) < 2:
+        return None
+    groups = {site: [_mean(patients[name]) for name in names] for site, names in sites.items()}
+    groups = {site: [v for v in values if np.isfinite(v)] for site, values in groups.items()}
+    return _scores("Mean Dice by site", groups, [FAINT] * len(groups), "patient")
+
+
+def _scores(title: str, groups: dict[str, list[float]], colors: list[str], what: str) -> Plot:
+    figure, axes = new_axes(height=1.1 + 0.42 * len(groups))
+    note = score_rows(axes, groups, colors, what)
+    axes.set(xlabel="Dice, a point a patient")
+    return Plot(title, as_svg(figure, title), note)
+
+
+def agreement_plots(cases: list[dict], compared: dict, quantity: str, unit: str) -> list[Plot]:
+    """Scatter and Bland-Altman plot of one quantity.
+
+    Args:
+        cases: cases that `heart_function` returns.
+        compared: what `agreement` found for the quantity.
+        quantity: such as "edv".
+        unit: such as "ml".
+    """
     pairs = [(case["truth"][quantity], case["prediction"][quantity]) for case in cases]
     pairs = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2)
-    truth, measured = pairs.T
-    figure, (left, right) = _axes(2, width=11)
-    title = quantity.replace("_", " ")
-    left.scatter(truth, measured, s=14, color=NEUTRAL)
+    name = {"edv": "end-diastolic volume"}.get(quantity, quantity.replace("_", " "))
+    return [_scatter(pairs, name, unit), _bland_altman(pairs, compared, name, unit)]
+
+
+@mpl.rc_context(STYLE)
+def _scatter(pairs: np.ndarray, name: str, unit: str) -> Plot:
+    figure, axes = new_axes(height=3.4)
+    axes.scatter(*pairs.T, s=16, color=INK, alpha=0.55, linewidths=0)
     if len(pairs):
         ends = [pairs.min(), pairs.max()]
-        left.plot(ends, ends, color="gray", linewidth=1)
-    left.set(xlabel=f"truth, {unit}", ylabel=f"prediction, {unit}", title=title)
-    left.set_aspect("equal", adjustable="datalim")
-    right.scatter(pairs.mean(axis=1), measured - truth, s=14, color=NEUTRAL)
-    for value, style in ((found["bias"], "-"), *((v, "--") for v in found["limits"])):
+        axes.plot(ends, ends, color=FAINT, linewidth=1)
+    axes.set(xlabel=f"from the true masks, {unit}", ylabel=f"from the predicted masks, {unit}")
+    axes.set_aspect("equal", adjustable="datalim")
+    title = f"{name.capitalize()}, {unit}"
+    return Plot(title, as_svg(figure, title), "The line is perfect agreement.")
+
+
+@mpl.rc_context(STYLE)
+def _bland_altman(pairs: np.ndarray, compared: dict, name: str, unit: str) -> Plot:
+    figure, axes = new_axes(height=3.4)
+    axes.scatter(pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0], s=16, color=INK, alpha=0.55, lw=0)
+    axes.axhline(0, color=FAINT, linewidth=0.6)
+    low, high = compared["limits"]
+    for value, style in ((compared["bias"], "-"), (low, "--"), (high, "--")):
         if value is not None:
-            right.axhline(value, color="black", linestyle=style, linewidth=1)
-    right.axhline(0, color="gray", linewidth=0.5)
-    right.set(
-        xlabel=f"mean of both, {unit}",
-        ylabel=f"prediction - truth, {unit}",
-        title="Bland-Altman: bias and 95% limits",
-    )
-    return _picture(figure)
+            axes.axhline(value, color=INK, linestyle=style, linewidth=1)
+            axes.annotate(
+                f"{value:+.1f}", (1, value), (-2, 3), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right",
+            )  # fmt: skip
+    axes.set(xlabel=f"mean of both, {unit}", ylabel=f"prediction - truth, {unit}")
+    title = f"{name.capitalize()}: Bland-Altman"
+    return Plot(title, as_svg(figure, title), "Bias, and 95% limits of agreement (dashed).")
 
 
-def area_curves(measures: dict, name: str, colors: dict[str, str]) -> str:
-    """Areas of all structures over time; ED and ES are marked, hollow where they are doubtful."""
-    figure, (axes,) = _axes(1, width=8)
-    unit = "mm²" if measures["unit"] == "mm" else "px"
+@mpl.rc_context(STYLE)
+def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = None) -> Plot:
+    """Areas of all structures over time, with a cursor that the page moves.
+
+    ED and ES of the left ventricle are marked, hollow where they are doubtful.
+
+    Args:
+        measures: what the video's .json holds.
+        colors: structure -> its colour.
+        fps: frames a second, where it is known.
+    """
+    figure, axes = new_axes(width=5.4, height=2.8)
+    unit, scale = area_unit(measures)
     for structure, areas in measures["areas"].items():
-        axes.plot(areas, label=structure.replace("_", " "), color=colors[structure])
+        axes.plot(np.array(areas) / scale, color=colors[structure], linewidth=1.8)
+    annotated = measures.get("annotated") or {"frames": (), "areas": {}}
+    for structure, areas in annotated["areas"].items():
+        dots = np.array(areas) / scale
+        axes.plot(annotated["frames"], dots, "o", markersize=4.5, color=colors[structure])
     curve = measures["areas"].get(measures.get("ventricle", "left_ventricle"))
-    for number, beat in enumerate(measures.get("beats") or ()):
-        for frame, marker, label in ((beat["ed"], "v", "ED"), (beat["es"], "^", "ES")):
-            axes.plot(
-                frame,
-                curve[frame],
-                marker,
-                color="black",
-                fillstyle="none" if beat["problems"] else "full",
-                label=label if number == 0 else None,
-            )
-    axes.set(xlabel="frame", ylabel=f"area, {unit}", title=name, ylim=(0, None))
-    axes.legend(fontsize=8, ncols=3)
-    return _picture(figure)
+    for beat in measures.get("beats") or ():
+        for frame, marker, above in ((beat["ed"], "ED", 8), (beat["es"], "ES", -14)):
+            fill = "none" if beat["problems"] else INK
+            where = (frame, curve[frame] / scale)
+            axes.plot(*where, "D", markersize=5, color=INK, markerfacecolor=fill, zorder=4)
+            axes.annotate(marker, where, (0, above), textcoords="offset points", ha="center")
+    last = len(next(iter(measures["areas"].values()))) - 1
+    axes.axvline(0, color=INK, linewidth=1.2, gid="cursor")
+    axes.set(ylabel=f"area, {unit}", xlim=(-0.02 * last, 1.02 * last))
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.set_xlabel(f"frame ({fps:g} a second)" if fps else "frame")
+    figure.draw_without_rendering()
+    first, end = (float(axes.transData.transform((frame, 0))[0]) for frame in (0, last))
+    return Plot("", as_svg(figure, "areas over time"), span=(round(first, 2), round(end, 2)))
+
+
+def area_unit(measures: dict) -> tuple[str, int]:
+    """The unit in which areas are shown, and how many of the measured ones make one."""
+    return ("cm²", MM2_IN_CM2) if measures["unit"] == "mm" else ("pixels", 1)
 
 
 def _mean(row: dict) -> float:
     values = [value for value in row.values() if value is not None]
     return float(np.mean(values)) if values else float("nan")
-
-
-def _boxes(axes, groups: dict[str, list[float]], title: str, colors: list[str]) -> None:
-    groups = {name: [v for v in values if np.isfinite(v)] for name, values in groups.items()}
-    rng = np.random.default_rng(0)
-    for place, (color, values) in enumerate(zip(colors, groups.values(), strict=True), start=1):
-        axes.boxplot(values, positions=[place], widths=0.5, showfliers=False)
-        spread = place + rng.uniform(-0.12, 0.12, len(values))
-        axes.scatter(spread, values, s=9, alpha=0.6, color=color)
-    axes.set_xticks(range(1, len(groups) + 1), list(groups), fontsize=8)
-    axes.set(title=title)
-
-
-def _axes(count: int, *, width: float):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, count, figsize=(width, 3.4), layout="constrained", squeeze=False)
-    for one in axes[0]:
-        one.grid(alpha=0.3)
-    return figure, axes[0]
-
-
-def _picture(figure) -> str:
-    import matplotlib.pyplot as plt
-
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,43 +1,112 @@
-"""Parts of the report's page: tables and pictures, as HTML."""
+"""Parts of the report's page: the summary strip, tables, and sections of tables and plots."""
 
-import html
+from dataclasses import dataclass, field
 
 from lgrseg.evaluation.metrics.overlap import RULES
 from lgrseg.reporting import plots
+from lgrseg.reporting.figures import Plot
 from lgrseg.reporting.tables import MISSED_NOTE, box_rows, num_scored, show, with_interval
 
 SHOWN_CASES = 10
-"""Of the worst ejection fractions."""
+"""How many of the worst cases a table lists."""
 
 
-def table(head: list[str], rows: list[list[str]], *, mean_row: int | None = None) -> str:
-    """Cells are escaped; `mean_row` is set in bold."""
+@dataclass(frozen=True)
+class Card:
+    """A number of the summary strip."""
 
-    def cells(row: list[str], tag: str) -> str:
-        return "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-
-    body = "".join(
-        f"<tr{' class=mean' if i == mean_row else ''}>{cells(row, 'td')}</tr>"
-        for i, row in enumerate(rows)
-    )
-    return f"<div class=wide><table><tr>{cells(head, 'th')}</tr>{body}</table></div>"
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
 
 
-def legend(colors: dict[str, str]) -> str:
-    """A patch of colour and a name for each structure."""
-    patches = (
-        f"<span><i style='background:{color}'></i>{html.escape(name.replace('_', ' '))}</span>"
-        for name, color in colors.items()
-    )
-    return f"<p class=legend>{''.join(patches)}</p>"
+@dataclass(frozen=True)
+class Table:
+    """Cells of text; the first column names the row."""
+
+    head: list[str]
+    rows: list[list[str]]
+    title: str = ""
+    bold_row: int | None = None
+    note: str = ""
+    beside: bool = False
+    """Whether it stands beside a plot, where there is room."""
+    ends_in_words: bool = False
+    """Whether the last column holds words, and no numbers."""
+    colors: dict[str, str] = field(default_factory=dict)
+    """Name in the first column, or in the head -> colour of the patch beside it."""
 
 
-def image(address: str, words: str) -> str:
-    """A picture of this address, which may be data."""
-    return f"<img alt='{html.escape(words, quote=True)}' src='{address}'>"
+@dataclass(frozen=True)
+class Section:
+    """A heading and what is below it."""
+
+    title: str
+    note: str = ""
+    parts: list[Plot | Table] = field(default_factory=list)
 
 
-def class_table(results: dict) -> str:
+def mask_cards(results: dict) -> list[Card]:
+    """The summary of masks."""
+    mean, unit = results["mean"], results["distance_unit"]
+    missed = mean["missed"]
+    frames = "frame" if missed == 1 else "frames"
+    missed_note = f"{missed} {frames} missed, left out" if missed else "no frame missed"
+    return [
+        Card("Dice", show(mean["dice"], 3), note=_interval(results["dice_ci95"])),
+        Card("HD95", show(mean["hd95"], 2), unit, missed_note),
+        _ef_card(results["heart"]),
+        Card("Patients", str(results["num_patients"]), note=_clips(results)),
+        Card("Time", show(results["seconds_per_clip"], 2), "s a clip"),
+    ]
+
+
+def _ef_card(heart: dict | None) -> Card:
+    if not heart or "ejection_fraction" not in heart["agreement"]:
+        return Card("EF error", "-", note="no video has masks at ED and at ES")
+    found = heart["agreement"]["ejection_fraction"]
+    note = f"bias {show(found['bias'], 1)}, {found['num']} videos"
+    note += f", {found['missing']} not measured" if found["missing"] else ""
+    return Card("EF error", show(found["mae"], 1), "points", note)
+
+
+def label_cards(results: dict) -> list[Card]:
+    """The summary of a classifier."""
+    names = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
+    cards = [
+        Card(words, show(results["mean"][key], 3), note=_interval(results[f"{key}_ci95"]))
+        for key, words in names.items()
+    ]
+    cards.append(Card("Patients", str(results["num_patients"]), note=_clips(results)))
+    return [*cards, Card("Time", show(results["seconds_per_clip"], 2), "s a clip")]
+
+
+def _clips(results: dict) -> str:
+    frames = f", {results['num_frames']} annotated frames" if "num_frames" in results else ""
+    return f"{results['num_clips']} clips{frames}"
+
+
+def _interval(interval: list[float] | None) -> str:
+    """Text of a 95% interval, or why there is none."""
+    if interval is None:
+        return "too few patients for an interval"
+    return f"95% interval {show(interval[0], 3)} to {show(interval[1], 3)}"
+
+
+def accuracy_section(results: dict, colors: dict[str, str]) -> Section:
+    """Every measure of every structure, Dice of all patients, and the patients with the lowest."""
+    sites = {name: scores["patients"] for name, scores in results["sites"].items()}
+    parts = [
+        class_table(results, colors),
+        plots.dice_by_structure(results["patients"], colors),
+        plots.dice_by_site(results["patients"], sites),
+        worst_patients(results, colors),
+    ]
+    return Section("Accuracy", parts=[part for part in parts if part])
+
+
+def class_table(results: dict, colors: dict[str, str]) -> Table:
     """Every measure of every structure, and their means."""
     unit = results["distance_unit"]
     head = ["structure", "Dice [95% interval]", "IoU", "sensitivity", "precision"]
@@ -59,73 +128,89 @@ def class_table(results: dict) -> str:
         ]
         for name, scores in (everything | {"mean over patients": mean}).items()
     ]
-    return f"{table(head, rows, mean_row=len(rows) - 1)}<p class=dim>{MISSED_NOTE}</p>"
+    patches = {name.replace("_", " "): color for name, color in colors.items()}
+    return Table(head, rows, bold_row=len(rows) - 1, note=MISSED_NOTE, colors=patches)
 
 
-def distributions(results: dict) -> str:
-    """Dice of all patients, by structure and by site."""
-    sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    colors = plots.colors_of(results["classes"], results)
-    picture = plots.dice_distributions(results["patients"], sites, colors)
-    return image(picture, "distribution of Dice")
-
-
-def rule_table(results: dict) -> str:
-    """Mean Dice by what an absent class counts as."""
+def worst_patients(results: dict, colors: dict[str, str]) -> Table:
+    """Dice of the patients with the lowest mean."""
+    structures = list(results["classes"])
+    means = {name: mean_of(scores) for name, scores in results["patients"].items()}
+    ranked = sorted((name for name in means if means[name] is not None), key=means.__getitem__)
     rows = [
+        [name, show(means[name]), *(show(results["patients"][name][cls]) for cls in structures)]
+        for name in ranked[:SHOWN_CASES]
+    ]
+    head = ["patient", "mean Dice", *(cls.replace("_", " ") for cls in structures)]
+    patches = {name.replace("_", " "): color for name, color in colors.items()}
+    return Table(head, rows, "Patients, the lowest Dice first", colors=patches, beside=True)
+
+
+def mean_of(scores: dict[str, float | None]) -> float | None:
+    """The mean of the scores that there are; None where there is none."""
+    known = [score for score in scores.values() if score is not None]
+    return sum(known) / len(known) if known else None
+
+
+def groups_section(results: dict) -> Section:
+    """Dice by the rule for absent structures, by site and by image quality; scores of boxes."""
+    rules = [
         [rule, show(results["mean_by_rule"][rule]), show(results["mean_over_clips"][rule])]
         for rule in RULES
     ]
-    return table(["absent class counts as", "Dice over patients", "over clips"], rows)
+    tables = [
+        Table(["absent structure counts as", "Dice over patients", "over clips"], rules),
+        _group_table(results["sites"], "site"),
+        _group_table(results["qualities"], "image quality"),
+    ]
+    if "boxes" in results:
+        head, rows = box_rows(results["boxes"])
+        tables.append(Table(head, rows, bold_row=len(rows) - 1))
+    return Section("Groups and rules", parts=[table for table in tables if table.rows])
 
 
-def group_table(groups: dict, word: str) -> str:
-    """Dice by site or image quality; nothing where neither is known."""
+def _group_table(groups: dict, word: str) -> Table:
     rows = [
         [name, str(scores["num_patients"]), show(scores["dice"])] for name, scores in groups.items()
     ]
-    return table([word, "patients", "Dice"], rows) if rows else ""
+    return Table([word, "patients", "Dice"], rows)
 
 
-def box_table(results: dict) -> str:
-    """IoU, recall and AP of boxes; nothing for a model without."""
-    if "boxes" not in results:
-        return ""
-    head, rows = box_rows(results["boxes"])
-    return table(head, rows, mean_row=len(rows) - 1)
-
-
-def heart_parts(heart: dict) -> list[str]:
+def heart_section(heart: dict) -> Section:
     """Agreement of volumes and ejection fractions, with plots and the worst cases."""
     compared = heart["agreement"]
-    shown = {name.replace("_", " "): found for name, found in compared.items()}
+    pictures = []
+    for quantity in ("ejection_fraction", "edv"):
+        if quantity in compared:
+            found = compared[quantity]
+            pictures += plots.agreement_plots(heart["cases"], found, quantity, found["unit"])
+    return Section(
+        "Heart function",
+        "Measured on the predicted masks, against the same method on the true masks.",
+        [_agreement_table(heart), *pictures, _worst_hearts(heart["cases"])],
+    )
+
+
+def _agreement_table(heart: dict) -> Table:
+    shown = {name.replace("_", " "): found for name, found in heart["agreement"].items()}
     for groups in (heart["by_site"], heart["by_quality"]):
         if len(groups) > 1:
             shown |= {f"ejection fraction, {name}": found for name, found in groups.items()}
     head = ["", "n", "missing", "bias [95% interval]", "limits of agreement"]
     head += ["mean abs. error [95% interval]", "correlation [95% interval]"]
-    rows = [
-        [
-            f"{name}, {found['unit']}",
-            str(found["num"]),
-            str(found["missing"]),
-            with_interval(found["bias"], found["bias_ci95"], found["num_patients"], 1),
-            " to ".join(show(limit, 1) for limit in found["limits"]),
-            with_interval(found["mae"], found["mae_ci95"], found["num_patients"], 1),
-            with_interval(
-                found["correlation"], found["correlation_ci95"], found["num_patients"], 3
-            ),
-        ]
-        for name, found in shown.items()
-    ]
-    parts = ["<h2>Heart function, against the same method on the true masks</h2>"]
-    parts.append(table(head, rows))
-    for quantity in ("ejection_fraction", "edv"):
-        if quantity in compared:
-            found = compared[quantity]
-            picture = plots.agreement_plots(heart["cases"], found, quantity, found["unit"])
-            parts.append(image(picture, f"agreement of the {quantity}"))
-    parts.append("<h2>Worst ejection fractions</h2>")
+    rows = []
+    for name, found in shown.items():
+        patients = found["num_patients"]
+        row = [f"{name}, {found['unit']}", str(found["num"]), str(found["missing"])]
+        row.append(with_interval(found["bias"], found["bias_ci95"], patients, 1))
+        row.append(" to ".join(show(limit, 1) for limit in found["limits"]))
+        row.append(with_interval(found["mae"], found["mae_ci95"], patients, 1))
+        row.append(with_interval(found["correlation"], found["correlation_ci95"], patients, 3))
+        rows.append(row)
+    return Table(head, rows)
+
+
+def _worst_hearts(cases: list[dict]) -> Table:
     rows = [
         [
             case["video_id"],
@@ -133,10 +218,10 @@ def heart_parts(heart: dict) -> list[str]:
             show(case["truth"]["ejection_fraction"], 1),
             "; ".join(_doubts(case)) or "-",
         ]
-        for case in heart["cases"][:SHOWN_CASES]
+        for case in cases[:SHOWN_CASES]
     ]
-    parts.append(table(["video", "prediction, %", "truth, %", "doubtful because"], rows))
-    return parts
+    head = ["video", "prediction, %", "truth, %", "doubtful because"]
+    return Table(head, rows, "Largest errors of the ejection fraction first", ends_in_words=True)
 
 
 def _doubts(case: dict) -> list[str]:

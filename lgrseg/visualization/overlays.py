@@ -12,6 +12,8 @@ from lgrseg.data.transforms.resizing import resize_image, resize_labels
 
 HEADER, LEGEND = 22, 24
 """Heights of the line above the panels and of the legend below, in pixels."""
+GAP = 4
+"""Pixels between two panels."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BACKGROUND = 24
 LARGEST_PANEL = 3840
@@ -93,7 +95,7 @@ def _panels(frame, panels, *, classes, colors, height: int) -> np.ndarray:
     """Draw one column for every (heading, labels or None), and the legend below."""
     width = max(2, round(frame.shape[1] * height / frame.shape[0]))
     image = resize_image(frame, (height, width))
-    gap = np.full((HEADER + height, 4, 3), BACKGROUND, np.uint8)
+    gap = np.full((HEADER + height, GAP, 3), BACKGROUND, np.uint8)
     columns = []
     for heading, labels in panels:
         if labels is None:

@@ -1,0 +1,82 @@
+"""run.json of a run: the commands that trained and evaluated it, when, and with which code."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from lgrseg.checkpoint.files import replace_file
+from lgrseg.comm import processes
+
+FILE = "run.json"
+ROOT = Path(__file__).parents[2]
+"""The checkout, where the package is not installed from a wheel."""
+
+
+def command_line(*, without: tuple[str, ...] = ()) -> str:
+    """The command of this process, as a shell takes it.
+
+    Args:
+        without: words that are left out.
+    """
+    words = [word for word in sys.argv if word not in without]
+    start = [Path(sys.executable).name] if words[0].endswith(".py") else []
+    if processes.get_world_size() > 1:
+        start = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"]]
+    return shlex.join([*start, *words])
+
+
+def commit_of(checkout: Path = ROOT) -> str | None:
+    """The short commit of a checkout, with "+" where tracked files were changed since.
+
+    Returns:
+        None where the folder is no checkout, or git is not installed.
+    """
+    if not (checkout / ".git").exists():  # a checkout around an installed package is another one
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(checkout), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def record_command(folder: Path, task: str, *, device: str, num_parameters: int) -> None:
+    """Add what runs now to a run's run.json.
+
+    Args:
+        folder: the run's folder.
+        task: "train", which begins the list anew, "resume" or "evaluate".
+        device: where it runs, such as "cuda".
+        num_parameters: all parameters of the model.
+    """
+    entry = {
+        "task": task,
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": command_line(),
+        "commit": commit_of(),
+        "device": device,
+        "num_processes": processes.get_world_size(),
+        "num_parameters": num_parameters,
+        "torch": torch.__version__,
+    }
+    before = [] if task == "train" else read_commands(folder)
+    text = json.dumps([*before, entry], indent=1)
+    replace_file(folder / FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def read_commands(folder: Path) -> list[dict]:
+    """The entries of run.json, the first command first; none where the file is missing."""
+    file = folder / FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []

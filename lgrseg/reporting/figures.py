@@ -1,0 +1,136 @@
+"""How plots are drawn and put into the page: SVG whose text and lines take the page's colours."""
+
+import io
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.cbook import boxplot_stats
+from matplotlib.figure import Figure
+
+INK, FAINT, GRID = "#010203", "#040506", "#070809"
+"""Stand for colours of the page, which the browser chooses: see PAGE_COLORS."""
+PAGE_COLORS = {INK: "currentColor", FAINT: "var(--dim)", GRID: "var(--line)"}
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lgrseg",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "font.size": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+"""matplotlib's settings while a plot is drawn: `@mpl.rc_context(STYLE)`."""
+FLOORS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0)
+"""Where the axis of a score may start."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture of the report, with what is said above and below it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+    span: tuple[float, float] = (0.0, 0.0)
+    """Where frame 0 and the last frame lie, along the width of the picture (area curves)."""
+
+
+def new_axes(*, width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:
+    """An empty plot of this size in inches."""
+    figure = Figure(figsize=(width, height), dpi=72, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def as_svg(figure: Figure, words: str) -> Markup:
+    """The figure as an <svg> element that is as wide as its place.
+
+    Args:
+        figure: drawn with STYLE.
+        words: what a screen reader says.
+    """
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    view = re.search(r'viewBox="[^"]*"', text)[0]
+    start = f'<svg class=plot role=img aria-label="{escape(words)}" {view}>'
+    text = start + text[text.index(">") + 1 :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = text.replace('id="cursor"', "class=cursor")
+    used = set(re.findall(r"#([\w.-]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
+    for stand_in, color in PAGE_COLORS.items():
+        text = text.replace(stand_in, color)
+    return Markup(re.sub(r"\s*\n\s*", "\n", text))
+
+
+def score_floor(groups: list[list[float]]) -> float:
+    """Where the axis of a score from 0 to 1 starts, so that most of the values can be told apart.
+
+    It is the largest of FLOORS that no lower whisker (Tukey: the lowest value within 1.5
+    interquartile ranges of the box) lies below. Outliers may lie below it.
+    """
+    whiskers = [boxplot_stats(values)[0]["whislo"] for values in groups if values]
+    return next(floor for floor in FLOORS if floor <= min(whiskers, default=0.0))
+
+
+def start_note(floor: float, num_below: int, what: str) -> str:
+    """What is said below a plot whose axis does not start at 0."""
+    if not floor:
+        return ""
+    if not num_below:
+        return f"The axis starts at {floor:g}."
+    lie = f"{what} lies" if num_below == 1 else f"{what}s lie"
+    return f"The axis starts at {floor:g}: {num_below} {lie} below it (◂, with the lowest value)."
+
+
+def score_rows(axes: Axes, groups: dict[str, list[float]], colors: list[str], what: str) -> str:
+    """Box and points of every group's scores, a row a group.
+
+    Args:
+        axes: where to draw.
+        groups: name -> scores, 0 to 1.
+        colors: one a group.
+        what: one point, such as "patient".
+
+    Returns:
+        What must be said below the plot.
+    """
+    floor = score_floor(list(groups.values()))
+    rng = np.random.default_rng(0)
+    num_below = 0
+    for row, (color, scores) in enumerate(zip(colors, groups.values(), strict=True)):
+        values = np.array(scores, float)
+        line = {"color": FAINT, "linewidth": 1}
+        middle = {"color": INK, "linewidth": 2}
+        axes.boxplot(
+            [values], positions=[row], widths=0.56, showfliers=False, orientation="horizontal",
+            boxprops=line, whiskerprops=line, capprops=line, medianprops=middle,
+        )  # fmt: skip
+        inside = values[values >= floor]
+        spread = row + rng.uniform(-0.16, 0.16, len(inside))
+        axes.scatter(inside, spread, s=20, alpha=0.8, color=color, linewidths=0, zorder=3)
+        if below := len(values) - len(inside):
+            axes.plot(floor, row, marker=4, markersize=9, color=color, clip_on=False, zorder=4)
+            text = f"{values.min():.3f}" if below == 1 else f"{below}, down to {values.min():.3f}"
+            axes.annotate(text, (floor, row), (1, -14), textcoords="offset points")
+            num_below += below
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.set(xlim=(floor, 1), ylim=(len(groups) - 0.5, -0.5))
+    axes.grid(False, axis="y")
+    return start_note(floor, num_below, what)
