@@ -70,7 +70,7 @@ def test_no_weights_there(tmp_path):
 
 
 def test_unknown_variants_and_sizes():
-    with pytest.raises(ValueError, match="no SAM 2 variant 'huge'; there are: nano, tiny"):
+    with pytest.raises(ValueError, match="no SAM 2 variant 'huge'; available are: nano, tiny"):
         build_sam2(variant="huge")
     with pytest.raises(ValueError, match="a multiple of 64, not 100"):
         build_sam2(variant="nano", size=100)
