@@ -112,7 +112,8 @@ def test_shapes_are_learnt(trained):
     right = [row["truth"] == row["predicted"] for row in rows]
     assert len(rows) == 30 and np.mean(right) == pytest.approx(results["mean"]["accuracy"])
     page = (out / "eval" / "class_folders_test" / "report.html").read_text()
-    assert "truth down, answer across" in page and "data:image/png" in page
+    assert "truth down, answer across" in page and "Training loss" in page
+    assert "Balanced accuracy<b>" in page
     key = "eval/class_folders_val/mean_balanced_accuracy"
     scores = [line[key] for line in read_metrics(out) if key in line]
     assert (

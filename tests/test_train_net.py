@@ -62,7 +62,8 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     assert results["mean"]["dice"] > 0.95
     (film,) = (folder / "videos").glob("*.mp4")  # of the worse video
     assert film.stat().st_size > 1000
-    assert "<video" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "<video" in page and "tools/train_net.py --config-file" in page
     # The finished run's own config evaluates to the same numbers; the weights that a backbone once
     # started from need not be there.
     gone = "model.backbone.weights=gone.pth"

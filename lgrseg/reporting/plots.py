@@ -171,6 +171,7 @@ def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = N
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.set_xlabel(f"frame ({fps:g} a second)" if fps else "frame")
     figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # so that nothing moves while it is saved
     first, end = (float(axes.transData.transform((frame, 0))[0]) for frame in (0, last))
     return Plot("", as_svg(figure, "areas over time"), span=(round(first, 2), round(end, 2)))
 

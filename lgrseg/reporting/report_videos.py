@@ -90,7 +90,7 @@ def videos_of(folder: Path, results: dict, colors: dict[str, str]) -> list[Video
 
 
 def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str]) -> Video:
-    film = _film(path)
+    film = film_of(path)
     file = path.with_suffix(".json")
     measures = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"areas": {}}
     areas, curve, unit, digits = {}, None, "", 0
@@ -114,7 +114,8 @@ def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str
     )
 
 
-def _film(path: Path) -> Film:
+def film_of(path: Path) -> Film:
+    """What the page must know of an mp4 of `export_record`."""
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         return Film(

@@ -208,6 +208,6 @@ def test_export_and_report(results, make_video, tmp_path):
     cut = '\n{"iteration": 3, "train_sec'  # the process was killed in the middle of a line
     (tmp_path / "run" / "metrics.jsonl").write_text(text + cut)
     page = write_report(tmp_path / "run", "squares").read_text()
-    assert "Site_A/&lt;b&gt;: Dice 1.000" in page and "<b>" not in page  # names are escaped
-    assert "data:video/mp4;base64" in page and "data:image/png;base64" in page
-    assert "1.0000" in page and "http" not in page.replace("http-equiv", "")
+    assert "<h3>Site_A/&lt;b&gt;</h3>" in page and "Site_A/<b>" not in page  # names are escaped
+    assert "<b>Dice 1.000</b>" in page and 'src="videos/Site_A_%3Cb%3E.mp4"' in page
+    assert "1.0000" in page and "http" not in page and "<svg" in page

@@ -1,17 +1,15 @@
-"""The report in headless Chromium: nothing on its console, and videos that have a duration."""
+"""The report: what is on the page, and how it behaves in headless Chromium."""
 
-import base64
 import html
-import io
 import json
 import re
 import shutil
 import subprocess
 
+import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from lgrseg.data import ClipMapper, DatasetCatalog, MetadataCatalog, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
@@ -23,6 +21,7 @@ from lgrseg.modeling.contracts import ClipModel
 from lgrseg.reporting import plots
 from lgrseg.reporting.export import export_record
 from lgrseg.reporting.report import write_report
+from lgrseg.reporting.report_videos import film_of
 from lgrseg.structures import ClipPrediction
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,12 +29,39 @@ METADATA = Metadata(("left_ventricle", "left_atrium"), ((230, 75, 53), (0, 160, 
 DatasetCatalog.register("beating", list)
 MetadataCatalog.register("beating", METADATA)
 PROBE = """<script>
-const videos = [...document.querySelectorAll("video")];
-const tell = () => document.body.setAttribute(
-  "data-found", JSON.stringify(videos.map(v => v.duration || null)));
 const page = document.documentElement;
 parent.postMessage([innerWidth, page.scrollWidth - page.clientWidth], "*");
-videos.forEach(v => { v.onloadedmetadata = tell; v.onerror = tell; v.preload = "auto"; v.load(); });
+</script>"""
+USE = """<script>
+addEventListener("load", async () => {
+  const card = [...document.querySelectorAll(".video")].find(c => c.textContent.includes("_0/p0"));
+  const video = card.querySelector("video"), curve = card.querySelector("svg");
+  const span = JSON.parse(card.dataset.span), box = curve.getBoundingClientRect();
+  const state = async () => {
+    if (video.seeking) await new Promise(done => { video.onseeked = done; });
+    const moved = card.querySelector(".cursor").getAttribute("transform").match(/[\\d.]+/)[0];
+    return {
+      frame: card.querySelector("output").textContent, time: video.currentTime,
+      cursor: moved / (span[1] - span[0]),
+      areas: [...card.querySelectorAll(".now b")].map(place => place.textContent),
+    };
+  };
+  const found = { durations: [...document.querySelectorAll("video")].map(v => v.duration) };
+  const x = (span[0] + (span[1] - span[0]) * 10.2 / 23) / curve.viewBox.baseVal.width;
+  curve.setPointerCapture = () => {};  // there is no real pointer
+  curve.dispatchEvent(new PointerEvent("pointerdown", { clientX: box.left + x * box.width }));
+  found.clicked = await state();
+  const slider = card.querySelector("input");
+  slider.value = 17; slider.oninput();
+  found.slid = await state();
+  const screen = card.querySelector(".screen");
+  found.left = ["input", "truth", "prediction"].map(view => {
+    card.querySelector(`[data-view=${view}]`).click();
+    const left = screen.getBoundingClientRect().left - video.getBoundingClientRect().left;
+    return Math.round(left / screen.getBoundingClientRect().width);
+  });
+  document.body.setAttribute("data-found", JSON.stringify(found));
+});
 </script>"""
 
 
@@ -105,10 +131,10 @@ def report(tmp_path_factory):
 
 def test_everything_is_on_the_page(report):
     page = report.read_text()
-    for heading in ("Heart function", "Worst ejection fractions", "Videos", "Training"):
+    for heading in ("Accuracy", "Heart function", "Videos, the worst first", "Training"):
         assert f"<h2>{heading}" in page
-    # Distribution, two quantities, two area curves, training.
-    assert page.count("data:image/png;base64") == 6 and page.count("data:video/mp4;base64") == 2
+    # Dice by structure and site, two of each of two quantities, two area curves, loss, evaluation.
+    assert page.count("<svg") == 10 and page.count("<video ") == 2
     for words in (
         "(reference 40%)",
         "ejection fraction, Site_0",
@@ -118,7 +144,23 @@ def test_everything_is_on_the_page(report):
         "ejection fraction against reference",
     ):
         assert words in page
-    assert not re.search(r"(?:src|href)=['\"](?!data:)", page)  # nothing is loaded from elsewhere
+    # Nothing is loaded but the films beside the page.
+    loaded = re.findall(r"(?:src|href)=[\'\"]?([^\s\'\">]*)", page)
+    assert {address for address in loaded if not address.startswith(("data:", "#"))} == {
+        "videos/Site_0_p0.mp4",
+        "videos/Site_1_p1.mp4",
+    }
+    assert "http" not in page
+
+
+def test_the_summary_holds_the_headline_numbers(report):
+    page = report.read_text()
+    results = json.loads((report.parent / "results.json").read_text())
+    cards = dict(re.findall(r"<div class=card>([^<]*)<b>([^<]*)", page))
+    error = results["heart"]["agreement"]["ejection_fraction"]["mae"]
+    assert cards["Dice"] == f"{results['mean']['dice']:.3f}" and cards["Patients"] == "4"
+    assert cards["HD95"].strip() == "0.00" and "no frame missed" in page
+    assert cards["EF error"].strip() == f"{error:.1f}"
 
 
 def test_measures_of_an_exported_video(report):
@@ -130,19 +172,38 @@ def test_measures_of_an_exported_video(report):
     assert found["areas"]["left_ventricle"][0] == pytest.approx(40 * 20 * 0.8**2)
 
 
+def test_true_areas_lie_beside_the_predicted_ones(report):
+    found = json.loads((report.parent / "videos" / "Site_0_p0.json").read_text())
+    assert found["annotated"] == {"frames": list(range(24)), "areas": found["areas"]}
+
+
 def test_a_structure_has_one_colour(report):
     page = report.read_text()
-    # The legend below each video, where the player's controls do not hide it.
     for name, color in (("left ventricle", "#e64b35"), ("left atrium", "#00a087")):
-        assert page.count(f"<i style='background:{color}'></i>{name}") == 2
-    measures = json.loads((report.parent / "videos" / "Site_0_p0.json").read_text())
+        # The legend; the header and the readout of each of two videos; two tables.
+        assert page.count(f'style="background:{color}"></i>{name}') == 1 + 2 * 2 + 2
+        assert page.count(f"stroke: {color}") >= 2  # the curves
     results = json.loads((report.parent / "results.json").read_text())
-    plot = plots.area_curves(measures, "p0", plots.colors_of(results["classes"], results))
-    picture = Image.open(io.BytesIO(base64.b64decode(plot.partition(",")[2]))).convert("RGB")
-    drawn = {color for _, color in picture.getcolors(1 << 20)}
-    assert set(METADATA.colors) <= drawn
     without = plots.colors_of(results["classes"], {})  # results of an earlier version
     assert list(without) == list(METADATA.classes) and len(set(without.values())) == 2
+
+
+def test_panels_of_a_film_are_cut_where_they_lie(report):
+    path = report.parent / "videos" / "Site_0_p0.mp4"
+    film = film_of(path)
+    assert (film.fps, film.num_frames, film.address) == (20, 24, "videos/Site_0_p0.mp4")
+    with av.open(str(path)) as file:
+        picture = next(file.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    (width, height), offsets = film.panel, film.offsets
+    colorful = {}
+    for name, left in offsets.items():
+        panel = picture[film.top : film.top + height, left : left + width - 1]
+        assert panel.shape[:2] == (height, width - 1)  # the film's width is made even
+        colorful[name] = np.ptp(panel, axis=2) > 40
+    assert (height, width) == (320, 427)  # 427 = 128 * 320 / 96
+    # Nothing is drawn into the input; the heart is 1/8 of the frame, and its masks are right.
+    assert not colorful["input"].any() and colorful["truth"].mean() > 0.05
+    assert (colorful["truth"] != colorful["prediction"]).mean() < 0.01
 
 
 def browse(page, tmp_path):
@@ -158,9 +219,10 @@ def browse(page, tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_no_page_is_wider_than_its_screen(report, tmp_path):
-    (tmp_path / "probe.html").write_text(report.read_text() + PROBE)
+    probe = report.with_name("width.html")  # where the films are
+    probe.write_text(report.read_text() + PROBE)
     frames = "".join(
-        f"<iframe src=probe.html style='width:{width}px;border:0'></iframe>"
+        f"<iframe src={probe.as_uri()} style='width:{width}px;border:0'></iframe>"
         for width in (400, 1280)
     )
     outer = tmp_path / "outer.html"
@@ -175,11 +237,20 @@ def test_no_page_is_wider_than_its_screen(report, tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_in_a_browser(report, tmp_path):
-    probe = tmp_path / "probe.html"
-    probe.write_text(report.read_text() + PROBE)
+def test_film_slider_and_curve_move_together(report, tmp_path):
+    probe = report.with_name("probe.html")
+    probe.write_text(report.read_text() + USE)
     ended = browse(probe, tmp_path)
     assert ended.returncode == 0, ended.stderr[-500:]
     assert "CONSOLE" not in ended.stderr
-    found = re.search(r'data-found="([^"]*)"', ended.stdout)
-    assert json.loads(html.unescape(found[1])) == [pytest.approx(24 / 20, abs=0.06)] * 2
+    found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', ended.stdout)[1]))
+    assert found["durations"] == [pytest.approx(24 / 20, abs=0.06)] * 2
+    areas = json.loads((report.parent / "videos" / "Site_0_p0.json").read_text())["areas"]
+    for action, frame in (("clicked", 10), ("slid", 17)):
+        state = found[action]
+        assert state["frame"] == f"frame {frame} of 23"
+        assert state["time"] == pytest.approx((frame + 0.5) / 20, abs=0.001)
+        assert state["cursor"] == pytest.approx(frame / 23, abs=0.002)
+        shown = [f"{values[frame] / 100:.1f}" for values in areas.values()]
+        assert state["areas"] == shown
+    assert found["left"] == [0, 1, 2]  # panels to the left of what is seen
