@@ -26,8 +26,8 @@ def command_line(*, without: tuple[str, ...] = ()) -> str:
     """
     words = [word for word in sys.argv if word not in without]
     start = [Path(sys.executable).name] if words[0].endswith(".py") else []
-    if processes.get_world_size() > 1:
-        start = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"]]
+    if local := os.environ.get("LOCAL_WORLD_SIZE"):  # set by torchrun, and by no other launcher
+        start = ["torchrun", "--nproc-per-node", local]
     return shlex.join([*start, *words])
 
 
@@ -58,7 +58,7 @@ def record_command(folder: Path, task: str, *, device: str, num_parameters: int)
     Args:
         folder: the run's folder.
         task: "train", which begins the list anew, "resume" or "evaluate".
-        device: where it runs, such as "cuda".
+        device: device of the computation, such as "cuda".
         num_parameters: all parameters of the model.
     """
     entry = {

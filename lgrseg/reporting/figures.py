@@ -103,7 +103,7 @@ def score_rows(axes: Axes, groups: dict[str, list[float]], colors: list[str], wh
     """Box and points of every group's scores, a row a group.
 
     Args:
-        axes: where to draw.
+        axes: axes that are drawn on.
         groups: name -> scores, 0 to 1.
         colors: one a group.
         what: one point, such as "patient".

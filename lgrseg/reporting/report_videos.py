@@ -76,8 +76,8 @@ def videos_of(folder: Path, results: dict, colors: dict[str, str]) -> list[Video
     """The exported videos of an evaluation, the worst first.
 
     Args:
-        folder: with videos/*.mp4 and the .json of each.
-        results: of results.json.
+        folder: folder with videos/*.mp4 and the .json of each.
+        results: content of results.json.
         colors: structure -> its colour.
     """
     files = {path.stem: path for path in sorted(folder.glob("videos/*.mp4"))}
