@@ -1,4 +1,8 @@
-"""95% intervals over patients drawn anew, and when there is none."""
+"""95% intervals over patients drawn anew, and when there is none.
+
+`scipy.stats.bootstrap` makes the same draws, but its interval is NaN as soon as one draw has
+nothing to measure. Here such a draw is left out, and one set of draws serves several measures.
+"""
 
 import numpy as np
 
