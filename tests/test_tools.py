@@ -114,7 +114,8 @@ def test_tables_and_curves(tmp_path):
     output = tmp_path / "tables" / "results"
     shown = run("results_table", files[0], tmp_path / "two", "--output", output).stdout
     assert shown.strip() == output.with_suffix(".md").read_text()
-    head, _, one, two = (line.strip("| ").split(" | ") for line in shown.splitlines()[2:])
+    lines = (line.strip("| ").split("|") for line in shown.splitlines()[2:])
+    head, _, one, two = ([cell.strip() for cell in cells] for cells in lines)
     one, two = dict(zip(head, one, strict=True)), dict(zip(head, two, strict=True))
     assert one["Dice [95% CI]"] == "0.9000 [0.8000, -]" and one["HD95 (mm)"] == "4.25"
     assert one["missed"] == "7" and head.index("missed") == head.index("HD95 (mm)") + 1

@@ -10,10 +10,10 @@ one row of the runs in a folder: mean and standard deviation, and the gain over 
 """
 
 import argparse
-import csv
-import io
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 from lgrseg.reporting.run_names import distinct_names, folder_of
 from lgrseg.reporting.run_table import rows_of_run
@@ -47,7 +47,12 @@ def main() -> int:
         wanted = f" on {arguments.dataset}" if arguments.dataset else ""
         print(f"error: none of these runs was evaluated{wanted}", file=sys.stderr)
         return 1
-    tables = {name: _cells([row for row in rows if row["dataset"] == name]) for name in datasets}
+    tables = {
+        name: pd.DataFrame([row for row in rows if row["dataset"] == name])
+        .drop(columns="dataset")
+        .fillna("-")
+        for name in datasets
+    }
     written = {".md": markdown, ".csv": comma_separated, ".tex": latex}
     print(markdown(tables))
     if arguments.output:
@@ -58,46 +63,31 @@ def main() -> int:
     return 0
 
 
-def _cells(rows: list[dict]) -> list[list[str]]:
-    head = list(dict.fromkeys(key for row in rows for key in row if key != "dataset"))
-    return [head, *([row.get(key, "-") for key in head] for row in rows)]
-
-
-def markdown(tables: dict[str, list[list[str]]]) -> str:
+def markdown(tables: dict[str, pd.DataFrame]) -> str:
     """A heading and a table for every dataset."""
-    parts = []
-    for name, (head, *rows) in tables.items():
-        lines = [head, ["---"] * len(head), *rows]
-        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        parts.append(f"**{name}**\n\n{text}")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"**{name}**\n\n{table.to_markdown(index=False, disable_numparse=True)}"
+        for name, table in tables.items()
+    )
 
 
-def comma_separated(tables: dict[str, list[list[str]]]) -> str:
+def comma_separated(tables: dict[str, pd.DataFrame]) -> str:
     """One line a run and dataset; each dataset's head goes before its lines."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for name, (head, *rows) in tables.items():
-        writer.writerow(["dataset", *head])
-        writer.writerows([name, *row] for row in rows)
-    return text.getvalue()
+    return "".join(
+        table.assign(dataset=name)[["dataset", *table.columns]].to_csv(index=False)
+        for name, table in tables.items()
+    )
 
 
-def latex(tables: dict[str, list[list[str]]]) -> str:
+def latex(tables: dict[str, pd.DataFrame]) -> str:
     """A tabular a dataset, with the rules of booktabs."""
-    parts = []
-    for name, (head, *rows) in tables.items():
-        lines = [f"% {name}", rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\toprule"]
-        lines += [_latex_row(head), r"\midrule", *map(_latex_row, rows)]
-        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
-    return "\n".join(parts)
-
-
-_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"})
-
-
-def _latex_row(cells: list[str]) -> str:
-    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+    return "\n".join(
+        f"% {name}\n"
+        + table.to_latex(
+            index=False, escape=True, column_format="l" + "r" * (len(table.columns) - 1)
+        )
+        for name, table in tables.items()
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""95% bootstrap intervals over patients, and the number of patients they need."""
+"""95% bootstrap intervals over patients, and the number of patients they need.
+
+`scipy.stats.bootstrap` makes the same draws, but its interval is NaN as soon as one draw has
+nothing to measure. Here such a draw is left out, and one set of draws serves several measures.
+"""
 
 import numpy as np
 
