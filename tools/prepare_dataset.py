@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.data.datasets import classes_of, raw_dataset
+from lgrseg.data.datasets.base import FinishedDataset, GeneratedDataset, RawDataset
 from lgrseg.data.datasets.folder import add_folder_options, folder_of
 from lgrseg.data.prepare import prepare, print_report
 from lgrseg.data.prepare.check import check, print_check, write_check
@@ -29,7 +30,7 @@ def main() -> int:
         for name in arguments.modules:
             import_module(name)
         dataset, classes = asked_dataset(arguments)
-        if hasattr(dataset, "generate"):
+        if isinstance(dataset, GeneratedDataset):
             dataset.generate(arguments.raw)
         videos, problems = dataset.find_videos(arguments.raw)
     except (ImportError, OSError, ValueError) as error:
@@ -48,12 +49,12 @@ def main() -> int:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     print_report(report)
-    if hasattr(dataset, "finish"):
+    if isinstance(dataset, FinishedDataset):
         dataset.finish(arguments.raw, arguments.out)
     return 0 if report.num_usable else nothing_usable(arguments.raw, report.unusable)
 
 
-def asked_dataset(arguments: argparse.Namespace) -> tuple:
+def asked_dataset(arguments: argparse.Namespace) -> tuple[RawDataset, tuple[str, ...]]:
     """The raw dataset, and its classes."""
     if arguments.name == "folder":
         dataset = folder_of(arguments)

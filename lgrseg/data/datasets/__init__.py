@@ -15,8 +15,9 @@ from lgrseg.data.datasets import (
     stills,
     video_folders,
 )
+from lgrseg.data.datasets.base import RawDataset
 
-RAW = {
+RAW: dict[str, RawDataset] = {
     "camus": camus,
     "cardiac_udc": cardiac_udc,
     "echonet_dynamic": echonet_dynamic,
@@ -30,27 +31,26 @@ RAW = {
 """What tools/prepare_dataset.py can prepare."""
 
 
-def register_raw_dataset(name: str, dataset) -> None:
+def register_raw_dataset(name: str, dataset: RawDataset) -> None:
     """Let tools/prepare_dataset.py prepare a dataset of your own.
 
     Args:
         name: dataset, as on the command line; its names in the catalog are `name`, or begin with
             `name` and "_", such as mine_train.
-        dataset: module or object with `find_videos(raw)`, which returns a list of `RawVideo`s and a
-            dict, file -> why it is not used. It may have `generate(raw)`, called before, and
-            `finish(raw, out)`, called at the end.
+        dataset: module or object that offers what `RawDataset` lists (base.py); `generate(raw)` and
+            `finish(raw, out)` are called where it has them.
 
     Raises:
         ValueError: the name is taken, or the dataset cannot list its videos.
     """
     if name in RAW:
         raise ValueError(f"raw dataset {name!r} is registered already")
-    if not callable(getattr(dataset, "find_videos", None)):
+    if not isinstance(dataset, RawDataset):
         raise ValueError(f"the raw dataset {name!r} needs a function find_videos(raw)")
     RAW[name] = dataset
 
 
-def raw_dataset(name: str):
+def raw_dataset(name: str) -> RawDataset:
     """The dataset of this name; ValueError for an unknown one."""
     if name not in RAW:
         raise ValueError(
