@@ -25,7 +25,7 @@ from lgrseg.comm import processes as distributed
 from lgrseg.config import load_asked_config, without_weights
 from lgrseg.config.targets import add_import_options
 from lgrseg.engine.hooks import StopRequested
-from lgrseg.engine.run_folder import replacing_run
+from lgrseg.engine.run_folder import folder_of_run, replacing_run
 from lgrseg.engine.run_record import command_line
 from lgrseg.engine.test_sets import test_on
 from lgrseg.engine.trainer import DefaultTrainer
@@ -88,6 +88,8 @@ def parse_arguments() -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Train or evaluate, then write the report."""
     cfg = load_asked_config(arguments)
+    if not any(o.partition("=")[0] == "train.output_dir" for o in arguments.overrides):
+        cfg.train.output_dir = folder_of_run(arguments.config_file, cfg.train.output_dir)
     if arguments.datasets:
         cfg = test_on(cfg, arguments.datasets)
     if arguments.eval_only:

@@ -191,3 +191,22 @@ def _flat(node, prefix: str = "") -> dict:
     else:
         return {prefix.removesuffix("."): node}
     return {k: v for key, item in items for k, v in _flat(item, f"{prefix}{key}.").items()}
+
+
+def folder_of_run(config_file: str | Path, output_dir: str) -> str:
+    """The folder that a command works in: a run that was moved or copied stays where it is now.
+
+    Args:
+        config_file: config that the command was given.
+        output_dir: folder that this config names.
+
+    Returns:
+        The folder of `config_file`, if it is the config.yaml of a run with checkpoints; otherwise
+        `output_dir`.
+    """
+    folder = Path(config_file).parent
+    is_run = Path(config_file).name == "config.yaml" and has_checkpoint(folder)
+    if not is_run or folder.resolve() == Path(output_dir).resolve():
+        return output_dir
+    logger.info("the run lies in %s now, not in %s", folder, output_dir)
+    return str(folder)

@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,6 +115,18 @@ def test_evaluate_only(datasets, tmp_path, tiny, monkeypatch):
     named = f"train.init_weights={other}"
     assert call(monkeypatch, "--config-file", run / "config.yaml", "--eval-only", named) == 0
     assert read_results(run)["classes"] == trained["classes"]
+
+
+def test_a_copied_run_is_evaluated_where_it_lies(datasets, tmp_path, tiny, monkeypatch, capfd):
+    monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    assert call(monkeypatch, *tiny) == 0
+    shutil.copytree(run, copy)
+    log = (run / "log.txt").read_text()
+    (copy / "eval/camus_4ch_val/results.json").unlink()
+    assert call(monkeypatch, "--config-file", copy / "config.yaml", "--eval-only") == 0
+    assert read_results(copy)["classes"] == read_results(run)["classes"]
+    assert (run / "log.txt").read_text() == log
 
 
 def test_overwriting_must_be_asked_for(datasets, tmp_path, tiny, monkeypatch, capsys):

@@ -42,7 +42,10 @@ def when_it_listens(file, act):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_parent_stops_the_child_once(tmp_path, number):
+def test_a_signal_to_the_parent_stops_the_child_once(tmp_path, number, request):
+    if signal.getsignal(number) == signal.SIG_IGN:  # SIGHUP is below nohup, and stays so for runs
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
+        signal.signal(number, signal.SIG_DFL)
     file, before = tmp_path / "state", signal.getsignal(number)
     when_it_listens(file, lambda: os.kill(os.getpid(), number))
     with open(tmp_path / "log", "w") as log, pytest.raises(StopRequested) as stopped:
