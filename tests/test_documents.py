@@ -67,6 +67,7 @@ TAKE_LONG = [
     "analyze_model.py",
     "plot_curves.py",
     "configs/baselines/",
+    "camus_long.py",
     "predict.py --config-file output/demo",
 ]
 BOXES = "phantom_box"

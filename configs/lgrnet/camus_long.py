@@ -2,9 +2,10 @@
 
     python tools/train_net.py --config-file configs/lgrnet/camus_long.py
 
-Hardware and time: two cores of an AMD EPYC, 0.54 s a step, 59 minutes. Not measured again since
-masks are centre-aligned. Augmentation is stronger because 5000 steps with camus.py's settings
-fitted the training patients far better than the others.
+Hardware and time: two cores of an AMD EPYC, 0.54 s a step, 59 minutes. Dice on camus_4ch_val 0.9401
+(left ventricle), 0.8686 (myocardium), 0.9178 (left atrium), mean 0.9088 (one seed). Augmentation is
+stronger because 5000 steps with camus.py's settings fitted the training patients far better than
+the others.
 """
 
 from lgrseg.config import L
