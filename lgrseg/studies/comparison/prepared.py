@@ -76,8 +76,7 @@ def prepare(row: Row, cfg: DictConfig) -> Prepared:
 
     Raises:
         ValueError, FileNotFoundError: the name is unknown, the weights do not match, the head
-        cannot
-            read the backbone's maps, or settings would have no effect.
+            cannot read the backbone's maps, or settings would have no effect.
     """
     cfg = copy.deepcopy(cfg)
     if row.config is not None:
