@@ -4,22 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
+from lgrseg.data.class_list import COLORS
 from lgrseg.data.store import read_records
 
 Color = tuple[int, int, int]
-PALETTE: tuple[Color, ...] = (
-    (230, 75, 53),
-    (77, 187, 213),
-    (0, 160, 135),
-    (243, 155, 27),
-    (132, 145, 180),
-    (145, 209, 194),
-    (220, 0, 120),
-    (126, 97, 72),
-    (176, 156, 133),
-    (60, 84, 136),
-)
-"""Colours that are easy to tell apart, for classes that have none."""
 
 
 def register_dataset(
@@ -45,8 +33,8 @@ def register_dataset(
         records: folder of prepared videos, or a function that lists their records (lgrseg/data/
             store.py says what a record is).
         classes: names of the structures; class k is value k + 1 in the masks.
-        colors: red, green and blue from 0 to 255 of every class; by default one of ten that are
-            easy to tell apart.
+        colors: red, green and blue from 0 to 255 of every class; by default those of a
+            `classes.yaml` that names none.
         source: origin of the data, its licence, and what to cite.
 
     Raises:
@@ -57,7 +45,7 @@ def register_dataset(
         raise ValueError(f"dataset {name!r}: classes={classes!r} are to be different names")
     classes = tuple(classes)
     if colors is None:
-        colors = [PALETTE[k % len(PALETTE)] for k in range(len(classes))]
+        colors = [COLORS[k % len(COLORS)] for k in range(len(classes))]
     if len(colors) != len(classes):
         raise ValueError(f"dataset {name!r} has {len(classes)} classes and {len(colors)} colors")
     list_records = records if callable(records) else _folder_reader(Path(records), name)
