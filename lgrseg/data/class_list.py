@@ -112,6 +112,11 @@ def read_class_list(file: Path) -> ClassList:
     """
     import yaml
 
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"there is no class list {file}: write one, such as [left_ventricle, left_atrium], the "
+            "names in the order of the masks' values 1, 2, ..."
+        )
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -72,6 +72,11 @@ def test_what_cannot_be_meant_is_refused(tmp_path, text, message):
         read(tmp_path, text)
 
 
+def test_a_list_that_is_not_there_is_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no class list .*classes.yaml: write one"):
+        read_class_list(tmp_path / "classes.yaml")
+
+
 def test_roles_are_of_classes_that_are_there():
     check_roles({"left_ventricle": "lv"}, ("lv",))
     with pytest.raises(ValueError, match="the classes are lv"):
