@@ -55,6 +55,7 @@ setup(
         "test": [
             "pytest",
             "pytest-xdist",
+            "mypy>=2,<3",
             "ruff",
             "setuptools>=70.1",
             "scikit-learn",
