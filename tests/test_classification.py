@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from forked import run_script
 
-from lgrseg.checkpoint.files import read_state
+from lgrseg.checkpoint.reading import read_state
 from lgrseg.config import load_config
 from lgrseg.data.datasets import RAW
 from lgrseg.data.prepare import prepare

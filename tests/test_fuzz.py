@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from lgrseg.checkpoint.files import CheckpointError, load_weights, read_state
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.loading import load_weights
+from lgrseg.checkpoint.reading import read_state
 from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data.io import UnreadableFile, read_video
 from lgrseg.visualization.overlays import write_mp4

@@ -1,27 +1,21 @@
-"""Checkpoints: `NAME.safetensors` has the weights for use, `NAME.state.pt` the state to resume.
+"""Writes checkpoints: `NAME.safetensors` for the weights, `NAME.state.pt` for the state to resume.
 
 Every file is written under a temporary name, flushed to the disk and then renamed, so a file with
 the final name is always complete. The state also contains the trained weights: if a run is killed
 between writing the two files, they belong to different iterations, but each can still be used.
-Only tensors, plain containers and states of NumPy's and Python's random generators (which files of
-other programs contain) are unpickled.
 """
 
-import logging
+import functools
 import os
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-
-logger = logging.getLogger("lgrseg")
+from safetensors.torch import save_file
+from torch import Tensor
 
 
 class CheckpointError(ValueError):
@@ -55,8 +49,7 @@ def save_checkpoint(
 def copy_checkpoint(folder: Path, source: str, name: str) -> None:
     """Give a checkpoint a second name; uses hard links if the file system supports them."""
     for path_of in (state_path, weights_path):
-        original = path_of(folder, source)
-        replace_file(path_of(folder, name), lambda path, original=original: _link(original, path))
+        replace_file(path_of(folder, name), functools.partial(_link, path_of(folder, source)))
 
 
 def weights_path(folder: Path, name: str) -> Path:
@@ -108,199 +101,6 @@ def _link(original: Path, path: Path) -> None:
         os.link(original, path)
     except OSError:  # exFAT and some network file systems
         path.write_bytes(original.read_bytes())
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a .safetensors, .pth or .pt file, by their names in the model.
-
-    Prefixes that wrappers of the model added to the names are removed, and this is logged.
-
-    Raises:
-        FileNotFoundError: no such file.
-        CheckpointError: the file is truncated, or has objects that are not loaded for safety.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint {path}")
-    if path.suffix == ".safetensors":
-        try:
-            return without_wrappers(load_file(path), path)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{path} is truncated or not a safetensors file: {error}; copy it again"
-            ) from error
-    content = read_state(path)
-    for key in ("model", "state_dict", "model_state"):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    return without_wrappers(tensors, path)
-
-
-def without_wrappers(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """Remove the prefixes that torch's model wrappers add to the names of weights.
-
-    `torch.compile` adds `_orig_mod.` to the names of the compiled model or part. DataParallel,
-    DistributedDataParallel and AveragedModel (which has a counter `n_averaged`) add `module.` to
-    all names.
-
-    Args:
-        weights: tensors by name.
-        path: file of the weights, for the log message.
-    """
-    renamed = {re.sub(r"(^|\.)_orig_mod\.", r"\1", name): value for name, value in weights.items()}
-    prefixes = ["_orig_mod."] if renamed.keys() != weights.keys() else []
-    inner = {name: value for name, value in renamed.items() if name != "n_averaged"}
-    while inner and all(name.startswith("module.") for name in inner):
-        renamed = inner = {name.removeprefix("module."): value for name, value in inner.items()}
-        prefixes.append("module.")
-    if len(inner) < len(weights) - ("n_averaged" in weights):
-        return weights  # otherwise two names would become equal
-    if prefixes:
-        logger.warning(
-            "%s: removed %s of a wrapped model from the names", path, " and ".join(prefixes)
-        )
-    return renamed
-
-
-def _check_sums(path: str | Path) -> None:
-    """Reject a file with wrong checksums, because torch does not check them."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as parts:
-        if damaged := parts.testzip():
-            raise zipfile.BadZipFile(f"its part {damaged} has a wrong checksum")
-
-
-def _types_of_random_states() -> list:
-    """Types in `numpy.random.get_state()`; Python's state only has numbers and tuples.
-
-    Arrays of objects are not allowed by this: their dtype has another type.
-    """
-    rebuild = np.zeros(0).__reduce__()[0]
-    names = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
-    return [np.ndarray, np.dtype, type(np.dtype(np.uint32)), *((rebuild, name) for name in names)]
-
-
-def read_state(path: str | Path) -> dict[str, Any]:
-    """Read a .pt or .pth file with tensors, numbers, strings and containers of them.
-
-    Raises:
-        FileNotFoundError: no such file.
-        CheckpointError: the file is truncated, or has other objects.
-    """
-    try:
-        _check_sums(path)
-        with torch.serialization.safe_globals(_types_of_random_states()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch raises many types of exceptions here
-        raise CheckpointError(
-            f"{path} is truncated, or has objects other than tensors, which are not loaded because "
-            f"they could run code: {_reason(error)}"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{path} has a {type(content).__name__}, not a dict of weights by name"
-        )
-    return content
-
-
-def _reason(error: Exception) -> str:
-    # torch's own message is long, and recommends to load the objects nevertheless.
-    if global_name := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"an object of {global_name[1]}"
-    if message := re.search(r"WeightsUnpickler error:\s*(.+)", str(error)):
-        return message[1]
-    return str(error).splitlines()[0] if str(error) else repr(error)
-
-
-def read_newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Read the state to resume from: `last`; if damaged, the newest numbered one, or `best`.
-
-    Returns:
-        Its path and content, or None if the folder has no state.
-
-    Raises:
-        CheckpointError: the folder has states, but none can be read.
-    """
-    numbered = [state_path(folder, path.stem) for path in reversed(numbered_checkpoints(folder))]
-    first_error = None
-    for path in (state_path(folder, "last"), *numbered, state_path(folder, "best")):
-        if not path.is_file():
-            continue
-        try:
-            state = read_state(path)
-        except CheckpointError as error:
-            logger.warning("%s; trying an earlier one", error)
-            first_error = first_error or error
-            continue
-        return path, state
-    if first_error is not None:
-        raise first_error
-    return None
-
-
-@runtime_checkable
-class Translates(Protocol):
-    """A model that knows weights by other names too."""
-
-    def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """These weights under the names of the model."""
-        ...
-
-
-def load_weights(model: nn.Module, path: str | Path, *, strict: bool = True) -> None:
-    """Load weights by name.
-
-    Args:
-        model: model whose weights are replaced. Its method `translate(weights)`, if it has one,
-            converts names of other releases.
-        path: a .safetensors, .pth or .pt file.
-        strict: True if every name and shape must match. Otherwise matching tensors are loaded and
-            the others are logged; use this to start from the weights of another dataset.
-
-    Raises:
-        FileNotFoundError: no such file.
-        CheckpointError: names or shapes differ (strict), or fewer than half of the numbers match.
-    """
-    weights, expected = read_weights(path), model.state_dict()
-    if isinstance(model, Translates):
-        weights = model.translate(weights)
-    fitting = {k: v for k, v in weights.items() if k in expected and v.shape == expected[k].shape}
-    table = _differences(weights, expected)
-    if table and strict:
-        raise CheckpointError(f"{path} has another architecture than this config:\n{table}")
-    loaded = sum(v.numel() for v in fitting.values()) / max(
-        1, sum(v.numel() for v in expected.values())
-    )
-    if loaded < 0.5:
-        raise CheckpointError(
-            f"{path} has only {loaded:.0%} of this model's numbers; it belongs to another model:\n"
-            f"{table}"
-        )
-    if table:
-        logger.warning("%s matches %.1f%% of the model:\n%s", path, 100 * loaded, table)
-    model.load_state_dict(fitting, strict=False)
-
-
-def _differences(weights: dict[str, Tensor], expected: dict[str, Tensor], *, shown: int = 4) -> str:
-    rows = {
-        "missing in the file": [key for key in expected if key not in weights],
-        "not in the model": [key for key in weights if key not in expected],
-        "of another shape": [
-            f"{key} (file {tuple(weights[key].shape)}, model {tuple(expected[key].shape)})"
-            for key in expected
-            if key in weights and weights[key].shape != expected[key].shape
-        ],
-    }
-    return "\n".join(
-        f"  {what}: {', '.join(names[:shown])}"
-        + (f", ... ({len(names)} in all)" if len(names) > shown else "")
-        for what, names in rows.items()
-        if names
-    )
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from lgrseg.checkpoint.files import CheckpointError, read_weights
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.reading import read_weights
 
 logger = logging.getLogger("lgrseg")
 

@@ -7,18 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from lgrseg.checkpoint.ema import WeightAverage
-from lgrseg.checkpoint.files import (
-    CheckpointError,
-    load_weights,
-    read_newest_state,
-    read_state,
-    save_checkpoint,
-    state_path,
-    weights_path,
-)
+from lgrseg.checkpoint.files import CheckpointError, save_checkpoint, state_path, weights_path
+from lgrseg.checkpoint.loading import load_weights
+from lgrseg.checkpoint.reading import read_newest_state, read_state
 from lgrseg.comm import processes as distributed
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepRecord
@@ -28,6 +21,7 @@ from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.engine.workers import deaf_to_children
 from lgrseg.engine.writers import best_recorded
+from lgrseg.modeling.contracts import ClipModel
 
 logger = logging.getLogger("lgrseg")
 
@@ -38,7 +32,7 @@ class ResumableTrainer(SimpleTrainer):
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: ClipModel,
         optimizer: torch.optim.Optimizer,
         device: torch.device,
         settings: TrainSettings,
@@ -80,7 +74,7 @@ class ResumableTrainer(SimpleTrainer):
     def run_step(self) -> None:
         """One update."""
         super().run_step()
-        self.train_seconds += self.metrics["step_seconds"]
+        self.train_seconds += float(self.metrics["step_seconds"])
 
     def compute_gradient(self, step: StepRecord) -> None:
         """Forward and backward; after an error the run is saved, because its weights are valid."""

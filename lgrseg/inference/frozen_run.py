@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from lgrseg.checkpoint.files import load_weights
+from lgrseg.checkpoint.loading import load_weights
 from lgrseg.config import instantiate, load_config, without_weights
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.inference.windows import window_of, windows

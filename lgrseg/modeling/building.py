@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lgrseg.checkpoint.files import load_weights
+from lgrseg.checkpoint.loading import load_weights
 from lgrseg.comm.processes import pick_device
 from lgrseg.config import instantiate, without_weights
 from lgrseg.modeling.contracts import ClipModel

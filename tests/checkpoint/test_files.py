@@ -16,14 +16,12 @@ from torch import nn
 from lgrseg.checkpoint.files import (
     CheckpointError,
     copy_checkpoint,
-    load_weights,
     numbered_checkpoints,
-    read_newest_state,
-    read_state,
-    read_weights,
     remove_old,
     save_checkpoint,
 )
+from lgrseg.checkpoint.loading import load_weights
+from lgrseg.checkpoint.reading import read_newest_state, read_state, read_weights
 
 
 def save(folder, iteration, name="last", size=1000):

@@ -8,7 +8,7 @@ from in_processes import small_lgrnet
 from omegaconf import OmegaConf
 from torch import nn
 
-from lgrseg.checkpoint.files import read_state, read_weights
+from lgrseg.checkpoint.reading import read_state, read_weights
 from lgrseg.config import L
 from lgrseg.engine.finite import check_settings, names_not_finite
 from lgrseg.engine.guard import NonFiniteError

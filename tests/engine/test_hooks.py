@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lgrseg.checkpoint.ema import WeightAverage
-from lgrseg.checkpoint.files import read_state
+from lgrseg.checkpoint.reading import read_state
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import is_due
 from lgrseg.engine.trainer import DefaultTrainer

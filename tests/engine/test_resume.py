@@ -11,11 +11,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from lgrseg.checkpoint.files import CheckpointError, read_state, read_weights
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.reading import read_state, read_weights
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.hook_base import HookBase
-from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import REPLACED, replacing_run
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import read_metrics

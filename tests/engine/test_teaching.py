@@ -7,7 +7,8 @@ import types
 import pytest
 import torch
 
-from lgrseg.checkpoint.files import CheckpointError, load_weights
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.loading import load_weights
 from lgrseg.config import instantiate
 from lgrseg.engine.hooks import WatchCollapse
 from lgrseg.engine.trainer import DefaultTrainer

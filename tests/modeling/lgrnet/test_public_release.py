@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lgrseg.checkpoint.files import CheckpointError, load_weights, read_state
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.loading import load_weights
+from lgrseg.checkpoint.reading import read_state
 from lgrseg.config import instantiate, load_config
 from lgrseg.modeling.lgrnet.public_release import IGNORED, own_name
 

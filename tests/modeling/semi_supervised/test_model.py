@@ -4,7 +4,8 @@ import pytest
 import torch
 from in_processes import lgsd, sample, small_lgrnet, views
 
-from lgrseg.checkpoint.files import CheckpointError, load_weights, save_checkpoint
+from lgrseg.checkpoint.files import CheckpointError, save_checkpoint
+from lgrseg.checkpoint.loading import load_weights
 from lgrseg.engine.solver import build_adamw
 from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
