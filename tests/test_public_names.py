@@ -30,7 +30,7 @@ EXPECTED = {
         "build_train_loader",
         "register_dataset",
     ],
-    "lgrseg.engine": ["DefaultTrainer", "HookBase", "SimpleTrainer", "Evaluation", "Checkpointer"],
+    "lgrseg.engine": ["DefaultTrainer", "HookBase", "SimpleTrainer", "EvalHook"],
     "lgrseg.modeling": ["BoxSam2", "LGRNet", "PerPixelSegmenter", "build_model", "SetCriterion"],
 }
 LIGHT = {

@@ -37,7 +37,7 @@ from pathlib import Path
 
 from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
-from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.writers import log_to_console
 
 

@@ -24,10 +24,10 @@ from collections.abc import Iterator
 from lgrseg.comm import processes as distributed
 from lgrseg.config import load_asked_config, without_weights
 from lgrseg.config.targets import add_import_options
-from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.run_folder import folder_of_run, replacing_run
 from lgrseg.engine.run_record import command_line
-from lgrseg.engine.test_sets import test_on
+from lgrseg.engine.stopping import StopRequested
+from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import log_to_console, log_to_file
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not any(o.partition("=")[0] == "train.output_dir" for o in arguments.overrides):
         cfg.train.output_dir = folder_of_run(arguments.config_file, cfg.train.output_dir)
     if arguments.datasets:
-        cfg = test_on(cfg, arguments.datasets)
+        cfg = with_test_sets(cfg, arguments.datasets)
     if arguments.eval_only:
         cfg.model = without_weights(cfg.model)  # a checkpoint has them all
     trainer = DefaultTrainer(cfg)

@@ -42,8 +42,10 @@ class StepRecord:
 
     def batches(self) -> list[str]:
         """One line per batch: its losses, if they were computed, and its clips."""
-        pairs = itertools.zip_longest(self.losses, self.clips, fillvalue={})
-        return [f"{show(losses) or 'no loss'}; clips {'; '.join(clips)}" for losses, clips in pairs]
+        all_losses = [show(losses) for losses in self.losses]
+        all_clips = ["; ".join(clips) for clips in self.clips]
+        pairs = itertools.zip_longest(all_losses, all_clips, fillvalue="")
+        return [f"{losses or 'no loss'}; clips {clips}" for losses, clips in pairs]
 
 
 class StepGuard:
@@ -89,7 +91,8 @@ class StepGuard:
             self._pending = (step, norm, flags, None)
             return self.settle() or stop_earlier
         # With the value 1 the fused kernel does not change weights and state (made for GradScaler).
-        self._optimizer.found_inf = flags[0].clamp(max=1)
+        found_inf = flags[0].clamp(max=1)
+        self._optimizer.found_inf = found_inf  # type: ignore[attr-defined]  # as GradScaler sets it
         self._pending = (step, norm, *_send_to_cpu(flags))
         return stop_earlier
 

@@ -1,16 +1,19 @@
 """Base class of hooks, and the interface of the trainer that hooks use."""
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lgrseg.checkpoint.ema import WeightAverage
 from lgrseg.modeling.contracts import ClipModel
+
+if TYPE_CHECKING:  # takes seconds to import
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class HookedTrainer(Protocol):
@@ -29,7 +32,7 @@ class HookedTrainer(Protocol):
     average: WeightAverage | None
     """Averaged weights; None without `train.ema_decay`."""
     best_score: float | None
-    tensorboard: Any
+    tensorboard: "SummaryWriter | None"
     """SummaryWriter of the main process; None in other processes."""
     signal: int | None
     """Stop signal that this process received; None without a signal."""
@@ -53,7 +56,7 @@ class HookedTrainer(Protocol):
         """Evaluate on test datasets."""
         ...
 
-    def build_test_loader(self, cfg: DictConfig, name: str) -> Iterable:
+    def build_test_loader(self, cfg: DictConfig, name: str) -> DataLoader:
         """The clips of a test dataset."""
         ...
 

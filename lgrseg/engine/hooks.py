@@ -1,4 +1,4 @@
-"""Hooks around training steps: learning rate, checkpoints, evaluation, stopping.
+"""Hooks around training steps: learning rate, checkpoints, evaluation.
 
 Hooks are called in the order of the trainer's list.
 """
@@ -14,22 +14,10 @@ from lgrseg.comm import processes as distributed
 from lgrseg.engine.guard import NonFiniteError
 from lgrseg.engine.hook_base import HookBase, HookedTrainer
 from lgrseg.engine.run_folder import forget_replaced
-from lgrseg.engine.workers import STOP_SIGNALS
+from lgrseg.engine.stopping import EvaluationInterruptedError, StopRequested
 from lgrseg.engine.writers import read_metrics, write_metrics
 
 logger = logging.getLogger("lgrseg")
-
-
-class StopRequested(Exception):
-    """The process received a stop signal; the run has been saved."""
-
-    def __init__(self, number: int):
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
-
-
-class EvaluationInterruptedError(Exception):
-    """A stop signal interrupted an evaluation; its partial results are discarded."""
 
 
 def is_due(iteration: int, period: int) -> bool:
@@ -37,7 +25,7 @@ def is_due(iteration: int, period: int) -> bool:
     return bool(period) and iteration > 0 and iteration % period == 0
 
 
-class LearningRate(HookBase):
+class LRScheduler(HookBase):
     """Sets each group's learning rate to its initial rate x schedule(iteration) before a step."""
 
     def __init__(self, schedule):
@@ -70,7 +58,9 @@ class AverageWeights(HookBase):
 
     def after_step(self) -> None:
         """Update the average."""
-        self.trainer.average.update()
+        average = self.trainer.average
+        assert average is not None, "this hook is for trainers that average the weights"
+        average.update()
 
 
 class Teaching(HookBase):
@@ -115,7 +105,7 @@ class WatchCollapse(HookBase):
             logger.warning("iteration %d: %s", trainer.iteration, complaint)
 
 
-class Checkpointer(HookBase):
+class PeriodicCheckpointer(HookBase):
     """Writes `last`, and a numbered copy, every `period` steps and at the end.
 
     The first checkpoint deletes the run that this run replaces, if there is one.
@@ -139,7 +129,7 @@ class Checkpointer(HookBase):
             remove_old(trainer.checkpoints, self.keep)
 
 
-class Evaluation(HookBase):
+class EvalHook(HookBase):
     """Evaluates the first test dataset every `period` steps and all at the end; saves `best`."""
 
     def __init__(self, *, period: int):
@@ -174,7 +164,7 @@ class Evaluation(HookBase):
             results = trainer.test(names, interruptible=True)
         except EvaluationInterruptedError:
             trainer.save("last")
-            raise StopRequested(trainer.signal) from None
+            raise StopRequested(trainer.signal or signal.SIGTERM) from None
         for name, result in results.items():
             record_results(trainer, name, result)
         if names:
@@ -188,38 +178,6 @@ class Evaluation(HookBase):
         if trainer.best_score is None or score > trainer.best_score:
             trainer.best_score = score
             trainer.save("best")
-
-
-class StopOnSignal(HookBase):
-    """Saves and ends the run after the present step for SIGTERM or Ctrl-C.
-
-    A second Ctrl-C ends it at once.
-    """
-
-    def before_train(self) -> None:
-        """Install the signal handlers, which is only possible in the main thread."""
-        self._before = {}
-        try:
-            for number in STOP_SIGNALS:
-                self._before[number] = signal.signal(number, self._remember)
-        except ValueError:
-            logger.debug("not in the main thread: signals are not listened to")
-
-    def _remember(self, number: int, frame) -> None:
-        if self.trainer.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.trainer.signal = number
-
-    def after_step(self) -> None:
-        """Save and stop, in all processes after the same step."""
-        if self.trainer.should_stop:
-            self.trainer.save("last")
-            raise StopRequested(self.trainer.signal or signal.SIGTERM)
-
-    def close(self) -> None:
-        """Restore the earlier signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def headline(results: dict) -> dict[str, str]:

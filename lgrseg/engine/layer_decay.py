@@ -74,7 +74,8 @@ def build_adamw_layer_decay(
         }
         for (depth, has_no_decay), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
-    return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), eps=eps, fused=True)
+    first, second = betas
+    return torch.optim.AdamW(settings, lr=lr, betas=(first, second), eps=eps, fused=True)
 
 
 def _depths(model: nn.Module) -> dict[str, int]:

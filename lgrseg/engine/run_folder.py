@@ -7,12 +7,13 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from lgrseg.checkpoint.files import replace_file
 from lgrseg.config import save_config
-from lgrseg.engine.settings import TrainSettings
+from lgrseg.engine.settings import TrainSettings, plain_dict
 
 logger = logging.getLogger("lgrseg")
 
@@ -135,11 +136,11 @@ def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
         return []
     try:
         # The config is only compared and never built, so it need not be trusted.
-        saved = OmegaConf.to_container(OmegaConf.load(file))
+        saved = plain_dict(OmegaConf.load(file))
         saved["train"] = DEFAULTS | saved.get("train", {})
     except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
         raise ValueError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
-    present = OmegaConf.to_container(cfg)
+    present = plain_dict(cfg)
     present["train"] = DEFAULTS | present.get("train", {})
     for part in RECORDED:
         if part not in saved or part not in present:
@@ -183,14 +184,12 @@ def check_settings_are_those_of(folder: Path, cfg: DictConfig) -> None:
         )
 
 
-def _flat(node, prefix: str = "") -> dict:
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list):
-        items = enumerate(node)
-    else:
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
         return {prefix.removesuffix("."): node}
-    return {k: v for key, item in items for k, v in _flat(item, f"{prefix}{key}.").items()}
+    return {k: v for key, item in node.items() for k, v in _flat(item, f"{prefix}{key}.").items()}
 
 
 def folder_of_run(config_file: str | Path, output_dir: str) -> str:

@@ -40,7 +40,8 @@ def build_adamw(
         }
         for (in_backbone, undecayed), parameters in sorted(groups.items(), key=lambda g: g[0])
     ]
-    return torch.optim.AdamW(settings, lr=lr, betas=tuple(betas), eps=eps, fused=True)
+    first, second = betas
+    return torch.optim.AdamW(settings, lr=lr, betas=(first, second), eps=eps, fused=True)
 
 
 def undecayed(model: nn.Module) -> set[str]:

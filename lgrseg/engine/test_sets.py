@@ -42,7 +42,7 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def test_on(cfg: DictConfig, names: list[str]) -> DictConfig:
+def with_test_sets(cfg: DictConfig, names: list[str]) -> DictConfig:
     """The config with these test datasets instead of its own.
 
     Args:
@@ -69,6 +69,3 @@ def test_on(cfg: DictConfig, names: list[str]) -> DictConfig:
     if cfg.get(ROLES):
         know_roles(cfg, Path("--datasets"))
     return cfg
-
-
-test_on.__test__ = False  # not for pytest

@@ -6,10 +6,13 @@ the loader's samples depend on (seed, position). So a run can be resumed without
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import random
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -19,8 +22,9 @@ from torch.nn.parallel import DistributedDataParallel
 from lgrseg.comm import processes as distributed
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord, diverged_in_the_model
-from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hook_base import HookBase, HookedTrainer
 from lgrseg.engine.workers import batches_of
+from lgrseg.modeling.contracts import ClipModel
 
 
 class TrainerBase:
@@ -37,7 +41,8 @@ class TrainerBase:
     def register_hooks(self, hooks: list[HookBase]) -> None:
         """Add hooks; they are called in this order."""
         for hook in hooks:
-            hook.trainer = self
+            # A hook can be used with every trainer that has the attributes that this hook uses.
+            hook.trainer = cast(HookedTrainer, self)
         self.hooks += hooks
 
     def train(self) -> None:
@@ -63,13 +68,23 @@ class TrainerBase:
             getattr(hook, moment)()
 
 
+class StartableLoader(Protocol):
+    """Endless batches: (clips, targets), or (clips, targets, unlabelled views)."""
+
+    def set_start(self, iteration: int) -> None:
+        """Let the next pass start with the batch of this iteration."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
 class SimpleTrainer(TrainerBase):
     """Training step (forward, backward, clip, update) of any model that returns losses."""
 
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: ClipModel,
         optimizer: torch.optim.Optimizer,
         device: torch.device,
         max_iter: int,
@@ -81,19 +96,19 @@ class SimpleTrainer(TrainerBase):
     ):
         """Set up the training step; settings.py describes the settings.
 
-        `loader` (endless batches of clips and targets, with `set_start`) is set before `train`.
+        The attribute `loader` must be set before `train`.
         """
         super().__init__(max_iter=max_iter)
         self.model, self.optimizer, self.device = model, optimizer, device
         self.seed, self.accumulate = seed, accumulate
         self.clip_norm, self.amp = clip_norm, amp
-        self.wrapped = model
+        self.wrapped: nn.Module = model
         if distributed.get_world_size() > 1:
             self.wrapped = DistributedDataParallel(
                 model, find_unused_parameters=find_unused_parameters
             )
         self.guard = StepGuard(optimizer, device=device)
-        self.loader = None
+        self.loader: StartableLoader | None = None
         self.batch_offset = 0
         """Batches per process beyond `iteration * accumulate`, if the run was started with
         another number of processes or of accumulated batches."""
@@ -116,7 +131,13 @@ class SimpleTrainer(TrainerBase):
         return self.iteration * self.accumulate + self.batch_offset
 
     def train(self) -> None:
-        """Train to `max_iter`."""
+        """Train to `max_iter`.
+
+        Raises:
+            ValueError: `loader` is not set.
+        """
+        if self.loader is None:
+            raise ValueError("there are no training clips: set trainer.loader before train()")
         self.loader.set_start(self.batches_done)
         self.model.train()
         with batches_of(self.loader) as self._batches:
@@ -135,15 +156,13 @@ class SimpleTrainer(TrainerBase):
                 shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
                 error.add_note(f"weights that were not finite before this step: {shown}")
             raise
-        self.metrics = (
-            self._means(step)
-            | dict(self.model.monitored)
-            | {
-                "grad_norm": norm,
-                "step_seconds": time.perf_counter() - begin,
-                "data_seconds": step.data_seconds,
-            }
-        )
+        self.metrics = {
+            **self._means(step),
+            **self.model.monitored,
+            "grad_norm": norm,
+            "step_seconds": time.perf_counter() - begin,
+            "data_seconds": step.data_seconds,
+        }
 
     def compute_gradient(self, step: StepRecord) -> None:
         """Forward and backward pass; weights do not change.
@@ -169,7 +188,7 @@ class SimpleTrainer(TrainerBase):
                 except FloatingPointError as error:
                     raise diverged_in_the_model(step, error, self.metrics) from error
                 step.add_losses(losses)
-                (sum(losses.values()) / self.accumulate).backward()
+                (_total(losses.values()) / self.accumulate).backward()
 
     def _update(self, step: StepRecord) -> Tensor:
         """Clip the gradient, update if it is finite, and return the gradient's norm."""
@@ -194,10 +213,11 @@ class SimpleTrainer(TrainerBase):
         average is what one batch of all the clips would give; a model without `loss_totals`
         gets the mean of its batches' means.
         """
-        found = [self.model.loss_totals(targets) for _, targets, *_ in batches]
-        if found[0] is None:
+        totals = [self.model.loss_totals(targets) for _, targets, *_ in batches]
+        parts = [part for part in totals if part is not None]
+        if not parts:
             return None
-        means = {name: sum(part[name] for part in found) / self.accumulate for name in found[0]}
+        means = {name: sum(part[name] for part in parts) / self.accumulate for name in parts[0]}
         return distributed.mean_over_processes(means, self.device)
 
     def _losses(self, batch, totals) -> dict[str, Tensor]:
@@ -214,16 +234,21 @@ class SimpleTrainer(TrainerBase):
 
     def _reducing(self, last: bool):
         """Context in which processes sum gradients only with the last batch of a step."""
-        if last or self.wrapped is self.model:
-            return contextlib.nullcontext()
-        return self.wrapped.no_sync()
+        if isinstance(self.wrapped, DistributedDataParallel) and not last:
+            return self.wrapped.no_sync()
+        return contextlib.nullcontext()
 
     def _means(self, step: StepRecord) -> dict[str, Tensor]:
         means = {
-            name: sum(losses[name] for losses in step.losses) / self.accumulate
+            name: _total(losses[name] for losses in step.losses) / self.accumulate
             for name in step.losses[0]
         }
-        return means | {"loss": sum(means.values())}
+        return means | {"loss": _total(means.values())}
+
+
+def _total(numbers: Iterable[Tensor]) -> Tensor:
+    """Add tensors, at least one, from the first to the last."""
+    return functools.reduce(torch.add, numbers)
 
 
 def use_deterministic_algorithms() -> None:

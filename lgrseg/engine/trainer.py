@@ -6,25 +6,26 @@ train_loop.py, checkpoints in resumable.py, and actions between steps in hooks.p
 
 import dataclasses
 import logging
+from typing import TYPE_CHECKING
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
+from torch.utils.data import DataLoader
 
 from lgrseg.comm import processes as distributed
 from lgrseg.config import instantiate
 from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.data.described import describe_datasets
+from lgrseg.data.loader import TrainLoader
 from lgrseg.engine.config_check import check_parts, check_test_datasets
 from lgrseg.engine.finite import check_settings
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import (
     AverageWeights,
-    Checkpointer,
-    Evaluation,
-    EvaluationInterruptedError,
-    LearningRate,
-    StopOnSignal,
+    EvalHook,
+    LRScheduler,
+    PeriodicCheckpointer,
     Teaching,
     WatchCollapse,
 )
@@ -32,10 +33,10 @@ from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
 from lgrseg.engine.run_record import record_command
-from lgrseg.engine.settings import TrainSettings
+from lgrseg.engine.settings import TrainSettings, plain_dict
+from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
-from lgrseg.engine.workers import batches_of
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 from lgrseg.evaluation.evaluator import inference_on_dataset
 from lgrseg.evaluation.results import write_results
@@ -44,6 +45,9 @@ from lgrseg.layers.complexity import trained_share
 from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.building import build_model
 from lgrseg.modeling.contracts import ClipModel
+
+if TYPE_CHECKING:  # takes seconds to import
+    from torch.utils.tensorboard import SummaryWriter
 
 logger = logging.getLogger("lgrseg")
 
@@ -58,12 +62,14 @@ class DefaultTrainer(ResumableTrainer):
     To change its behaviour, override a `build_*` method or `run_step`, or write a hook.
     """
 
+    loader: TrainLoader | None
+
     def __init__(self, cfg: DictConfig):
         """Join the other processes and build model, optimiser and hooks; nothing is written."""
         check_parts(cfg)
         check_settings(cfg)
         cfg = name_tests_by_dataset(cfg)
-        settings = TrainSettings.parse(OmegaConf.to_container(cfg.train, resolve=True))
+        settings = TrainSettings.parse(plain_dict(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
         cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # what was left out is saved too
         device = distributed.pick_device(settings.device)
@@ -76,7 +82,8 @@ class DefaultTrainer(ResumableTrainer):
         seed_everything(settings.seed)
         if settings.deterministic:
             use_deterministic_algorithms()
-        model = speed.channels_last(self.build_model(cfg).to(device))
+        model = self.build_model(cfg).to(device)
+        speed.channels_last(model)
         check_classes(model, classes_by_dataset(cfg.dataloader))
         if device.type == "cpu":
             speed.hold_on_to_memory()
@@ -91,7 +98,7 @@ class DefaultTrainer(ResumableTrainer):
             settings=settings,
         )
         self.cfg = cfg
-        self.tensorboard = None
+        self.tensorboard: SummaryWriter | None = None
         self.results: dict[str, dict] = {}
         """Results of the last call of `test`."""
         self.register_hooks(self.build_hooks())
@@ -111,12 +118,12 @@ class DefaultTrainer(ResumableTrainer):
         return instantiate(cfg.optimizer)(model)
 
     @classmethod
-    def build_train_loader(cls, cfg: DictConfig):
+    def build_train_loader(cls, cfg: DictConfig) -> TrainLoader:
         """Build the loader of endless batches, a function of `train.seed` and their number."""
         return instantiate(cfg.dataloader.train, seed=cfg.train.seed)
 
     @classmethod
-    def build_test_loader(cls, cfg: DictConfig, name: str):
+    def build_test_loader(cls, cfg: DictConfig, name: str) -> DataLoader:
         """Build the loader of a test dataset; the processes share the clips."""
         return instantiate(cfg.dataloader.test[name])
 
@@ -132,14 +139,14 @@ class DefaultTrainer(ResumableTrainer):
         """
         s = self.settings
         return [
-            LearningRate(instantiate(self.cfg.schedule)),
+            LRScheduler(instantiate(self.cfg.schedule)),
             *self._teaching_hooks(),
             *([AverageWeights()] if self.average else []),
             MetricsWriter(period=s.log_period),
             ProgressBar(),
-            Checkpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
+            PeriodicCheckpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
             StopOnSignal(),
-            Evaluation(period=s.eval_period),
+            EvalHook(period=s.eval_period),
             *self._drawing_hooks(),
         ]
 
@@ -157,14 +164,15 @@ class DefaultTrainer(ResumableTrainer):
         """The first test dataset."""
         return next(iter(self.cfg.dataloader.test), None)
 
-    def build_data(self) -> None:
-        """Build the loaders if they are not built yet; nothing is written.
+    def build_data(self) -> TrainLoader:
+        """Build the training loader if it is not built yet, and return it; nothing is written.
 
         Raises:
-            FileNotFoundError, KeyError, ValueError: a dataset for training or tests is missing.
+            FileNotFoundError, KeyError, ValueError: a dataset for training is missing.
         """
         if self.loader is None:
             self.loader = self.build_train_loader(self.cfg)
+        return self.loader
 
     def _build_tests(self, names) -> dict[str, tuple]:
         """Build loader and evaluator of all test datasets before the first is used."""
@@ -181,7 +189,7 @@ class DefaultTrainer(ResumableTrainer):
             StopRequested: the process received SIGTERM or Ctrl-C; the run is saved.
             NonFiniteError: a loss or gradient is not finite; the weights are those before it.
         """
-        self.build_data()
+        loader = self.build_data()
         with self.lock:
             if distributed.is_main_process():
                 self._write_settings()
@@ -189,8 +197,8 @@ class DefaultTrainer(ResumableTrainer):
             logger.info(
                 "%d clips to train on, %.3g iterations an epoch, %d x %s; %s of %s parameters "
                 "trained",
-                len(self.loader.dataset),
-                self.loader.iterations_per_epoch / self.accumulate,
+                len(loader.dataset),
+                loader.iterations_per_epoch / self.accumulate,
                 distributed.get_world_size(),
                 self.device,
                 f"{trained:,}",
@@ -234,25 +242,8 @@ class DefaultTrainer(ResumableTrainer):
         tests = self._build_tests(names or self.cfg.dataloader.test)
         with self.evaluated_weights():
             for name, (loader, evaluator) in tests.items():
-                watched = _Watched(loader, self) if interruptible else loader
+                watched = StoppableLoader(loader, self) if interruptible else loader
                 self.results[name] = inference_on_dataset(self.model, watched, evaluator)
                 if distributed.is_main_process():
                     write_results(self.results[name], self.output_dir / "eval" / name)
         return self.results
-
-
-class _Watched:
-    """A loader that stops at a signal; only for a single process, because others would wait."""
-
-    def __init__(self, loader, trainer: DefaultTrainer):
-        self.loader, self.trainer = loader, trainer
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self):
-        with batches_of(self.loader) as batches:
-            for batch in batches:
-                if self.trainer.signal is not None and distributed.get_world_size() == 1:
-                    raise EvaluationInterruptedError
-                yield batch

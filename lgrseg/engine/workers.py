@@ -78,11 +78,10 @@ def _raised_by_worker(error: Exception) -> Exception | None:
 
 
 def _statuses_of_ended(workers: set[BaseProcess]) -> list[int]:
-    sentinels = {worker.sentinel: worker for worker in workers}
-    for sentinel in multiprocessing.connection.wait(list(sentinels), timeout=1):
-        sentinels[sentinel].join(
-            timeout=1
-        )  # its pipes are closed shortly before its status is available
+    ended = multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
+    for worker in workers:
+        if worker.sentinel in ended:
+            worker.join(timeout=1)  # its status is available shortly after its pipes are closed
     return [worker.exitcode for worker in workers if worker.exitcode]
 
 

@@ -7,13 +7,17 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from lgrseg.comm import processes as distributed
 from lgrseg.engine.hook_base import HookBase, HookedTrainer
+
+if TYPE_CHECKING:  # takes seconds to import
+    from torch.utils.tensorboard import SummaryWriter
 
 logger = logging.getLogger("lgrseg")
 progress = logging.getLogger("lgrseg.progress")
@@ -26,7 +30,7 @@ class MetricsWriter(HookBase):
     def __init__(self, *, period: int):
         """`period` in steps."""
         self.period = period
-        self._tensorboard = None
+        self._tensorboard: SummaryWriter | None = None
 
     def before_train(self) -> None:
         """Delete lines of an earlier process about steps that are repeated now."""
@@ -124,13 +128,13 @@ def top_rate(trainer: HookedTrainer) -> float:
     return max(group["lr"] for group in trainer.optimizer.param_groups)
 
 
-def write_metrics(trainer: HookedTrainer, values: dict[str, float | None]) -> None:
+def write_metrics(trainer: HookedTrainer, values: Mapping[str, float | None]) -> None:
     """One line in metrics.jsonl and the same scalars in TensorBoard; the main process only."""
     if not distributed.is_main_process():
         return
-    line = {"iteration": trainer.iteration, "train_seconds": round(trainer.train_seconds, 3)}
+    step = {"iteration": trainer.iteration, "train_seconds": round(trainer.train_seconds, 3)}
     with open(trainer.output_dir / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps(line | values) + "\n")
+        file.write(json.dumps({**step, **values}) + "\n")
     for name, value in values.items():
         if value is not None and trainer.tensorboard is not None:
             trainer.tensorboard.add_scalar(name, value, trainer.iteration)

@@ -159,7 +159,7 @@ def test_after_an_error_of_one_process_another_number_goes_on_and_repeats_no_cli
 
 
 def stop_by_signal(cfg):
-    from lgrseg.engine.hooks import StopRequested
+    from lgrseg.engine.stopping import StopRequested
 
     trainer = DefaultTrainer(cfg)
     if distributed.get_rank() == 1:

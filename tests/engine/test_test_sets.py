@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
-from lgrseg.engine.test_sets import name_tests_by_dataset, test_on
+from lgrseg.engine.test_sets import name_tests_by_dataset, with_test_sets
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.writers import read_metrics
 
@@ -63,13 +63,13 @@ def test_other_datasets_are_read_as_the_first_one_is():
             },
         }
     )
-    asked = test_on(cfg, ["mine_test", "b", "mine_test"]).dataloader.test
+    asked = with_test_sets(cfg, ["mine_test", "b", "mine_test"]).dataloader.test
     assert list(asked) == ["mine_test", "b"]
     assert asked.mine_test == {"dataset": "mine_test", "mapper": {"input_size": [64, 64]}}
     assert asked.b.mapper.input_size == [32, 32]
     assert list(cfg.dataloader.test) == ["val", "b"]
     with pytest.raises(ValueError, match="how mine_test would be read"):
-        test_on(OmegaConf.create({"dataloader": {"test": {}}}), ["mine_test"])
+        with_test_sets(OmegaConf.create({"dataloader": {"test": {}}}), ["mine_test"])
 
 
 def test_a_key_that_the_name_ends_in_is_no_surprise(caplog):

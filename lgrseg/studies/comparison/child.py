@@ -4,7 +4,7 @@ import signal
 import subprocess
 from typing import IO
 
-from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.workers import STOP_SIGNALS
 
 

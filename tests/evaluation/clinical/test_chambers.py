@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from lgrseg.config import load_config
 from lgrseg.data.catalog import Metadata, MetadataCatalog
-from lgrseg.engine.test_sets import test_on
+from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.evaluation.clinical.chambers import chambers_of, why_no_ejection_fraction
 from lgrseg.evaluation.clinical.video_measures import measure_video
 from lgrseg.evaluation.frame_scores import measure_heart, score_frame
@@ -110,7 +110,7 @@ def test_a_role_is_also_that_of_datasets_that_are_asked_for(run_config, monkeypa
     monkeypatch.setattr(MetadataCatalog, "_described", {"told_test": other})
     cfg = load_config(run_config, ["roles.left_ventricle=lv_cavity"])
     assert MetadataCatalog.get("told_test").roles == {}
-    test_on(cfg, ["told_test"])
+    with_test_sets(cfg, ["told_test"])
     assert MetadataCatalog.get("told_test").roles == {"left_ventricle": "lv_cavity"}
 
 

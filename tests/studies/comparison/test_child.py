@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.studies.comparison.child import run_child
 
 SAVES = """

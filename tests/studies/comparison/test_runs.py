@@ -11,7 +11,7 @@ from tiny_comparison import CONFIGS, FAST, write_configs, write_datasets
 
 from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.config import load_config
-from lgrseg.engine.hooks import StopRequested
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.writers import read_metrics
 from lgrseg.studies.comparison.cached import CachedTrainer
 from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
