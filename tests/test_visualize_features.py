@@ -88,7 +88,7 @@ def test_an_encoder_by_name(place):
     [
         (["--backbone", "dinov2_smal"], "did you mean 'dinov2_small'"),
         (["--run", "nowhere"], "nowhere is no run"),
-        (["--run", "run", "--weights", "w.pth"], "a run brings its own"),
+        (["--run", "run", "--weights", "w.pth"], "--run has its own weights"),
         (["--run", "run", "--point", "1,2"], "--point is frame,x,y"),
         (["--run", "run", "--point", "5,27,24"], "the point is on frame 5; the clip has 0 to 4"),
         (["--run", "run", "--no-crop", "--point", "1,64,0"], "outside the frame of 64 x 48 px"),

@@ -46,7 +46,8 @@ from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
-from lgrseg.inference.members import Member, run_files
+from lgrseg.inference.members import Member
+from lgrseg.inference.run_files import run_files
 from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
 
 

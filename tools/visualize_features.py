@@ -26,12 +26,14 @@ from lgrseg.data.io import Video, crop_frames, read_video
 from lgrseg.data.prepare.clip_files import box_of_clip, find_clips
 from lgrseg.failures import describe_error
 from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.inference.run_files import run_files
+from lgrseg.layers.clip_batch import ImageNormalizer
 from lgrseg.layers.speed import hold_on_to_memory
 from lgrseg.modeling.foundation import build_encoder
+from lgrseg.visualization.colour_basis import colour_basis
 from lgrseg.visualization.feature_maps import (
     DenseFeatures,
     backbone_of,
-    colour_basis,
     cosine_similarity,
     place_of,
 )
@@ -82,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--backbone", help="an encoder by name, such as dinov2_small")
-    source.add_argument("--run", help="folder of a run: the backbone of its last checkpoint")
+    source.add_argument("--run", help="folder of a run: the backbone of its best checkpoint")
     parser.add_argument("--weights", help="of --backbone; random without")
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
@@ -128,25 +130,28 @@ def build_features(arguments: argparse.Namespace) -> DenseFeatures:
     device = pick_device(arguments.device)
     if device.type == "cpu":
         hold_on_to_memory()
-    pixels = {}
     if arguments.run:
         if arguments.weights:
-            raise ValueError("--weights is for --backbone; a run brings its own")
+            raise ValueError("--weights is for --backbone; --run has its own weights")
         model = FrozenRun(run=arguments.run).model
-        backbone = backbone_of(model)
-        normalizer = model.deployed().normalizer
-        pixels = {"pixel_mean": normalizer.mean.flatten(), "pixel_std": normalizer.std.flatten()}
-    else:
-        backbone = build_encoder(arguments.backbone, weights=arguments.weights)
-        if not arguments.weights:
-            print(
-                f"{arguments.backbone} has random weights: the pictures show what its architecture "
-                "does with an image, not what it has learnt (--weights FILE)",
-                file=sys.stderr,
-            )
-    return DenseFeatures(
-        backbone=backbone.to(device), size=arguments.size, stride=arguments.stride, **pixels
-    )
+        normalizer = getattr(model.deployed(), "normalizer", None)
+        if not isinstance(normalizer, ImageNormalizer):
+            raise ValueError(f"a {type(model).__name__} has no ImageNormalizer called normalizer")
+        return DenseFeatures(
+            backbone=backbone_of(model).to(device),
+            size=arguments.size,
+            stride=arguments.stride,
+            pixel_mean=normalizer.mean.flatten().tolist(),
+            pixel_std=normalizer.std.flatten().tolist(),
+        )
+    backbone = build_encoder(arguments.backbone, weights=arguments.weights)
+    if not arguments.weights:
+        print(
+            f"{arguments.backbone} has random weights: the pictures show what its architecture "
+            "does with an image, not what it has learnt (--weights FILE)",
+            file=sys.stderr,
+        )
+    return DenseFeatures(backbone=backbone.to(device), size=arguments.size, stride=arguments.stride)
 
 
 def draw_clip(
@@ -230,9 +235,12 @@ def reference(
 def describe(dense, basis, compared, maps, frames, arguments) -> dict:
     """What stands in the .json."""
     explained = [*basis.first.explained, *basis.colours.explained]
+    weights = arguments.weights or "random"
+    if arguments.run:
+        weights = f"{run_files(Path(arguments.run))[1].stem} checkpoint"
     facts = {
         "backbone": arguments.backbone or arguments.run,
-        "weights": arguments.weights or ("last checkpoint" if arguments.run else "random"),
+        "weights": weights,
         "explained_variance": [float(share) for share in explained],
         "explained_variance_of": ["first component, all places", *["colour, foreground"] * 3],
         "foreground": basis.foreground,

@@ -1,4 +1,4 @@
-"""The model of an earlier run, loaded when it is first asked; not trained, not saved anew."""
+"""The model of an earlier run as a part of another model; it is neither trained nor saved."""
 
 import functools
 from dataclasses import replace
@@ -7,28 +7,33 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 
-from lgrseg.checkpoint.loading import load_weights
-from lgrseg.config import instantiate, load_config, without_weights
+from lgrseg.config import load_config
 from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.inference.run_files import run_files
 from lgrseg.inference.windows import window_of, windows
+from lgrseg.modeling.building import build_model
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import Clip, ClipPrediction
 
 
 class FrozenRun:
-    """Predicts as the last checkpoint of a run does: `FrozenRun(run="output/boxes")(clips)`.
+    """Predicts with the model of a finished run: `FrozenRun(run="output/boxes")(clips)`.
 
-    Frames are brought to the size of the run's test clips, and longer clips are cut into windows
-    of their length: a model that sees hearts twice as large gives boxes twice as tall.
+    As in `Predictor`, the weights are those of the run's best checkpoint, or of its last one if
+    there is no best (`run_files`). They are loaded at the first use.
+
+    Frames are resized to the size of the run's test clips, and longer clips are cut into windows
+    of their length, because the model was trained on hearts of this size.
     """
 
     def __init__(self, *, run: str):
-        """`run` is a run's folder, with config.yaml and checkpoints/; nothing is read yet."""
+        """`run` is the folder of a run, with config.yaml and checkpoints/; nothing is read yet."""
         self.run = Path(run)
 
     def __call__(self, clips: list[Clip]) -> list[ClipPrediction]:
-        """One prediction a clip.
+        """Predict every clip.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no checkpoint.
@@ -41,19 +46,28 @@ class FrozenRun:
         frames = F.interpolate(
             clip.frames, size, mode="bilinear", antialias=True, align_corners=False
         )
-        found = []
+        predictions, positions = [], []
         for window in windows(len(frames), **self.window):
             part = window.indices
-            (one,) = model(
+            (prediction,) = model(
                 [replace(clip, frames=frames[part], frame_indices=clip.frame_indices[part])]
             )
-            found.append((one, [part.index(frame) for frame in window.kept]))
+            predictions.append(prediction)
+            positions.append([part.index(frame) for frame in window.kept])
+
+        def joined(maps: list[Tensor]) -> Tensor:
+            """(K, T, ...) of all frames from (K, t, ...) of every window."""
+            used = zip(maps, positions, strict=True)
+            return torch.cat([of_window[:, kept] for of_window, kept in used], dim=1)
+
+        boxes = [p.boxes for p in predictions if p.boxes is not None]
+        box_scores = [p.box_scores for p in predictions if p.box_scores is not None]
         return ClipPrediction(
-            mask_logits=_in_order([(one.mask_logits, kept) for one, kept in found]),
-            class_probs=torch.stack([one.class_probs for one, _ in found]).amax(dim=0),
-            present=torch.stack([one.present for one, _ in found]).any(dim=0),
-            boxes=_in_order([(one.boxes, kept) for one, kept in found]),
-            box_scores=_in_order([(one.box_scores, kept) for one, kept in found]),
+            mask_logits=joined([p.mask_logits for p in predictions]),
+            class_probs=torch.stack([p.class_probs for p in predictions]).amax(dim=0),
+            present=torch.stack([p.present for p in predictions]).any(dim=0),
+            boxes=joined(boxes) if boxes else None,
+            box_scores=joined(box_scores) if box_scores else None,
         )
 
     @property
@@ -63,7 +77,7 @@ class FrozenRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the structures that it knows."""
+        """Names of the classes that it predicts."""
         return MetadataCatalog.get(next(iter(self.config.dataloader.test))).classes
 
     @property
@@ -72,28 +86,17 @@ class FrozenRun:
 
     @functools.cached_property
     def config(self) -> DictConfig:
-        """Of the run.
+        """Config of the run.
 
         Raises:
-            FileNotFoundError: there is no such run.
+            FileNotFoundError: there is no such run, or it has no checkpoint.
         """
-        config = self.run / "config.yaml"
-        if not config.is_file():
-            raise FileNotFoundError(
-                f"{self.run} is no run: it has no config.yaml. Train it first, or name another"
-            )
+        config, _ = run_files(self.run)
         return load_config(config)
 
     @functools.cached_property
-    def model(self) -> nn.Module:
-        """The model, in eval mode."""
-        model = instantiate(without_weights(self.config.model))
-        load_weights(model, self.run / "checkpoints" / "last.safetensors")
+    def model(self) -> ClipModel:
+        """The model, in evaluation mode and without gradients."""
+        _, weights = run_files(self.run)
+        model = build_model(self.config, weights=weights, device="cpu")
         return model.eval().requires_grad_(False)
-
-
-def _in_order(parts: list[tuple[Tensor | None, list[int]]]) -> Tensor | None:
-    """What windows say of their frames that are kept, (K, T, ...); None of a model without it."""
-    if parts[0][0] is None:
-        return None
-    return torch.cat([of_window[:, kept] for of_window, kept in parts], dim=1)

@@ -11,11 +11,13 @@ from lgrseg.comm.processes import pick_device
 from lgrseg.data.catalog import Metadata, MetadataCatalog
 from lgrseg.inference.augmented_views import VIEWS, AveragedViews
 from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.inference.run_files import run_files
 from lgrseg.inference.whole_videos import predict_each_frame
 from lgrseg.inference.windows import window_of
 from lgrseg.layers.speed import channels_last, hold_on_to_memory
 from lgrseg.modeling.building import build_model
 from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import ClipPrediction, Geometry
 from lgrseg.structures.box_prompts import BoxPrompt
 
@@ -58,16 +60,20 @@ class Member:
         device = pick_device(cfg.train.device)
         if device.type == "cpu":
             hold_on_to_memory()
-        model = channels_last(build_model(cfg, weights=weights)).eval()
+        model = build_model(cfg, weights=weights).eval()
+        channels_last(model)
         if not model.predicts_masks:
             raise ValueError(
                 "the config is of a classifier, which draws no masks; "
                 "tools/train_net.py --eval-only writes its answers into predictions.csv"
             )
         name = name or str(weights)
-        made_with = [OmegaConf.to_yaml(OmegaConf.create([cfg.model, loader.mapper])), Path(weights)]
+        made_with: list[str | Path] = [
+            OmegaConf.to_yaml(OmegaConf.create([cfg.model, loader.mapper])),
+            Path(weights),
+        ]
         if tta:
-            if model.takes_boxes:
+            if isinstance(model, BoxSam2):
                 raise ValueError(
                     f"{name} is a BOX-SAM2, which follows boxes through the clip as it is: "
                     "leave test-time augmentation out"
@@ -76,21 +82,18 @@ class Member:
             name, made_with = f"{name} (test-time augmentation)", [*made_with, repr(VIEWS)]
         return cls(name, model, loader.mapper, metadata, made_with)
 
-    @property
-    def follows_boxes(self) -> bool:
-        """Whether the model is a BOX-SAM2, which starts from boxes."""
-        return self.model.takes_boxes
-
     def find_boxes_with(self, run: str) -> None:
         """Let the boxes of a BOX-SAM2 come from another run, which predicts them.
 
         Raises:
+            FileNotFoundError: there is no such run, or it has no checkpoint.
             ValueError: the model takes no boxes.
         """
-        if not self.follows_boxes:
+        if not isinstance(self.model, BoxSam2):
             raise ValueError(self.why_no_boxes())
+        _, weights = run_files(Path(run))
         self.model.box_model = FrozenRun(run=run)
-        self.made_with.append(Path(run) / "checkpoints" / "last.safetensors")
+        self.made_with.append(weights)
 
     def check_boxes(self, boxes: list[BoxPrompt] | None) -> None:
         """Make sure that there are boxes where the model needs them, and none where it takes none.
@@ -98,7 +101,7 @@ class Member:
         Raises:
             ValueError: there are not; or boxes come from a run of other classes.
         """
-        if not self.follows_boxes:
+        if not isinstance(self.model, BoxSam2):
             if boxes is not None:
                 raise ValueError(self.why_no_boxes())
             return
@@ -119,9 +122,15 @@ class Member:
             "take the run of a BOX-SAM2"
         )
 
-    def geometry(self, size: tuple[int, int], box, spacing_mm) -> Geometry:
+    def geometry(
+        self,
+        size: tuple[int, int],
+        box: tuple[int, int, int, int],
+        spacing_mm: tuple[float, float] | None,
+    ) -> Geometry:
         """Where the pixels of its input lie in a frame of `size` (H, W), cropped to `box`."""
-        return Geometry(size, box, tuple(self.mapper.input_size), spacing_mm)
+        height, width = self.mapper.input_size
+        return Geometry(size, box, (height, width), spacing_mm)
 
     def predict(
         self,
@@ -140,32 +149,3 @@ class Member:
             video_id=video_id,
             boxes=boxes,
         )
-
-
-def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]:
-    """The config and the checkpoint of a run.
-
-    Args:
-        run: folder of the run.
-        weights: "best", "last", a file, or None for the best one that there is.
-
-    Raises:
-        FileNotFoundError: they are not there.
-    """
-    config, checkpoints = run / "config.yaml", run / "checkpoints"
-    if not config.is_file():
-        raise FileNotFoundError(
-            f"{run} is no run: it has no config.yaml. Name the folder that a training wrote into "
-            "(train.output_dir)"
-        )
-    names = [weights] if weights in ("best", "last") else ["best", "last"]
-    files = [checkpoints / f"{name}.safetensors" for name in names]
-    if weights not in ("best", "last", None):
-        files = [Path(weights)]
-    for file in files:
-        if file.is_file():
-            return config, file
-    raise FileNotFoundError(
-        f"{run} has no checkpoint {' or '.join(map(str, files))}: the training has not come so "
-        "far, or name a file with weights="
-    )

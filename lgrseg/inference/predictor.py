@@ -22,9 +22,10 @@ from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference.averaging import average_predictions
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
-from lgrseg.inference.members import Member, run_files
+from lgrseg.inference.members import Member
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
+from lgrseg.inference.run_files import run_files
 from lgrseg.inference.whole_videos import label_map
 from lgrseg.structures.box_prompts import BoxPrompt, check_prompts
 
@@ -81,15 +82,22 @@ class Predictor:
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
         """
-        how = {"crop": crop, "progress": progress, "trusted": trusted}
-        return cls.ensemble([run], weights=weights, device=device, tta=tta, **how)
+        return cls.ensemble(
+            [run],
+            weights=weights,
+            device=device,
+            tta=tta,
+            crop=crop,
+            progress=progress,
+            trusted=trusted,
+        )
 
     @classmethod
     def ensemble(
         cls,
         runs: Sequence[str | Path],
         *,
-        weights: str | None = None,
+        weights: str | Path | None = None,
         device: str = "auto",
         tta: bool = False,
         crop: bool = True,
@@ -212,8 +220,13 @@ class Predictor:
         for member in self.members:
             member.check_boxes(boxes)
         if boxes is not None:
-            size, classes = video.frames.shape[1:3], self.metadata.classes
-            check_prompts(boxes, num_frames=len(video.frames), size=size, classes=classes)
+            num_frames, height, width = video.frames.shape[:3]
+            check_prompts(
+                boxes,
+                num_frames=num_frames,
+                size=(height, width),
+                classes=self.metadata.classes,
+            )
         return result
 
     def draw_masks(self, result: Result, *, boxes: list[BoxPrompt] | None = None) -> None:
@@ -224,15 +237,21 @@ class Predictor:
 
     def _masks(self, result: Result, boxes: list[BoxPrompt] | None) -> np.ndarray:
         video = result.video
-        size, frames = video.frames.shape[1:3], crop_frames(video.frames, result.crop_box)
+        num_frames, height, width = video.frames.shape[:3]
+        frames = crop_frames(video.frames, result.crop_box)
         streams = []
         for member in self.members:
-            geometry = member.geometry(size, result.crop_box, video.spacing_mm)
-            settings = {"video_id": result.name, "boxes": boxes}
-            streams.append(member.predict(frames, geometry, **settings))
-        masks = empty_masks(video.frames.shape[:3])
-        bar = {"desc": result.name, "unit": "frame", "disable": not self.progress}
-        for by_member in tqdm(zip(*streams, strict=True), total=len(masks), **bar):
+            geometry = member.geometry((height, width), result.crop_box, video.spacing_mm)
+            streams.append(member.predict(frames, geometry, video_id=result.name, boxes=boxes))
+        masks = empty_masks((num_frames, height, width))
+        bar = tqdm(
+            zip(*streams, strict=True),
+            total=num_frames,
+            desc=result.name,
+            unit="frame",
+            disable=not self.progress,
+        )
+        for by_member in bar:
             index, prediction = by_member[0]
             if len(by_member) > 1:
                 prediction = average_predictions([found for _, found in by_member])

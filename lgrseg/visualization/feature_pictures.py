@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from lgrseg.data.transforms.resizing import resize_image
-from lgrseg.visualization.feature_maps import ColourBasis, cosine_similarity
+from lgrseg.visualization.colour_basis import ColourBasis
+from lgrseg.visualization.feature_maps import cosine_similarity
 from lgrseg.visualization.overlays import BACKGROUND, FONT, HEADER
 
 GAP = 4

@@ -197,6 +197,21 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
     assert run.window == {"num_frames": 11, "num_far": 0} and len(run.classes) == 4
 
 
+def test_a_run_predicts_with_its_best_checkpoint_as_predictor_does(tmp_path):
+    run, cfg = tmp_path / "boxes", load_config(BOXES)
+    (run / "checkpoints").mkdir(parents=True)
+    save_config(cfg, run / "config.yaml")
+    with pytest.raises(FileNotFoundError, match="has no checkpoint .*best.safetensors or .*last"):
+        FrozenRun(run=str(run)).model  # noqa: B018
+    weights = instantiate(cfg.model).state_dict()
+    for name, value in (("last", 1.0), ("best", 2.0)):
+        weights["decoder.norm.weight"].fill_(value)
+        save_file(weights, run / "checkpoints" / f"{name}.safetensors")
+        frozen = FrozenRun(run=str(run))
+        assert (frozen.model.decoder.norm.weight == value).all()
+    assert not any(parameter.requires_grad for parameter in frozen.model.parameters())
+
+
 def predict(*arguments):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return run_script(ROOT / "tools" / "predict.py", arguments, environment=environment)

@@ -13,7 +13,7 @@ import lgrseg
 from lgrseg.config import load_config, save_config
 from lgrseg.data.catalog import Metadata
 from lgrseg.inference import mask_array
-from lgrseg.inference.members import run_files
+from lgrseg.inference.run_files import run_files
 from lgrseg.modeling.contracts import ClipModel
 
 FRAMES, DISCS = disc_clip(6)

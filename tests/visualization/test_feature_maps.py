@@ -8,13 +8,12 @@ from tiny_encoder import TinyEncoder
 from lgrseg.modeling.backbones import PVTv2
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
+from lgrseg.visualization.colour_basis import colour_basis, principal_components
 from lgrseg.visualization.feature_maps import (
     DenseFeatures,
     backbone_of,
-    colour_basis,
     cosine_similarity,
     place_of,
-    principal_components,
 )
 from lgrseg.visualization.feature_pictures import FeatureDrawer, Point
 
