@@ -42,7 +42,8 @@ def main() -> int:
         return 1
     jobs = [(config, seed) for seed in arguments.seeds for config in arguments.configs]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        failed = [job for job in pool.map(lambda job: do(*job, arguments), jobs) if job]
+        results = pool.map(lambda job: train_one(job[0], job[1], arguments), jobs)
+        failed = [name for name in results if name]
     stems = [config.stem for config in arguments.configs]
     tabulate(arguments.output, stems, arguments.output / "table")
     for stride in arguments.strides:
@@ -73,12 +74,12 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
-    """Train and evaluate one run, as far as it is not done; the name of what failed."""
+def train_one(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
+    """Train and evaluate one run, unless that is done; return its name and log if it fails."""
     run = arguments.output / config.stem / f"seed_{seed}"
     overrides = [*arguments.overrides, f"train.seed={seed}", f"train.output_dir={run}"]
     if arguments.jobs > 1:
-        overrides.insert(0, f"train.num_threads={max(1, os.cpu_count() // arguments.jobs)}")
+        overrides.insert(0, f"train.num_threads={max(1, (os.cpu_count() or 1) // arguments.jobs)}")
     cfg = load_config(config, overrides)
     keys, names = list(cfg.dataloader.test), list(name_tests_by_dataset(cfg).dataloader.test)
     if not is_finished(run, cfg.train.max_iter, names):

@@ -18,6 +18,10 @@ installed.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # so that --help is fast
+    from lgrseg.studies.benchmarks.timing import Comparison
 
 ALL = ("ops", "model", "train", "data", "metrics")
 
@@ -45,7 +49,8 @@ def main() -> int:
         parser.error(str(error).replace("train.device=", "--device "))
     described = machine.describe()
     print(", ".join(f"{name} {value}" for name, value in described.items()))
-    comparisons, checks = [], []
+    comparisons: list[Comparison] = []
+    checks: list[dict] = []
     for name in ALL if arguments.name == "all" else [arguments.name]:
         try:
             comparisons += _run(name, checks, repeats=arguments.repeats, device=device)
@@ -59,15 +64,15 @@ def main() -> int:
     return 0 if all(check["holds"] for check in checks) else 1
 
 
-def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
+def _run(name: str, checks: list[dict], *, repeats: int, device: str) -> "list[Comparison]":
     if name in ("ops", "model", "train"):
         from lgrseg.studies.benchmarks import ops, whole
 
         if name == "ops":
             checks += ops.check_kernels(device)
             return ops.run(repeats=repeats, device=device)
-        run = whole.run_forward if name == "model" else whole.run_train
-        return run(repeats=repeats, device=device)
+        run_model = whole.run_forward if name == "model" else whole.run_train
+        return run_model(repeats=repeats, device=device)
     from lgrseg.studies.benchmarks import data, exactness, metrics, tracking
 
     if name == "backbones":
@@ -76,8 +81,8 @@ def _run(name: str, checks: list, *, repeats: int, device: str) -> list:
         return backbones.run(repeats=repeats, device=device)
     if name == "boxes":
         return tracking.run(repeats=repeats, device=device)
-    run = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]
-    return [run(repeats=repeats)]
+    run_on_cpu = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]
+    return [run_on_cpu(repeats=repeats)]
 
 
 if __name__ == "__main__":

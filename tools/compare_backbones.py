@@ -117,19 +117,20 @@ def compare(arguments: argparse.Namespace) -> int:
         if not finished(prepared, cfg, arguments.precision):
             run(prepared, cfg, cache=arguments.cache, precision=arguments.precision)
         return 0
-    rows = [prepare(row, shared) for row in rows]
+    compared = [prepare(row, shared) for row in rows]
     if arguments.time_cache:
-        return time_cache(rows, shared, arguments)
-    show_plan(rows, shared, arguments)
+        return time_cache(compared, shared, arguments)
+    show_plan(compared, shared, arguments)
     runs = []
     for fraction in arguments.fractions:
         for seed in arguments.seeds:
-            for prepared in rows:
+            for prepared in compared:
                 folder = run_folder(arguments.output, prepared, fraction, seed)
                 cfg = config_of_run(prepared, folder, fraction, seed)
                 is_done = finished(prepared, cfg, arguments.precision)  # all, before any is trained
                 runs.append((prepared.row.name, folder, fraction, seed, is_done))
-    failed, done = [], {}
+    failed: list[str] = []
+    done: dict[float, dict[str, list[Path]]] = {}
     for name, folder, fraction, seed, is_done in runs:
         if not is_done and train_alone(name, folder, fraction, seed):
             failed.append(f"{folder}, see {folder}.log")

@@ -33,7 +33,7 @@ def average_predictions(
     Returns:
         A prediction without boxes; a class is present where any member finds it.
     """
-    size = max(tuple(p.mask_logits.shape[-2:]) for p in predictions)
+    size = max((p.mask_logits.shape[-2], p.mask_logits.shape[-1]) for p in predictions)
     maps = torch.stack([_logits(prediction, size) for prediction in predictions])
     # log p / (1 - p) of the mean p, without leaving logarithms: a sure member stays as sure.
     mean = F.logsigmoid(maps).logsumexp(dim=0) - F.logsigmoid(-maps).logsumexp(dim=0)

@@ -52,6 +52,7 @@ def predicted_boxes(
         pictures = resize_frames(read_window(frames, window), geometry.input_size)
         clip = Clip(to_tensor(pictures), torch.tensor(window.indices), "", geometry)
         found = model.predicted_boxes(clip.to(_device(model)))
+        assert found.boxes is not None and found.box_scores is not None, "predicted_boxes has both"
         kept = [window.indices.index(frame) for frame in window.kept]
         boxes.append(found.boxes[:, kept].cpu())
         scores.append(found.box_scores[:, kept].cpu())

@@ -78,4 +78,6 @@ def _frames_of(array) -> np.ndarray | LazyFrames:
         raise ValueError(
             f"an array of shape {shape} looks like one colour frame: a clip of it is frame[None]"
         )
-    return to_uint8(frames) if frames.dtype != np.uint8 else frames
+    if isinstance(frames, LazyFrames) or frames.dtype == np.uint8:
+        return frames
+    return to_uint8(frames)

@@ -51,7 +51,7 @@ class FilePredictor:
         for member in predictor.members:
             member.check_boxes(boxes)
         self.predictor, self.existing = predictor, existing
-        self.settings = {"spacing_mm": spacing_mm, "boxes": boxes}
+        self.spacing_mm, self.boxes = spacing_mm, boxes
 
     def __call__(self, path: Path, stem: Path) -> Outcome:
         """Write the results of a clip beside `stem`, a path without a suffix.
@@ -62,13 +62,13 @@ class FilePredictor:
         """
         files = ResultFiles(stem)
         files.check_place(path)
-        mark = self.predictor.made_with_clip(path, **self.settings)
+        mark = self.predictor.made_with_clip(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
         if files.are_finished(mark, self.existing):
             return self._finished(files, path)
-        result = self.predictor.prepare(path, **self.settings)
+        result = self.predictor.prepare(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
         files.check_replaceable(self.existing)
         _say(path, result.clip_notes + result.doubts)
-        self.predictor.draw_masks(result, boxes=self.settings["boxes"])
+        self.predictor.draw_masks(result, boxes=self.boxes)
         num_notes = len(result.clip_notes)
         facts = save_result(result, files)
         _say(path, result.clip_notes[num_notes:])
@@ -78,7 +78,7 @@ class FilePredictor:
         """Make what is missing beside masks that are kept."""
         facts = files.read_measurements()
         if facts is None or not (files.film.exists() and files.preview.exists()):
-            result = self.predictor.prepare(path, **self.settings)
+            result = self.predictor.prepare(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
             with MaskFile(files.masks) as stored:
                 if stored.shape != tuple(result.video.frames.shape[:3]):
                     note = "its masks are of another state of the clip: --overwrite makes them anew"
@@ -86,7 +86,7 @@ class FilePredictor:
                 result.masks = empty_masks(stored.shape)
                 for index, labels in enumerate(stored):
                     result.masks[index] = labels
-            result.made_by = files.made_by()
+                result.made_by = stored.made_by
             facts = complete_files(result, files)
         return Outcome(facts["notes"], facts["doubts"], was_there=True, facts=facts)
 

@@ -1,17 +1,18 @@
 """A film of masks over their clip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import LazyFrames
 from lgrseg.visualization.overlays import beside_input, panel_height, write_mp4
 
 
 def write_film(
     path: Path,
-    frames: Sequence[np.ndarray],
+    frames: np.ndarray | LazyFrames,
     masks: np.ndarray,
     *,
     metadata: Metadata,
@@ -24,7 +25,7 @@ def write_film(
     """
     height = panel_height(masks.shape[1:])
 
-    def pictures():
+    def pictures() -> Iterator[np.ndarray]:
         for index in range(len(masks)):
             yield beside_input(
                 frames[index],

@@ -65,7 +65,7 @@ def measure(
         spacing_mm: millimetres between rows and between columns; None where they are not known.
         fan: (H, W) bool, the part of the picture that shows ultrasound, where it was found.
     """
-    found = measure_video(masks, metadata.classes, spacing_mm, fan=fan, roles=metadata.roles)
+    found = measure_video(list(masks), metadata.classes, spacing_mm, fan=fan, roles=metadata.roles)
     beats = [
         BeatMeasures(
             ed_frame=beat["ed"],

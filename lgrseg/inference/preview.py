@@ -3,12 +3,17 @@
 import numpy as np
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import LazyFrames
 from lgrseg.inference.measurements import Measurements
 from lgrseg.visualization.overlays import beside_input, panel_height
 
 
 def draw_preview(
-    frames, masks: np.ndarray, *, metadata: Metadata, measurements: Measurements
+    frames: np.ndarray | LazyFrames,
+    masks: np.ndarray,
+    *,
+    metadata: Metadata,
+    measurements: Measurements,
 ) -> np.ndarray:
     """Frames and their masks side by side, one row a phase.
 

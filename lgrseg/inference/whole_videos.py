@@ -9,12 +9,14 @@ import torch
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
 from lgrseg.inference.box_videos import follow_predictions
 from lgrseg.inference.windows import read_window, windows
+from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.structures.box_prompts import BoxPrompt
 
 
 def predict_frames(
-    model: torch.nn.Module,
+    model: ClipModel,
     frames: Sequence[np.ndarray],
     geometry: Geometry,
     *,
@@ -28,8 +30,15 @@ def predict_frames(
     Yields:
         (frame index, (H0, W0) uint8 label map at the original size).
     """
-    settings = {"num_frames": num_frames, "num_far": num_far, "video_id": video_id, "boxes": boxes}
-    for index, prediction in predict_each_frame(model, frames, geometry, **settings):
+    for index, prediction in predict_each_frame(
+        model,
+        frames,
+        geometry,
+        num_frames=num_frames,
+        num_far=num_far,
+        video_id=video_id,
+        boxes=boxes,
+    ):
         yield index, label_map(prediction, geometry)
 
 
@@ -40,7 +49,7 @@ def label_map(prediction: ClipPrediction, geometry: Geometry) -> np.ndarray:
 
 
 def predict_each_frame(
-    model: torch.nn.Module,
+    model: ClipModel,
     frames: Sequence[np.ndarray],
     geometry: Geometry,
     *,
@@ -75,7 +84,7 @@ def predict_each_frame(
     was_training = model.training
     model.eval()
     try:
-        if model.takes_boxes:
+        if isinstance(model, BoxSam2):
             yield from follow_predictions(
                 model, frames, geometry, given=boxes, num_frames=num_frames
             )

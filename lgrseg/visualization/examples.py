@@ -44,6 +44,7 @@ def example_pictures(model, clips, *, metadata: Metadata, count: int) -> Iterato
 def _picture(
     record: dict, clip: Clip, targets: ClipTargets, prediction: ClipPrediction, metadata: Metadata
 ) -> np.ndarray:
+    assert clip.geometry is not None, "test clips are not augmented"
     annotated = targets.annotated_frames
     position = annotated[len(annotated) // 2]
     frame = int(clip.frame_indices[position])

@@ -1,6 +1,6 @@
 """Pictures and H.264 videos of segmentations: input | truth | prediction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +21,11 @@ LARGEST_PANEL = 3840
 
 
 def overlay(
-    frame: np.ndarray, labels: np.ndarray, colors: list[tuple[int, int, int]], *, fill: float = 0.25
+    frame: np.ndarray,
+    labels: np.ndarray,
+    colors: Sequence[tuple[int, int, int]],
+    *,
+    fill: float = 0.25,
 ) -> np.ndarray:
     """Draw every class on a frame, lightly filled and with a sharp outline.
 
@@ -54,7 +58,7 @@ def side_by_side(
     prediction: np.ndarray,
     *,
     classes: tuple[str, ...],
-    colors: list[tuple[int, int, int]],
+    colors: Sequence[tuple[int, int, int]],
     caption: str = "",
     height: int = 320,
 ) -> np.ndarray:
@@ -82,7 +86,7 @@ def beside_input(
     prediction: np.ndarray,
     *,
     classes: tuple[str, ...],
-    colors: list[tuple[int, int, int]],
+    colors: Sequence[tuple[int, int, int]],
     caption: str = "",
     height: int = 320,
 ) -> np.ndarray:
