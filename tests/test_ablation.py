@@ -69,7 +69,7 @@ def test_runs_of_other_settings_are_not_taken_for_those_that_are_asked_for(finis
         result = run(*command, change, root=tmp_path / "no data")
         assert result.returncode == 1 and "Traceback" not in result.stderr
         assert (
-            f"{out / 'phantom' / 'seed_0'} is a run with other settings ({told})" in result.stderr
+            f"{out / 'phantom' / 'seed_0'} has a run with other settings ({told})" in result.stderr
         )
         assert sorted(out.rglob("*")) == before  # no table either
     # A row is of all seeds that lie there, so also those count that are not asked for.

@@ -170,4 +170,4 @@ def test_the_other_tools_cope(place, trained):
         place, "predict", "--config-file", out / "config.yaml", "--weights", weights,
         "--input", place / "raw" / "test_set" / "benign", "--output", place / "masks",
     )  # fmt: skip
-    assert refused.returncode == 1 and "which draws no masks" in refused.stderr
+    assert refused.returncode == 1 and "which predicts no masks" in refused.stderr

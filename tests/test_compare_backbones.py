@@ -111,7 +111,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(datasets, files, tmp_path):
         assert (folder / "checkpoints" / "last.state.pt").is_file()
         assert f"stopped by {number.name}" in (folder.parent / "seed_0.log").read_text()
         if before:
-            assert "going on from iteration" in (folder / "log.txt").read_text()
+            assert "resuming from iteration" in (folder / "log.txt").read_text()
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_predict_a_folder_of_clips(weights, tmp_path):
     assert masks.shape == (320, 240, 3) and np.allclose(masks.affine, affine)
     # Done again, nothing is done: both are kept, and it says so.
     again = predict(weights, clips, out)
-    assert "2 had been there already" in again.stdout and "frame/s" not in again.stderr
+    assert "2 existed already" in again.stdout and "frame/s" not in again.stderr
 
 
 def test_predict_says_what_is_wrong(weights, tmp_path):

@@ -29,7 +29,9 @@ def _check(node, key: str) -> None:
         for number, item in enumerate(node):
             _check(item, f"{key}.{number}")
     elif isinstance(node, float) and not math.isfinite(node):
-        raise ValueError(f"{key} is a finite number, not {node}; null is for none, where it may be")
+        raise ValueError(
+            f"{key} must be a finite number, not {node}; settings that can be off take null"
+        )
 
 
 def names_not_finite(model: nn.Module, weights: Mapping[str, Tensor] | None = None) -> list[str]:

@@ -144,7 +144,7 @@ def diverged_in_the_model(
 ) -> NonFiniteError:
     """Make the error for numbers that are not finite inside the model, before any loss.
 
-    Other processes are not asked, because they may not have this error.
+    It describes only this process, because the others may not have this error.
 
     Args:
         step: record of the step; its last batch was in the model.

@@ -83,9 +83,8 @@ def _depths(model: nn.Module) -> dict[str, int]:
     depths = {}
     for prefix, encoder in model.named_modules():
         inner = [part for part in encoder.modules() if isinstance(part, Encoder)]
-        if inner != [
-            encoder
-        ]:  # not an encoder, or one that consists of other encoders, which are handled separately
+        # An encoder that consists of other encoders is left out, because these come separately.
+        if inner != [encoder]:
             continue
         blocks, start = encoder.blocks, f"{prefix}." if prefix else ""
         number_of = {id(p): i for i, block in enumerate(blocks) for p in block.parameters()}

@@ -142,10 +142,10 @@ class ResumableTrainer(SimpleTrainer):
             "average": self.average.state_dict() if self.average else None,
         }
 
-    # -- going on -----------------------------------------------------------------------------
+    # -- resuming -----------------------------------------------------------------------------
 
     def load_state_dict(self, state: dict) -> None:
-        """Resume from a `state_dict`; learning rates and decays are those of this config.
+        """Restore a `state_dict`, but keep learning rates and decays of this config.
 
         Raises:
             KeyError, RuntimeError, ValueError: the state has another architecture.
@@ -164,9 +164,9 @@ class ResumableTrainer(SimpleTrainer):
             self.average.reset()
         self.iteration = state["iteration"]
         self.train_seconds = state["train_seconds"]
-        self._go_on_with_the_clips(state)
+        self._resume_clips(state)
 
-    def _go_on_with_the_clips(self, state: dict) -> None:
+    def _resume_clips(self, state: dict) -> None:
         """Continue after the last batch of all processes, also with another number of processes."""
         now = distributed.get_world_size()
         num_before = state.get("num_processes", now)
@@ -175,8 +175,8 @@ class ResumableTrainer(SimpleTrainer):
         self.batch_offset = math.ceil(num_batches / now) - usual
         if num_before != now:
             logger.info(
-                "processes: %d before, %d now: the clips go on where they were, none is repeated; "
-                "an update is now of %d batches (train.accumulate=%d)",
+                "the run had %d processes and now has %d: it continues with the next clips, and "
+                "none is repeated; every update now uses %d batches (train.accumulate=%d)",
                 num_before,
                 now,
                 now * self.accumulate,
@@ -196,15 +196,15 @@ class ResumableTrainer(SimpleTrainer):
         """
         if not (resume or overwrite) and has_checkpoint(self.output_dir):
             raise CheckpointError(
-                f"{self.output_dir} holds a run already: --resume goes on with it, --overwrite "
-                "deletes it, train.output_dir=... names another folder"
+                f"{self.output_dir} already has a run: --resume continues it, --overwrite deletes "
+                "it, train.output_dir=... chooses another folder"
             )
         newest = read_newest_state(self.checkpoints) if resume else None
         if newest is None:
             if resume and (self.output_dir / REPLACED).is_dir():
                 logger.warning(
-                    "no checkpoint to go on from, so the run begins; the one that it replaces is "
-                    "still in %s, until the first checkpoint",
+                    "there is no checkpoint to resume from, so the run starts from the beginning; "
+                    "the earlier run, which it replaces, stays in %s until the first checkpoint",
                     self.output_dir / REPLACED,
                 )
             if self.settings.init_weights:
@@ -215,10 +215,11 @@ class ResumableTrainer(SimpleTrainer):
             self.load_state_dict(state)
         except (RuntimeError, ValueError, KeyError) as error:
             raise CheckpointError(
-                f"{path} was written by another config than this one: {str(error)[:500]}"
+                f"{path} was written with another config, which does not match this one: "
+                f"{str(error)[:500]}"
             ) from error
         self.best_score = self._read_best_score()
-        logger.info("going on from iteration %d of %s", self.iteration, path)
+        logger.info("resuming from iteration %d of %s", self.iteration, path)
 
     def _read_best_score(self) -> float | None:
         """Score of the checkpoint `best`; if that is damaged, the best score in metrics.jsonl."""
@@ -229,11 +230,11 @@ class ResumableTrainer(SimpleTrainer):
             return read_state(file)["best_score"]
         except (CheckpointError, KeyError) as error:
             score = best_recorded(self.output_dir, self.followed, self.iteration)
-            logger.warning("%s; it is not needed: the best score so far is %s", error, score)
+            logger.warning("%s; metrics.jsonl is read instead: the best score is %s", error, score)
             return score
 
     def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
-        """Load the model's weights from a file, see `checkpoint.load_weights`."""
+        """Load the model's weights from a file, see lgrseg/checkpoint/loading.py."""
         load_weights(self.model, path, strict=strict)
         if self.average:
             self.average.reset()
@@ -251,8 +252,8 @@ class ResumableTrainer(SimpleTrainer):
         last, init_weights = weights_path(self.checkpoints, "last"), self.settings.init_weights
         if not last.is_file() and not init_weights:
             raise FileNotFoundError(
-                f"nothing to evaluate: there is no {last}; train first, or name a file with "
-                "train.init_weights=..."
+                f"there is nothing to evaluate, because {last} does not exist: train first, or "
+                "give a file with train.init_weights=..."
             )
         self.load_weights(init_weights if explicit or not last.is_file() else last)
 

@@ -169,9 +169,11 @@ def check_settings_are_those_of(folder: Path, cfg: DictConfig) -> None:
     """
     if not any(_exists(folder / name) for name in OWNED):
         return
-    remedy = "name another --output, or delete it"
+    remedy = "choose another --output, or delete this folder"
     if not (folder / "config.yaml").is_file():
-        raise ValueError(f"{folder} has no config.yaml that says what its settings were: {remedy}")
+        raise ValueError(
+            f"{folder} has a run without config.yaml, so its settings are unknown: {remedy}"
+        )
     changes = [
         change
         for change in config_changes(cfg, folder)
@@ -180,7 +182,7 @@ def check_settings_are_those_of(folder: Path, cfg: DictConfig) -> None:
     if changes:
         more = f"; {len(changes) - 3} more" if len(changes) > 3 else ""
         raise ValueError(
-            f"{folder} is a run with other settings ({'; '.join(changes[:3])}{more}): {remedy}"
+            f"{folder} has a run with other settings ({'; '.join(changes[:3])}{more}): {remedy}"
         )
 
 
@@ -193,11 +195,11 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def folder_of_run(config_file: str | Path, output_dir: str) -> str:
-    """The folder that a command works in: a run that was moved or copied stays where it is now.
+    """Find the folder of a run, which may have been moved or copied.
 
     Args:
-        config_file: config that the command was given.
-        output_dir: folder that this config names.
+        config_file: config of the command.
+        output_dir: `train.output_dir` of this config.
 
     Returns:
         The folder of `config_file`, if it is the config.yaml of a run with checkpoints; otherwise
@@ -207,5 +209,5 @@ def folder_of_run(config_file: str | Path, output_dir: str) -> str:
     is_run = Path(config_file).name == "config.yaml" and has_checkpoint(folder)
     if not is_run or folder.resolve() == Path(output_dir).resolve():
         return output_dir
-    logger.info("the run lies in %s now, not in %s", folder, output_dir)
+    logger.info("the run was moved or copied: its folder is %s, not %s", folder, output_dir)
     return str(folder)

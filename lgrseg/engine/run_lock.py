@@ -92,7 +92,7 @@ class RunLock:
         except OSError as error:
             raise RunFolderError(
                 f"{self.path.parent} cannot be written to ({error.strerror or error}); "
-                "train.output_dir=... names another folder"
+                "choose another folder with train.output_dir=..."
             ) from error
 
     def _write(self) -> bool:
@@ -146,11 +146,11 @@ def _message(path: Path, holder: Holder) -> str:
         remedy = "wait until it has ended"
     else:
         remedy = (
-            f"wait until it has ended; if you know that it has (from here that cannot be seen), "
-            f"delete {path}"
+            "wait until it has ended. If you are sure that it has ended, which cannot be checked "
+            f"from this machine, delete {path}"
         )
     return (
-        f"{path.parent} is in use by {who}: {remedy}, or name another folder with "
+        f"{path.parent} is in use by {who}: {remedy}; or choose another folder with "
         "train.output_dir=..."
     )
 

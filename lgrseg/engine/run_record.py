@@ -15,14 +15,14 @@ from lgrseg.comm import processes
 
 FILE = "run.json"
 ROOT = Path(__file__).parents[2]
-"""The checkout, where the package is not installed from a wheel."""
+"""Folder of the checkout, unless the package is installed from a wheel."""
 
 
 def command_line(*, without: tuple[str, ...] = ()) -> str:
-    """The command of this process, as a shell takes it.
+    """The command of this process, quoted for a shell.
 
     Args:
-        without: words that are left out.
+        without: arguments to leave out.
     """
     words = [word for word in sys.argv if word not in without]
     start = [Path(sys.executable).name] if words[0].endswith(".py") else []
@@ -32,12 +32,14 @@ def command_line(*, without: tuple[str, ...] = ()) -> str:
 
 
 def commit_of(checkout: Path = ROOT) -> str | None:
-    """The short commit of a checkout, with "+" where tracked files were changed since.
+    """The short hash of a checkout's commit, with "+" if tracked files have changed since.
 
     Returns:
-        None where the folder is no checkout, or git is not installed.
+        The hash, or None if the folder is no checkout or git is not installed.
     """
-    if not (checkout / ".git").exists():  # a checkout around an installed package is another one
+    if not (
+        checkout / ".git"
+    ).exists():  # the package may be installed in a folder of another checkout
         return None
 
     def git(*words: str) -> str:
@@ -53,13 +55,13 @@ def commit_of(checkout: Path = ROOT) -> str | None:
 
 
 def record_command(folder: Path, task: str, *, device: str, num_parameters: int) -> None:
-    """Add what runs now to a run's run.json.
+    """Add an entry about this process to run.json.
 
     Args:
-        folder: the run's folder.
-        task: "train", which begins the list anew, "resume" or "evaluate".
+        folder: folder of the run.
+        task: "train", which starts a new list, "resume" or "evaluate".
         device: device of the computation, such as "cuda".
-        num_parameters: all parameters of the model.
+        num_parameters: number of all parameters of the model.
     """
     entry = {
         "task": task,
@@ -77,6 +79,6 @@ def record_command(folder: Path, task: str, *, device: str, num_parameters: int)
 
 
 def read_commands(folder: Path) -> list[dict]:
-    """The entries of run.json, the first command first; none where the file is missing."""
+    """The entries of run.json in order of time; an empty list if the file is missing."""
     file = folder / FILE
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []

@@ -29,11 +29,11 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
         name = loader.get("dataset", key) if isinstance(loader, DictConfig) else key
         if name in renamed:
             raise ValueError(
-                f"two loaders of dataloader.test read {name}, and their scores would replace each "
-                f"other; leave one of them out, or set dataloader.test.{key}.dataset"
+                f"two loaders of dataloader.test read {name}, so their results would replace each "
+                f"other: remove one of them, or set dataloader.test.{key}.dataset"
             )
-        if name != key and not name.endswith(f"_{key}"):  # of mine_val, `val` says no less
-            logger.warning("dataloader.test.%s reads %s: scored under that name", key, name)
+        if name != key and not name.endswith(f"_{key}"):  # `val` for mine_val is no surprise
+            logger.warning("dataloader.test.%s reads %s, so its results have this name", key, name)
         renamed[name] = loader
     if list(renamed) == list(cfg.dataloader.test):
         return cfg
@@ -43,29 +43,32 @@ def name_tests_by_dataset(cfg: DictConfig) -> DictConfig:
 
 
 def with_test_sets(cfg: DictConfig, names: list[str]) -> DictConfig:
-    """The config with these test datasets instead of its own.
+    """Replace the test datasets of a config.
 
     Args:
-        cfg: config of a run; it is not changed.
-        names: datasets. One that the config tests on keeps its loader; others are read as the
-            first test dataset is.
+        cfg: config of a run, which is not changed.
+        names: names of the new test datasets. A dataset that the config already tests on keeps its
+            loader; the others get a copy of the first test loader.
+
+    Returns:
+        The changed copy of the config.
 
     Raises:
-        ValueError: the config tests on nothing, so that nothing says how to read a dataset, or it
-            gives roles to classes that a dataset does not have.
+        ValueError: the config has no test loader to copy, or gives roles to classes that a dataset
+            does not have.
     """
     loaders = {loader.get("dataset", key): loader for key, loader in cfg.dataloader.test.items()}
     if not loaders:
         raise ValueError(
-            f"the config has no dataloader.test, which says how {', '.join(names)} would be read"
+            f"the config has no loader in dataloader.test that could read {', '.join(names)}"
         )
     first = next(iter(loaders.values()))
-    asked = {}
+    chosen = {}
     for name in dict.fromkeys(names):
-        asked[name] = copy.deepcopy(loaders.get(name, first))
-        asked[name].dataset = name
+        chosen[name] = copy.deepcopy(loaders.get(name, first))
+        chosen[name].dataset = name
     cfg = cfg.copy()
-    cfg.dataloader.test = asked
+    cfg.dataloader.test = chosen
     if cfg.get(ROLES):
         know_roles(cfg, Path("--datasets"))
     return cfg

@@ -61,7 +61,7 @@ class TrainerBase:
 
     def run_step(self) -> None:
         """One update of the weights."""
-        raise TypeError(f"{type(self).__name__} does not say what a step is: override run_step")
+        raise TypeError(f"{type(self).__name__} must override run_step, which does one update")
 
     def _call_hooks(self, moment: str) -> None:
         for hook in self.hooks:
@@ -207,11 +207,11 @@ class SimpleTrainer(TrainerBase):
         return [next(self._batches) for _ in range(self.accumulate)]
 
     def _totals(self, batches) -> dict[str, Tensor] | None:
-        """Normalisers of the losses, as means over the step's batches in all processes.
+        """Divisors of the losses, as means over the step's batches in all processes.
 
-        Losses and gradients are averaged over batches and processes. With these divisors that
-        average is what one batch of all the clips would give; a model without `loss_totals`
-        gets the mean of its batches' means.
+        Losses and gradients are averaged over batches and processes. With these divisors the
+        average is the same as for one batch with all clips. Without `loss_totals` it is the mean
+        of the means of the batches.
         """
         totals = [self.model.loss_totals(targets) for _, targets, *_ in batches]
         parts = [part for part in totals if part is not None]

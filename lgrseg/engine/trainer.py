@@ -71,7 +71,7 @@ class DefaultTrainer(ResumableTrainer):
         cfg = name_tests_by_dataset(cfg)
         settings = TrainSettings.parse(plain_dict(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
-        cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # what was left out is saved too
+        cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # defaults are saved too
         device = distributed.pick_device(settings.device)
         distributed.init_from_env(device)
         if settings.num_threads:
@@ -105,10 +105,10 @@ class DefaultTrainer(ResumableTrainer):
 
     @classmethod
     def build_model(cls, cfg: DictConfig) -> ClipModel:
-        """The model, with the weights that its own components start from.
+        """Build the model; its parts load their pretrained weights.
 
         Raises:
-            TypeError: it is no `ClipModel`.
+            TypeError: the config describes something else than a `ClipModel`.
         """
         return build_model(cfg)
 
@@ -195,8 +195,8 @@ class DefaultTrainer(ResumableTrainer):
                 self._write_settings()
             trained, everything = trained_share(self.model)
             logger.info(
-                "%d clips to train on, %.3g iterations an epoch, %d x %s; %s of %s parameters "
-                "trained",
+                "%d clips to train on, %.3g iterations per epoch, %d x %s; %s of %s parameters "
+                "are trained",
                 len(loader.dataset),
                 loader.iterations_per_epoch / self.accumulate,
                 distributed.get_world_size(),
@@ -211,7 +211,7 @@ class DefaultTrainer(ResumableTrainer):
             changes = config_changes(self.cfg, self.output_dir)
         except ValueError as error:
             changes = []
-            logger.warning("%s; it is written again", error)
+            logger.warning("%s; a new one is written", error)
         for change in changes:
             logger.info("config changed, %s", change)
         write_config(self.cfg, self.output_dir)

@@ -48,8 +48,8 @@ def batches_of(loader: Iterable) -> Iterator[Iterator]:
             raise
         ended = WorkerEndedError(
             f"{len(statuses)} of {len(workers)} worker processes of the data loader ended, with "
-            f"exit status {statuses[0]} (-9 is mostly want of memory: take fewer num_workers or a "
-            "smaller batch)"
+            f"exit status {statuses[0]} (-9 usually means that memory ran out: use fewer "
+            "num_workers or a smaller batch)"
         )
         raise _with_notes(ended, error) from error
     finally:

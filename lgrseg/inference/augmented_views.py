@@ -1,8 +1,8 @@
-"""Test-time augmentation: one model sees a clip several times, a little changed each time.
+"""Test-time augmentation: the mean prediction of one model for several views of a clip.
 
-The views keep the anatomy as it is: the picture is turned by a few degrees and made a little
-smaller, or made brighter or darker. It is never mirrored, since a mirrored heart has its left
-chambers on the right, where the model has learnt to see the right ones.
+A view is the clip rotated by a few degrees and made a little smaller, or made brighter or darker.
+Views are never mirrored, because a mirrored heart has its left chambers where the model has learnt
+to find the right ones.
 """
 
 import math
@@ -23,20 +23,20 @@ class View:
     """How a clip is changed before the model sees it."""
 
     degrees: float = 0.0
-    """Angle by which the picture is turned, clockwise as one looks at it."""
+    """Angle of the rotation, clockwise for the viewer."""
     scale: float = 1.0
-    """Size of the picture within the frame, 1 or less so that nothing of it is lost."""
+    """Size of the picture relative to the frame; at most 1, so that no part is cut off."""
     gamma: float = 1.0
-    """Exponent of the grey levels (0 to 1): above 1 is darker, below brighter."""
+    """Exponent of the grey levels (0 to 1); above 1 makes the picture darker."""
 
     def change(self, frames: Tensor) -> Tensor:
-        """The frames (T, C, H, W), 0 to 1, as this view shows them."""
+        """Make the view of frames (T, C, H, W), 0 to 1."""
         if self._moves:
             frames = self._sample(frames, self._matrix(frames), padding="zeros")
         return frames**self.gamma if self.gamma != 1 else frames
 
     def undo(self, maps: Tensor) -> Tensor:
-        """Maps (K, T, h, w) of the changed frames, over the original ones."""
+        """Move maps (K, T, h, w) of the view back to their places in the original frames."""
         if not self._moves:
             return maps
         matrix = self._matrix(maps)
@@ -48,9 +48,9 @@ class View:
         return (self.degrees, self.scale) != (0, 1)
 
     def _matrix(self, maps: Tensor) -> Tensor:
-        """(2, 3): from places in the view to those in the original, both -1 to 1.
+        """(2, 3) matrix from places in the view to places in the original, both -1 to 1.
 
-        Rows and columns are turned in pixels, so the ratio of the sides comes in.
+        The rotation is in pixels, so the matrix depends on the ratio of height and width.
         """
         height, width = maps.shape[-2:]
         cos, sin = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
@@ -71,27 +71,24 @@ VIEWS = (
     View(gamma=0.8),
     View(gamma=1.25),
 )
-"""The views of `tta=True`: a clip takes five times as long."""
+"""The views of `tta=True`; a prediction takes five times as long."""
 
 
 class AveragedViews(ClipModel):
-    """A model that predicts the mean over several views of every clip.
-
-    Anything that takes a list of clips and gives a list of ClipPrediction can be `model`.
-    """
+    """A model that predicts the mean over several views of every clip."""
 
     def __init__(self, model: ClipModel, views: Sequence[View] = VIEWS):
         """Wrap a model that is in eval mode.
 
         Args:
-            model: sees one view of a clip at a time.
-            views: at least one.
+            model: model that gives a list of ClipPrediction.
+            views: views of a clip, at least one.
         """
         super().__init__()
         self.model, self.views = model, tuple(views)
 
     def forward(self, clips: list[Clip]) -> list[ClipPrediction]:
-        """One prediction a clip; its maps have the size of the clip's frames."""
+        """Predict every clip; the maps have the size of the clip's frames."""
         return [self._predict(clip) for clip in clips]
 
     def _predict(self, clip: Clip) -> ClipPrediction:

@@ -1,11 +1,11 @@
-"""The mean of what several models, or one model from several views, say of the same frames.
+"""The mean prediction of several models, or of one model for several views, of the same frames.
 
-What is averaged is the probability of each class at each pixel:
+The probability of each class at each pixel is averaged:
 
-    p_k = mean over members of (sigmoid(logit_k) where the member finds class k, else 0)
+    p_k = mean over members of (sigmoid(logit_k) if the member predicts class k, else 0)
 
-A pixel belongs to the class with the largest mean where that is above one half. For a single member
-that is where its logit is above 0, which is how one model draws its masks.
+A pixel belongs to the class with the largest mean, if this mean is above 0.5. For a single member
+this is the rule of `ClipPrediction.label_maps`, because its logit is then above 0.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from torch import Tensor
 from lgrseg.structures import ClipPrediction
 
 ABSENT = -1e4
-"""The logit of a class that no member finds."""
+"""Logit of a class that a member does not predict."""
 
 
 @torch.inference_mode()
@@ -27,15 +27,15 @@ def average_predictions(
     """Average predictions of the same frames.
 
     Args:
-        predictions: at least one, of the same K classes; maps of any stride, which are brought to
-            the size of the largest.
+        predictions: predictions of the same K classes, at least one. Their maps are resized to the
+            size of the largest.
 
     Returns:
-        A prediction without boxes; a class is present where any member finds it.
+        A prediction without boxes; a class is present if at least one member predicts it.
     """
     size = max((p.mask_logits.shape[-2], p.mask_logits.shape[-1]) for p in predictions)
     maps = torch.stack([_logits(prediction, size) for prediction in predictions])
-    # log p / (1 - p) of the mean p, without leaving logarithms: a sure member stays as sure.
+    # The logit of the mean, log(p / (1 - p)), in logarithms, so that large logits keep their value.
     mean = F.logsigmoid(maps).logsumexp(dim=0) - F.logsigmoid(-maps).logsumexp(dim=0)
     class_probs = torch.stack([p.class_probs.float().to(mean.device) for p in predictions])
     present = torch.stack([p.present.to(mean.device) for p in predictions])
@@ -43,7 +43,7 @@ def average_predictions(
 
 
 def _logits(prediction: ClipPrediction, size: tuple[int, int]) -> Tensor:
-    """(K, T, h, w) in double precision, ABSENT where the member does not find the class."""
+    """(K, T, h, w) in double precision, ABSENT for classes that are not predicted."""
     maps = prediction.mask_logits.double()
     maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
     return maps.masked_fill(~prediction.present[:, None, None, None], ABSENT)

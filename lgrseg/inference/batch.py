@@ -1,4 +1,4 @@
-"""Many clips one after the other: none of them ends the others, and all are named at the end."""
+"""Prediction of many clips; if one fails, the others continue, and it is reported at the end."""
 
 import sys
 from collections.abc import Callable
@@ -13,20 +13,20 @@ from lgrseg.inference.table import TABLE, read_table, row_of, update_table
 
 @dataclass
 class Summary:
-    """How the clips of a folder fared."""
+    """Results and errors of the clips of a folder."""
 
     outcomes: dict[Path, Outcome] = field(default_factory=dict)
-    """Of the clips that have masks now."""
+    """Clips that have masks."""
     failed: dict[Path, str] = field(default_factory=dict)
-    """Why the others have none."""
+    """Clips without masks, each with the reason."""
 
     @property
     def exit_status(self) -> int:
-        """0 where every clip has masks, else 1."""
+        """0 if every clip has masks, otherwise 1."""
         return 1 if self.failed else 0
 
     def describe(self, output: Path) -> tuple[list[str], str]:
-        """Notes, doubts and failures by clip; and the numbers."""
+        """Lines about single clips (notes, doubts, failures), and one line with the numbers."""
         kept = sum(outcome.was_there for outcome in self.outcomes.values())
         lines = [
             f"{word}: {path}: {'; '.join(texts)}"
@@ -39,24 +39,25 @@ class Summary:
         doubtful = sum(bool(outcome.doubts) for outcome in self.outcomes.values())
         last = f"{len(self.outcomes)} of {number} clips segmented into {output}"
         last += f", {doubtful} of them doubtful" if doubtful else ""
-        last += f"; {kept} had been there already (--overwrite makes them anew)" if kept else ""
+        last += f"; {kept} existed already (--overwrite replaces them)" if kept else ""
         return lines, last
 
 
 def predict_clips(
     segment: Callable[[Path, Path], Outcome], found: ClipsInFolder, output: Path
 ) -> Summary:
-    """Segment clips into `output`, each at its place within the input, and write their table.
+    """Segment clips, write their results to the same subfolders of `output`, and write the table.
 
     Args:
-        segment: writes the results of a clip (a path) beside a path without a suffix.
-        found: clips.
+        segment: function from (clip, path of its results without a suffix) to its outcome, such as
+            a `FilePredictor`.
+        found: clips of the input folder.
         output: folder of the results.
 
     Raises:
-        FileExistsError: `output` holds another measurements.csv.
+        FileExistsError: `output` has a measurements.csv that this tool did not write.
     """
-    read_table(output / TABLE)  # before hours of work
+    read_table(output / TABLE)  # an error before hours of work, not after them
     summary, rows = Summary(), {}
     try:
         for name, path in found.clips.items():
@@ -64,7 +65,7 @@ def predict_clips(
                 outcome = summary.outcomes[path] = segment(path, output / name)
                 if outcome.facts is not None:
                     rows[name] = row_of(outcome.facts)
-            except Exception as error:  # whatever it is, the other clips are no part of it
+            except Exception as error:  # the other clips continue after any error
                 summary.failed[path] = describe_error(error)
                 print(f"{path.name}: not segmented: {summary.failed[path]}", file=sys.stderr)
     finally:

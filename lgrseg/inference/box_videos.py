@@ -1,4 +1,4 @@
-"""Prediction of whole videos by BOX-SAM2: frames are read one by one, however many there are."""
+"""Prediction of whole videos by BOX-SAM2; frames are read one by one, to save memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,10 +17,10 @@ from lgrseg.structures.boxes import from_corners
 
 
 def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
-    """Boxes in pixels of the original as parts of the crop, by frame.
+    """Convert boxes in pixels of the original frame to parts of the crop, by frame.
 
     Raises:
-        PromptError: nothing of a box lies within the crop.
+        PromptError: a box lies outside the crop.
     """
     top, left, bottom, right = geometry.crop_box
     start, size = torch.tensor([left, top] * 2), torch.tensor([right - left, bottom - top] * 2)
@@ -30,7 +30,7 @@ def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
         if not (box[2:] > 0).all():
             raise PromptError(
                 f"box {list(prompt.box)} on frame {prompt.frame} lies outside the fan, which has x "
-                f"{left} to {right} and y {top} to {bottom}; --no-crop takes the whole frame"
+                f"{left} to {right} and y {top} to {bottom}; --no-crop uses the whole frame"
             )
         found.setdefault(prompt.frame, {})[prompt.label] = box
     return found
@@ -39,12 +39,13 @@ def prompts_of(given: list[BoxPrompt], geometry: Geometry) -> dict[int, Boxes]:
 def predicted_boxes(
     model: BoxSam2, frames: Sequence[np.ndarray], geometry: Geometry, *, num_frames: int
 ) -> tuple[Tensor, Tensor]:
-    """Boxes (K, T, 4) and scores (K, T) of every frame by the model's box model.
+    """Predict boxes (K, T, 4) and scores (K, T) of every frame with the model's box model.
 
-    In windows as the box model's run was tested with; of `num_frames` where it is no run.
+    Windows are those with which the run of the box model was tested. For a box model that is not a
+    run they have `num_frames` frames.
 
     Raises:
-        ValueError: it has none.
+        ValueError: the model has no box model.
     """
     boxes, scores = [], []
     how = getattr(model.box_model, "window", {"num_frames": num_frames})
@@ -68,7 +69,7 @@ def follow_boxes(
     given: list[BoxPrompt] | None = None,
     num_frames: int = 11,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Masks of every frame, in order: the label maps of `follow_predictions`.
+    """Yield the masks of every frame in order: the label maps of `follow_predictions`.
 
     Yields:
         (frame index, (H0, W0) uint8 label map at the original size).
@@ -88,19 +89,20 @@ def follow_predictions(
     given: list[BoxPrompt] | None = None,
     num_frames: int = 11,
 ) -> Iterator[tuple[int, ClipPrediction]]:
-    """What the model says of every frame, in order.
+    """Yield the prediction of every frame in order.
 
     Args:
         model: BOX-SAM2 model in evaluation mode.
         frames: T frames (H, W) or (H, W, 3) uint8, cropped to geometry.crop_box.
-        geometry: says how to come back to the original frame.
-        given: boxes by hand; None takes those of the model's box model, and prompts anew where a
-            followed mask and the predicted box disagree and the box is the surer of the two.
-        num_frames: window of the box model.
+        geometry: position of the frames in the original video.
+        given: boxes by hand; None uses the boxes of the model's box model. Then a class is prompted
+            again if its tracked mask and its predicted box disagree and the box has the higher
+            confidence.
+        num_frames: number of frames in a window of the box model.
 
     Yields:
-        (frame index, prediction of this one frame). Where no box was found at all, no class is
-        present in any frame.
+        (frame index, prediction of this one frame). If there is no box at all, no class is present
+        in any frame.
     """
     device, look = _device(model), None
     if given is not None:
@@ -125,7 +127,7 @@ def follow_predictions(
 
 
 class _Pictures:
-    """Frames as the tracker takes them, made when they are asked for."""
+    """The tracker's input frames, made when they are read."""
 
     def __init__(self, model: BoxSam2, frames: Sequence[np.ndarray], geometry: Geometry):
         self.model, self.frames, self.geometry = model, frames, geometry

@@ -1,4 +1,4 @@
-"""Clips as a user hands them over: a path, an array or a Video."""
+"""Converts the input of a user (a path, an array or a Video) to a Video."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,14 +17,14 @@ def as_video(
     spacing_mm: Spacing | None = None,
     fps: float | None = None,
 ) -> Video:
-    """Read a clip, or take it as it is.
+    """Make a Video of a clip.
 
     Args:
-        clip: a path that `read_video` reads, frames (T, H, W) or (T, H, W, 3) of any numbers (those
-            that are not grey levels from 0 to 255 are stretched), or a Video.
-        spacing_mm: millimetres between rows and between columns, or one number for both; None takes
-            what the file says.
-        fps: frames a second; None takes what the file says.
+        clip: a path that `read_video` reads; frames (T, H, W) or (T, H, W, 3), which are scaled to
+            0 to 255 if they are not uint8; or a Video.
+        spacing_mm: millimetres between rows and between columns, or one number for both; None uses
+            the spacing of the file.
+        fps: frames per second; None uses the rate of the file.
 
     Raises:
         OSError: there is no such file.
@@ -41,13 +41,13 @@ def as_video(
         video.spacing_mm = check_spacing(spacing_mm)
     if fps is not None:
         if not 0 < fps < float("inf"):
-            raise ValueError(f"fps={fps}: frames a second are a number above 0")
+            raise ValueError(f"fps={fps}: the number of frames per second must be above 0")
         video.fps = float(fps)
     return video
 
 
 def check_spacing(spacing_mm: Spacing) -> tuple[float, float]:
-    """Millimetres (row, column) from one number or two.
+    """Convert one number or two numbers to a spacing (row, column) in millimetres.
 
     Raises:
         ValueError: they are not one or two numbers above 0.

@@ -1,4 +1,4 @@
-"""Clip files to result files: what is finished is kept, what was not written here stays."""
+"""From clip files to result files; finished results are kept, and other files are not replaced."""
 
 import sys
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from lgrseg.structures.box_prompts import BoxPrompt
 
 @dataclass
 class Outcome:
-    """The end of a clip that did not fail."""
+    """What is known about a clip after its prediction."""
 
     notes: list[str] = field(default_factory=list)
-    """What a user should know about it."""
+    """What a user should know about the clip."""
     doubts: list[str] = field(default_factory=list)
     """Reasons why its masks may be wrong."""
     was_there: bool = False
-    """Whether its masks come from an earlier run."""
+    """True if the masks existed already and were kept."""
     facts: dict | None = None
-    """What its measurements file holds."""
+    """Content of the clip's measurements file."""
 
 
 class FilePredictor:
@@ -37,13 +37,14 @@ class FilePredictor:
         spacing_mm: tuple[float, float] | None = None,
         boxes: list[BoxPrompt] | None = None,
     ):
-        """Take a predictor, and what holds for all clips.
+        """Set up the prediction.
 
         Args:
-            predictor: draws the masks.
-            existing: what happens to results that are there already.
-            spacing_mm: millimetres between rows and between columns, in place of the files' own.
-            boxes: prompts of a BOX-SAM2, for every clip the same.
+            predictor: predictor of the masks.
+            existing: rule for results that exist already.
+            spacing_mm: millimetres between rows and between columns, instead of the spacing in the
+                files.
+            boxes: prompts of a BOX-SAM2, the same for every clip.
 
         Raises:
             ValueError: the model takes no boxes, or needs some.
@@ -57,8 +58,8 @@ class FilePredictor:
         """Write the results of a clip beside `stem`, a path without a suffix.
 
         Raises:
-            FileExistsError: there are other files of these names, which stay.
-            Exception: whatever reading or predicting raised; nothing is written then.
+            FileExistsError: a file of this name exists and may not be replaced.
+            Exception: any error of reading or predicting; then nothing is written.
         """
         files = ResultFiles(stem)
         files.check_place(path)
@@ -75,13 +76,13 @@ class FilePredictor:
         return Outcome(result.notes, result.doubts, facts=facts)
 
     def _finished(self, files: ResultFiles, path: Path) -> Outcome:
-        """Make what is missing beside masks that are kept."""
+        """Write the missing files of masks that are kept."""
         facts = files.read_measurements()
         if facts is None or not (files.film.exists() and files.preview.exists()):
             result = self.predictor.prepare(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
             with MaskFile(files.masks) as stored:
                 if stored.shape != tuple(result.video.frames.shape[:3]):
-                    note = "its masks are of another state of the clip: --overwrite makes them anew"
+                    note = "the clip has changed, but its masks have not: --overwrite replaces them"
                     return Outcome([note], was_there=True)
                 result.masks = empty_masks(stored.shape)
                 for index, labels in enumerate(stored):

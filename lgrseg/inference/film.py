@@ -1,4 +1,4 @@
-"""A film of masks over their clip."""
+"""A film of a clip and its masks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def write_film(
     """Write frames and masks side by side as an mp4.
 
     Returns:
-        Why there is none, in one sentence; empty where there is one. Masks are whole without.
+        The reason why there is no film, in one sentence; empty if it was written.
     """
     height = panel_height(masks.shape[1:])
 
@@ -38,6 +38,7 @@ def write_film(
 
     try:
         write_mp4(path, pictures(), fps=fps or 20)
-    except Exception as error:  # encoders fail in their own ways, and the masks are what counts
-        return f"no film of it could be made, its masks are whole: {error or type(error).__name__}"
+    except Exception as error:  # of any type; the masks must be saved without a film too
+        reason = str(error) or type(error).__name__
+        return f"the film could not be made, but the masks are complete: {reason}"
     return ""

@@ -1,4 +1,4 @@
-"""The masks of one clip, and what is measured on them."""
+"""The masks of one clip and their measurements."""
 
 import functools
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from lgrseg.inference.preview import draw_preview
 
 @dataclass
 class MeasuredClip:
-    """One segmented clip. Measurements are made when they are first asked for."""
+    """One segmented clip. Measurements are computed at their first use."""
 
     name: str
-    """Name of its files: that of the clip, without the suffix."""
+    """Name of the clip's file without the suffix; the names of the results begin with it."""
     video: Video = field(repr=False)
     metadata: Metadata
     model: str
-    """Names of the runs that drew the masks."""
+    """Names of the runs that predicted the masks."""
     masks: np.ndarray = field(repr=False)
     """(T, H, W) uint8 at the size of the clip: 0 background, k + 1 for class k. Large ones are a
     memory map of a temporary file."""
@@ -31,9 +31,9 @@ class MeasuredClip:
     path: Path | None = None
     """The file of the clip; None for an array."""
     fan: np.ndarray | None = field(default=None, repr=False)
-    """(H, W) bool, the ultrasound fan; None where it was not found or not looked for."""
+    """(H, W) bool mask of the ultrasound fan; None if it was not found, or not searched."""
     made_by: str = ""
-    """A mark of the weights, settings and clip that the masks come from."""
+    """Hash of the weights, settings and clip of the masks (`mark_of`)."""
     clip_notes: list[str] = field(default_factory=list)
     """What a user should know about the clip and its files."""
     doubts: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class MeasuredClip:
 
     @classmethod
     def of_clip(cls, video: Video, path: Path | None, *, metadata: Metadata, model: str):
-        """A result without masks, with the notes and doubts of its clip."""
+        """Make a result without masks, with the notes and doubts of its clip."""
         return cls(
             name=name_of_clip(path) if path else "clip",
             video=video,
@@ -66,12 +66,12 @@ class MeasuredClip:
 
     @property
     def areas(self) -> dict[str, np.ndarray]:
-        """Class -> its area in every frame (T,), in `area_unit`."""
+        """Class -> its areas (T,) in every frame, in `area_unit`."""
         return {name: np.array(areas) for name, areas in self.measurements.areas.items()}
 
     @property
     def area_unit(self) -> str:
-        """Either "mm2", or "pixels" where the spacing is not known."""
+        """Either "mm2", or "pixels" if the spacing is not known."""
         return self.measurements.area_unit
 
     @property
@@ -81,11 +81,11 @@ class MeasuredClip:
 
     @property
     def ejection_fraction(self) -> float | None:
-        """Per cent, the mean over the whole beats; None where there are none (see `notes`)."""
+        """In per cent: mean over the beats without problems; None without such beats (`notes`)."""
         return self.measurements.ejection_fraction
 
     def preview(self) -> np.ndarray:
-        """A picture (H', W', 3) uint8 of the first whole beat at end-diastole and end-systole."""
+        """Draw a picture (H', W', 3) uint8 of one beat at end-diastole and end-systole."""
         return draw_preview(
             self.video.frames, self.masks, metadata=self.metadata, measurements=self.measurements
         )

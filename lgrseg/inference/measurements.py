@@ -1,4 +1,4 @@
-"""What is measured on the masks of one clip, in the form that is saved and shown."""
+"""Measurements on the masks of one clip, as they are saved and shown."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -21,12 +21,13 @@ class BeatMeasures:
     es_frame: int
     """Frame of end-systole."""
     edv_ml: float | None
-    """Volume at end-diastole by the method of disks in this one view; None without spacing."""
+    """End-diastolic volume by the method of disks in this view; None without spacing."""
     esv_ml: float | None
+    """End-systolic volume, computed in the same way."""
     ejection_fraction: float | None
-    """Per cent; None where it would not lie between 0 and 100."""
+    """In per cent; None if it would not be between 0 and 100."""
     problems: tuple[str, ...] = ()
-    """Reasons why the figures of this beat may be wrong."""
+    """Reasons why the values of this beat may be wrong."""
 
 
 @dataclass
@@ -34,19 +35,19 @@ class Measurements:
     """Areas over time of every class, and the beats of the left ventricle."""
 
     area_unit: str
-    """Either "mm2", or "pixels" where the spacing is not known."""
+    """Either "mm2", or "pixels" if the spacing is not known."""
     areas: dict[str, list[float]]
-    """Class -> its area in every frame."""
+    """Class -> its areas in every frame."""
     steadiness: dict[str, dict]
-    """Class -> how steady its masks are from frame to frame (see `steadiness`)."""
+    """Class -> changes of its masks from frame to frame (see `steadiness`)."""
     beats: list[BeatMeasures] = field(default_factory=list)
     ejection_fraction: float | None = None
-    """Per cent, the mean over the beats without problems; None where there are none."""
+    """In per cent: mean over the beats without problems; None without such beats."""
     notes: list[str] = field(default_factory=list)
     """What could not be measured, and why."""
 
     def as_dict(self) -> dict:
-        """Plain numbers, lists and dicts."""
+        """Convert to plain numbers, lists and dicts."""
         return plain(asdict(self))
 
 
@@ -62,8 +63,8 @@ def measure(
     Args:
         masks: (T, H, W) uint8, 0 background, k + 1 for class k.
         metadata: classes of the masks.
-        spacing_mm: millimetres between rows and between columns; None where they are not known.
-        fan: (H, W) bool, the part of the picture that shows ultrasound, where it was found.
+        spacing_mm: millimetres between rows and between columns; None if they are not known.
+        fan: (H, W) bool mask of the ultrasound fan; None if it was not found.
     """
     found = measure_video(list(masks), metadata.classes, spacing_mm, fan=fan, roles=metadata.roles)
     beats = [
@@ -94,13 +95,13 @@ def _notes(measured: Measurements, metadata: Metadata, *, has_ventricle: bool) -
     if measured.area_unit == "pixels":
         notes.append(
             "the spacing is not known: areas are in pixels, and there are no volumes"
-            + (" (the ejection fraction takes pixels to be square)" if measured.beats else "")
+            + (" (the ejection fraction assumes square pixels)" if measured.beats else "")
         )
     if not has_ventricle:
         classes = ", ".join(metadata.classes)
         notes.append(
             f"none of the classes ({classes}) is known to be the {LEFT_VENTRICLE}, so there are no "
-            f"beats and no ejection fraction; if one of them is, say roles.{LEFT_VENTRICLE}=NAME"
+            f"beats and no ejection fraction; if one of them is, set roles.{LEFT_VENTRICLE}=NAME"
         )
     elif not measured.beats:
         notes.append("no ejection fraction: fewer than two frames show the left ventricle")

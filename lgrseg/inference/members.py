@@ -1,4 +1,4 @@
-"""One trained model, and how it looks at a clip; an ensemble has several."""
+"""One trained model with the input that it needs; an ensemble has several of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from lgrseg.structures.box_prompts import BoxPrompt
 
 @dataclass
 class Member:
-    """A model with its weights, and the mapper of the clips that it was tested with."""
+    """A model with its weights, and the mapper of its test clips."""
 
     name: str
-    """Name for people: the run's folder, or the file of the weights."""
+    """Name to show to the user: the run's folder, or the file of the weights."""
     model: ClipModel
     mapper: DictConfig
     metadata: Metadata
@@ -39,21 +39,21 @@ class Member:
         """Build the model that a config describes, and load its weights.
 
         Args:
-            cfg: config of a run that segments; `train.device` is where the model computes.
+            cfg: config of a segmentation run, with the device in `train.device`.
             weights: a .safetensors, .pth or .pt file.
-            name: name for people; by default the path of the weights.
-            tta: average over several views of a clip (see augmented_views.py).
+            name: name to show to the user; by default the path of the weights.
+            tta: True to average over several views of a clip (see augmented_views.py).
 
         Raises:
             KeyError: a part of the config is missing or unknown.
-            OSError: there are no such weights.
-            ValueError: the config describes no segmenter, the weights fit another model, or a
-                model that follows boxes was to average over views.
+            OSError: the file of the weights does not exist.
+            ValueError: the config does not describe a segmentation model, the weights belong to
+                another model, or `tta` is set for a BOX-SAM2.
         """
         if not cfg.dataloader.test:
             raise ValueError(
-                "the config has no dataloader.test, which says what is predicted and how: take "
-                "that of a run that segments, not of a pre-training"
+                "the config has no loader in dataloader.test, which describes the classes and the "
+                "input: use the config of a segmentation run, not of a pre-training"
             )
         dataset, loader = next(iter(cfg.dataloader.test.items()))
         metadata = MetadataCatalog.get(dataset)
@@ -64,8 +64,8 @@ class Member:
         channels_last(model)
         if not model.predicts_masks:
             raise ValueError(
-                "the config is of a classifier, which draws no masks; "
-                "tools/train_net.py --eval-only writes its answers into predictions.csv"
+                "the config describes a classifier, which predicts no masks; "
+                "tools/train_net.py --eval-only writes its predictions to predictions.csv"
             )
         name = name or str(weights)
         made_with: list[str | Path] = [
@@ -75,15 +75,15 @@ class Member:
         if tta:
             if isinstance(model, BoxSam2):
                 raise ValueError(
-                    f"{name} is a BOX-SAM2, which follows boxes through the clip as it is: "
-                    "leave test-time augmentation out"
+                    f"{name} is a BOX-SAM2, whose boxes belong to the unchanged clip: "
+                    "use no test-time augmentation"
                 )
             model = AveragedViews(model).eval()
             name, made_with = f"{name} (test-time augmentation)", [*made_with, repr(VIEWS)]
         return cls(name, model, loader.mapper, metadata, made_with)
 
     def find_boxes_with(self, run: str) -> None:
-        """Let the boxes of a BOX-SAM2 come from another run, which predicts them.
+        """Let another run predict the boxes of a BOX-SAM2.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no checkpoint.
@@ -96,10 +96,11 @@ class Member:
         self.made_with.append(weights)
 
     def check_boxes(self, boxes: list[BoxPrompt] | None) -> None:
-        """Make sure that there are boxes where the model needs them, and none where it takes none.
+        """Check that there are boxes if and only if the model needs them.
 
         Raises:
-            ValueError: there are not; or boxes come from a run of other classes.
+            ValueError: boxes are missing, the model takes no boxes, or the run that predicts them
+                has other classes.
         """
         if not isinstance(self.model, BoxSam2):
             if boxes is not None:
@@ -108,7 +109,10 @@ class Member:
         box_model, classes = self.model.box_model, self.metadata.classes
         if isinstance(box_model, FrozenRun) and box_model.classes != classes:
             theirs = ", ".join(box_model.classes)
-            raise ValueError(f"the boxes are of {theirs}, the masks {', '.join(classes)}")
+            raise ValueError(
+                f"the run that predicts boxes has the classes {theirs}; the model has "
+                f"{', '.join(classes)}"
+            )
         if boxes is None and box_model is None:
             raise ValueError(
                 "there is no box to start from: give boxes, with --box, --boxes or "
@@ -116,10 +120,10 @@ class Member:
             )
 
     def why_no_boxes(self) -> str:
-        """The sentence for who gives boxes to a model that takes none."""
+        """Message for boxes that are given to another model than a BOX-SAM2."""
         return (
             f"{self.name} is a {type(self.model).__name__}, which takes no boxes; "
-            "take the run of a BOX-SAM2"
+            "use the run of a BOX-SAM2"
         )
 
     def geometry(
@@ -128,7 +132,7 @@ class Member:
         box: tuple[int, int, int, int],
         spacing_mm: tuple[float, float] | None,
     ) -> Geometry:
-        """Where the pixels of its input lie in a frame of `size` (H, W), cropped to `box`."""
+        """Position of the model's input in a frame of `size` (H, W) that is cropped to `box`."""
         height, width = self.mapper.input_size
         return Geometry(size, box, (height, width), spacing_mm)
 
@@ -140,7 +144,7 @@ class Member:
         video_id: str = "",
         boxes: list[BoxPrompt] | None = None,
     ) -> Iterator[tuple[int, ClipPrediction]]:
-        """What the model says of every frame, in order: see `predict_each_frame`."""
+        """Yield the prediction of every frame in order, see `predict_each_frame`."""
         return predict_each_frame(
             self.model,
             frames,

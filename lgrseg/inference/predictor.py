@@ -31,20 +31,20 @@ from lgrseg.structures.box_prompts import BoxPrompt, check_prompts
 
 
 class Predictor:
-    """Segments clips as the test clips of a run are segmented, and measures them."""
+    """Segments and measures clips, with the same preparation as the test clips of a run."""
 
     def __init__(self, *, members: Sequence[Member], crop: bool = True, progress: bool = False):
-        """Take models that are loaded, as `from_run` and `ensemble` load those of runs.
+        """Combine loaded models; `from_run` and `ensemble` load the models of runs.
 
-        A config with weights from elsewhere is `Predictor(members=[Member.load(cfg, weights)])`.
+        For a config with other weights, use `Predictor(members=[Member.load(cfg, weights)])`.
 
         Args:
-            members: at least one model; the class probabilities of several are averaged.
-            crop: look at the ultrasound fan alone (True), or at the whole frame.
-            progress: show a progress bar for every clip.
+            members: models, at least one; the class probabilities of several are averaged.
+            crop: True to use only the ultrasound fan, False to use the whole frame.
+            progress: True to show a progress bar for every clip.
 
         Raises:
-            ValueError: the members know different classes.
+            ValueError: the members have different classes.
         """
         for member in members[1:]:
             if member.metadata.classes != members[0].metadata.classes:
@@ -66,18 +66,18 @@ class Predictor:
         progress: bool = False,
         trusted: Sequence[str] = (),
     ) -> "Predictor":
-        """The model of a finished run.
+        """Load the model of a finished run.
 
         Args:
-            run: folder that the training wrote, with config.yaml and checkpoints/.
-            weights: "best" or "last" checkpoint, or a file; None takes the best one where there is
-                one, else the last.
-            device: "cpu", "cuda", or "auto" for a GPU where there is one.
-            tta: test-time augmentation: average over five views of the clip, turned a little,
-                brighter and darker (augmented_views.py), in five times the time.
-            crop: look at the ultrasound fan alone (True), or at the whole frame.
-            progress: show a progress bar for every clip.
-            trusted: packages of your own that the run's config may call, as --trust names them.
+            run: folder of the run, with config.yaml and checkpoints/.
+            weights: "best" or "last" checkpoint, or a file; None takes the best checkpoint if
+                there is one, otherwise the last.
+            device: "cpu", "cuda", or "auto" for a GPU if there is one.
+            tta: True for test-time augmentation: the mean over five views of the clip, some of them
+                rotated, brighter or darker (augmented_views.py), which takes five times as long.
+            crop: True to use only the ultrasound fan, False to use the whole frame.
+            progress: True to show a progress bar for every clip.
+            trusted: names of your own packages that the run's config may call, as with --trust.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
@@ -104,26 +104,26 @@ class Predictor:
         progress: bool = False,
         trusted: Sequence[str] = (),
     ) -> "Predictor":
-        """The mean of several runs, such as the folds of a cross-validation.
+        """Load several runs, such as the folds of a cross-validation, and average them.
 
-        The probability of each class at each pixel is averaged (averaging.py). Every run sees the
-        clip at its own size and in its own windows. All models are held at the same time.
+        The probability of each class at each pixel is averaged (averaging.py). Every run has its
+        own input size and windows. All models are in memory at the same time.
 
         Args:
             runs: folders of finished runs of the same classes.
-            weights: "best" or "last" checkpoint of every run, or None; otherwise as in `from_run`.
+            weights: "best" or "last" checkpoint of every run; None as in `from_run`.
             device: device of the computation, as in `from_run`.
-            tta: test-time augmentation, as in `from_run`, for every run.
-            crop: look at the ultrasound fan alone (True), or at the whole frame.
-            progress: show a progress bar for every clip.
-            trusted: trusted packages, as in `from_run`.
+            tta: True for test-time augmentation with every model, as in `from_run`.
+            crop: True to use only the ultrasound fan, False to use the whole frame.
+            progress: True to show a progress bar for every clip.
+            trusted: names of trusted packages, as in `from_run`.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
-            ValueError: there is no run, or the runs know different classes.
+            ValueError: there is no run, or the runs have different classes.
         """
         if isinstance(runs, str | Path) or not runs:
-            raise ValueError(f"runs={runs!r}: an ensemble is a list of folders of runs")
+            raise ValueError(f"runs={runs!r}: an ensemble needs a list of folders of runs")
         members = []
         for run in map(Path, runs):
             config, file = run_files(run, weights)
@@ -142,11 +142,14 @@ class Predictor:
         return " + ".join(member.name for member in self.members)
 
     def find_boxes_with(self, run: str | Path) -> None:
-        """Let the boxes of a BOX-SAM2 come from another run, which predicts them.
+        """Let another run predict the boxes of a BOX-SAM2.
+
+        Args:
+            run: folder of the run; its checkpoint is chosen as in `from_run`.
 
         Raises:
-            FileNotFoundError: there is no such run.
-            ValueError: the model takes no boxes, or the run knows other classes.
+            FileNotFoundError: there is no such run, or it has no checkpoint.
+            ValueError: the model takes no boxes.
         """
         for member in self.members:
             member.find_boxes_with(str(run))
@@ -154,7 +157,7 @@ class Predictor:
 
     @functools.cached_property
     def mark(self) -> str:
-        """A mark of what decides the masks beside the clip: weights and settings."""
+        """Hash of everything except the clip that decides the masks: weights and settings."""
         parts = [part for member in self.members for part in member.made_with]
         return mark_of([*parts, f"crop={self.crop}"])
 
@@ -166,7 +169,7 @@ class Predictor:
         fps: float | None = None,
         boxes: list[BoxPrompt] | None = None,
     ) -> str:
-        """The mark of the masks of a clip as it is now; nothing is predicted."""
+        """Hash of weights, settings and the present state of a clip; nothing is predicted."""
         return mark_of([self.mark, state_of_clip(path), repr((spacing_mm, fps, boxes))])
 
     def __call__(
@@ -177,18 +180,18 @@ class Predictor:
         fps: float | None = None,
         boxes: list[BoxPrompt] | None = None,
     ) -> Result:
-        """Segment a clip; the memory that this takes does not grow with its length.
+        """Segment a clip; the memory use does not grow with its length.
 
         Args:
             clip: path, frames (T, H, W) or (T, H, W, 3), or a Video.
             spacing_mm: millimetres between rows and between columns, or one number for both; None
-                takes what the file says. Without any there are no volumes, and a note says so.
-            fps: frames a second of an array; None takes what the file says.
-            boxes: prompts of a BOX-SAM2; None takes those of its box model.
+                uses the spacing of the file. Without a spacing there are no volumes, only a note.
+            fps: frames per second; None uses the rate of the file.
+            boxes: prompts of a BOX-SAM2; None uses the boxes of its box model.
 
         Raises:
             OSError: there is no such file.
-            ValueError: the clip cannot be read, or the boxes cannot be meant.
+            ValueError: the clip cannot be read, or a box is invalid.
         """
         result = self.prepare(clip, spacing_mm=spacing_mm, fps=fps, boxes=boxes)
         self.draw_masks(result, boxes=boxes)
@@ -202,9 +205,9 @@ class Predictor:
         fps: float | None = None,
         boxes: list[BoxPrompt] | None = None,
     ) -> Result:
-        """Read a clip and find its fan: a result whose masks `draw_masks` draws.
+        """Read a clip and find its fan; `draw_masks` then adds the masks to the result.
 
-        Arguments and errors are those of a call.
+        Arguments and errors are the same as for `predictor(clip)`.
         """
         video = as_video(clip, spacing_mm=spacing_mm, fps=fps)
         path = Path(clip) if isinstance(clip, str | Path) else None
@@ -230,7 +233,7 @@ class Predictor:
         return result
 
     def draw_masks(self, result: Result, *, boxes: list[BoxPrompt] | None = None) -> None:
-        """Fill the masks of a result, frame by frame."""
+        """Predict the masks of a result, frame by frame."""
         result.masks = self._masks(result, boxes)
         if not any(labels.any() for labels in result.masks):
             result.doubts.append("its masks are empty in every frame")

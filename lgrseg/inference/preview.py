@@ -1,4 +1,4 @@
-"""A still picture of a result: its first whole beat at end-diastole and end-systole."""
+"""A picture of a result: one beat at end-diastole and end-systole."""
 
 import numpy as np
 
@@ -15,9 +15,10 @@ def draw_preview(
     metadata: Metadata,
     measurements: Measurements,
 ) -> np.ndarray:
-    """Frames and their masks side by side, one row a phase.
+    """Draw frames and their masks side by side, one row for each phase.
 
-    Without a beat it is the frame with the largest area of all classes together.
+    The beat is the first one without problems, or the first one. Without a beat, the frame with the
+    largest area of all classes together is drawn.
 
     Args:
         frames: (T, H, W) or (T, H, W, 3) uint8.
@@ -43,7 +44,8 @@ def draw_preview(
 
 
 def _shown_frames(measurements: Measurements) -> list[tuple[str, int]]:
-    beats = sorted(measurements.beats, key=lambda beat: bool(beat.problems))  # whole ones first
+    # Beats without problems come first.
+    beats = sorted(measurements.beats, key=lambda beat: bool(beat.problems))
     if beats:
         beat = beats[0]
         return [

@@ -9,22 +9,22 @@ from lgrseg.inference.table import TABLE, read_table, row_of, update_table
 
 
 class Result(MeasuredClip):
-    """One segmented clip. Measurements are made when they are first asked for."""
+    """One segmented clip. Measurements are computed at their first use."""
 
     def save(self, folder: str | Path, *, name: str | None = None) -> list[Path]:
         """Write masks, film, measurements and preview, and a line of measurements.csv.
 
         Args:
-            folder: is made where it does not exist.
-            name: how the files' names begin; by default as the clip is called.
+            folder: folder of the files; it is created if it is missing.
+            name: first part of the names of the files; by default the name of the clip.
 
         Returns:
-            The files: NAME_masks.nii.gz (over the clip in a viewer), NAME_overlay.mp4,
+            The files: NAME_masks.nii.gz (can be shown over the clip in a viewer), NAME_overlay.mp4,
             NAME_measurements.json, NAME_preview.png and measurements.csv.
 
         Raises:
-            FileExistsError: a file of such a name was not written by lgrseg, and stays; or the
-                folder holds the images of the clip.
+            FileExistsError: a file of this name exists and was not written by lgrseg, or the folder
+                has the images of the clip.
         """
         name = self.name if name is None else name
         files = ResultFiles(Path(folder) / name)

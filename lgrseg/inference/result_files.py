@@ -1,4 +1,4 @@
-"""Which files belong to a clip, and which may be replaced: none that was not written here."""
+"""The result files of a clip; only files that lgrseg wrote may be replaced."""
 
 import enum
 import glob
@@ -10,15 +10,15 @@ from pathlib import Path
 from lgrseg.data.io.mask_files import MaskFile
 
 MARK = "lgrseg "
-"""How the description of a mask file begins that `tools/predict.py` wrote."""
+"""Beginning of the description in every mask file that lgrseg writes."""
 
 
 class Existing(enum.Enum):
-    """What happens to results that are there already."""
+    """Rule for results that exist already; the values are texts for --help."""
 
-    KEEP_SAME = "keep those of the same weights, settings and clip; refuse to replace others"
-    KEEP = "keep all, whatever they were made with"
-    REPLACE = "make them anew"
+    KEEP_SAME = "keep those of the same weights, settings and clip; do not replace others"
+    KEEP = "keep all, also those of other weights or settings"
+    REPLACE = "replace them"
 
 
 class ResultFiles:
@@ -28,7 +28,7 @@ class ResultFiles:
         """Name the files STEM_masks.nii.gz, STEM_overlay.mp4 and so on.
 
         Args:
-            stem: a path without a suffix.
+            stem: path of the files without `_masks.nii.gz` and so on.
         """
         self.masks = stem.with_name(f"{stem.name}_masks.nii.gz")
         self.film = stem.with_name(f"{stem.name}_overlay.mp4")
@@ -37,17 +37,17 @@ class ResultFiles:
 
     @property
     def all(self) -> list[Path]:
-        """Every one of them, the masks first."""
+        """All files, the masks first."""
         return [self.masks, self.film, self.measurements, self.preview]
 
     def check_place(self, clip: Path | None) -> None:
-        """Make sure that the results do not lie among the frames of their clip.
+        """Check that the results are not written into the folder of the clip's images.
 
         Args:
             clip: file or folder of images; None for an array.
 
         Raises:
-            FileExistsError: they would, and the preview would be read as a frame.
+            FileExistsError: they would be, and the preview would later be read as a frame.
         """
         if clip is not None and clip.is_dir() and clip.resolve() == self.masks.parent.resolve():
             raise FileExistsError(
@@ -56,7 +56,7 @@ class ResultFiles:
             )
 
     def read_measurements(self) -> dict | None:
-        """The measurements of the masks that are there; None where there are none of them."""
+        """Read the measurements of the existing masks; None if there are none."""
         try:
             facts = json.loads(self.measurements.read_text(encoding="utf-8"))
             return facts if facts["made_by"] == self.made_by() else None
@@ -64,39 +64,39 @@ class ResultFiles:
             return None
 
     def made_by(self) -> str | None:
-        """What the masks say they were made with; None where they were not written here."""
+        """Read the hash (`mark_of`) in the masks; None if lgrseg did not write them."""
         try:
             with MaskFile(self.masks) as masks:
                 return masks.made_by if masks.made_by.startswith(MARK) else None
-        except Exception:  # no such file, another kind of file, damage: whatever it is, not ours
+        except Exception:  # no such file, another kind of file, or a damaged one
             return None
 
     def are_finished(self, made_by: str, existing: Existing) -> bool:
-        """Whether there are masks, and they are to be kept."""
+        """True if there are masks that are kept."""
         found = self.made_by()
         if found is None or existing is Existing.REPLACE:
             return False
         return existing is Existing.KEEP or found == made_by
 
     def check_replaceable(self, existing: Existing) -> None:
-        """Make sure that what will be replaced was written here, and that this was asked for.
+        """Check that the existing files may be replaced.
 
         Raises:
-            FileExistsError: it was not.
+            FileExistsError: lgrseg did not write them, or they must be kept.
         """
         for path in self._foreign():
             raise FileExistsError(
-                f"{path} is there already and was not written by this tool, so it stays: "
+                f"{path} exists and was not written by this tool, so it is not replaced: "
                 "choose another folder with --output"
             )
         if self.made_by() is not None and existing is not Existing.REPLACE:
             raise FileExistsError(
-                f"{self.masks} was made with other weights or settings, or of another state of the "
-                "clip: --overwrite makes it anew, --skip-existing keeps it"
+                f"{self.masks} was made with other weights or settings, or the clip has changed: "
+                "--overwrite replaces it, --skip-existing keeps it"
             )
 
     def _foreign(self) -> list[Path]:
-        """Files of these names that were not written here."""
+        """Existing files of these names that lgrseg did not write."""
         if self.made_by() is None:
             return [path for path in self.all if path.exists()]
         try:
@@ -109,7 +109,7 @@ class ResultFiles:
 
 
 def mark_of(parts: Iterable[str | Path]) -> str:
-    """What masks were made with, in 72 characters: a hash of texts, and of files' contents."""
+    """Hash of texts and of the contents of files, in 72 characters."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
@@ -121,11 +121,11 @@ def mark_of(parts: Iterable[str | Path]) -> str:
 
 
 def state_of_clip(path: Path) -> str:
-    """Sizes and times of a clip's files, which change when it does."""
+    """Sizes and times of a clip's files, which change with the clip."""
     files = [path]
     if path.is_dir():
         files = sorted(path.iterdir())
-    elif path.suffix.lower() == ".mhd":  # its pixels lie in another file
+    elif path.suffix.lower() == ".mhd":  # its pixels are in another file
         files = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
     facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return repr(facts)

@@ -1,10 +1,10 @@
-"""Which config and which checkpoint of a run are used for prediction."""
+"""The config and the checkpoint of a run that are used for prediction."""
 
 from pathlib import Path
 
 
 def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]:
-    """The config and the checkpoint of a run.
+    """Find the config and a checkpoint of a run.
 
     Args:
         run: folder of the run.
@@ -17,7 +17,7 @@ def run_files(run: Path, weights: str | Path | None = None) -> tuple[Path, Path]
     config, checkpoints = run / "config.yaml", run / "checkpoints"
     if not config.is_file():
         raise FileNotFoundError(
-            f"{run} is no run: it has no config.yaml. Name the folder that a training wrote into "
+            f"{run} is no run: it has no config.yaml. Give the output folder of a training "
             "(train.output_dir)"
         )
     if weights is None:

@@ -1,4 +1,4 @@
-"""A result as files: masks, film, preview and measurements."""
+"""Writes the files of a result: masks, film, preview and measurements."""
 
 import json
 
@@ -12,14 +12,14 @@ from lgrseg.visualization.overlays import write_png
 
 
 def save_result(result: MeasuredClip, files: ResultFiles) -> dict:
-    """Write all files of a result in place of those that are there.
+    """Write all files of a result, and replace existing ones.
 
-    The masks come first, and stay where one of the others cannot be made.
+    The masks are written first, so they are complete even if another file cannot be made.
 
     Returns:
-        What the measurements file holds.
+        Content of the measurements file.
     """
-    for path in files.all[1:]:  # those of masks that are replaced
+    for path in files.all[1:]:  # they belong to the masks that are replaced
         path.unlink(missing_ok=True)
     spacing_mm = result.video.spacing_mm
     write_masks(
@@ -35,10 +35,10 @@ def save_result(result: MeasuredClip, files: ResultFiles) -> dict:
 
 
 def complete_files(result: MeasuredClip, files: ResultFiles) -> dict:
-    """Write those files that are missing beside the masks, and the measurements anew.
+    """Write the missing files of existing masks, and always the measurements.
 
     Returns:
-        What the measurements file holds.
+        Content of the measurements file.
     """
     if not files.film.exists():
         why_not = write_film(
@@ -58,7 +58,7 @@ def complete_files(result: MeasuredClip, files: ResultFiles) -> dict:
 
 
 def facts_of(result: MeasuredClip) -> dict:
-    """What NAME_measurements.json holds: plain numbers, texts, lists and dicts."""
+    """Content of NAME_measurements.json: plain numbers, texts, lists and dicts."""
     video = result.video
     measured = result.measurements.as_dict()
     measured.pop("notes")

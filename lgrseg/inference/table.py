@@ -1,4 +1,4 @@
-"""measurements.csv: one line for every clip of a folder of results."""
+"""measurements.csv: a table with one line for every clip of a folder of results."""
 
 import csv
 from pathlib import Path
@@ -26,11 +26,14 @@ COLUMNS = (
     "notes",
     "model",
 )
-"""Columns of every table; after them come the mean areas of the classes that its clips have."""
+"""First columns of every table; the mean areas of the classes follow."""
 
 
 def row_of(facts: dict) -> dict:
-    """The line of a clip from its measurements file; frames and volumes are of whole beats."""
+    """Make the line of a clip from the content of its measurements file.
+
+    Frames and volumes are those of whole beats, which are the beats without problems.
+    """
     whole = [beat for beat in facts["beats"] if not beat["problems"]]
     first = whole[0] if whole else {}
     row, column = facts["spacing_mm"] or (None, None)
@@ -63,10 +66,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def read_table(path: Path) -> dict[str, dict]:
-    """Clip -> its line; empty where there is no table yet.
+    """Read the lines by clip; empty if there is no table yet.
 
     Raises:
-        FileExistsError: the file is no table of this kind.
+        FileExistsError: the file exists and is another table.
     """
     if not path.exists():
         return {}
@@ -78,20 +81,20 @@ def read_table(path: Path) -> dict[str, dict]:
     except (UnicodeDecodeError, csv.Error):
         pass  # another kind of file
     raise FileExistsError(
-        f"{path} is there already and was not written by this tool, so it stays: choose another "
+        f"{path} exists and was not written by this tool, so it is not replaced: choose another "
         "folder for the results"
     )
 
 
 def update_table(path: Path, rows: dict[str, dict]) -> None:
-    """Add lines, or replace those of the same clips; others stay.
+    """Add lines to a table, and replace lines of the same clips.
 
     Args:
-        path: file of the table; it is made where there is none.
-        rows: clip -> what `row_of` gives.
+        path: file of the table; it is created if it is missing.
+        rows: new lines by clip, from `row_of`.
 
     Raises:
-        FileExistsError: the file is no table of this kind.
+        FileExistsError: the file exists and is another table.
     """
     lines = read_table(path) | rows
     others = {key for line in lines.values() for key in line if key and key not in COLUMNS}

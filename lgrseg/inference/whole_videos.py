@@ -25,7 +25,7 @@ def predict_frames(
     video_id: str = "",
     boxes: list[BoxPrompt] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Masks of every frame, in order: the label maps of `predict_each_frame`.
+    """Yield the masks of every frame in order: the label maps of `predict_each_frame`.
 
     Yields:
         (frame index, (H0, W0) uint8 label map at the original size).
@@ -44,7 +44,7 @@ def predict_frames(
 
 @torch.inference_mode()
 def label_map(prediction: ClipPrediction, geometry: Geometry) -> np.ndarray:
-    """The (H0, W0) uint8 label map of a prediction of one frame."""
+    """Make the (H0, W0) uint8 label map of a prediction of one frame."""
     return prediction.label_maps(geometry)[0].cpu().numpy()
 
 
@@ -58,24 +58,25 @@ def predict_each_frame(
     video_id: str = "",
     boxes: list[BoxPrompt] | None = None,
 ) -> Iterator[tuple[int, ClipPrediction]]:
-    """What a model says of every frame, in order, before it is turned into masks.
+    """Yield the prediction of every frame in order, before it is converted to masks.
 
-    Windows of consecutive frames overlap by half; a frame is predicted by the window in whose
-    middle it is nearest. Only one window is held at a time, so `frames` may be a memory map. A
-    BOX-SAM2 follows `boxes`, or those that its box model finds, frame by frame instead.
+    Windows of consecutive frames overlap by half. The prediction of a frame comes from the window
+    whose middle is nearest. Only one window is in memory at a time, so `frames` may be a memory
+    map. A BOX-SAM2 tracks `boxes`, or the boxes of its box model, frame by frame without windows.
 
     Args:
-        model: takes a list of clips, gives a list of ClipPrediction; it is put into eval mode.
+        model: model that gives a list of ClipPrediction; it is in evaluation mode meanwhile.
         frames: T frames (H, W) or (H, W, 3) uint8, cropped to geometry.crop_box.
-        geometry: says how to come back to the original frame.
-        num_frames: length of a window; a shorter video is one window.
-        num_far: how many of them come from the rest of the video, evenly spread, as in clips of
-            hybrid temporal sampling; 0 for dense windows.
-        video_id: goes into the clips.
-        boxes: prompts of a BOX-SAM2, in pixels of the original; None takes those of its box model.
+        geometry: position of the frames in the original video.
+        num_frames: number of frames in a window; a shorter video is one window.
+        num_far: number of these frames that come from the rest of the video, evenly spread, as in
+            clips of hybrid temporal sampling; 0 for consecutive frames only.
+        video_id: identifier of the video, for the clips.
+        boxes: prompts of a BOX-SAM2, in pixels of the original; None uses the boxes of its box
+            model.
 
     Raises:
-        ValueError: boxes for another model.
+        ValueError: boxes are given, but the model takes none.
 
     Yields:
         (frame index, prediction of this one frame).

@@ -1,4 +1,4 @@
-"""How a video of any length is cut into clips; every frame is predicted by one of them."""
+"""Cuts a video of any length into clips; the prediction of every frame comes from one of them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from lgrseg.config import instantiate
 from lgrseg.data.frame_sampling import WholeVideoSampler
 
 WHOLE_VIDEO_WINDOW = 11
-"""Frames of a window where test clips are whole videos, which can be too long for the memory."""
+"""Frames of a window if test clips are whole videos, which can be too long for the memory."""
 
 
 class Window(NamedTuple):
@@ -19,24 +19,31 @@ class Window(NamedTuple):
     near: range
     """Consecutive frames."""
     far: list[int]
-    """Others, from anywhere else in the video."""
+    """Frames from the rest of the video."""
     kept: range
-    """Part of `near`."""
+    """Part of `near`: the frames whose prediction is used."""
 
     @property
     def indices(self) -> list[int]:
-        """All, in temporal order."""
+        """All frames, in temporal order."""
         return sorted([*self.near, *self.far])
 
 
 def windows(length: int, num_frames: int, num_far: int = 0) -> list[Window]:
-    """Windows over a video; every frame is kept once, by the window whose middle is nearest.
+    """Make windows over a video; every frame is kept by the window whose middle is nearest.
+
+    Args:
+        length: number of frames of the video.
+        num_frames: number of frames in a window.
+        num_far: number of these frames that come from the rest of the video.
 
     Raises:
-        ValueError: far frames leave no room for near ones.
+        ValueError: `num_far` is not below `num_frames`.
     """
     if not 0 <= num_far < num_frames:
-        raise ValueError(f"num_far={num_far} is 0 to {num_frames - 1} in windows of {num_frames}")
+        raise ValueError(
+            f"num_far={num_far} must be 0 to {num_frames - 1} in windows of {num_frames} frames"
+        )
     if length <= num_frames:
         return [Window(range(length), [], range(length))]
     num_near = num_frames - num_far
@@ -59,24 +66,27 @@ def _spread(start: int, stop: int, length: int, count: int) -> list[int]:
 
 
 def read_window(frames: Sequence[np.ndarray], window: Window) -> list[np.ndarray]:
-    """The frames of a window, in temporal order; neighbours in one go, as a movie is decoded."""
+    """Read the frames of a window in temporal order.
+
+    Consecutive frames are read together, because movies are decoded in order.
+    """
     found = dict(zip(window.near, frames[window.near.start : window.near.stop], strict=True))
     found |= {index: frames[index : index + 1][0] for index in window.far}
     return [found[index] for index in window.indices]
 
 
 def window_of(mapper: DictConfig) -> dict[str, int]:
-    """`num_frames` and `num_far` of inference windows, as the config's test clips have them.
+    """Get `num_frames` and `num_far` of inference windows from the mapper of the test clips.
 
-    Where clips are whole videos windows have `WHOLE_VIDEO_WINDOW` frames.
+    If test clips are whole videos, windows have `WHOLE_VIDEO_WINDOW` frames.
 
     Raises:
-        ValueError: the mapper's sampler does not say how many frames its clips have.
+        ValueError: the mapper has no sampler, or its sampler has no number of frames.
     """
     if mapper.get("frame_sampler") is None:
         raise ValueError(
-            f"{mapper.get('_target_')} has no frame_sampler, so nothing says how many frames a "
-            "window of a whole video has; take lgrseg.data.ClipMapper for test clips"
+            f"{mapper.get('_target_')} has no frame_sampler, so the number of frames in a window "
+            "of a whole video is unknown; use lgrseg.data.ClipMapper for test clips"
         )
     sampler = instantiate(mapper.frame_sampler)
     if isinstance(sampler, WholeVideoSampler):
@@ -85,7 +95,7 @@ def window_of(mapper: DictConfig) -> dict[str, int]:
     if not isinstance(num_frames, int) or num_frames < 1:
         raise ValueError(
             f"{type(sampler).__name__}.num_frames is {num_frames!r}: a sampler of test clips needs "
-            "an attribute num_frames, 1 or more, which is also the length of the windows that "
-            "whole videos are predicted in; DenseSampler and HybridSampler have it"
+            "an attribute num_frames of 1 or more, which is also the length of the windows for "
+            "whole videos; DenseSampler and HybridSampler have it"
         )
     return {"num_frames": num_frames, "num_far": getattr(sampler, "num_far", 0)}

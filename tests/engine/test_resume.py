@@ -249,7 +249,7 @@ def test_a_finished_run_is_only_evaluated_again(cfg):
 
 def test_a_run_is_not_overwritten_by_accident(cfg):
     run(cfg)
-    with pytest.raises(CheckpointError, match="--resume goes on with it, --overwrite deletes it"):
+    with pytest.raises(CheckpointError, match="--resume continues it, --overwrite deletes it"):
         run(cfg)
 
 
@@ -293,7 +293,7 @@ def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplo
     (folder / "config.yaml").write_bytes(b"train: {max_iter: 6\n\x00")
     caplog.clear()
     assert_same_end(whole, run(cfg, resume=True))
-    for told in ("best.state.pt is truncated", "it is not needed: the best score so far is 0.",
+    for told in ("best.state.pt is truncated", "is read instead: the best score is 0.",
                  "4 lines are damaged and left out", "config.yaml is damaged"):  # fmt: skip
         assert told in caplog.text, told
     written = OmegaConf.load(folder / "config.yaml")
@@ -334,7 +334,7 @@ def test_the_clips_go_on_where_they_were_with_other_numbers_of_batches(cfg, capl
     state = trainer.state_dict() | {"num_processes": 4, "num_batches": 23}
     trainer.load_state_dict(state)
     assert (trainer.iteration, trainer.batches_done) == (3, 23)
-    assert "processes: 4 before, 1 now" in caplog.text and "none is repeated" in caplog.text
+    assert "had 4 processes and now has 1:" in caplog.text and "none is repeated" in caplog.text
     del state["num_processes"], state["num_batches"]  # of an earlier version
     trainer.load_state_dict(state)
     assert (trainer.iteration, trainer.batches_done) == (3, 3)
@@ -363,7 +363,7 @@ def test_resuming_with_another_model_says_so(cfg):
     run(cfg)
     cfg.model.backbone.width = 8
     cfg.model.head.in_channels = 8
-    with pytest.raises(CheckpointError, match="written by another config"):
+    with pytest.raises(CheckpointError, match="written with another config"):
         run(cfg, resume=True)
 
 

@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     for folder in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / "nowhere"):
-        with pytest.raises(RunFolderError, match="cannot be written to .*names another folder"):
+        with pytest.raises(RunFolderError, match="cannot be written to .*choose another folder"):
             RunLock(folder).__enter__()
 
 

@@ -22,7 +22,7 @@ def test_another_dataset_is_scored_under_its_own_name(tiny_cfg, tmp_path, caplog
     tiny_cfg.train.max_iter = 1
     trainer = DefaultTrainer(tiny_cfg)
     trainer.train()
-    assert "dataloader.test.tiny reads tiny_first: scored under that name" in caplog.text
+    assert "dataloader.test.tiny reads tiny_first, so its results have this name" in caplog.text
     run = tmp_path / "run"
     assert [path.name for path in (run / "eval").iterdir()] == ["tiny_first"]
     results = json.loads((run / "eval/tiny_first/results.json").read_text())

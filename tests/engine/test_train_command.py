@@ -94,7 +94,7 @@ def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, ti
     ended = run_script(TOOL, arguments, environment=environment)
     assert ended.returncode == 0, ended.stderr
     errors = ended.stderr
-    assert f"going on from iteration {done} of" in errors
+    assert f"resuming from iteration {done} of" in errors
     assert f"config changed, train.max_iter: 100000 -> {done + 2}" in errors
 
 
@@ -133,7 +133,7 @@ def test_overwriting_must_be_asked_for(datasets, tmp_path, tiny, monkeypatch, ca
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
     assert call(monkeypatch, *tiny) == 0
     assert call(monkeypatch, *tiny) == 1
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already has a run" in capsys.readouterr().err
     assert call(monkeypatch, *tiny, "--overwrite", "train.max_iter=3") == 0
     last = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["iteration"] == 3

@@ -40,8 +40,8 @@ def test_every_clip_has_its_line(capsys):
         "not segmented: in/d.mp4: box [1, 2] lies outside",
     ]
     assert last == (
-        "3 of 7 clips segmented into out, 1 of them doubtful; 1 had been there already "
-        "(--overwrite makes them anew)"
+        "3 of 7 clips segmented into out, 1 of them doubtful; 1 existed already "
+        "(--overwrite replaces them)"
     )
     assert summary.exit_status == 1
     assert capsys.readouterr().err.count("not segmented") == 4  # each at once, too

@@ -75,7 +75,7 @@ def test_results_beside_the_clip_never_replace_it(weights, tmp_path):
     # As a folder: what was written is no clip, and the clip is done.
     again = predict(weights, tmp_path, tmp_path)
     assert again.returncode == 0 and "1 of 1 clips" in again.stdout
-    assert "1 had been there already" in again.stdout
+    assert "1 existed already" in again.stdout
     assert predict(weights, tmp_path, tmp_path, "--overwrite").returncode == 0
     assert (tmp_path / "clip.mp4").read_bytes() == before
     assert files_below(tmp_path) == written
@@ -103,22 +103,22 @@ def test_finished_clips_are_kept_as_long_as_nothing_changed(weights, tmp_path):
     write_movie(clips / "b.mp4", seed=5)
     again = predict(weights, clips, out)
     assert again.returncode == 0 and "2 of 2 clips" in again.stdout
-    assert "1 had been there already (--overwrite makes them anew)" in again.stdout
+    assert "1 existed already (--overwrite replaces them)" in again.stdout
     assert (out / "a_masks.nii.gz").stat().st_mtime_ns == first
     # Other settings: neither taken for the same nor replaced in silence.
     other = predict(weights, clips, out, "--no-crop")
     assert other.returncode == 1 and "0 of 2 clips" in other.stdout
-    assert "--overwrite makes it anew, --skip-existing keeps it" in other.stderr
+    assert "--overwrite replaces it, --skip-existing keeps it" in other.stderr
     assert (out / "a_masks.nii.gz").stat().st_mtime_ns == first
     kept = predict(weights, clips, out, "--no-crop", "--skip-existing")
-    assert kept.returncode == 0 and "2 had been there already" in kept.stdout
+    assert kept.returncode == 0 and "2 existed already" in kept.stdout
     replaced = predict(weights, clips, out, "--no-crop", "--overwrite")
     assert replaced.returncode == 0 and "already" not in replaced.stdout
     assert (out / "a_masks.nii.gz").stat().st_mtime_ns > first
     # Another clip under the same name.
     write_movie(clips / "a.mp4", num_frames=4)
     changed = predict(weights, clips, out, "--no-crop")
-    assert changed.returncode == 1 and "another state of the clip" in changed.stderr
+    assert changed.returncode == 1 and "or the clip has changed" in changed.stderr
     assert f"not segmented: {clips / 'a.mp4'}" in changed.stderr
 
 
@@ -183,7 +183,7 @@ def test_without_an_encoder_the_masks_are_there(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
     result = predict(weights, tmp_path / "a.mp4", tmp_path / "out")
     assert result.returncode == 0 and not (tmp_path / "out" / "a_overlay.mp4").exists()
-    assert f"note: {tmp_path / 'a.mp4'}: no film of it could be made" in result.stderr
+    assert f"note: {tmp_path / 'a.mp4'}: the film could not be made" in result.stderr
     monkeypatch.undo()
     assert predict(weights, tmp_path / "a.mp4", tmp_path / "out").returncode == 0
     assert files_below(tmp_path / "out") == [*(f"a_{kind}" for kind in KINDS), "measurements.csv"]
@@ -228,7 +228,7 @@ def test_doubts_are_told_again_when_masks_are_kept(weights, tmp_path):
     nibabel.save(
         nibabel.Nifti1Image(np.zeros((64, 48, 4), np.uint8), np.eye(4)), tmp_path / "a.nii"
     )
-    for words in ("", "1 had been there already"):
+    for words in ("", "1 existed already"):
         done = predict(weights, tmp_path / "a.nii", tmp_path / "out")
         assert "1 of them doubtful" in done.stdout and words in done.stdout
         assert "doubtful: " in done.stderr and "every frame is black" in done.stderr

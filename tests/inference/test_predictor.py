@@ -82,11 +82,11 @@ def test_the_table_has_a_line_for_every_clip(result, tmp_path):
 
 def test_what_was_not_written_here_stays(result, tmp_path):
     (tmp_path / "a_preview.png").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"a_preview.png is there already and was not"):
+    with pytest.raises(FileExistsError, match=r"a_preview.png exists and was not"):
         result.save(tmp_path, name="a")
     assert [file.name for file in tmp_path.iterdir()] == ["a_preview.png"]
     (tmp_path / "measurements.csv").write_text("patient,age\n")
-    with pytest.raises(FileExistsError, match=r"measurements.csv is there already"):
+    with pytest.raises(FileExistsError, match=r"measurements.csv exists and was not"):
         result.save(tmp_path, name="b")
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -177,7 +177,7 @@ def test_members_of_other_classes_are_refused(run):
     members[1].metadata = Metadata(("polyp",), ((1, 2, 3),))
     with pytest.raises(ValueError, match=r"averages runs of the same classes.*has polyp"):
         lgrseg.Predictor(members=members)
-    with pytest.raises(ValueError, match="an ensemble is a list of folders"):
+    with pytest.raises(ValueError, match="an ensemble needs a list of folders"):
         lgrseg.Predictor.ensemble(str(run))
 
 

@@ -43,7 +43,7 @@ def test_hybrid_windows_look_far():
     assert list(first.near) == [0, 1, 2, 3, 4] and first.far == [10, 20]
     assert list(last.near) == [20, 21, 22, 23, 24] and last.far == [5, 15]
     assert first.indices == [0, 1, 2, 3, 4, 10, 20]
-    with pytest.raises(ValueError, match="num_far=7 is 0 to 6"):
+    with pytest.raises(ValueError, match="num_far=7 must be 0 to 6"):
         windows(25, 7, 7)
 
 
