@@ -148,7 +148,7 @@ def test_seeds_copies_and_a_run_that_fails(datasets, files, tmp_path):
         (["--backbones", "dinov2_small", "--only", "dinov2", "1", "0"], "no row is called"),
         (["--backbones", "dinov2_small", WEIGHTS], "--backbones as dinov2_small=w.pth"),
         (["--backbones", "config:no.py,model.x=1"], "no config file no.py;"),
-        (["--backbones", "dinov2_small", "--time-cache", "--seeds", "0", "1"], "one of --seeds"),
+        (["--backbones", "dinov2_small", "--time-cache", "--seeds", "0", "1"], "one value of"),
         (["--backbones", "dinov2_small", "--time-cache", "--max-cache-gib", "0"], "use fewer"),
     ],
 )
@@ -164,8 +164,8 @@ def test_errors_are_one_sentence_before_anything_starts(
 def test_nothing_to_time(datasets, files, tmp_path):
     command = ["--backbones", f"config:{files / 'unet.yaml'}", "--time-cache"]
     result = run(datasets, files, tmp_path / "out", *command)
-    assert result.returncode == 1 and "has nothing to time" in result.stderr
-    assert "unet is not timed: it has no encoder that is frozen" in result.stderr
+    assert result.returncode == 1 and "needs an encoder in --backbones" in result.stderr
+    assert "unet is not timed: it has no completely frozen encoder" in result.stderr
 
 
 @pytest.mark.slow

@@ -197,7 +197,7 @@ def test_a_dataset_of_ones_own_module_is_prepared(tmp_path):
     assert unknown.returncode == 1 and "did you mean 'mine'?" in unknown.stderr
     nowhere = run("prepare_dataset", "mine", "--import", "my_dat", *words, cwd=tmp_path)
     assert (
-        nowhere.returncode == 1 and "no module 'my_dat' is installed or lies in" in nowhere.stderr
+        nowhere.returncode == 1 and "no module 'my_dat' is installed or is in" in nowhere.stderr
     )
 
 

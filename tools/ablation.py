@@ -1,16 +1,18 @@
-r"""Train several configs with the same seeds, one after the other or side by side, and tabulate.
+r"""Train several configs with the same seeds, and compare them in a table.
 
     python tools/ablation.py configs/lgrnet/phantom_study.py configs/lgrnet/phantom_study_hts.py \
         --seeds 0 1 2 --output output/ablation dataloader.train.label_fraction=0.1
     python tools/ablation.py configs/lgrnet/phantom_study*.py --output output/ablation --jobs 2 \
         --strides 2 4
 
-Runs lie in OUTPUT/CONFIG/seed_N. One that is finished is not done again, one that was stopped goes
-on, and one that fails is named at the end while the others go on. `key=value` changes every config;
-runs that lie there already must have had the same settings, or nothing is done.
---strides evaluates each run once more on clips of every second (fourth) frame, as a recording at a
-lower rate would have them. The table, mean and spread over seeds and the gain over the first
-config, is that of tools/results_table.py --over-seeds, written to OUTPUT/table.{md,csv,tex}.
+Runs are in OUTPUT/CONFIG/seed_N. Finished runs are not repeated, and stopped runs are resumed. If a
+run fails, the others continue, and it is reported at the end. `key=value` changes every config. If
+a run in OUTPUT has other settings, nothing is trained.
+
+--strides 2 4 also evaluates every run on every second and on every fourth frame, which simulates
+recordings with a lower frame rate. OUTPUT/table.{md,csv,tex} is the table of
+tools/results_table.py --over-seeds: mean and standard deviation over seeds, and the gain over the
+first config.
 """
 
 import argparse
@@ -30,7 +32,7 @@ TOOLS = Path(__file__).parent
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 where a run failed."""
+    """Run the command line; the exit status is 1 if a run failed."""
     arguments = parse_arguments()
     try:
         for config in arguments.configs:
@@ -55,22 +57,32 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG|key=value")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--output", type=Path, default=Path("output/ablation"))
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
-    parser.add_argument("--strides", nargs="*", type=int, default=[], help="lower frame rates")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="number of runs at the same time (default 1)"
+    )
+    parser.add_argument(
+        "--strides",
+        nargs="*",
+        type=int,
+        default=[],
+        help="distances between frames for additional evaluations",
+    )
     arguments = parser.parse_intermixed_args()
     given = [str(path) for path in arguments.configs]
     arguments.overrides = [word for word in given if "=" in word]
     arguments.configs = [Path(word) for word in given if "=" not in word]
     stems = [config.stem for config in arguments.configs]
     if not stems or len(set(stems)) < len(stems):
-        parser.error(f"the runs are named after their configs, which must differ: {stems}")
+        parser.error(
+            f"runs have the names of their configs, so these must be different, not {stems}"
+        )
     return arguments
 
 
@@ -100,7 +112,7 @@ def train_one(config: Path, seed: int, arguments: argparse.Namespace) -> str | N
 
 
 def is_finished(run: Path, max_iter: int, names: list[str]) -> bool:
-    """Whether a run was trained to its end and, where it has test datasets, evaluated on all."""
+    """True if a run was trained to its end and evaluated on all its test datasets."""
     return any(
         line["iteration"] == max_iter and all(is_evaluated(line, name) for name in names[-1:])
         for line in read_metrics(run)
@@ -108,14 +120,14 @@ def is_finished(run: Path, max_iter: int, names: list[str]) -> bool:
 
 
 def is_newer(results: Path, weights: Path) -> bool:
-    """Whether there are results, and not of weights that the run had before."""
+    """True if there are results, and they are newer than the weights."""
     if not (results.is_file() and weights.is_file()):
         return results.is_file()
     return results.stat().st_mtime >= weights.stat().st_mtime
 
 
 def train_net(run: Path, *words) -> int:
-    """Call tools/train_net.py, its output in RUN.log; the exit status."""
+    """Run tools/train_net.py with its output in RUN.log, and return its exit status."""
     run.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(TOOLS / "train_net.py"), *map(str, words)]
     with open(f"{run}.log", "a", encoding="utf-8") as log:
@@ -123,12 +135,12 @@ def train_net(run: Path, *words) -> int:
 
 
 def runs_of(output: Path, name: str) -> list[Path]:
-    """The folders of a config's runs, of this call's seeds and of earlier ones."""
+    """List the folders of a config's runs, also those of earlier commands with other seeds."""
     return [run for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
 
 
 def tabulate(output: Path, names: list[str], file: Path) -> None:
-    """The table of these folders of runs."""
+    """Write the table of all runs of these configs."""
     runs = [run for name in names for run in runs_of(output, name)]
     if runs:
         command = [sys.executable, str(TOOLS / "results_table.py"), "--over-seeds", *map(str, runs)]

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of a model, part by part.
+"""Count the parameters and FLOPs of every part of a model.
 
 python tools/analyze_model.py --config-file configs/lgrnet/phantom.py --num-frames 7 --size 128 128
 """
@@ -22,8 +22,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config-file", required=True)
-    parser.add_argument("--num-frames", type=int, default=7, help="of the clip (default 7)")
-    parser.add_argument("--size", type=int, nargs=2, default=None, metavar=("H", "W"))
+    parser.add_argument(
+        "--num-frames", type=int, default=7, help="number of frames of the clip (default 7)"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=None,
+        metavar=("H", "W"),
+        help="size of a frame in pixels; by default that of the test clips",
+    )
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
@@ -41,15 +50,15 @@ def main() -> int:
 
 
 def table(parts: dict[str, tuple[int, float]], num_frames: int, size: list[int]) -> Table:
-    """The counts as a person reads them."""
+    """Make a table of the counts."""
     result = Table(
         "part",
         "parameters (M)",
         "GFLOPs",
         title=f"one clip of {num_frames} frames, {size[0]} x {size[1]}",
-        caption="A multiplication with its addition is one. Counted: convolutions, matrix "
-        "products, attention; not counted: elementwise operations, softmax, sampling, the scan's "
-        "recurrence.",
+        caption="A multiplication with its addition counts as one operation. Convolutions, matrix "
+        "products and attention are counted; elementwise operations, softmax, sampling and the "
+        "scan's recurrence are not.",
     )
     for name, (parameters, gflops) in parts.items():
         if name == "all":

@@ -1,18 +1,18 @@
-"""How fast the parts are, beside what they replace; both measured in one run, in turns.
+"""Measure the speed of parts and models, and compare it with that of alternatives.
 
-    python tools/benchmark.py ops                     deformable attention, scan, neighbours, points
+    python tools/benchmark.py ops                     attention, scan and point sampling
     python tools/benchmark.py model                   prediction of whole models
     python tools/benchmark.py train                   training steps and their memory
     python tools/benchmark.py data                    reading clips
     python tools/benchmark.py metrics                 distances between borders
-    python tools/benchmark.py boxes                   BOX-SAM2: seconds a frame, memory of a clip
+    python tools/benchmark.py boxes                   BOX-SAM2: seconds per frame, memory of a clip
     python tools/benchmark.py backbones               pretrained encoders: time and memory
-    python tools/benchmark.py exactness               what draws of its own for every clip cost
+    python tools/benchmark.py exactness               cost of separate random numbers for every clip
     python tools/benchmark.py all --json figures.json
 
-On a GPU, `ops` first compares every kernel with its reference. A figure is a median, with the
-quartiles beside it; the machine is named above the tables. Peers are measured where they are
-installed.
+The alternatives are measured in turns with the parts. Alternatives that are not installed are left
+out. Every number is a median with its quartiles. The machine is described above the tables. On a
+GPU, `ops` first compares every kernel with its reference.
 """
 
 import argparse
@@ -32,12 +32,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", choices=[*ALL, "boxes", "backbones", "exactness", "all"])
-    parser.add_argument("--repeats", type=int, default=7, help="measurements of each (default 7)")
+    parser.add_argument("--repeats", type=int, default=7, help="number of measurements (default 7)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="JSON file for all results")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
-        parser.error(f"--repeats is 1 or more, not {arguments.repeats}")
+        parser.error(f"--repeats must be 1 or more, not {arguments.repeats}")
 
     from lgrseg.comm.processes import pick_device
     from lgrseg.studies.benchmarks import machine
@@ -56,11 +56,13 @@ def main() -> int:
             comparisons += _run(name, checks, repeats=arguments.repeats, device=device)
         except ModuleNotFoundError as error:
             if arguments.name != "all":
-                print(f"error: {error.name} is compared with and not installed", file=sys.stderr)
+                print(f"error: this comparison needs {error.name}; install it", file=sys.stderr)
                 return 1
             print(f"{name}: not measured, {error.name} is not installed")
         if arguments.json:
-            write_json(arguments.json, described, comparisons, checks)  # after each: none is lost
+            write_json(
+                arguments.json, described, comparisons, checks
+            )  # after each, so that none is lost
     return 0 if all(check["holds"] for check in checks) else 1
 
 

@@ -1,4 +1,4 @@
-r"""Compare frozen backbones: one head, splits, steps, batch and seeds, on features kept on disk.
+r"""Compare frozen backbones with the same head, data, steps and seeds, on features cached on disk.
 
     python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
         --backbones dinov2_small=weights/dinov2.safetensors dinov3_vits16=weights/dinov3.pth \
@@ -8,23 +8,27 @@ r"""Compare frozen backbones: one head, splits, steps, batch and seeds, on featu
     python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
         --backbones dinov2_small=W1.pth config:OTHER.py,model.backbone.encoder.weights=W2.pth
 
-A backbone is a name of `build_encoder`, with its weights behind `=`; without weights it is drawn at
-random, and its row goes into a table called "machinery check", never among the results. Other
-settings of the config's own `build_encoder` are kept; its `layers` are taken at the same parts of
-each encoder's depth. `config:PATH,KEY=VALUE,KEY=VALUE` compares a whole other config, named after
-its file, with settings of its own: its model, optimiser, schedule and clip norm, the others' clips,
-steps and seeds. Its features are kept where its encoder is frozen as a whole (an example with two
+A backbone is NAME=WEIGHTS, with a name of `build_encoder` and the file of its weights. Without
+weights the backbone has random weights; then its row is only in a table called "machinery check",
+not in the results. All other settings of the config's `build_encoder` stay the same, and its
+`layers` are converted to the same parts of each encoder's depth.
+
+`config:PATH,KEY=VALUE,KEY=VALUE` compares another config with changed settings; its name is that of
+its file. Its model, optimiser, schedule and clip norm are used, with the clips, steps and seeds of
+the shared config. Its features are cached if its encoder is completely frozen (an example with two
 encoders: configs/foundation/hiera_dinov2_camus.py).
 
-Features are of the unaugmented image, or with --copies K of K fixed augmented copies of each clip.
-What they will take on the disk is printed before anything starts. --fractions keep the labels of
-so many of the patients, drawn by dataloader.train.label_seed; the tables' JSON names them.
+Features are those of the unaugmented image, or with --copies K of K fixed augmented copies of each
+clip. Their size on the disk is printed before the first run. With --fractions, only the labels of
+this part of the patients are used; dataloader.train.label_seed selects them, and the JSON file
+lists them.
 
-Runs lie in OUTPUT/fraction_F/NAME/seed_N. What is finished is not done again, what was stopped goes
-on (Ctrl-C and SIGTERM save), and what fails is named at the end while the others go on; a run of
-other settings, weights or precision is refused. `key=value` changes the shared config. Tables:
-OUTPUT/comparison.{md,csv,json} and OUTPUT/comparison_paired.csv. --only trains one run and writes
-no table; --time-cache times epochs of one fraction and seed with and without kept features.
+Runs are in OUTPUT/fraction_F/NAME/seed_N. Finished runs are not repeated, and stopped runs are
+resumed (Ctrl-C and SIGTERM save the run). If a run fails, the others continue, and it is reported
+at the end. A run in OUTPUT with other settings, weights or precision is an error. `key=value`
+changes the shared config. Tables are in OUTPUT/comparison.{md,csv,json} and
+OUTPUT/comparison_paired.csv. --only trains one run and writes no table. --time-cache measures
+epochs of one fraction and seed with and without cached features.
 """
 
 import argparse
@@ -42,14 +46,14 @@ from lgrseg.engine.writers import log_to_console
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 where a run failed."""
+    """Run the command line; the exit status is 1 if a run failed."""
     arguments = parse_arguments()
     try:
         return compare(arguments)
     except (KeyboardInterrupt, StopRequested) as stop:
         if isinstance(stop, KeyboardInterrupt):
             stop = StopRequested(signal.SIGINT)
-        print(f"{stop}; the same command goes on from what is saved", file=sys.stderr)
+        print(f"{stop}; the same command resumes from the saved runs", file=sys.stderr)
         return 128 + stop.number
     except (ImportError, KeyError, OSError, ValueError) as error:
         if os.environ.get("LGRSEG_TRACEBACK"):
@@ -61,33 +65,39 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, help="head, data, optimiser and steps")
+    parser.add_argument(
+        "--config-file", required=True, help="shared config: head, data, optimiser and steps"
+    )
     parser.add_argument(
         "--backbones",
         nargs="+",
         required=True,
         metavar="NAME[=WEIGHTS]|config:PATH[,KEY=VALUE...]",
-        help="encoders with their weights, or whole configs with settings of their own",
+        help="encoders with their weights, or whole configs with changed settings",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--fractions", nargs="+", type=float, default=[1.0], help="of the labels")
-    parser.add_argument("--copies", type=int, default=0, help="augmented, of each clip (0: none)")
+    parser.add_argument(
+        "--fractions", nargs="+", type=float, default=[1.0], help="parts of the labels, 0 to 1"
+    )
+    parser.add_argument(
+        "--copies", type=int, default=0, help="number of augmented copies (0: none)"
+    )
     parser.add_argument("--output", type=Path, default=Path("output/compare_backbones"))
-    parser.add_argument("--cache", type=Path, help="of features (default OUTPUT/features)")
+    parser.add_argument("--cache", type=Path, help="folder of features (default OUTPUT/features)")
     kinds = ["float32", "bfloat16", "float16"]
-    parser.add_argument("--precision", choices=kinds, default="float32", help="of kept features")
-    parser.add_argument("--max-cache-gib", type=float, default=50.0, help="refuse to take more")
+    parser.add_argument("--precision", choices=kinds, default="float32", help="type of features")
+    parser.add_argument("--max-cache-gib", type=float, default=50.0, help="limit of the disk space")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--time-cache", action="store_true", help="time epochs, compare nothing")
+    kind.add_argument("--time-cache", action="store_true", help="only measure the time of epochs")
     kind.add_argument("--only", nargs=3, metavar=("NAME", "FRACTION", "SEED"))
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    # Options that take several words would swallow settings behind them; a setting has a dot in its
-    # key, and weights=path has none.
+    # Options with several words would include settings that follow them. A setting has a dot in its
+    # key, and weights=path does not.
     is_setting = re.compile(r"\w+(\.\w+)+=")
     words = sys.argv[1:]
     arguments = parser.parse_args([word for word in words if not is_setting.match(word)])
@@ -97,7 +107,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Prepare every row, train what is not done, tabulate."""
+    """Prepare every row, train the runs that are not finished, and write the tables."""
     from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
     from lgrseg.studies.comparison.rows import parse_rows
     from lgrseg.studies.comparison.runs import config_of_run, finished, run, run_folder
@@ -127,7 +137,9 @@ def compare(arguments: argparse.Namespace) -> int:
             for prepared in compared:
                 folder = run_folder(arguments.output, prepared, fraction, seed)
                 cfg = config_of_run(prepared, folder, fraction, seed)
-                is_done = finished(prepared, cfg, arguments.precision)  # all, before any is trained
+                is_done = finished(
+                    prepared, cfg, arguments.precision
+                )  # checked for all runs before the first is trained
                 runs.append((prepared.row.name, folder, fraction, seed, is_done))
     failed: list[str] = []
     done: dict[float, dict[str, list[Path]]] = {}
@@ -143,7 +155,11 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def show_plan(rows: list, shared, arguments: argparse.Namespace) -> None:
-    """Print what features will take on the disk; ValueError where that is too much."""
+    """Print the disk space that the features need.
+
+    Raises:
+        ValueError: it is more than the limit.
+    """
     from lgrseg.studies.comparison.disk import plan
 
     for line in plan(
@@ -158,7 +174,7 @@ def show_plan(rows: list, shared, arguments: argparse.Namespace) -> None:
 
 
 def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
-    """One run in a process of its own, its output in FOLDER.log; the exit status."""
+    """Train one run in a new process with its output in FOLDER.log; return its exit status."""
     from lgrseg.studies.comparison.child import run_child
 
     print(f"training {folder}", file=sys.stderr, flush=True)
@@ -169,22 +185,22 @@ def train_alone(name: str, folder: Path, fraction: float, seed: int) -> int:
 
 
 def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
-    """Epochs with and without kept features, as a table and OUTPUT/time_cache.json."""
+    """Time epochs with and without cached features; print a table and write time_cache.json."""
     from lgrseg.studies.benchmarks import machine
     from lgrseg.studies.benchmarks.timing import write_json
     from lgrseg.studies.comparison.epoch_times import time_epochs
 
     for option in ("fractions", "seeds"):
         if len(given := getattr(arguments, option)) > 1:
-            raise ValueError(f"--time-cache times one of --{option}, not {len(given)}: name one")
+            raise ValueError(f"--time-cache needs one value of --{option}, not {len(given)}")
     kept = [prepared for prepared in rows if prepared.encoder_hash]
     for prepared in rows:
         if prepared not in kept:
-            reason = "it has no encoder that is frozen as a whole, so no features are kept"
+            reason = "it has no completely frozen encoder, so its features are not cached"
             print(f"{prepared.row.name} is not timed: {reason}", file=sys.stderr)
     if not kept:
-        raise ValueError("--time-cache has nothing to time: name an encoder in --backbones")
-    # Those of one row at a time are on the disk.
+        raise ValueError("--time-cache needs an encoder in --backbones, whose features are cached")
+    # Only the features of one row are on the disk at a time.
     show_plan([max(kept, key=lambda row: row.bytes_per_frame)], shared, arguments)
     compared = []
     for prepared in kept:
@@ -197,7 +213,7 @@ def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
 
 
 def tabulate(shared, done: dict, failed: list[str], arguments: argparse.Namespace) -> None:
-    """Write the tables of all that is finished, and print them."""
+    """Write the tables of all finished runs, and print them."""
     from lgrseg.studies.benchmarks import machine
     from lgrseg.studies.comparison.summary import summarise
     from lgrseg.studies.comparison.tables import markdown, write_tables

@@ -1,12 +1,13 @@
-"""Compare two finished runs on the same patients by a paired test.
+"""Compare two finished runs on the same patients with a paired test.
 
     python tools/compare_runs.py output/one output/other
     python tools/compare_runs.py output/one output/other --dataset camus_4ch_val --output pair.json
 
-For every dataset that both runs were evaluated on: Dice of every class, the mean, and the error of
-the ejection fraction; the mean difference (first - second) with its 95% bootstrap interval over
-patients, and p of Wilcoxon's signed-rank test, plain and corrected for the number of rows (Holm).
-Runs of different datasets, patients, frames or classes are refused.
+There is a table for every dataset on which both runs were evaluated. Its rows are Dice of every
+class, mean Dice, and the error of the ejection fraction. Every row has the mean difference
+(first - second) with its 95% bootstrap interval over patients, and the p value of Wilcoxon's
+signed-rank test, without and with correction for the number of rows (Holm). Runs with different
+datasets, patients, frames or classes cannot be compared.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-r"""Train every fold of a dataset of your own, and pool the scores of all patients.
+r"""Train every fold of your own dataset, and combine the scores of all patients.
 
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine \
         --classes classes.yaml --folds 5
     python tools/cross_validate.py --config-file configs/lgrnet/folder.py dataset=mine
 
-Each fold is trained as tools/train_net.py trains dataset=mine_fold0, and so on, into
-OUTPUT/fold0, ...; its log is OUTPUT/fold0.log. A fold that is finished is not trained again, one
-that was stopped goes on. OUTPUT/cross_validation.{json,md} hold the pooled scores: every patient
-counts once, by the run that has not seen it. `key=value` changes every fold.
+Fold 0 is trained like tools/train_net.py with dataset=mine_fold0. Its run is in OUTPUT/fold0, and
+its log is OUTPUT/fold0.log. Finished folds are not trained again, and stopped folds are resumed.
+OUTPUT/cross_validation.{json,md} have the scores of all patients. Every patient is scored once, by
+the run that was not trained on this patient. `key=value` changes every fold.
 """
 
 import argparse
@@ -27,14 +27,14 @@ TOOLS = Path(__file__).parent
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 where a fold failed."""
+    """Run the command line; the exit status is 1 if a fold failed."""
     arguments = parse_arguments()
     try:
         name = load_config(arguments.config_file, arguments.overrides).get("dataset")
         if not name:
             raise ValueError(
-                f"{arguments.config_file} names no dataset at its top, as configs/lgrnet/folder.py "
-                "does: folds are trained with dataset=NAME_fold0 and so on"
+                f"{arguments.config_file} has no setting `dataset`, which is needed for "
+                "dataset=NAME_fold0 and so on; configs/lgrnet/folder.py has it"
             )
         num_folds = num_folds_of(data_root() / name)
     except (FileNotFoundError, KeyError, ValueError) as error:
@@ -55,23 +55,27 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, help="such as configs/lgrnet/folder.py")
-    parser.add_argument("--output", type=Path, help="folder of the runs (output/NAME_folds)")
+    parser.add_argument(
+        "--config-file", required=True, help="a config such as configs/lgrnet/folder.py"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="folder of the runs (default output/NAME_folds)"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser.parse_intermixed_args()
 
 
 def results_of(fold: int, name: str, output: Path) -> Path:
-    """The results of a fold on the patients that it left out."""
+    """Path of a fold's results on its validation patients."""
     return output / f"fold{fold}" / "eval" / f"{name}_fold{fold}_val" / "results.json"
 
 
 def train_fold(fold: int, name: str, output: Path, arguments: argparse.Namespace) -> int:
-    """Train a fold, unless it is finished; the exit status."""
+    """Train a fold, unless it is finished, and return the exit status."""
     run = output / f"fold{fold}"
     overrides = [word for word in arguments.overrides if not word.startswith("dataset=")]
     overrides += [f"dataset={name}_fold{fold}", f"train.output_dir={run}"]

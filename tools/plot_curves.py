@@ -1,4 +1,4 @@
-r"""Validation Dice of several runs against training time, in one picture.
+r"""Plot the validation Dice of several runs against training time.
 
 python tools/plot_curves.py output/lgrnet/camus output/baselines/unet_camus \\
         --dataset camus_4ch_val --output output/curves.png
@@ -24,13 +24,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", help="run folders, or NAME=FOLDER")
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--dataset", required=True, help="name of the test dataset")
+    parser.add_argument("--output", required=True, type=Path, help="file of the picture")
     parser.add_argument(
         "--seconds-per-step",
         nargs="*",
         type=float,
-        help="one a run, to put runs on one clock that shared the machine when they ran",
+        help="seconds of a step for every run, instead of measured times; use this for runs that "
+        "were trained on the machine at the same time",
     )
     parser.add_argument("--lowest", type=float, help="lower end of the Dice axis")
     arguments = parser.parse_args()
@@ -38,7 +39,7 @@ def main() -> int:
         runs = named_runs(arguments.runs)
         clocks = arguments.seconds_per_step or [None] * len(runs)
         if len(clocks) != len(runs):
-            raise ValueError(f"--seconds-per-step wants {len(runs)} numbers, not {len(clocks)}")
+            raise ValueError(f"--seconds-per-step needs {len(runs)} numbers, not {len(clocks)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,22 +56,22 @@ def main() -> int:
 
 
 def named_runs(texts: list[str]) -> dict[str, Path]:
-    """Name -> folder of what the command line names; folders of one name get longer ones.
+    """Name -> folder of every run; folders with the same name get longer names.
 
     Raises:
-        ValueError: a folder is not there, or two runs have one name.
+        ValueError: a folder does not exist, or two runs have the same name.
     """
     given = [named_folder(text) for text in texts]
     usual = iter(distinct_names([folder for name, folder in given if not name]))
     runs = [(name or next(usual), folder) for name, folder in given]
     names = [name for name, _ in runs]
     if len(set(names)) < len(names):
-        raise ValueError(f"runs must differ in name: {', '.join(names)}; use NAME=FOLDER")
+        raise ValueError(f"runs must have different names: {', '.join(names)}; use NAME=FOLDER")
     return dict(runs)
 
 
 def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
-    """A panel for each structure and the mean; None where there is nothing to plot."""
+    """Draw a panel for the mean and for each class; None if no run was evaluated."""
     curves = {
         name: [
             (line["iteration"] * clock if clock else line["train_seconds"], line)
@@ -83,7 +84,7 @@ def plot(runs: dict[str, Path], dataset: str, clocks: list[float | None]):
     if not lines:
         return None
     for name in [name for name, curve in curves.items() if not curve]:
-        print(f"{name} was not evaluated on {dataset}, and has no curve", file=sys.stderr)
+        print(f"{name} was not evaluated on {dataset}, so it has no curve", file=sys.stderr)
     prefix = f"eval/{dataset}/"
     metrics = [key for key in lines[0] if key.startswith(prefix)]
     figure, panels = plt.subplots(

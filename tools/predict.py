@@ -1,4 +1,4 @@
-r"""Segment and measure clips that have no labels: lgrseg.Predictor for files and folders.
+r"""Segment and measure clips without labels, with lgrseg.Predictor.
 
     python tools/predict.py --run output/demo --input CLIP --output output/predictions
 
@@ -12,30 +12,32 @@ r"""Segment and measure clips that have no labels: lgrseg.Predictor for files an
         --box 0,120,40,310,290,left_ventricle
 
 CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
-such clips, which is searched with the folders within it; what is not taken is listed. Results keep
-the folders of the input:
+such clips, which is searched with all its subfolders. Files that are not used are listed. Results
+are written to the same subfolders of the output:
 
-    NAME_masks.nii.gz        masks with the axes (x, y, t); they lie over NIfTI, MetaImage and DICOM
-                             input in a viewer (some show DICOM whose spacing stands in ultrasound
-                             regions at 1 mm a pixel; the masks have the true one)
+    NAME_masks.nii.gz        masks with the axes (x, y, t). Viewers can show them over NIfTI,
+                             MetaImage and DICOM input. (If the spacing of a DICOM file is in its
+                             ultrasound regions, some viewers assume 1 mm per pixel for the clip;
+                             the masks have the correct spacing.)
     NAME_overlay.mp4         clip and masks side by side
     NAME_measurements.json   areas in every frame, frames of end-diastole and end-systole, volumes
                              and ejection fraction of every beat, doubts and notes
     NAME_preview.png         end-diastole and end-systole
     measurements.csv         one line for every clip
 
-Areas are in mm2, and there are volumes, where the spacing is known: from the file, or from
---spacing-mm. Otherwise areas are in pixels.
+If the spacing is known, from the file or from --spacing-mm, areas are in mm2, and there are
+volumes. Otherwise areas are in pixels.
 
-Nothing is replaced that this tool did not write. Masks that were made with the same weights and
-settings of the same clip are kept, so that the same command goes on where it was stopped;
---skip-existing keeps all that are there, --overwrite makes them anew.
+Files that this tool did not write are never replaced. Masks of the same clip with the same weights
+and settings are kept, so the same command continues where it was stopped. --skip-existing keeps
+all existing masks, --overwrite replaces them.
 
-A BOX-SAM2 follows boxes: by hand (--box frame,x0,y0,x1,y1,class, in pixels of the clip, frames from
-0; --boxes FILE.json), or those of a run that predicts them (--boxes-from-model RUN).
+A BOX-SAM2 needs boxes. They are given by hand (--box frame,x0,y0,x1,y1,class, in pixels of the
+clip, frames from 0; or --boxes FILE.json), or predicted by another run (--boxes-from-model RUN).
+The weights of a run are its best checkpoint, or its last one if there is no best.
 
-Exit status: 0 where every clip has masks, also where some are doubtful; 1 where a clip failed, or
-nothing could begin.
+Exit status: 0 if every clip has masks, also if some are doubtful; 1 if a clip failed, or if there
+was an error before the first clip.
 """
 
 import argparse
@@ -64,7 +66,7 @@ def main() -> int:
             boxes=boxes_by_hand(arguments, predictor.metadata.classes),
         )
         for line in found.describe_left_out():
-            print(f"not taken: {line}", file=sys.stderr)
+            print(f"not used: {line}", file=sys.stderr)
         summary = predict_clips(segment, found, arguments.output)
     except (KeyError, OSError, ValueError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -78,36 +80,36 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", type=Path, help="folder of a run: its config and best weights")
+    model.add_argument("--run", type=Path, help="folder of a run with its config and weights")
     model.add_argument(
         "--ensemble",
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="folders of several runs, such as folds: the mean of their class probabilities",
+        help="folders of several runs, such as folds; their class probabilities are averaged",
     )
-    model.add_argument("--config-file", help="a config, whose weights are --weights")
-    parser.add_argument("--weights", help="a file; of a run also best or last")
+    model.add_argument("--config-file", help="a config; needs --weights")
+    parser.add_argument("--weights", help="a file; for runs also best or last")
     parser.add_argument(
         "--tta",
         action="store_true",
-        help="test-time augmentation: the mean over five views of a clip (turned by 5 degrees and "
-        "made smaller, brighter, darker; never mirrored), in five times the time",
+        help="test-time augmentation: the mean over five views of a clip (rotated by 5 degrees and "
+        "made smaller, brighter, darker), which takes five times as long",
     )
-    parser.add_argument("--input", required=True, type=Path)
-    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--input", required=True, type=Path, help="CLIP, see above")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the results")
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
     parser.add_argument(
         "--spacing-mm",
         type=float,
         nargs=2,
         metavar=("ROW", "COLUMN"),
-        help="millimetres between rows and columns, in place of what the files say",
+        help="millimetres between rows and between columns, instead of the spacing in the files",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.set_defaults(existing=Existing.KEEP_SAME)
@@ -117,7 +119,7 @@ def parse_arguments() -> argparse.Namespace:
             dest="existing",
             action="store_const",
             const=what,
-            help=f"results that are there already: {what.value}",
+            help=f"results that exist already: {what.value}",
         )
     parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
     parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
@@ -131,10 +133,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def load_predictor(arguments: argparse.Namespace) -> Predictor:
-    """The models that were asked for, with the run that finds their boxes.
+    """Load the models, and the run that predicts their boxes.
 
     Raises:
-        ValueError: boxes by hand and from a model.
+        ValueError: there are boxes by hand and from a model.
     """
     if runs := arguments.ensemble or ([arguments.run] if arguments.run else []):
         named_files = [(str(run), *run_files(run, arguments.weights)) for run in runs]
@@ -147,7 +149,7 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     predictor = Predictor(members=members, crop=not arguments.no_crop, progress=True)
     if arguments.boxes_from_model:
         if arguments.box or arguments.boxes:
-            raise ValueError("boxes come by hand or from a model, not both")
+            raise ValueError("give boxes by hand or from a model, not both")
         predictor.find_boxes_with(arguments.boxes_from_model)
     return predictor
 
@@ -155,10 +157,10 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
 def boxes_by_hand(
     arguments: argparse.Namespace, classes: tuple[str, ...]
 ) -> list[BoxPrompt] | None:
-    """The boxes of --box and --boxes; None where there are none.
+    """Read the boxes of --box and --boxes; None if there are none.
 
     Raises:
-        ValueError: one cannot be read.
+        ValueError: a box cannot be read.
     """
     if not (arguments.box or arguments.boxes):
         return None

@@ -5,10 +5,10 @@
     python tools/prepare_dataset.py mine --import my_data --raw DOWNLOAD --out datasets/mine
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine --classes classes.yaml
 
-What is done already is kept, so an interrupted run goes on where it stopped; what changed in the
-download, files and lists alike, is done again. Everything that could not be used or looks odd is
-listed at the end and in OUT/prepare_report.json. --check-only opens everything, prepares nothing,
-and writes OUT/check_report.json.
+Prepared videos are kept, so an interrupted command continues where it was stopped. Videos whose
+files or lists have changed in the download are prepared again. Everything that could not be used,
+or that looks wrong, is listed at the end and in OUT/prepare_report.json. --check-only reads
+everything, prepares nothing, and writes OUT/check_report.json.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from lgrseg.data.prepare.check import check, print_check, write_check
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 when no video could be used."""
+    """Run the command line; the exit status is 1 if no video could be used."""
     arguments = parsed()
     try:
         for name in arguments.modules:
@@ -46,7 +46,7 @@ def main() -> int:
             videos, problems, arguments.out, classes=classes, num_workers=arguments.workers
         )
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; the same command continues where it was stopped", file=sys.stderr)
         return 130
     print_report(report)
     if isinstance(dataset, FinishedDataset):
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def asked_dataset(arguments: argparse.Namespace) -> tuple[RawDataset, tuple[str, ...]]:
-    """The raw dataset, and its classes."""
+    """Find the raw dataset and its classes."""
     if arguments.name == "folder":
         dataset = folder_of(arguments)
         return dataset, dataset.classes.names
@@ -63,28 +63,32 @@ def asked_dataset(arguments: argparse.Namespace) -> tuple[RawDataset, tuple[str,
 
 
 def parsed() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", help="of a dataset, such as camus; folder for your own clips")
+    parser.add_argument(
+        "name", help="name of a dataset, such as camus; or folder for your own clips"
+    )
     parser.add_argument("--raw", type=Path, required=True, help="folder of the download")
     parser.add_argument("--out", type=Path, required=True, help="folder of the prepared dataset")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
-    parser.add_argument("--check-only", action="store_true", help="look at it, prepare nothing")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes (default 2)")
+    parser.add_argument(
+        "--check-only", action="store_true", help="read everything, prepare nothing"
+    )
     parser.add_argument(
         "--import", dest="modules", metavar="MODULE", action="append", default=[],
-        help="a module of yours that registers a dataset; may be given several times",
+        help="your own module that registers a dataset; may be given several times",
     )  # fmt: skip
     add_folder_options(parser)
     return parser.parse_args()
 
 
 def import_module(name: str) -> None:
-    """Import a module that is installed or lies where you stand.
+    """Import a module that is installed or in the current folder.
 
     Raises:
-        ImportError: there is none of this name.
+        ImportError: there is no such module.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -93,15 +97,15 @@ def import_module(name: str) -> None:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name.split(".")[0] and error.name != name:
-            raise  # the module is there, and one that it imports is not
+            raise  # the module exists, but it imports one that does not
         raise ImportError(
-            f"no module {name!r} is installed or lies in {here}; --import wants its dotted name, "
+            f"no module {name!r} is installed or is in {here}; --import needs its dotted name, "
             "such as my_data for my_data.py"
         ) from error
 
 
 def nothing_usable(raw: Path, unusable: dict[str, str]) -> int:
-    """Say why, and give the exit status."""
+    """Print the reasons, and return the exit status."""
     reasons = [f"{name}: {reason}" for name, reason in list(unusable.items())[:3]]
     more = f" (and {len(unusable) - 3} more)" if len(unusable) > 3 else ""
     why = f": {'; '.join(reasons)}{more}" if reasons else ""

@@ -1,12 +1,13 @@
-"""The results of several runs as one table a dataset, on the console and as files.
+"""Write the results of several runs as a table for every dataset.
 
     python tools/results_table.py output/demo
     python tools/results_table.py output/* --dataset camus_4ch_val --output output/results
     python tools/results_table.py output/ablation/*/seed_* --over-seeds
 
---output writes NAME.md, NAME.csv and NAME.tex. Every number is read from what the runs wrote; what
-was not measured is a dash. Runs may also be named by one of their results.json. --over-seeds makes
-one row of the runs in a folder: mean and standard deviation, and the gain over the first folder.
+The tables are printed; --output NAME also writes NAME.md, NAME.csv and NAME.tex. All numbers are
+read from files of the runs; a dash means that a value was not measured. A run is given by its
+folder or by one of its results.json. --over-seeds combines all runs in a folder in one row: mean,
+standard deviation, and the gain over the first folder.
 """
 
 import argparse
@@ -26,9 +27,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, or results.json files")
-    parser.add_argument("--dataset", help="this one only")
-    parser.add_argument("--output", type=Path, help="where to write, without .md")
-    parser.add_argument("--over-seeds", action="store_true", help="one row a folder of runs")
+    parser.add_argument("--dataset", help="name of a dataset; only this one is shown")
+    parser.add_argument("--output", type=Path, help="path of the files without .md")
+    parser.add_argument("--over-seeds", action="store_true", help="one row for each folder of runs")
     arguments = parser.parse_args()
     try:
         folders = list(dict.fromkeys(map(folder_of, arguments.runs)))
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def markdown(tables: dict[str, pd.DataFrame]) -> str:
-    """A heading and a table for every dataset."""
+    """Format a heading and a table for every dataset."""
     return "\n\n".join(
         f"**{name}**\n\n{table.to_markdown(index=False, disable_numparse=True)}"
         for name, table in tables.items()
@@ -72,7 +73,7 @@ def markdown(tables: dict[str, pd.DataFrame]) -> str:
 
 
 def comma_separated(tables: dict[str, pd.DataFrame]) -> str:
-    """One line a run and dataset; each dataset's head goes before its lines."""
+    """Format one line for each run and dataset, with a header before each dataset."""
     return "".join(
         table.assign(dataset=name)[["dataset", *table.columns]].to_csv(index=False)
         for name, table in tables.items()
@@ -80,7 +81,7 @@ def comma_separated(tables: dict[str, pd.DataFrame]) -> str:
 
 
 def latex(tables: dict[str, pd.DataFrame]) -> str:
-    """A tabular a dataset, with the rules of booktabs."""
+    """Format a LaTeX table for every dataset, for the package booktabs."""
     return "\n".join(
         f"% {name}\n"
         + table.to_latex(

@@ -1,4 +1,4 @@
-"""Train a model, or evaluate one.
+"""Train or evaluate a model.
 
     python tools/train_net.py --config-file configs/lgrnet/phantom.py
     python tools/train_net.py --config-file configs/lgrnet/camus.py train.max_iter=500
@@ -7,12 +7,12 @@
     python tools/train_net.py --config-file output/mine/config.yaml --eval-only --datasets mine_test
     torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/camus.py
 
-`key=value` changes one setting of the config; list elements go by number. A run lies in
-`train.output_dir`, where one process writes at a time. --overwrite keeps the run that is there
-until the new one has its first checkpoint, and puts it back where the new one fails before.
---eval-only takes the weights of its last checkpoint, or those of train.init_weights=FILE where that
-is on the command line. --datasets evaluates other datasets than those of the config, each under
-its own name in eval/.
+`key=value` changes one setting of the config; elements of lists have numbers. The run is written to
+`train.output_dir`, and only one command can write there at a time. With --overwrite, the old run is
+kept until the new run has its first checkpoint, and is restored if the new run fails before.
+--eval-only uses the last checkpoint of the run, or the weights of train.init_weights=FILE on the
+command line. --datasets evaluates these datasets instead of those of the config, and writes the
+results to eval/NAME.
 """
 
 import argparse
@@ -34,19 +34,19 @@ from lgrseg.engine.writers import log_to_console, log_to_file
 
 
 def main() -> int:
-    """Run the command line; the exit status is 128 + the signal where one ended the run."""
+    """Run the command line; the exit status is 128 + signal if a signal stopped the run."""
     arguments = parse_arguments()
     try:
         run(arguments)
     except StopRequested as stop:
         if distributed.is_main_process():
-            print(f"{stop}, and saved; go on with\n    {resume_command()}", file=sys.stderr)
+            print(f"{stop}, and saved; resume it with\n    {resume_command()}", file=sys.stderr)
         return 128 + stop.number
     except (
         FloatingPointError, KeyError, MemoryError, OSError, ValueError, WorkerEndedError
     ) as error:  # fmt: skip
         if distributed.get_world_size() > 1 or os.environ.get("LGRSEG_TRACEBACK"):
-            raise  # torchrun ends the other processes, and shows whose error it was
+            raise  # torchrun ends the other processes, and shows which process failed
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
         hint = "(LGRSEG_TRACEBACK=1 shows where)"
@@ -57,14 +57,14 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config-file", required=True, help="a .py config, or a run's config.yaml")
-    parser.add_argument("--eval-only", action="store_true", help="evaluate, do not train")
+    parser.add_argument("--eval-only", action="store_true", help="evaluate without training")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on with the run, if there is one")
+    start.add_argument("--resume", action="store_true", help="continue the run, if there is one")
     start.add_argument("--overwrite", action="store_true", help="replace the run, if there is one")
     parser.add_argument(
         "--datasets", nargs="+", metavar="NAME", help="with --eval-only: evaluate these instead"
@@ -73,15 +73,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
     if arguments.eval_only and arguments.overwrite:
-        parser.error("--eval-only trains nothing, so there is nothing to --overwrite a run with")
+        parser.error("--overwrite is for training, so it cannot be used with --eval-only")
     if arguments.datasets:
-        # key=value may stand behind the names.
+        # key=value may follow the names.
         arguments.overrides += [word for word in arguments.datasets if "=" in word]
         arguments.datasets = [word for word in arguments.datasets if "=" not in word]
         if not arguments.eval_only:
-            parser.error(
-                "--datasets says what --eval-only evaluates; a training takes dataset=NAME"
-            )
+            parser.error("--datasets needs --eval-only; for training, use dataset=NAME")
     return arguments
 
 
@@ -93,14 +91,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.datasets:
         cfg = with_test_sets(cfg, arguments.datasets)
     if arguments.eval_only:
-        cfg.model = without_weights(cfg.model)  # a checkpoint has them all
+        cfg.model = without_weights(cfg.model)  # a checkpoint has all weights
     trainer = DefaultTrainer(cfg)
     log_to_console()
     if arguments.eval_only:
         named = any(o.partition("=")[0] == "train.init_weights" for o in arguments.overrides)
         trainer.load_for_evaluation(explicit=named)
     else:
-        trainer.build_data()  # what is misspelt is found before anything is moved or written
+        trainer.build_data()  # finds misspelt names before anything is moved or written
     with trainer.lock:
         if not arguments.eval_only:
             trainer.resume_or_load(resume=arguments.resume, overwrite=arguments.overwrite)
@@ -117,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def making_room(trainer: DefaultTrainer, arguments: argparse.Namespace) -> Iterator[None]:
-    """Inside, --overwrite has set an earlier run aside, for all processes."""
+    """Context in which an earlier run is set aside with --overwrite, for all processes."""
     with contextlib.ExitStack() as stack:
         if arguments.overwrite and distributed.is_main_process():
             stack.enter_context(replacing_run(trainer.output_dir))
@@ -126,7 +124,7 @@ def making_room(trainer: DefaultTrainer, arguments: argparse.Namespace) -> Itera
 
 
 def report(trainer: DefaultTrainer) -> None:
-    """Show the table, write videos and the page."""
+    """Print the results, and write videos and the report."""
     from lgrseg.reporting.label_tables import print_label_results
     from lgrseg.reporting.report import report_run
     from lgrseg.reporting.tables import print_results
@@ -139,7 +137,7 @@ def report(trainer: DefaultTrainer) -> None:
 
 
 def resume_command() -> str:
-    """This command, with --resume."""
+    """The command that resumes this run."""
     return command_line(without=("--resume", "--overwrite")) + " --resume"
 
 

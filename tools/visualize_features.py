@@ -1,15 +1,16 @@
-r"""Look at what a backbone makes of clips: dense features as colours, likeness to a point.
+r"""Draw the features of a backbone for clips, as colours and as similarity to a point.
 
     python tools/visualize_features.py --backbone dinov2_small --weights dinov2_vits14.pth \
         --input CLIP --output output/features
     python tools/visualize_features.py --run output/lgrnet/camus --input CLIP \
         --output output/features --point 0,410,300
 
-CLIP is what tools/predict.py takes. NAME_features.png is a contact sheet, NAME_features.mp4 the
-whole clip, NAME_features.json says how much variance the colours explain. The three colours are
-principal components of the foreground, in one basis for the clip, so that they mean the same in
-all frames. --point frame,x,y (in pixels of the clip, frames from 0) adds the cosine similarity of
-every place of every frame to that one.
+CLIP is the same as for tools/predict.py. NAME_features.png shows a few frames, NAME_features.mp4
+the whole clip, and NAME_features.json has the share of the variance that the colours explain. The
+three colours are principal components of the foreground. All frames of a clip have the same
+components, so a colour means the same in all of them. --point frame,x,y (in pixels of the clip,
+frames from 0) adds the cosine similarity of every place in every frame to this point. The weights
+of a run are its best checkpoint, or its last one if there is no best.
 """
 
 import argparse
@@ -41,11 +42,11 @@ from lgrseg.visualization.feature_pictures import FeatureDrawer, Point
 from lgrseg.visualization.overlays import try_write_mp4, write_png
 
 SHEET_FRAMES = 6
-"""Frames of a contact sheet."""
+"""Number of frames in NAME_features.png."""
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 where a clip could not be drawn."""
+    """Run the command line; the exit status is 1 if a clip could not be drawn."""
     arguments = parse_arguments()
     try:
         point = parse_point(arguments.point) if arguments.point else None
@@ -56,12 +57,12 @@ def main() -> int:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
     for line in found.describe_left_out():
-        print(f"not taken: {line}", file=sys.stderr)
+        print(f"not used: {line}", file=sys.stderr)
     failed = {}
     for name, path in found.clips.items():
         try:
             draw_clip(dense, path, arguments.output / name, point=point, arguments=arguments)
-        except Exception as error:  # whatever it is, the other clips are no part of it
+        except Exception as error:  # the other clips continue after any error
             failed[path] = describe_error(error)
     for path, why in failed.items():
         print(f"not drawn: {path}: {why}", file=sys.stderr)
@@ -71,41 +72,41 @@ def main() -> int:
 
 
 def check_output(arguments: argparse.Namespace) -> None:
-    """Raises ValueError where a result could take the place of a file that was given."""
+    """Raise ValueError if a result could replace an input file."""
     source = arguments.input if arguments.input.is_dir() else arguments.input.parent
     if source.resolve() == arguments.output.resolve():
         raise ValueError(f"--output {arguments.output} is the folder of the input: choose another")
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--backbone", help="an encoder by name, such as dinov2_small")
-    source.add_argument("--run", help="folder of a run: the backbone of its best checkpoint")
-    parser.add_argument("--weights", help="of --backbone; random without")
+    source.add_argument("--run", help="folder of a run, whose backbone is used")
+    parser.add_argument("--weights", help="weights of --backbone; by default random")
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument("--point", metavar="frame,x,y", help="compare every place with this one")
+    parser.add_argument("--point", metavar="frame,x,y", help="draw the similarity to this point")
     parser.add_argument("--size", type=int, default=448, help="longer side of the input, in pixels")
-    parser.add_argument("--stride", type=int, help="of the map; the one nearest to 16 otherwise")
-    parser.add_argument("--basis-frames", type=int, default=32, help="that the basis is made from")
+    parser.add_argument("--stride", type=int, help="stride of the map; by default nearest to 16")
+    parser.add_argument("--basis-frames", type=int, default=32, help="frames for the basis")
     parser.add_argument(
-        "--threshold", type=float, default=0.0, help="of the first component, above it: foreground"
+        "--threshold", type=float, default=0.0, help="first component above which is foreground"
     )
-    parser.add_argument("--no-foreground", action="store_true", help="colour every place")
+    parser.add_argument("--no-foreground", action="store_true", help="draw every place in colour")
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args()
 
 
 def parse_point(text: str) -> tuple[int, float, float]:
-    """'frame,x,y' -> numbers.
+    """Parse 'frame,x,y'.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text has another form.
     """
     try:
         frame, x, y = (float(word) for word in text.split(","))
@@ -119,14 +120,14 @@ def parse_point(text: str) -> tuple[int, float, float]:
 
 
 def build_features(arguments: argparse.Namespace) -> DenseFeatures:
-    """The backbone that was asked for, on its device.
+    """Load the backbone on its device.
 
     Raises:
-        FileNotFoundError: no such run, or no such weights.
-        ValueError: no such backbone, or a setting that does not fit it.
+        FileNotFoundError: there is no such run, or there are no such weights.
+        ValueError: there is no such backbone, or a setting does not fit it.
     """
     if arguments.basis_frames < 1:
-        raise ValueError(f"--basis-frames is 1 or more, not {arguments.basis_frames}")
+        raise ValueError(f"--basis-frames must be 1 or more, not {arguments.basis_frames}")
     device = pick_device(arguments.device)
     if device.type == "cpu":
         hold_on_to_memory()
@@ -203,12 +204,12 @@ def draw_clip(
     first, *shares = (f"{share:.1%}" for share in facts["explained_variance"])
     print(
         f"{path.name}: the first component explains {first} of the variance; foreground "
-        f"{basis.foreground:.0%}, of whose variance the colours explain {', '.join(shares)}"
+        f"{basis.foreground:.0%}; the colours explain {', '.join(shares)} of its variance"
     )
 
 
 def check_point(point: tuple[int, float, float], video: Video, box) -> None:
-    """Raises ValueError where the point is not in what is looked at."""
+    """Raise ValueError if the point is outside the clip or its fan."""
     frame, x, y = point
     num_frames, height, width = video.frames.shape[:3]
     if not 0 <= frame < num_frames:
@@ -221,7 +222,7 @@ def check_point(point: tuple[int, float, float], video: Video, box) -> None:
 def reference(
     dense: DenseFeatures, frames, maps: np.ndarray, point: tuple[int, float, float], box
 ) -> Point:
-    """The feature at the point, and the range of its likeness to the clip."""
+    """Make the point with its feature and the range of its similarity to the clip."""
     index, x, y = point
     (features,) = dense([frames[index]])
     row, column = place_of((x, y), box, features.shape[:2])
@@ -233,7 +234,7 @@ def reference(
 
 
 def describe(dense, basis, compared, maps, frames, arguments) -> dict:
-    """What stands in the .json."""
+    """Content of NAME_features.json."""
     explained = [*basis.first.explained, *basis.colours.explained]
     weights = arguments.weights or "random"
     if arguments.run:

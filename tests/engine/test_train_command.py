@@ -84,7 +84,7 @@ def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, ti
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "stopped by SIGTERM, and saved; go on with" in errors
+    assert "stopped by SIGTERM, and saved; resume it with" in errors
     command = shlex.split(errors.strip().splitlines()[-1])
     assert command[1:] == [str(TOOL), *map(str, tiny), "train.max_iter=100000", "--resume"]
 

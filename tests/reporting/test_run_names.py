@@ -67,9 +67,9 @@ def test_tools_tell_runs_of_one_name_apart(tmp_path):
     drawn = run_script(TOOLS / "plot_curves.py", [*runs, *ask, "--seconds-per-step", 1, 2])
     assert drawn.returncode == 0 and picture.is_file(), drawn.stderr
     for wrong, words in (
-        ([f"a={runs[0]}", f"a={runs[1]}"], "error: runs must differ in name: a, a"),
+        ([f"a={runs[0]}", f"a={runs[1]}"], "error: runs must have different names: a, a"),
         ([tmp_path / "none"], "error: no folder"),
-        ([*runs, "--seconds-per-step", 1], "error: --seconds-per-step wants 2 numbers, not 1"),
+        ([*runs, "--seconds-per-step", 1], "error: --seconds-per-step needs 2 numbers, not 1"),
     ):
         ended = run_script(TOOLS / "plot_curves.py", [*wrong, *ask])
         assert ended.returncode == 1 and ended.stderr.startswith(words), ended.stderr
