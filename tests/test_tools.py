@@ -196,9 +196,7 @@ def test_a_dataset_of_ones_own_module_is_prepared(tmp_path):
     unknown = run("prepare_dataset", "mien", "--import", "my_data", *words, cwd=tmp_path)
     assert unknown.returncode == 1 and "did you mean 'mine'?" in unknown.stderr
     nowhere = run("prepare_dataset", "mine", "--import", "my_dat", *words, cwd=tmp_path)
-    assert (
-        nowhere.returncode == 1 and "no module 'my_dat' is installed or is in" in nowhere.stderr
-    )
+    assert nowhere.returncode == 1 and "no module 'my_dat' is installed or is in" in nowhere.stderr
 
 
 def test_nothing_usable_is_one_sentence_that_names_the_file(tmp_path):

@@ -30,7 +30,7 @@ def _check(node, key: str) -> None:
             _check(item, f"{key}.{number}")
     elif isinstance(node, float) and not math.isfinite(node):
         raise ValueError(
-            f"{key} must be a finite number, not {node}; settings that can be off take null"
+            f"{key} is a finite number, not {node}; settings that can be off take null"
         )
 
 

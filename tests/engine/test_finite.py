@@ -48,7 +48,7 @@ def test_settings_are_finite(key, value):
     check_settings(cfg)
     part, _, name = key.partition(".")
     cfg[part] = {"betas": [0.9, value]} if "betas" in name else {name: value}
-    with pytest.raises(ValueError, match=rf"{key} must be a finite number, not {value}"):
+    with pytest.raises(ValueError, match=rf"{key} is a finite number, not {value}"):
         check_settings(cfg)
 
 

@@ -79,7 +79,7 @@ def test_a_number_that_another_process_has_now_holds_nothing(tmp_path, facts):
 def test_a_lock_of_another_machine_is_named_with_the_remedy(tmp_path):
     write_lock(tmp_path, host="gpu7", boot="another", pid=2**30)
     with pytest.raises(
-        RunFolderError, match=rf"process {2**30} on gpu7, since .*delete .*/{NAME}, or"
+        RunFolderError, match=rf"process {2**30} on gpu7, since .*delete .*/{NAME}; or"
     ):
         RunLock(tmp_path).__enter__()
     (tmp_path / NAME).unlink()

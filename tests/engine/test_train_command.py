@@ -103,7 +103,7 @@ def test_evaluate_only(datasets, tmp_path, tiny, monkeypatch):
     run = tmp_path / "run"
     assert call(monkeypatch, *tiny) == 0
     trained = read_results(run)
-    assert re.search(r"; ([\d,]+) of \1 parameters trained", (run / "log.txt").read_text())
+    assert re.search(r"; ([\d,]+) of \1 parameters are trained", (run / "log.txt").read_text())
     lines = (run / "metrics.jsonl").read_text()
     (run / "eval/camus_4ch_val/results.json").unlink()
     # From the config that the run left behind.
