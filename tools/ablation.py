@@ -1,13 +1,15 @@
-r"""Train several configs with the same seeds, one after the other or side by side, and tabulate.
+r"""Train several variants with the same seeds, one after the other or side by side, and tabulate.
 
-    python tools/ablation.py configs/lgrnet/phantom_study.py configs/lgrnet/phantom_study_hts.py \
+    python tools/ablation.py configs/lgrnet/study.py configs/lgrnet/study.py,method=hts \
         --seeds 0 1 2 --output output/ablation dataloader.train.label_fraction=0.1
-    python tools/ablation.py configs/lgrnet/phantom_study*.py --output output/ablation --jobs 2 \
-        --strides 2 4
+    python tools/ablation.py configs/lgrnet/base.py \
+        shallow=configs/lgrnet/base.py,model.encoder.num_layers=1 \
+        --output output/ablation --jobs 2 --strides 2 4
 
-Runs lie in OUTPUT/CONFIG/seed_N. One that is finished is not done again, one that was stopped goes
-on, and one that fails is named at the end while the others go on. `key=value` changes every config;
-runs that lie there already must have had the same settings, or nothing is done.
+A variant is a config, with settings of its own after commas and a name in front if it shall have
+one. `key=value` alone changes every variant. Runs lie in OUTPUT/VARIANT/seed_N. A finished run is
+not trained again, a stopped one continues, and a failed one is named at the end while the others
+continue. Runs that lie there already must have had the same settings, or nothing is done.
 --strides evaluates each run once more on clips of every second (fourth) frame, as a recording at a
 lower rate would have them. The table, mean and spread over seeds and the gain over the first
 config, is that of tools/results_table.py --over-seeds, written to OUTPUT/table.{md,csv,tex}.
@@ -15,9 +17,11 @@ config, is that of tools/results_table.py --over-seeds, written to OUTPUT/table.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from lgrseg.config import load_config
@@ -29,25 +33,50 @@ from lgrseg.engine.writers import read_metrics
 TOOLS = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: a config with settings of its own."""
+
+    name: str
+    config: Path
+    overrides: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Variant | None":
+        """Read [NAME=]CONFIG[,key=value...]; None for text that names no config file.
+
+        Without a name, the variant is called after its config and the values of its settings.
+        """
+        # A comma inside a list, [1,2], is followed by no key.
+        first, *overrides = re.split(r",(?=[\w.]+=)", text)
+        match = re.fullmatch(r"(?:(?P<name>[\w.-]+)=)?(?P<config>.+\.(?:py|yaml|yml))", first)
+        if match is None:
+            return None
+        config = Path(match["config"])
+        values = [re.sub(r"[^\w.-]+", "_", word.partition("=")[2]) for word in overrides]
+        return cls(match["name"] or "_".join([config.stem, *values]), config, tuple(overrides))
+
+
 def main() -> int:
     """Run the command line; the exit status is 1 where a run failed."""
     arguments = parse_arguments()
     try:
-        for config in arguments.configs:
-            cfg = name_tests_by_dataset(load_config(config, arguments.overrides))
-            for run in runs_of(arguments.output, config.stem):
+        for variant in arguments.variants:
+            overrides = [*arguments.overrides, *variant.overrides]
+            cfg = name_tests_by_dataset(load_config(variant.config, overrides))
+            for run in runs_of(arguments.output, variant.name):
                 check_settings_are_those_of(run, cfg)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
-    jobs = [(config, seed) for seed in arguments.seeds for config in arguments.configs]
+    jobs = [(variant, seed) for seed in arguments.seeds for variant in arguments.variants]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         failed = [job for job in pool.map(lambda job: do(*job, arguments), jobs) if job]
-    stems = [config.stem for config in arguments.configs]
-    tabulate(arguments.output, stems, arguments.output / "table")
+    names = [variant.name for variant in arguments.variants]
+    tabulate(arguments.output, names, arguments.output / "table")
     for stride in arguments.strides:
         folder = arguments.output / f"stride_{stride}"
-        tabulate(folder, stems, folder / "table")
+        tabulate(folder, names, folder / "table")
     for name in failed:
         print(f"failed: {name}", file=sys.stderr)
     return 1 if failed else 0
@@ -58,25 +87,26 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG|key=value")
+    parser.add_argument("words", nargs="+", metavar="[NAME=]CONFIG[,key=value...] | key=value")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--output", type=Path, default=Path("output/ablation"))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
     parser.add_argument("--strides", nargs="*", type=int, default=[], help="lower frame rates")
     arguments = parser.parse_intermixed_args()
-    given = [str(path) for path in arguments.configs]
-    arguments.overrides = [word for word in given if "=" in word]
-    arguments.configs = [Path(word) for word in given if "=" not in word]
-    stems = [config.stem for config in arguments.configs]
-    if not stems or len(set(stems)) < len(stems):
-        parser.error(f"the runs are named after their configs, which must differ: {stems}")
+    parsed = [(word, Variant.parse(word)) for word in arguments.words]
+    arguments.overrides = [word for word, variant in parsed if variant is None]
+    arguments.variants = [variant for _, variant in parsed if variant is not None]
+    names = [variant.name for variant in arguments.variants]
+    if not names or len(set(names)) < len(names):
+        parser.error(f"the runs are named after their variants, which must differ: {names}")
     return arguments
 
 
-def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
+def do(variant: Variant, seed: int, arguments: argparse.Namespace) -> str | None:
     """Train and evaluate one run, as far as it is not done; the name of what failed."""
-    run = arguments.output / config.stem / f"seed_{seed}"
-    overrides = [*arguments.overrides, f"train.seed={seed}", f"train.output_dir={run}"]
+    run, config = arguments.output / variant.name / f"seed_{seed}", variant.config
+    overrides = [*arguments.overrides, *variant.overrides]
+    overrides += [f"train.seed={seed}", f"train.output_dir={run}"]
     if arguments.jobs > 1:
         overrides.insert(0, f"train.num_threads={max(1, os.cpu_count() // arguments.jobs)}")
     cfg = load_config(config, overrides)
@@ -87,7 +117,7 @@ def do(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
             return f"{run}, see {run}.log"
     weights = run / "checkpoints" / "last.safetensors"
     for stride in arguments.strides:
-        at_rate = arguments.output / f"stride_{stride}" / config.stem / run.name
+        at_rate = arguments.output / f"stride_{stride}" / variant.name / run.name
         if all(is_newer(at_rate / "eval" / name / "results.json", weights) for name in names):
             continue
         sparser = [f"dataloader.test.{key}.mapper.frame_sampler.stride={stride}" for key in keys]
@@ -122,7 +152,7 @@ def train_net(run: Path, *words) -> int:
 
 
 def runs_of(output: Path, name: str) -> list[Path]:
-    """The folders of a config's runs, of this call's seeds and of earlier ones."""
+    """The folders of a variant's runs, of this call's seeds and of earlier ones."""
     return [run for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
 
 

@@ -1,6 +1,6 @@
 """Parameters and FLOPs of a model, part by part.
 
-python tools/analyze_model.py --config-file configs/lgrnet/phantom.py --num-frames 7 --size 128 128
+python tools/analyze_model.py --config-file configs/lgrnet/demo.py --num-frames 7 --size 128 128
 """
 
 import argparse

@@ -1,11 +1,11 @@
 r"""Compare frozen backbones: one head, splits, steps, batch and seeds, on features kept on disk.
 
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=weights/dinov2.safetensors dinov3_vits16=weights/dinov3.pth \
         --seeds 0 1 2 --fractions 0.01 0.1 1.0 --output output/compare_brain_tumor
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small dinov3_vits16 --time-cache
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=W1.pth config:OTHER.py,model.backbone.encoder.weights=W2.pth
 
 A backbone is a name of `build_encoder`, with its weights behind `=`; without weights it is drawn at
@@ -14,7 +14,7 @@ settings of the config's own `build_encoder` are kept; its `layers` are taken at
 each encoder's depth. `config:PATH,KEY=VALUE,KEY=VALUE` compares a whole other config, named after
 its file, with settings of its own: its model, optimiser, schedule and clip norm, the others' clips,
 steps and seeds. Its features are kept where its encoder is frozen as a whole (an example with two
-encoders: configs/foundation/hiera_dinov2_camus.py).
+encoders: configs/foundation/hiera_dinov2.py).
 
 Features are of the unaugmented image, or with --copies K of K fixed augmented copies of each clip.
 What they will take on the disk is printed before anything starts. --fractions keep the labels of

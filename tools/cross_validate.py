@@ -2,7 +2,7 @@ r"""Train every fold of a dataset of your own, and pool the scores of all patien
 
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine \
         --classes classes.yaml --folds 5
-    python tools/cross_validate.py --config-file configs/lgrnet/folder.py dataset=mine
+    python tools/cross_validate.py --config-file configs/lgrnet/base.py dataset=mine
 
 Each fold is trained as tools/train_net.py trains dataset=mine_fold0, and so on, into
 OUTPUT/fold0, ...; its log is OUTPUT/fold0.log. A fold that is finished is not trained again, one
@@ -33,7 +33,7 @@ def main() -> int:
         name = load_config(arguments.config_file, arguments.overrides).get("dataset")
         if not name:
             raise ValueError(
-                f"{arguments.config_file} names no dataset at its top, as configs/lgrnet/folder.py "
+                f"{arguments.config_file} names no dataset at its top, as configs/lgrnet/base.py "
                 "does: folds are trained with dataset=NAME_fold0 and so on"
             )
         num_folds = num_folds_of(data_root() / name)
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, help="such as configs/lgrnet/folder.py")
+    parser.add_argument("--config-file", required=True, help="such as configs/lgrnet/base.py")
     parser.add_argument("--output", type=Path, help="folder of the runs (output/NAME_folds)")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser.parse_intermixed_args()

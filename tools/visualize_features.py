@@ -2,7 +2,7 @@ r"""Look at what a backbone makes of clips: dense features as colours, likeness 
 
     python tools/visualize_features.py --backbone dinov2_small --weights dinov2_vits14.pth \
         --input CLIP --output output/features
-    python tools/visualize_features.py --run output/lgrnet/camus --input CLIP \
+    python tools/visualize_features.py --run output/lgrnet --input CLIP \
         --output output/features --point 0,410,300
 
 CLIP is what tools/predict.py takes. NAME_features.png is a contact sheet, NAME_features.mp4 the
