@@ -10,7 +10,7 @@ export LGRSEG_DATASETS ?= datasets
 demo: install
 	$(BIN)/python tools/prepare_dataset.py phantom_demo \
 		--raw $(LGRSEG_DATASETS)/raw/phantom_demo --out $(LGRSEG_DATASETS)/phantom_demo
-	$(BIN)/python tools/train_net.py --config-file configs/lgrnet/phantom.py --resume
+	$(BIN)/python tools/train_net.py --config-file configs/lgrnet/demo.py --resume
 	@echo "Open output/demo/eval/phantom_demo_test/report.html in a browser."
 
 test: install

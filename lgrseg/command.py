@@ -1,6 +1,6 @@
 """The console command: `lgrseg train ...` is tools/train_net.py, and so on for every tool.
 
-    lgrseg train --config-file configs/lgrnet/phantom.py
+    lgrseg train --config-file configs/lgrnet/demo.py
     lgrseg predict --run output/demo --input CLIP --output output/predictions
     python -m lgrseg evaluate --config-file output/demo/config.yaml
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from lgrseg.config import instantiate, load_config
 
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / "configs" / "baselines" / "unet_camus.py"
+CONFIG = ROOT / "configs" / "baselines" / "unet.py"
 OVERRIDES = [
     "model.backbone.width=2",
     "model.backbone.num_levels=3",

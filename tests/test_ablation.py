@@ -1,8 +1,10 @@
 """tools/ablation.py: what is done, what is not done again, and what is said of a failure."""
 
+import importlib.util
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from forked import run_script
 from lgrseg.config import load_config, save_config
 
 ROOT = Path(__file__).parents[1]
-PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
+PHANTOM = ROOT / "configs" / "lgrnet" / "demo.py"
 LAST = "phantom_demo_test"
 
 
@@ -20,7 +22,17 @@ def run(*arguments, root):
     return run_script(ROOT / "tools" / "ablation.py", arguments, environment=environment)
 
 
-def write_finished(folder, dice, config):
+@pytest.fixture
+def ablation():
+    """The tool as a module."""
+    spec = importlib.util.spec_from_file_location("ablation", ROOT / "tools" / "ablation.py")
+    module = sys.modules["ablation"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["ablation"]
+
+
+def write_finished(folder, dice, config, overrides=()):
     results = {
         "dataset": LAST,
         "classes": {},
@@ -33,7 +45,8 @@ def write_finished(folder, dice, config):
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     place = f"train.output_dir={folder}"
     save_config(
-        load_config(config, [f"train.seed={folder.name[-1]}", place]), folder / "config.yaml"
+        load_config(config, [*overrides, f"train.seed={folder.name[-1]}", place]),
+        folder / "config.yaml",
     )
 
 
@@ -44,7 +57,7 @@ def finished(tmp_path):
     save_config(load_config(PHANTOM), other)
     out = tmp_path / "out"
     for seed, dice in ((0, 0.8), (1, 0.9)):
-        write_finished(out / "phantom" / f"seed_{seed}", dice, PHANTOM)
+        write_finished(out / "demo" / f"seed_{seed}", dice, PHANTOM)
     write_finished(out / "other" / "seed_0", 0.7, other)
     return [PHANTOM, other], out
 
@@ -54,7 +67,7 @@ def test_what_is_finished_is_not_done_again(finished, tmp_path):
     result = run(*configs, "--seeds", "0", "--output", out, root=tmp_path / "no data")
     assert result.returncode == 0 and not result.stderr
     table = re.sub(" +", " ", (out / "table.md").read_text())
-    assert "| phantom | 2 | 0.8500 ± 0.0707 |" in table
+    assert "| demo | 2 | 0.8500 ± 0.0707 |" in table
     assert "| other | 1 | 0.7000 |" in table and "-0.1000" in table
 
 
@@ -68,16 +81,14 @@ def test_runs_of_other_settings_are_not_taken_for_those_that_are_asked_for(finis
     ):
         result = run(*command, change, root=tmp_path / "no data")
         assert result.returncode == 1 and "Traceback" not in result.stderr
-        assert (
-            f"{out / 'phantom' / 'seed_0'} has a run with other settings ({told})" in result.stderr
-        )
+        assert f"{out / 'demo' / 'seed_0'} has a run with other settings ({told})" in result.stderr
         assert sorted(out.rglob("*")) == before  # no table either
     # A row is of all seeds that lie there, so also those count that are not asked for.
-    (out / "phantom" / "seed_1" / "config.yaml").unlink()
+    (out / "demo" / "seed_1" / "config.yaml").unlink()
     result = run(*command, "--seeds", "0", root=tmp_path / "no data")
     assert result.returncode == 1 and "seed_1 has a run without config.yaml" in result.stderr
     # What changes no result may differ.
-    save_config(load_config(PHANTOM), out / "phantom" / "seed_1" / "config.yaml")
+    save_config(load_config(PHANTOM), out / "demo" / "seed_1" / "config.yaml")
     free = ["train.log_period=1", "dataloader.train.num_workers=2", "train.device=cpu"]
     assert run(*command, *free, root=tmp_path / "no data").returncode == 0
 
@@ -102,7 +113,36 @@ def test_a_run_that_fails_is_named(finished, tmp_path):
 
 def test_configs_of_one_name_are_refused(tmp_path):
     result = run(PHANTOM, PHANTOM, "train.max_iter=2", root=tmp_path)
-    assert result.returncode == 2 and "different, not ['phantom', 'phantom']" in result.stderr
+    assert result.returncode == 2 and "different, not ['demo', 'demo']" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "overrides"),
+    [
+        ("a/net.py", "net", ()),
+        ("a/net.py,method=hts+lgsd", "net_hts_lgsd", ("method=hts+lgsd",)),
+        ("wide=a/net.yaml,x.y=[1,2],z=a/b", "wide", ("x.y=[1,2]", "z=a/b")),
+        ("net.py,x.y=[1,2],rate=0.1", "net__1_2__0.1", ("x.y=[1,2]", "rate=0.1")),
+    ],
+)
+def test_a_variant_is_a_config_with_settings(ablation, word, name, overrides):
+    variant = ablation.Variant.parse(word)
+    assert (variant.name, variant.overrides) == (name, overrides)
+    assert variant.config.stem == "net"
+
+
+def test_a_setting_is_no_variant(ablation):
+    assert ablation.Variant.parse("train.max_iter=10") is None
+
+
+def test_variants_of_one_config_are_apart(tmp_path):
+    words = [PHANTOM, f"{PHANTOM},method=boxes", "--seeds", "0"]
+    out = tmp_path / "out"
+    write_finished(out / "demo" / "seed_0", 0.8, PHANTOM)
+    write_finished(out / "demo_boxes" / "seed_0", 0.9, PHANTOM, ["method=boxes"])
+    result = run(*words, "--output", out, root=tmp_path / "no data")
+    assert result.returncode == 0, result.stderr
+    assert "| demo_boxes | 1 | 0.9000 |" in re.sub(" +", " ", (out / "table.md").read_text())
 
 
 @pytest.mark.slow
@@ -119,5 +159,5 @@ def test_two_configs_are_trained_and_evaluated_at_a_lower_rate(tmp_path):
     result = run(*command, *changes, root=root)
     assert result.returncode == 0, result.stderr
     for folder in (out, out / "stride_2"):
-        assert "| hybrid | 1 |" in (folder / "table.md").read_text()
+        assert "| hybrid | 1 |" in re.sub(" +", " ", (folder / "table.md").read_text())
     assert "training" not in run(*command, *changes, root=root).stderr

@@ -1,5 +1,6 @@
 """Every config in configs/ loads, survives the YAML round trip, builds, and takes a step."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,26 +15,37 @@ from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]
+PARTS = ("common", "datasets", "methods")
 CONFIGS = sorted(
-    path.relative_to(ROOT) for path in ROOT.glob("configs/*/*.py") if "common" not in path.parts
+    str(path.relative_to(ROOT / "configs"))
+    for path in ROOT.glob("configs/*/*.py")
+    if path.parent.name not in PARTS
 )
+EARLIER = [
+    command
+    for line in (ROOT / "docs/configs.md").read_text().split("## Earlier names")[1].splitlines()
+    for command in re.findall(r"`([^`]+)`", line.rpartition(" | ")[2])
+    if " " in command  # the others are configs without a choice
+]
+LARGE = ("hiera_dinov2.py", "hiera_dinov2_lgrnet.py", "full_size.py", "lora.py")
 
 
-def _config(path):
+def _config(command):
     """A parameter of the test: models of hundreds of millions of parameters are built as slow."""
-    large = path.name in ("hiera_dinov2_camus.py", "hiera_dinov2_lgrnet_camus.py")
-    return pytest.param(path, marks=pytest.mark.slow if large else (), id=str(path))
+    large = Path(command.split()[0]).name in LARGE
+    return pytest.param(command, marks=pytest.mark.slow if large else (), id=command)
 
 
-@pytest.mark.parametrize("path", map(_config, CONFIGS))
-def test_config(path, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", map(_config, [*CONFIGS, *EARLIER]))
+def test_config(command, tmp_path, monkeypatch):
     write_facts(tmp_path / "mine", classes=["cyst"], colors=[(9, 99, 199)], roles={})
-    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))  # configs/lgrnet/folder.py trains on it
-    cfg = name_tests_by_dataset(load_config(ROOT / path))
+    monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))  # of dataset=mine
+    file, *overrides = command.split()
+    cfg = name_tests_by_dataset(load_config(ROOT / "configs" / file, overrides))
     save_config(cfg, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == cfg
     num_classes = {len(MetadataCatalog.get(name).classes) for name in cfg.dataloader.test}
-    assert cfg.dataloader.train.dataset in DatasetCatalog
+    assert cfg.dataloader.train.dataset in DatasetCatalog and cfg.dataset
     if "lora" in str(cfg.model):
         pytest.importorskip("peft", reason="adapters need the extra peft")
     if "sam" in cfg.model:  # frames of 64 px are enough to see that it is built and takes a step
@@ -70,4 +82,27 @@ def _sample(size, *, unlabelled):
 
 
 def test_there_are_configs():
-    assert Path("configs/lgrnet/phantom.py") in CONFIGS and len(CONFIGS) >= 5
+    assert "lgrnet/demo.py" in CONFIGS and len(CONFIGS) >= 20 and len(EARLIER) >= 15
+
+
+def test_every_file_of_configs_is_in_the_documentation():
+    page = (ROOT / "docs/configs.md").read_text()
+    names = [Path(name).name for name in CONFIGS]
+    assert [name for name in names if name not in page] == []
+    methods = [path.stem for path in ROOT.glob("configs/methods/*.py")]
+    assert [name for name in methods if f"| `{name}` |" not in page] == []
+
+
+SYSTEMS = ["lgrnet/base.py", "baselines/unet.py", "foundation/usfm_segvit.py", "box_sam2/base.py"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("dataset", ["phantom_study", "cardiac_udc", "brain_tumor", "camus"])
+def test_every_system_is_for_every_dataset(system, dataset):
+    cfg = load_config(ROOT / "configs" / system, [f"dataset={dataset}"])
+    assert cfg.dataset == dataset and cfg.train.output_dir.endswith(f"_{dataset}")
+    assert cfg.dataloader.train.dataset.startswith(dataset)
+    tests = cfg.dataloader.test.values()
+    (num_classes,) = {len(MetadataCatalog.get(test.dataset).classes) for test in tests}
+    count = cfg.model.num_classes if "num_classes" in cfg.model else cfg.model.decoder.num_classes
+    assert count == num_classes

@@ -48,11 +48,11 @@ COMMANDS = list(
     )
 )
 
-OWN_CLIPS = ("--out datasets/mine --classes", "dataset=mine", "output/mine --i", "mine_test")
+OWN_CLIPS = ("--out datasets/mine --classes", "dataset=mine", "output/lgrnet_mine --i", "mine_test")
 """Commands that build on each other, and run in one slow test."""
 FIRST = [  # the others need what these write: the fixture `place` runs them
     "python tools/prepare_dataset.py camus --raw path/to/CAMUS --out datasets/camus --workers 4",
-    "python tools/train_net.py --config-file configs/lgrnet/camus.py",
+    "python tools/train_net.py --config-file configs/lgrnet/base.py",
 ]
 TAKE_LONG = [
     "torchrun",
@@ -63,15 +63,16 @@ TAKE_LONG = [
     "benchmark.py metrics",
     "--resume",
     "rotation=30",
-    "camus/config.yaml --eval-only",
+    "lgrnet/config.yaml --eval-only",
+    "method=boxes+lgsd",
     "analyze_model.py",
     "plot_curves.py",
     "configs/baselines/",
-    "camus_long.py",
+    "lgrnet/long.py",
     "predict.py --config-file output/demo",
 ]
-BOXES = "phantom_box"
-"""Commands with this in them build on each other, and run in one slow test."""
+BOXES = ("box_sam2", "demo.py method=boxes")
+"""Commands with one of these in them build on each other, and run in one slow test."""
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
     "benchmark.py boxes": "measures for minutes",
@@ -110,7 +111,7 @@ def which(*lists):
     return [command for command in COMMANDS if any(part in command for part in parts)]
 
 
-APART = which(PARSED, ELSEWHERE, OWN_CLIPS, [BOXES]) + FIRST
+APART = which(PARSED, ELSEWHERE, OWN_CLIPS, BOXES) + FIRST
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def place(tmp_path_factory):
         result = run(folder, shortened(command))
         assert result.returncode == 0, result.stderr
     for name in ("demo", "first", "second"):
-        shutil.copytree(folder / "output" / "lgrnet" / "camus", folder / "output" / name)
+        shutil.copytree(folder / "output" / "lgrnet", folder / "output" / name)
     return folder
 
 
@@ -155,15 +156,16 @@ def shortened(command):
         iterations = 2 if "--resume" in command else 1
         command = f"{command} train.max_iter={iterations} {' '.join(SHORT)}"
         if "configs/lgrnet/" in command:
-            command += " model.encoder.num_layers=1"
-    if "ablation.py" in command:  # one config, one seed
-        command = command.replace("configs/lgrnet/camus.py ", "")
+            model = "model.student" if "lgsd" in command else "model"
+            command += f" {model}.encoder.num_layers=1"
+    if "ablation.py" in command:  # one variant, one seed
+        command = command.replace("configs/lgrnet/base.py ", "")
         command = command.replace("--seeds 0 1 2", "--seeds 0")
         command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
     if "compare_backbones.py" in command:  # one backbone, which stands for the others
         command = command.replace(" dinov3_convnext_tiny", "")
         command = f"{command} train.max_iter=1 {' '.join(SHORT)}"
-    if "_lgsd.py" in command:
+    if "lgsd" in command:
         command += " dataloader.train.unlabelled.mapper.global_size=[64,64]"
         command += " dataloader.train.unlabelled.mapper.local_size=[32,32]"
     # The demo's datasets are the phantom's; here the demo is a run on the simulated CAMUS.
@@ -204,12 +206,12 @@ def phantom_place(tmp_path_factory):
 def test_boxes(phantom_place):
     """BOX-SAM2 is trained and predicts: each command builds on what those before have written."""
     short = "train.max_iter=1 train.eval_period=0 train.export_videos=0"
-    commands = which([BOXES])
+    commands = which(BOXES)
     for command in commands:
         command = command.replace("--input CLIP", "--input CLIP.nii.gz")
         result = run(phantom_place, f"{command} {short if 'train_net' in command else ''}")
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 6
+    assert len(commands) == 7
 
 
 @pytest.mark.slow

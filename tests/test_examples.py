@@ -25,7 +25,7 @@ SHORT = (
     "train.export_videos=0",
     "model.encoder.num_layers=1",
     "dataloader.train.mapper.input_size=[64,64]",
-    "dataloader.test.mine_val.mapper.input_size=[64,64]",
+    "dataloader.test.val.mapper.input_size=[64,64]",
 )
 TRUST = ("--trust", "my_dataset", "--trust", "my_backbone", "--trust", "my_loss")
 

@@ -66,7 +66,7 @@ def safe_weights(path):
 
 
 def config(path):
-    save_config(load_config("configs/lgrnet/phantom.py"), path)
+    save_config(load_config("configs/lgrnet/demo.py"), path)
 
 
 def open_video(path):

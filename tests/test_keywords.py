@@ -17,6 +17,7 @@ from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.modeling.lgrnet.decoder import BoxDecoder, MaskedDecoder
 
 ROOT = Path(__file__).parents[1]
+PARTS = ("common", "datasets", "methods")
 CHECK_THEMSELVES = {f"{build_encoder.__module__}.build_encoder"}
 """It takes the settings of any class of transformers, and refuses those that the class has not."""
 BUILT_BY_IT = "lgrseg.modeling.foundation."
@@ -38,7 +39,11 @@ def targets(node) -> set[str]:
 
 
 def test_no_config_names_what_hides_its_keywords():
-    configs = [load_config(path) for path in ROOT.glob("configs/**/*.py")]
+    files = [path for path in ROOT.glob("configs/*/*.py") if path.parent.name not in PARTS]
+    methods = ["hts+lgsd", "mean_teacher", "boxes+box_only"]
+    configs = [load_config(path) for path in files] + [
+        load_config(ROOT / "configs/lgrnet/base.py", [f"method={method}"]) for method in methods
+    ]
     named = targets([OmegaConf.to_container(cfg) for cfg in configs])
     assert len(named) > 50
     assert {path for path in named if hides_keywords(locate(path))} <= CHECK_THEMSELVES

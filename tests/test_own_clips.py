@@ -84,25 +84,25 @@ def test_from_a_folder_to_a_trained_model(project):
     assert (train[0]["ed_frame"], train[0]["es_frame"]) == (1, 3)
     np.testing.assert_array_equal(read_masks(train[0])[1], np.where(heart(20) == 3, 2, heart(20)))
 
-    config = ROOT / "configs/lgrnet/folder.py"
+    config = ROOT / "configs/lgrnet/base.py"
     trained = run(project, "train_net.py", "--config-file", config, "dataset=mine", *SMALL)
     assert trained.returncode == 0, trained.stderr
-    saved = OmegaConf.load(project / "output/mine/config.yaml")
+    saved = OmegaConf.load(project / "output/lgrnet_mine/config.yaml")
     assert saved.datasets.mine_train.roles == {
         "left_ventricle": "lv_cavity",
         "left_atrium": "la",
     }
-    results = json.loads((project / "output/mine/eval/mine_val/results.json").read_text())
+    results = json.loads((project / "output/lgrnet_mine/eval/mine_val/results.json").read_text())
     truth = results["heart"]["cases"][0]["truth"]
     assert list(results["classes"]) == ["lv_cavity", "la"]
     assert truth["area_change"] == pytest.approx(25)  # 20 rows to 15
 
-    own = ("--config-file", "output/mine/config.yaml")
+    own = ("--config-file", "output/lgrnet_mine/config.yaml")
     unknown = run(project, "train_net.py", *own, "--eval-only", "--datasets", "mine_tset")
     assert "its parts are test, train, val" in unknown.stderr and "Traceback" not in unknown.stderr
 
     shutil.rmtree(project / "datasets")  # the run knows its classes itself
-    weights = "output/mine/checkpoints/last.safetensors"
+    weights = "output/lgrnet_mine/checkpoints/last.safetensors"
     clip = "my_clips/patient0/clip.nii.gz"
     words = ("--weights", weights, "--input", clip, "--output", "predicted")
     predicted = run(project, "predict.py", *own, *words)
@@ -159,7 +159,7 @@ def test_folds_leave_each_patient_out_once(project):
 @pytest.mark.slow
 def test_a_cross_validation(project):
     assert prepare(project, "--folds", "2").returncode == 0
-    config = ROOT / "configs/lgrnet/folder.py"
+    config = ROOT / "configs/lgrnet/base.py"
     words = ("--config-file", config, "dataset=mine", *SMALL)
     done = run(project, "cross_validate.py", *words)
     assert done.returncode == 0, done.stderr
@@ -204,7 +204,7 @@ def test_a_run_refuses_a_dataset_that_was_prepared_with_other_classes(project, m
 
 
 def test_a_dataset_that_is_not_prepared_is_named(project):
-    config = ROOT / "configs/lgrnet/folder.py"
+    config = ROOT / "configs/lgrnet/base.py"
     done = run(project, "train_net.py", "--config-file", config, "dataset=hearts")
     assert done.returncode == 1 and "hearts" in done.stderr
     assert "prepare_dataset.py folder" in done.stderr and "Traceback" not in done.stderr

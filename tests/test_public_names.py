@@ -19,7 +19,7 @@ from lgrseg.data.datasets import phantom
 from lgrseg.data.prepare import prepare
 from lgrseg.visualization.overlays import write_mp4
 
-PHANTOM = "configs/lgrnet/phantom.py"
+PHANTOM = "configs/lgrnet/demo.py"
 EXPECTED = {
     "lgrseg": ["Predictor", "Result", "read_video", "__version__"],
     "lgrseg.config": ["L", "LazyCall", "instantiate", "load_config", "save_config"],

@@ -16,7 +16,7 @@ from lgrseg.data.datasets import phantom
 from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
-PHANTOM = ROOT / "configs" / "lgrnet" / "phantom.py"
+PHANTOM = ROOT / "configs" / "lgrnet" / "demo.py"
 
 
 def run(tool, *arguments, cwd=None):

@@ -42,7 +42,7 @@ def run(root, *arguments, check=True):
 
 
 def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
-    config = ROOT / "configs" / "lgrnet" / "phantom.py"
+    config = ROOT / "configs" / "lgrnet" / "demo.py"
     fast = [
         "dataloader.train.mapper.augmentations=[]",
         "dataloader.train.mapper.frame_sampler.num_frames=1",
@@ -95,7 +95,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     ],
 )
 def test_errors_are_one_sentence(two_videos, tmp_path, arguments, message):
-    config = ROOT / "configs" / "lgrnet" / "phantom.py"
+    config = ROOT / "configs" / "lgrnet" / "demo.py"
     result = run(
         two_videos,
         "--config-file",

@@ -36,7 +36,7 @@ def write_datasets(folder: Path) -> Path:
 
 def write_configs(folder: Path) -> Path:
     """tiny.yaml, of a tiny DINOv2; w.safetensors, its weights; unet.yaml, a whole other model."""
-    cfg = load_config(CONFIGS / "baselines" / "unet_camus.py", FAST)
+    cfg = load_config(CONFIGS / "baselines" / "unet.py", FAST)
     whole = cfg.copy()
     whole.model.backbone.width, whole.model.backbone.num_levels = 4, 2
     whole.model.head.in_channels = 4

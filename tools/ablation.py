@@ -1,25 +1,29 @@
-r"""Train several configs with the same seeds, and compare them in a table.
+r"""Train several variants with the same seeds, and compare them in a table.
 
-    python tools/ablation.py configs/lgrnet/phantom_study.py configs/lgrnet/phantom_study_hts.py \
+    python tools/ablation.py configs/lgrnet/study.py configs/lgrnet/study.py,method=hts \
         --seeds 0 1 2 --output output/ablation dataloader.train.label_fraction=0.1
-    python tools/ablation.py configs/lgrnet/phantom_study*.py --output output/ablation --jobs 2 \
-        --strides 2 4
+    python tools/ablation.py configs/lgrnet/base.py \
+        shallow=configs/lgrnet/base.py,model.encoder.num_layers=1 \
+        --output output/ablation --jobs 2 --strides 2 4
 
-Runs are in OUTPUT/CONFIG/seed_N. Finished runs are not repeated, and stopped runs are resumed. If a
-run fails, the others continue, and it is reported at the end. `key=value` changes every config. If
-a run in OUTPUT has other settings, nothing is trained.
+A variant is a config, with changed settings after commas. NAME=CONFIG,key=value gives it a name.
+`key=value` alone changes every variant. Runs are in OUTPUT/VARIANT/seed_N. Finished runs are not
+repeated, and stopped runs are resumed. If a run fails, the others continue, and it is reported at
+the end. If a run in OUTPUT has other settings, nothing is trained.
 
 --strides 2 4 also evaluates every run on every second and on every fourth frame, which simulates
 recordings with a lower frame rate. OUTPUT/table.{md,csv,tex} is the table of
 tools/results_table.py --over-seeds: mean and standard deviation over seeds, and the gain over the
-first config.
+first variant.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from lgrseg.config import load_config
@@ -31,26 +35,51 @@ from lgrseg.engine.writers import read_metrics
 TOOLS = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: a config with changed settings."""
+
+    name: str
+    config: Path
+    overrides: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Variant | None":
+        """Parse [NAME=]CONFIG[,key=value...]; None if the text has no config file.
+
+        Without NAME, the name consists of the config's name and the values of the settings.
+        """
+        # Only commas before a key separate settings; [1,2] has another comma.
+        first, *overrides = re.split(r",(?=[\w.]+=)", text)
+        match = re.fullmatch(r"(?:(?P<name>[\w.-]+)=)?(?P<config>.+\.(?:py|yaml|yml))", first)
+        if match is None:
+            return None
+        config = Path(match["config"])
+        values = [re.sub(r"[^\w.-]+", "_", word.partition("=")[2]) for word in overrides]
+        return cls(match["name"] or "_".join([config.stem, *values]), config, tuple(overrides))
+
+
 def main() -> int:
     """Run the command line; the exit status is 1 if a run failed."""
     arguments = parse_arguments()
     try:
-        for config in arguments.configs:
-            cfg = name_tests_by_dataset(load_config(config, arguments.overrides))
-            for run in runs_of(arguments.output, config.stem):
+        for variant in arguments.variants:
+            overrides = [*arguments.overrides, *variant.overrides]
+            cfg = name_tests_by_dataset(load_config(variant.config, overrides))
+            for run in runs_of(arguments.output, variant.name):
                 check_settings_are_those_of(run, cfg)
     except (FileNotFoundError, KeyError, ValueError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
-    jobs = [(config, seed) for seed in arguments.seeds for config in arguments.configs]
+    jobs = [(variant, seed) for seed in arguments.seeds for variant in arguments.variants]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         results = pool.map(lambda job: train_one(job[0], job[1], arguments), jobs)
         failed = [name for name in results if name]
-    stems = [config.stem for config in arguments.configs]
-    tabulate(arguments.output, stems, arguments.output / "table")
+    names = [variant.name for variant in arguments.variants]
+    tabulate(arguments.output, names, arguments.output / "table")
     for stride in arguments.strides:
         folder = arguments.output / f"stride_{stride}"
-        tabulate(folder, stems, folder / "table")
+        tabulate(folder, names, folder / "table")
     for name in failed:
         print(f"failed: {name}", file=sys.stderr)
     return 1 if failed else 0
@@ -61,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG|key=value")
+    parser.add_argument("words", nargs="+", metavar="[NAME=]CONFIG[,key=value...] | key=value")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--output", type=Path, default=Path("output/ablation"))
     parser.add_argument(
@@ -75,21 +104,20 @@ def parse_arguments() -> argparse.Namespace:
         help="distances between frames for additional evaluations",
     )
     arguments = parser.parse_intermixed_args()
-    given = [str(path) for path in arguments.configs]
-    arguments.overrides = [word for word in given if "=" in word]
-    arguments.configs = [Path(word) for word in given if "=" not in word]
-    stems = [config.stem for config in arguments.configs]
-    if not stems or len(set(stems)) < len(stems):
-        parser.error(
-            f"runs have the names of their configs, so these must be different, not {stems}"
-        )
+    parsed = [(word, Variant.parse(word)) for word in arguments.words]
+    arguments.overrides = [word for word, variant in parsed if variant is None]
+    arguments.variants = [variant for _, variant in parsed if variant is not None]
+    names = [variant.name for variant in arguments.variants]
+    if not names or len(set(names)) < len(names):
+        parser.error(f"the names of variants must be different, not {names}")
     return arguments
 
 
-def train_one(config: Path, seed: int, arguments: argparse.Namespace) -> str | None:
+def train_one(variant: Variant, seed: int, arguments: argparse.Namespace) -> str | None:
     """Train and evaluate one run, unless that is done; return its name and log if it fails."""
-    run = arguments.output / config.stem / f"seed_{seed}"
-    overrides = [*arguments.overrides, f"train.seed={seed}", f"train.output_dir={run}"]
+    run, config = arguments.output / variant.name / f"seed_{seed}", variant.config
+    overrides = [*arguments.overrides, *variant.overrides]
+    overrides += [f"train.seed={seed}", f"train.output_dir={run}"]
     if arguments.jobs > 1:
         overrides.insert(0, f"train.num_threads={max(1, (os.cpu_count() or 1) // arguments.jobs)}")
     cfg = load_config(config, overrides)
@@ -100,7 +128,7 @@ def train_one(config: Path, seed: int, arguments: argparse.Namespace) -> str | N
             return f"{run}, see {run}.log"
     weights = run / "checkpoints" / "last.safetensors"
     for stride in arguments.strides:
-        at_rate = arguments.output / f"stride_{stride}" / config.stem / run.name
+        at_rate = arguments.output / f"stride_{stride}" / variant.name / run.name
         if all(is_newer(at_rate / "eval" / name / "results.json", weights) for name in names):
             continue
         sparser = [f"dataloader.test.{key}.mapper.frame_sampler.stride={stride}" for key in keys]
@@ -135,7 +163,7 @@ def train_net(run: Path, *words) -> int:
 
 
 def runs_of(output: Path, name: str) -> list[Path]:
-    """List the folders of a config's runs, also those of earlier commands with other seeds."""
+    """List the folders of a variant's runs, also those of earlier commands with other seeds."""
     return [run for run in sorted((output / name).glob("seed_*")) if run.is_dir()]
 
 

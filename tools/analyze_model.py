@@ -1,6 +1,6 @@
 """Count the parameters and FLOPs of every part of a model.
 
-python tools/analyze_model.py --config-file configs/lgrnet/phantom.py --num-frames 7 --size 128 128
+python tools/analyze_model.py --config-file configs/lgrnet/demo.py --num-frames 7 --size 128 128
 """
 
 import argparse

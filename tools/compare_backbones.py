@@ -1,11 +1,11 @@
 r"""Compare frozen backbones with the same head, data, steps and seeds, on features cached on disk.
 
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=weights/dinov2.safetensors dinov3_vits16=weights/dinov3.pth \
         --seeds 0 1 2 --fractions 0.01 0.1 1.0 --output output/compare_brain_tumor
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small dinov3_vits16 --time-cache
-    python tools/compare_backbones.py --config-file configs/foundation/dinov2_brain_tumor.py \
+    python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=W1.pth config:OTHER.py,model.backbone.encoder.weights=W2.pth
 
 A backbone is NAME=WEIGHTS, with a name of `build_encoder` and the file of its weights. Without
@@ -16,7 +16,7 @@ not in the results. All other settings of the config's `build_encoder` stay the 
 `config:PATH,KEY=VALUE,KEY=VALUE` compares another config with changed settings; its name is that of
 its file. Its model, optimiser, schedule and clip norm are used, with the clips, steps and seeds of
 the shared config. Its features are cached if its encoder is completely frozen (an example with two
-encoders: configs/foundation/hiera_dinov2_camus.py).
+encoders: configs/foundation/hiera_dinov2.py).
 
 Features are those of the unaugmented image, or with --copies K of K fixed augmented copies of each
 clip. Their size on the disk is printed before the first run. With --fractions, only the labels of

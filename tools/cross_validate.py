@@ -2,7 +2,7 @@ r"""Train every fold of your own dataset, and combine the scores of all patients
 
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine \
         --classes classes.yaml --folds 5
-    python tools/cross_validate.py --config-file configs/lgrnet/folder.py dataset=mine
+    python tools/cross_validate.py --config-file configs/lgrnet/base.py dataset=mine
 
 Fold 0 is trained like tools/train_net.py with dataset=mine_fold0. Its run is in OUTPUT/fold0, and
 its log is OUTPUT/fold0.log. Finished folds are not trained again, and stopped folds are resumed.
@@ -34,7 +34,7 @@ def main() -> int:
         if not name:
             raise ValueError(
                 f"{arguments.config_file} has no setting `dataset`, which is needed for "
-                "dataset=NAME_fold0 and so on; configs/lgrnet/folder.py has it"
+                "dataset=NAME_fold0 and so on; configs/lgrnet/base.py has it"
             )
         num_folds = num_folds_of(data_root() / name)
     except (FileNotFoundError, KeyError, ValueError) as error:
@@ -60,7 +60,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--config-file", required=True, help="a config such as configs/lgrnet/folder.py"
+        "--config-file", required=True, help="a config such as configs/lgrnet/base.py"
     )
     parser.add_argument(
         "--output", type=Path, help="folder of the runs (default output/NAME_folds)"

@@ -1,6 +1,6 @@
 r"""Plot the validation Dice of several runs against training time.
 
-python tools/plot_curves.py output/lgrnet/camus output/baselines/unet_camus \\
+python tools/plot_curves.py output/lgrnet output/unet \\
         --dataset camus_4ch_val --output output/curves.png
 """
 

@@ -1,11 +1,12 @@
 """Train or evaluate a model.
 
-    python tools/train_net.py --config-file configs/lgrnet/phantom.py
-    python tools/train_net.py --config-file configs/lgrnet/camus.py train.max_iter=500
-    python tools/train_net.py --config-file configs/lgrnet/camus.py --resume
-    python tools/train_net.py --config-file output/lgrnet/camus/config.yaml --eval-only
-    python tools/train_net.py --config-file output/mine/config.yaml --eval-only --datasets mine_test
-    torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/camus.py
+    python tools/train_net.py --config-file configs/lgrnet/demo.py
+    python tools/train_net.py --config-file configs/lgrnet/base.py train.max_iter=500
+    python tools/train_net.py --config-file configs/lgrnet/base.py --resume
+    python tools/train_net.py --config-file output/lgrnet/config.yaml --eval-only
+    python tools/train_net.py --config-file output/lgrnet_mine/config.yaml --eval-only \
+        --datasets mine_test
+    torchrun --nproc-per-node 2 tools/train_net.py --config-file configs/lgrnet/base.py
 
 `key=value` changes one setting of the config; elements of lists have numbers. The run is written to
 `train.output_dir`, and only one command can write there at a time. With --overwrite, the old run is

@@ -2,7 +2,7 @@ r"""Draw the features of a backbone for clips, as colours and as similarity to a
 
     python tools/visualize_features.py --backbone dinov2_small --weights dinov2_vits14.pth \
         --input CLIP --output output/features
-    python tools/visualize_features.py --run output/lgrnet/camus --input CLIP \
+    python tools/visualize_features.py --run output/lgrnet --input CLIP \
         --output output/features --point 0,410,300
 
 CLIP is the same as for tools/predict.py. NAME_features.png shows a few frames, NAME_features.mp4

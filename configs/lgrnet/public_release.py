@@ -14,9 +14,9 @@ from lgrseg.config import L
 from lgrseg.data import WholeVideoSampler
 from lgrseg.engine.solver import StepSchedule
 
-from ..common.data.sun_seg import dataloader, evaluator, num_classes
-from ..common.models.lgrnet import model
+from ..common.lgrnet import model
 from ..common.train import optimizer, train
+from ..datasets.sun_seg import dataloader, evaluator, num_classes
 
 model.backbone.variant = "b2"
 model.encoder.in_channels = {"res2": 64, "res3": 128, "res4": 320, "res5": 512}
@@ -31,7 +31,8 @@ model.decoder.attention_threshold = 0.5  # of a logit, not of a probability
 model.presence_threshold = 0.0  # there is always an object
 
 # The release takes a whole video as one clip.
-dataloader.test.sun_seg_test_easy_unseen.mapper.frame_sampler = L(WholeVideoSampler)()
+for _loader in dataloader.test.values():
+    _loader.mapper.frame_sampler = L(WholeVideoSampler)()
 
 optimizer.lr = 1e-3
 optimizer.backbone_lr_factor = 0.1
@@ -39,4 +40,4 @@ train.max_iter = 12_345  # 15 epochs of batches of 4
 schedule = L(StepSchedule)(
     max_iter="${train.max_iter}", milestones=[0.2, 0.4, 0.6, 0.8], gamma=0.5, warmup=0
 )
-train.output_dir = "output/lgrnet/public_release"
+train.output_dir = "output/lgrnet_public_release"

@@ -8,17 +8,13 @@ from my_loss import AreaCriterion
 
 from lgrseg.config import L, load_config
 
-imports = ["my_dataset"]  # registers the dataset
-base = load_config("configs/lgrnet/phantom.py")
+imports = ["my_dataset"]  # registers mine_train and mine_val
+base = load_config("configs/lgrnet/demo.py", ["dataset=mine"], imports=imports)
+dataset = base.dataset
 train, model, optimizer = base.train, base.model, base.optimizer
 schedule, dataloader, evaluator = base.schedule, base.dataloader, base.evaluator
 
 model.backbone = L(SmallConvNet)(width=16)
 model.encoder.in_channels = None  # those of the backbone
 model.criterion = L(AreaCriterion)(num_classes=1)
-model.decoder.num_classes = 1
-
-dataloader.train.dataset = "mine_train"
-dataloader.test = {"mine_val": dataloader.test.phantom_demo_val}
-dataloader.test.mine_val.dataset = "mine_val"
 train.output_dir = "output/mine"

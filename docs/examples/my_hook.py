@@ -1,6 +1,6 @@
 """A hook of your own: write the norm of the weights into metrics.jsonl and TensorBoard.
 
-python my_hook.py configs/lgrnet/camus.py train.output_dir=output/with_hook
+python my_hook.py configs/lgrnet/base.py train.output_dir=output/with_hook
 """
 
 import sys

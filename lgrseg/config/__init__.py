@@ -6,24 +6,23 @@
     part = L(PVTv2)(variant="b2")                 # nothing is built here
     part.variant = "b0"                           # still editable
     backbone = instantiate(part)                  # built here
-    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
+    cfg = load_config("configs/lgrnet/demo.py", ["train.max_iter=20"])
 
 The idea and the names are detectron2's LazyConfig; see lazy.py.
 """
 
 from lgrseg.config.lazy import (
     DATASETS,
-    PARTS,
-    ROLES,
     ConfigError,
     L,
     instantiate,
     load_asked_config,
     load_config,
     save_config,
-    shipped_configs,
     without_weights,
 )
+from lgrseg.config.plain import as_dict
+from lgrseg.config.python_files import PARTS, ROLES, shipped_configs
 from lgrseg.config.suggestions import did_you_mean
 from lgrseg.config.targets import PARTIAL, TARGET, locate
 
@@ -39,6 +38,7 @@ __all__ = [
     "ConfigError",
     "L",
     "LazyCall",
+    "as_dict",
     "did_you_mean",
     "instantiate",
     "load_asked_config",

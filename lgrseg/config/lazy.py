@@ -6,7 +6,7 @@
     part = L(PVTv2)(variant="b2")                 # nothing is built here
     part.variant = "b0"                           # still editable
     backbone = instantiate(part)                  # built here
-    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
+    cfg = load_config("configs/lgrnet/demo.py", ["train.max_iter=20"])
 
 The idea and the names are from detectron2's LazyConfig. Differences:
     * an unknown key is an error, which suggests the nearest known key;
@@ -16,18 +16,19 @@ The idea and the names are from detectron2's LazyConfig. Differences:
 """
 
 import argparse
-import builtins
 import copy
 import functools
-import importlib.util
 import inspect
-import types
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from lgrseg.config.choices import Choices, load_chosen, read_choices
+from lgrseg.config.overrides import apply_override
+from lgrseg.config.plain import as_dict
+from lgrseg.config.python_files import DATASET, find_config_file
 from lgrseg.config.renamed import with_present_names
 from lgrseg.config.setting_types import SettingError, fitted_arguments
 from lgrseg.config.suggestions import did_you_mean
@@ -35,7 +36,6 @@ from lgrseg.config.targets import (
     IMPORTS,
     PARTIAL,
     TARGET,
-    UnknownNameError,
     check_trust,
     import_modules,
     locate,
@@ -44,16 +44,10 @@ from lgrseg.config.targets import (
 
 DATASETS = "datasets"
 """The part of a saved config that describes its datasets: their classes and colours."""
-ROLES = "roles"
-"""The part that says which class is which chamber: {left_ventricle: lv_cavity}."""
-DATASET = "dataset"
-"""The name of the dataset, in a config that is for any: others refer to it as ${dataset}."""
 AFTER_LOADING: list[Callable[[DictConfig, Path], None]] = []
 """Called with every config that is loaded, and its file; lgrseg.data learns of datasets so."""
-PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
-"""Parts of a config that a Python file may write as plain dicts."""
 
-VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+OmegaConf.register_new_resolver("half", lambda number: number // 2, replace=True)
 
 
 class ConfigError(ValueError):
@@ -101,7 +95,8 @@ def instantiate(cfg: Any, **extra: Any) -> Any:
         return [instantiate(item) for item in cfg]
     if not isinstance(cfg, (DictConfig, dict)):
         return cfg
-    kwargs = {key: instantiate(cfg[key]) for key in cfg if key not in (TARGET, PARTIAL)}
+    names = [str(key) for key in cfg if key not in (TARGET, PARTIAL)]
+    kwargs = {name: instantiate(cfg[name]) for name in names}
     if TARGET not in cfg:
         return kwargs | extra
     key = _full_key(cfg)
@@ -133,8 +128,10 @@ def load_config(
     Modules in the config's `imports` are imported, and datasets described in its `datasets` are
     registered with their classes.
 
-    Keys are separated by dots, and list elements are numbers: `dataloader.train.batch_size=2`,
-    `dataloader.train.mapper.augmentations.0.prob=1`. Values are read as YAML.
+    `dataset=NAME` and `method=NAME+NAME` choose files of configs/datasets and configs/methods
+    (choices.py). Other keys are separated by dots, and list elements are numbers:
+    `dataloader.train.batch_size=2`, `dataloader.train.mapper.augmentations.0.prob=1`. Values are
+    read as YAML.
 
     Args:
         path: config file; the project's own, configs/..., can be used from any folder.
@@ -149,13 +146,16 @@ def load_config(
         UnknownNameError: a module or an object does not exist.
         UntrustedTargetError: a YAML config uses an object outside of trusted packages.
     """
-    path, imports = _config_file(Path(path)), list(imports)
+    path, imports = find_config_file(Path(path)), list(imports)
     trust([*trusted, *(module.partition(".")[0] for module in imports)])
     import_modules(imports)
     if path.suffix in (".yaml", ".yml"):
         cfg = _load_yaml(path)
+        _check_choices(cfg, path, read_choices(overrides))
     elif path.suffix == ".py":
-        cfg = _load_python(path)
+        choices = read_choices(overrides)
+        cfg = load_chosen(path, choices)
+        overrides = choices.overrides
     else:
         raise ValueError(f"a config is a .py or .yaml file, not {path}")
     listed = cfg.get(IMPORTS, [])
@@ -164,14 +164,7 @@ def load_config(
         cfg[IMPORTS] = list(dict.fromkeys([*listed, *imports]))
     _know_parts(cfg, path)
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise ValueError(f"an override looks like key=value, not {override!r}")
-        value = OmegaConf.from_dotlist([f"value={text}"]).value
-        if key.partition(".")[0] == ROLES:  # which a config need not have
-            OmegaConf.update(cfg, key, value)
-        else:
-            _set(cfg, key, value)
+        apply_override(cfg, override)
     if overrides:
         _know_parts(cfg, path)
     for look in AFTER_LOADING:
@@ -179,10 +172,25 @@ def load_config(
     return cfg
 
 
+def _check_choices(cfg: DictConfig, path: Path, choices: Choices) -> None:
+    """A saved config is complete: only a dataset that its settings refer to can be replaced."""
+    if choices.methods is not None:
+        raise ValueError(
+            f"{path} is the config of a run, with its methods in it; method=... is for the Python "
+            "configs in configs/"
+        )
+    if choices.dataset and f"${{{DATASET}}}" not in str(as_dict(cfg)):
+        raise ValueError(
+            f"{path} is the config of a run on {cfg.get(DATASET, 'one dataset')}. Train on another "
+            "with dataset=... and a Python config of configs/; evaluate on another with "
+            "--eval-only --datasets NAME"
+        )
+
+
 def _know_parts(cfg: DictConfig, path: Path) -> None:
     """Import what a config lists; a YAML config must be trusted."""
     if path.suffix != ".py":
-        check_trust(OmegaConf.to_container(cfg), path)
+        check_trust(as_dict(cfg), path)
     import_modules(cfg.get(IMPORTS, ()))
 
 
@@ -196,38 +204,9 @@ def load_asked_config(arguments: argparse.Namespace) -> DictConfig:
     )
 
 
-def shipped_configs() -> Path:
-    """The folder of the project's own configs: in an installed package, or in a checkout."""
-    installed = Path(__file__).parents[1] / "configs"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
-
-
 def save_config(cfg: DictConfig, path: str | Path) -> None:
     """Write `cfg` as YAML that `load_config` reads back to an equal config."""
     OmegaConf.save(cfg, path)
-
-
-def _config_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    shipped = shipped_configs()
-    if path.parts[:1] == ("configs",) and shipped.joinpath(*path.parts[1:]).is_file():
-        return shipped.joinpath(*path.parts[1:])
-    raise FileNotFoundError(f"no config file {path}; the project's own are in {shipped}")
-
-
-def _load_python(path: Path) -> DictConfig:
-    names = vars(_run_config_file(path.resolve()))
-    parts = {
-        name: value
-        for name, value in names.items()
-        if isinstance(value, DictConfig)
-        or (name in PARTS and isinstance(value, dict))
-        or (name == IMPORTS and isinstance(value, str | list | tuple))
-        or (name == DATASET and isinstance(value, str))
-        or (name == ROLES and isinstance(value, dict))
-    }
-    return OmegaConf.create(parts)
 
 
 def _load_yaml(path: Path) -> DictConfig:
@@ -238,70 +217,6 @@ def _load_yaml(path: Path) -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"{path} holds a list, not the parts of a config by name")
     return OmegaConf.create(with_present_names(OmegaConf.to_container(cfg)))
-
-
-def _run_config_file(path: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    # Python looks `__import__` up in the module's own builtins, so nothing global is patched.
-    module.__dict__["__builtins__"] = {
-        **vars(builtins),
-        "__import__": functools.partial(_import_from, path),
-    }
-    spec.loader.exec_module(module)
-    return module
-
-
-def _import_from(importer: Path, name, globals_=None, locals_=None, fromlist=(), level=0):
-    if level == 0:
-        return builtins.__import__(name, globals_, locals_, fromlist, level)
-    folder = importer.parents[level - 1].joinpath(*name.split(".")) if name else None
-    if folder is not None and folder.with_suffix(".py").is_file():
-        return _run_config_file(folder.with_suffix(".py"))
-    folder = folder or importer.parents[level - 1]
-    package = types.ModuleType(folder.name)  # `from ..common import train`: files as attributes
-    for name_in_folder in fromlist:
-        file = folder / f"{name_in_folder}.py"
-        if not file.is_file():
-            suggestion = did_you_mean(name_in_folder, (other.stem for other in folder.glob("*.py")))
-            raise UnknownNameError(f"{importer}: there is no config file {file}{suggestion}")
-        setattr(package, name_in_folder, _run_config_file(file))
-    return package
-
-
-def _set(cfg: DictConfig, key: str, value: Any) -> None:
-    node, parts = cfg, key.split(".")
-    for depth, part in enumerate(parts):
-        here = ".".join(parts[: depth + 1])
-        if isinstance(node, ListConfig):
-            if not part.isdecimal() or int(part) >= len(node):
-                raise KeyError(f"no config key {here!r}: a list of {len(node)}, counted from 0")
-            part = int(part)
-        elif not isinstance(node, DictConfig):
-            raise KeyError(f"no config key {here!r}: {'.'.join(parts[:depth])!r} is {node!r}")
-        elif part not in (known_keys := _known_keys(node)) and not _checks_itself(node):
-            raise KeyError(f"no config key {here!r}{did_you_mean(part, known_keys)}")
-        if depth == len(parts) - 1:
-            node[part] = value
-        else:
-            node = node[part] if isinstance(part, int) else node.get(part)
-
-
-def _known_keys(node: DictConfig) -> set[str]:
-    # A key may be set if the config has it, or if the thing it configures takes it.
-    keys = {str(key) for key in node}
-    if TARGET in node:
-        parameters = inspect.signature(locate(node[TARGET])).parameters
-        keys |= {name for name in parameters if parameters[name].kind not in VARIADIC}
-    return keys
-
-
-def _checks_itself(node: DictConfig) -> bool:
-    """True if a config's target accepts any keyword, so that it checks them itself."""
-    if TARGET not in node:
-        return False
-    parameters = inspect.signature(locate(node[TARGET])).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _with_settings(settings: dict[str, Any]) -> str:
@@ -324,7 +239,7 @@ def without_weights(cfg: DictConfig) -> DictConfig:
         if isinstance(node, DictConfig):
             if isinstance(node.get("weights"), str):
                 node.weights = None
-            for key in node:
+            for key in map(str, node):
                 if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
                     clear(node[key])
         elif isinstance(node, ListConfig):

@@ -15,6 +15,7 @@ build_train_loader and build_test_loader. Importing this loads neither models no
 import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
 import lgrseg.data.described  # noqa: F401  what a config says of its datasets is known
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
+from lgrseg.data.described import unlabelled_parts
 from lgrseg.data.frame_sampling import (
     DenseSampler,
     HybridSampler,
@@ -76,4 +77,5 @@ __all__ = [
     "build_test_loader",
     "build_train_loader",
     "register_dataset",
+    "unlabelled_parts",
 ]

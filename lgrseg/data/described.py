@@ -12,10 +12,20 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lgrseg.config.lazy import AFTER_LOADING, DATASETS, ROLES
+from lgrseg.config.lazy import AFTER_LOADING, DATASETS
+from lgrseg.config.plain import as_dict
+from lgrseg.config.python_files import (
+    DATASET,
+    DATASETS_FOLDER,
+    OWN_CLIPS,
+    ROLES,
+    shipped_configs,
+)
+from lgrseg.config.suggestions import did_you_mean
 from lgrseg.config.targets import IMPORTS
-from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
+from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.class_list import check_roles
+from lgrseg.data.own_store import has_part, store_of
 
 
 def describe_datasets(cfg: DictConfig) -> DictConfig:
@@ -26,7 +36,7 @@ def describe_datasets(cfg: DictConfig) -> DictConfig:
     """
     names = dataset_names(cfg)
     homes = [catalog.home(n) for n in names for catalog in (DatasetCatalog, MetadataCatalog)]
-    described = OmegaConf.to_container(cfg.get(DATASETS, OmegaConf.create({})))
+    described = as_dict(cfg.get(DATASETS) or DictConfig({}))
     for name in names:
         if name in MetadataCatalog:
             metadata = MetadataCatalog.get(name)
@@ -44,7 +54,7 @@ def describe_datasets(cfg: DictConfig) -> DictConfig:
 
 def dataset_names(cfg: DictConfig) -> list[str]:
     """Names of all datasets in a config's training and tests, without repeats."""
-    loaders = OmegaConf.to_container(cfg.dataloader, resolve=True)
+    loaders = as_dict(cfg.dataloader, resolve=True)
     train = loaders.get("train") or {}
     unlabelled = (train.get("unlabelled") or {}).get("datasets") or []
     tested = [loader.get("dataset") for loader in (loaders.get("test") or {}).values()]
@@ -93,9 +103,11 @@ def know_roles(cfg: DictConfig, path: Path) -> None:
     Raises:
         ValueError: a role that nothing measures, or a class that a dataset does not have.
     """
-    roles = OmegaConf.to_container(cfg[ROLES]) if isinstance(cfg[ROLES], DictConfig) else cfg[ROLES]
-    if not isinstance(roles, dict):
-        raise ValueError(f"{path}: {ROLES} is {{left_ventricle: NAME OF A CLASS}}, not {roles!r}")
+    if not isinstance(cfg[ROLES], DictConfig):
+        raise ValueError(
+            f"{path}: {ROLES} is {{left_ventricle: NAME OF A CLASS}}, not {cfg[ROLES]!r}"
+        )
+    roles = as_dict(cfg[ROLES])
     for name in filter(MetadataCatalog.__contains__, dataset_names(cfg)):
         metadata = MetadataCatalog.get(name)
         try:
@@ -103,6 +115,22 @@ def know_roles(cfg: DictConfig, path: Path) -> None:
         except ValueError as error:
             raise ValueError(f"{path}: {ROLES}, of {name}: {error}") from error
         MetadataCatalog.describe(name, replace(metadata, roles=dict(metadata.roles) | roles))
+
+
+def unlabelled_parts(dataset: str) -> list[str]:
+    """The videos without labels that belong to a training set: NAME_unlabelled of NAME_train.
+
+    Args:
+        dataset: name of the training set.
+
+    Returns:
+        The name of the unlabelled part, or nothing if the catalog has none.
+    """
+    part = f"{dataset.removesuffix('_train')}_unlabelled"
+    if part in DatasetCatalog.list():
+        return [part]
+    found = store_of(part, data_root())
+    return [part] if found and has_part(*found) else []
 
 
 def num_classes_of(dataset: str) -> str:
@@ -119,14 +147,37 @@ OmegaConf.register_new_resolver(
 )
 
 
+def check_dataset(cfg: DictConfig) -> None:
+    """Raise a ValueError if a Python config is for a dataset of one's own that nobody knows.
+
+    Args:
+        cfg: config whose `dataset` was chosen on the command line.
+    """
+    name = cfg.get(DATASET)
+    of_train = as_dict(cfg).get("dataloader", {}).get("train", {}).get("dataset")
+    if not name or of_train != f"${{{DATASET}}}_train" or f"{name}_train" in DatasetCatalog:
+        return
+    files = sorted((shipped_configs() / DATASETS_FOLDER).glob("*.py"))
+    names = [file.stem for file in files if file.name != OWN_CLIPS]
+    raise ValueError(
+        f"no dataset is called {name!r}. It can be one of configs/{DATASETS_FOLDER} "
+        f"({', '.join(names)}), a folder in {data_root()} (LGRSEG_DATASETS) that "
+        "tools/prepare_dataset.py folder has prepared, or one that a module registers (--import "
+        f"MODULE){did_you_mean(name, names)}"
+    )
+
+
 def know_config(cfg: DictConfig, path: Path) -> None:
     """Let the catalog know what a config says of its datasets: classes, colors, roles.
 
     Raises:
-        ValueError: the descriptions or the roles are not of their form.
+        ValueError: the descriptions or the roles are not of their form, or a chosen dataset is not
+            known.
     """
+    if path.suffix == ".py":
+        check_dataset(cfg)
     if DATASETS in cfg:
-        know_datasets(OmegaConf.to_container(cfg[DATASETS]), path)
+        know_datasets(as_dict(cfg[DATASETS]), path)
     if cfg.get(ROLES):
         know_roles(cfg, path)
 

@@ -86,6 +86,14 @@ def num_folds_of(store: Path) -> int:
     return max(folds) + 1
 
 
+def has_part(store: Path, part: str) -> bool:
+    """Whether a part of a store has any clip."""
+    try:
+        return bool(records_of_part(store, part))
+    except ValueError:
+        return False
+
+
 def records_of_part(store: Path, part: str) -> list[dict]:
     """The records of one part, with the patients of the table.
 

@@ -12,7 +12,7 @@
         def build_hooks(self):
             return [*super().build_hooks(), Heartbeat()]
 
-    cfg = load_config("configs/lgrnet/phantom.py", ["train.max_iter=20"])
+    cfg = load_config("configs/lgrnet/demo.py", ["train.max_iter=20"])
     trainer = MyTrainer(cfg)
     trainer.resume_or_load(resume=False)
     trainer.train()

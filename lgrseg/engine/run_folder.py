@@ -12,8 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lgrseg.checkpoint.files import replace_file
-from lgrseg.config import save_config
-from lgrseg.engine.settings import TrainSettings, plain_dict
+from lgrseg.config import as_dict, save_config
+from lgrseg.engine.settings import TrainSettings
 
 logger = logging.getLogger("lgrseg")
 
@@ -136,11 +136,14 @@ def config_changes(cfg: DictConfig, folder: Path) -> list[str]:
         return []
     try:
         # The config is only compared and never built, so it need not be trusted.
-        saved = plain_dict(OmegaConf.load(file))
+        loaded = OmegaConf.load(file)
+        if not isinstance(loaded, DictConfig):
+            raise TypeError("it has a list, not the parts of a config")
+        saved = as_dict(loaded)
         saved["train"] = DEFAULTS | saved.get("train", {})
     except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
         raise ValueError(f"{file} is damaged: {str(error).splitlines()[0]}") from error
-    present = plain_dict(cfg)
+    present = as_dict(cfg)
     present["train"] = DEFAULTS | present.get("train", {})
     for part in RECORDED:
         if part not in saved or part not in present:

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-
 from lgrseg.config.setting_types import fitted
 from lgrseg.config.suggestions import did_you_mean
 
@@ -84,21 +82,3 @@ class TrainSettings:
             if key not in names:
                 raise KeyError(f"there is no setting train.{key}{did_you_mean(str(key), names)}")
         return cls(**values)
-
-
-def plain_dict(cfg: DictConfig | ListConfig, *, resolve: bool = False) -> dict[str, Any]:
-    """Convert a config to plain dicts, lists and numbers.
-
-    Args:
-        cfg: config, or a part of one.
-        resolve: True to replace interpolations by their values.
-
-    Raises:
-        TypeError: the config is a list.
-    """
-    values = OmegaConf.to_container(cfg, resolve=resolve)
-    if not isinstance(values, dict):
-        raise TypeError(
-            f"a config is a mapping from names to values, not a {type(values).__name__}"
-        )
-    return {str(name): value for name, value in values.items()}

@@ -22,9 +22,10 @@ def build_adamw(
     neither has the scan's A_log, because decay would pull all time constants to 1.
 
     `eps` is added to the root of Adam's second moment, which is as small as the clipped gradient:
-    with `train.clip_norm=0.01` its median was 1.5e-8 at the end of `camus_long`, so 1e-8 reduced
-    the step by 40%, and more for small gradients. Choose eps, clip_norm and lr together: where
-    clip_norm makes gradients n times smaller, eps must be n times smaller for equal steps.
+    with `train.clip_norm=0.01` its median was 1.5e-8 at the end of `configs/lgrnet/long.py`, so
+    1e-8 reduced the step by 40%, and more for small gradients. Choose eps, clip_norm and lr
+    together: where clip_norm makes gradients n times smaller, eps must be n times smaller for equal
+    steps.
     """
     plain = undecayed(model)
     groups: dict[tuple[bool, bool], list] = {}

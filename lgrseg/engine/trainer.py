@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lgrseg.comm import processes as distributed
-from lgrseg.config import instantiate
+from lgrseg.config import as_dict, instantiate
 from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.data.described import describe_datasets
 from lgrseg.data.loader import TrainLoader
@@ -33,7 +33,7 @@ from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
 from lgrseg.engine.run_record import record_command
-from lgrseg.engine.settings import TrainSettings, plain_dict
+from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
@@ -69,7 +69,7 @@ class DefaultTrainer(ResumableTrainer):
         check_parts(cfg)
         check_settings(cfg)
         cfg = name_tests_by_dataset(cfg)
-        settings = TrainSettings.parse(plain_dict(cfg.train, resolve=True))
+        settings = TrainSettings.parse(as_dict(cfg.train, resolve=True))
         cfg = describe_datasets(cfg)
         cfg.train = {**dataclasses.asdict(settings), **cfg.train}  # defaults are saved too
         device = distributed.pick_device(settings.device)

@@ -3,7 +3,7 @@
     from lgrseg.config import load_config
     from lgrseg.modeling import build_model
 
-    model = build_model(load_config("configs/lgrnet/phantom.py"))
+    model = build_model(load_config("configs/lgrnet/demo.py"))
 
 A model of one's own parts, without a config:
 

@@ -18,7 +18,7 @@ def build_model(
         from lgrseg.config import load_config
         from lgrseg.modeling import build_model
 
-        model = build_model(load_config("configs/lgrnet/phantom.py"), device="cpu")
+        model = build_model(load_config("configs/lgrnet/demo.py"), device="cpu")
 
     Args:
         cfg: config with the part `model`, and `train.device` where `device` is None.

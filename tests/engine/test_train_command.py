@@ -25,7 +25,7 @@ from lgrseg.engine.run_folder import REPLACED
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "train_net.py"
-CONFIG = ROOT / "configs/baselines/unet_camus.py"
+CONFIG = ROOT / "configs/baselines/unet.py"
 
 
 @pytest.fixture(scope="module")

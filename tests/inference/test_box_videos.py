@@ -24,8 +24,8 @@ from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.structures.box_prompts import BoxPrompt, PromptError
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "configs" / "lgrnet" / "phantom_box_sam2.py"
-BOXES = ROOT / "configs" / "lgrnet" / "phantom_boxes.py"
+CONFIG = ROOT / "configs/box_sam2/demo.py"
+LGRNET = ROOT / "configs/lgrnet/demo.py"
 GEOMETRY = Geometry((40, 60), (4, 6, 36, 54), (64, 64))
 
 
@@ -176,7 +176,7 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
     run = FrozenRun(run=str(tmp_path / "boxes"))
     with pytest.raises(FileNotFoundError, match="is no run: it has no config.yaml"):
         run.model  # noqa: B018
-    cfg = load_config(BOXES)
+    cfg = load_config(LGRNET, ["method=boxes"])
     (tmp_path / "boxes" / "checkpoints").mkdir(parents=True)
     save_config(cfg, tmp_path / "boxes" / "config.yaml")
     model = instantiate(cfg.model)
@@ -198,7 +198,7 @@ def test_a_run_is_loaded_when_it_is_asked(tmp_path):
 
 
 def test_a_run_predicts_with_its_best_checkpoint_as_predictor_does(tmp_path):
-    run, cfg = tmp_path / "boxes", load_config(BOXES)
+    run, cfg = tmp_path / "boxes", load_config(LGRNET, ["method=boxes"])
     (run / "checkpoints").mkdir(parents=True)
     save_config(cfg, run / "config.yaml")
     with pytest.raises(FileNotFoundError, match="has no checkpoint .*best.safetensors or .*last"):

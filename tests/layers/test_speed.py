@@ -25,7 +25,7 @@ SMALL = [
 ]
 
 
-def small_model(config="configs/lgrnet/camus.py"):
+def small_model(config="configs/lgrnet/base.py"):
     torch.manual_seed(0)
     overrides = SMALL if "lgrnet" in config else []
     return instantiate(load_config(config, overrides).model).train()
@@ -122,7 +122,7 @@ class NoWaiting(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("config", ["configs/lgrnet/camus.py", "configs/baselines/unet_camus.py"])
+@pytest.mark.parametrize("config", ["configs/lgrnet/base.py", "configs/baselines/unet.py"])
 def test_a_step_reads_nothing_back_besides_the_matching(config):
     model, given = small_model(config), batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
@@ -170,7 +170,7 @@ def test_freed_memory_is_held():
 def test_the_deterministic_setting_reaches_the_kernels(monkeypatch, tmp_path):
     from lgrseg.engine.trainer import DefaultTrainer
 
-    cfg = load_config("configs/lgrnet/camus.py", [*SMALL, "train.deterministic=true"])
+    cfg = load_config("configs/lgrnet/base.py", [*SMALL, "train.deterministic=true"])
     cfg.train.output_dir = str(tmp_path)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     try:
@@ -184,7 +184,7 @@ def test_settings_of_speed_reach_the_model(tmp_path):
     from lgrseg.engine.trainer import DefaultTrainer
 
     words = ["train.recompute_activations=true", "train.compile=true"]
-    cfg = load_config("configs/lgrnet/camus.py", [*SMALL, *words])
+    cfg = load_config("configs/lgrnet/base.py", [*SMALL, *words])
     cfg.train.output_dir = str(tmp_path)
     model = DefaultTrainer(cfg).model
     assert model.encoder._compiled_call_impl is not None

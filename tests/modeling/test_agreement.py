@@ -109,7 +109,7 @@ def test_a_model_of_other_classes_is_refused():
 
 
 def test_a_model_that_is_no_clip_model_is_refused():
-    cfg = load_config(ROOT / "configs/baselines/unet_camus.py")
+    cfg = load_config(ROOT / "configs/baselines/unet.py")
     cfg.model = L(torch.nn.Linear)(in_features=1, out_features=1)
     with pytest.raises(TypeError, match="model is a Linear; a model of clips is a subclass of"):
         build_model(cfg)
@@ -122,7 +122,7 @@ def test_the_trainer_compares_before_any_step(tmp_path):
         f"train.output_dir={tmp_path / 'run'}",
         "train.device=cpu",
     ]
-    cfg = load_config(ROOT / "configs/baselines/unet_camus.py", changes)
+    cfg = load_config(ROOT / "configs/baselines/unet.py", changes)
     with pytest.raises(ValueError, match="predicts 2 classes, camus_4ch_train has 3"):
         DefaultTrainer(cfg)
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,7 @@
 """A folder of one's own clips and of masks beside them: prepared without a line of code.
 
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine --classes classes.yaml
-    python tools/train_net.py --config-file configs/lgrnet/folder.py dataset=mine
+    python tools/train_net.py --config-file configs/lgrnet/base.py dataset=mine
 
 Clips are all that `read_video` reads; lgrseg/data/annotations lists the kinds of masks, and
 lgrseg/data/class_list.py what classes.yaml says. A clip without masks is prepared as unlabelled.

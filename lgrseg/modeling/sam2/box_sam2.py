@@ -226,7 +226,7 @@ class BoxSam2(ClipModel):
         (prediction,) = self.box_model([clip])
         if prediction.boxes is None:
             raise ValueError(
-                "the box model gives no boxes: its decoder needs a box_head, as in phantom_boxes.py"
+                "the box model gives no boxes: its decoder needs a box_head, as with method=boxes"
             )
         if len(prediction.boxes) != self.num_classes:
             raise ValueError(

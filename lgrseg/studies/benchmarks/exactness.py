@@ -13,7 +13,7 @@ from lgrseg.engine.train_loop import seed_everything
 from lgrseg.structures import Clip, ClipTargets
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
 
-CONFIG = Path("configs/lgrnet/camus.py")
+CONFIG = Path("configs/lgrnet/base.py")
 
 
 def run(*, repeats: int) -> Comparison:

@@ -25,7 +25,7 @@ def check_shared_model(model: DictConfig | None, row: Row) -> None:
         raise ValueError(
             f"{row.name} is compared with the head of a PerPixelSegmenter, but the shared "
             f"config's model is {actual}: use a config with such a head "
-            "(configs/baselines/pvt_fpn_camus.py), or compare whole models as config:PATH"
+            "(configs/baselines/pvt_fpn.py), or compare whole models as config:PATH"
         )
     if with_weights := _weights_in(model.get("backbone"), "model.backbone"):
         key, value, name = with_weights[0]

@@ -138,7 +138,7 @@ def _in_channels(head: DictConfig, channels: dict[str, int]):
         raise ValueError(
             f"the shared config's {head[TARGET].rpartition('.')[2]} reads {', '.join(missing)}, "
             f"but the compared encoders' maps are {', '.join(channels)}: {remedy}use a config "
-            "with another head (configs/baselines/pvt_fpn_camus.py)"
+            "with another head (configs/baselines/pvt_fpn.py)"
         )
     selected = {name: channels[name] for name in names}
     return selected[names[0]] if of_one_map else selected

@@ -24,7 +24,7 @@ from lgrseg.studies.comparison.encoder_settings import layers_at_depth
 from lgrseg.studies.comparison.prepared import Prepared, prepare, with_fixed_copies
 from lgrseg.studies.comparison.rows import Row
 
-UNET = Path(__file__).parents[3] / "configs" / "baselines" / "unet_camus.py"
+UNET = Path(__file__).parents[3] / "configs" / "baselines" / "unet.py"
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 STAGES = {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "embedding_size": 8}
 FOUR = dict.fromkeys(["res2", "res3", "res4", "res5"], 16)

@@ -1,0 +1,39 @@
+r"""BOX-SAM2: SAM 2.1 tiny with a frozen image encoder; on CAMUS unless another is chosen.
+
+    python tools/train_net.py --config-file configs/box_sam2/base.py \
+        model.sam.sam.weights=facebook/sam2.1-hiera-tiny
+
+Without weights the image encoder would stay random: name a hub id, or a folder with
+model.safetensors. At test each object of a whole video is followed from its box on the first
+annotated frame. For boxes every k frames: dataloader.test.camus_4ch_val.mapper.every=k. Meant for
+one GPU; not measured yet.
+"""
+
+from lgrseg.config import L
+from lgrseg.data import AnnotatedMapper
+from lgrseg.modeling.sam2.tuning import frozen_image_encoder
+
+from ..common.box_sam2 import model, true_boxes
+from ..common.train import optimizer, schedule, train
+from ..datasets.camus import dataloader, evaluator, num_classes
+
+size = 512
+model.num_classes = num_classes
+model.sam = L(frozen_image_encoder)(sam=model.sam)
+model.sam.sam.size = size
+dataloader.train.mapper = L(AnnotatedMapper)(
+    num_frames=2,
+    input_size=[size, size],
+    augmentations=dataloader.train.mapper.augmentations,
+)
+dataloader.train.batch_size = 2
+for _loader in dataloader.test.values():
+    _loader.mapper = true_boxes(size)
+evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
+optimizer.lr = 1e-4
+optimizer.weight_decay = 0.01
+train.max_iter = 2700
+train.ema_decay = 0.998
+train.clip_norm = 0.1
+train.find_unused_parameters = True
+train.output_dir = "output/box_sam2"

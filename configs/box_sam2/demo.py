@@ -1,0 +1,36 @@
+r"""BOX-SAM2 on the phantom: a small SAM 2 from random weights, prompted with true boxes at test.
+
+    python tools/train_net.py --config-file configs/box_sam2/demo_stills.py
+    python tools/train_net.py --config-file configs/box_sam2/demo.py \
+        train.init_weights=output/box_sam2_demo_stills/checkpoints/last.safetensors
+
+Trained on single frames first, as SAM 2 was, then on clips of annotated frames (without the first
+part it takes hundreds of steps more until a box means something to it). At test each chamber of a
+whole video is followed from its box on the first annotated frame;
+demo_predicted.py takes the boxes of a box head instead.
+"""
+
+from lgrseg.config import L
+from lgrseg.data import AnnotatedMapper
+
+from ..common.box_sam2 import model, true_boxes
+from ..datasets.phantom_demo import dataloader, evaluator, num_classes
+from ..lgrnet.demo import optimizer, schedule, train
+
+size = 256
+model.num_classes = num_classes
+model.sam.variant = "nano"
+model.sam.size = size
+dataloader.train.mapper = L(AnnotatedMapper)(
+    num_frames=3,
+    input_size=[size, size],
+    augmentations=dataloader.train.mapper.augmentations,
+)
+for _loader in dataloader.test.values():
+    _loader.mapper = true_boxes(size)
+evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
+optimizer.lr = 5e-4
+train.max_iter = 500
+train.clip_norm = 1.0
+train.find_unused_parameters = True
+train.output_dir = "output/box_sam2_demo"

@@ -1,0 +1,15 @@
+"""Frozen DINOv3 ViT-S/16 in DINOv2's place; otherwise dinov2.py.
+
+    python tools/train_net.py --config-file configs/foundation/dinov3.py \
+        model.backbone.encoder.encoder.weights=weights/dinov3_vits16_pretrain_lvd1689m.pth
+
+Weights: dinov3_vits16_pretrain_lvd1689m-*.pth from https://github.com/facebookresearch/dinov3, or
+the hub id facebook/dinov3-vits16-pretrain-lvd1689m; both are given on request. Without them the
+frozen encoder is random: that checks the machinery only. Expected: not measured yet.
+"""
+
+from .dinov2 import dataloader, evaluator, model, optimizer, schedule, train
+
+model.backbone.encoder.encoder.name = "dinov3_vits16"
+model.backbone.neck.stride = 16
+train.output_dir = "output/dinov3"

@@ -1,0 +1,34 @@
+"""USFM (ViT-B, BEiT-style) fine-tuned to tell the classes of images in a folder a class, at 224 px.
+
+    python tools/train_net.py --config-file configs/foundation/usfm_classify.py \
+        model.backbone.weights=weights/USFM_latest.pth
+
+Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
+random weights. Data: tools/prepare_dataset.py class_folders. Other classes than benign, malignant
+and normal: dataset names, `num_classes`. Expected: not measured yet.
+
+The head is linear on the mean of the patches; three layers instead:
+model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint of the
+highest balanced accuracy. Rates fall from block to block towards the image.
+"""
+
+from lgrseg.config import L
+from lgrseg.engine.layer_decay import build_adamw_layer_decay
+from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
+
+from ..common.train import schedule, train
+from ..datasets.class_folders import dataloader, evaluator, num_classes
+
+model = L(ClipClassifier)(
+    backbone=L(build_encoder)(name="usfm_base", weights=None, drop_path_rate=0.1),
+    head=L(LinearHead)(in_channels=768, num_classes="${..num_classes}"),
+    num_classes=num_classes,
+)
+optimizer = L(build_adamw_layer_decay, partial=True)(lr=5e-4, layer_decay=0.75, weight_decay=0.05)
+schedule.warmup = 200
+train.max_iter = 4000
+train.eval_period = 200
+train.checkpoint_period = 400
+train.clip_norm = 1.0
+train.output_dir = "output/usfm_classify"

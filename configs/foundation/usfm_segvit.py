@@ -1,0 +1,25 @@
+"""USFM with SegViT's attention-to-mask head in UPerNet's place; else usfm_upernet.py.
+
+    python tools/train_net.py --config-file configs/foundation/usfm_segvit.py \
+        model.backbone.encoder.weights=weights/USFM_latest.pth
+
+Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
+random weights. Expected: not measured yet.
+
+The blocks' maps go to the head without a pyramid's weights, resized to strides 8, 16 and 32, the
+deepest the coarsest; the paper (arXiv 2210.05844) leaves all at 16.
+"""
+
+from lgrseg.config import L
+from lgrseg.modeling.foundation import ResizedPyramid
+from lgrseg.modeling.heads import SegViT
+
+from .usfm_upernet import dataloader, evaluator, model, optimizer, schedule, train
+
+model.backbone.neck = L(ResizedPyramid)(in_channels=768, stride=16)
+model.head = L(SegViT)(
+    in_channels={"res3": 768, "res4": 768, "res5": 768},
+    num_classes="${..num_classes}",
+    dim=256,
+)
+train.output_dir = "output/usfm_segvit"

@@ -1,0 +1,45 @@
+"""USFM (ViT-B, BEiT-style) fine-tuned with UPerNet on a folder of images and masks, at 224 px.
+
+    python tools/train_net.py --config-file configs/foundation/usfm_upernet.py \
+        model.backbone.encoder.weights=weights/USFM_latest.pth
+
+Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
+random weights. Data: tools/prepare_dataset.py image_folders. Expected: not measured yet.
+
+Of four blocks' maps a pyramid is made, as BEiT does it for UPerNet (Bao et al., ICLR 2022, appendix
+on semantic segmentation); rates fall from block to block towards the image.
+"""
+
+from lgrseg.config import L
+from lgrseg.engine.layer_decay import build_adamw_layer_decay
+from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder
+from lgrseg.modeling.heads import UPerNet
+from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
+
+from ..common.train import schedule, train
+from ..datasets.image_folders import dataloader, evaluator, num_classes
+
+model = L(PerPixelSegmenter)(
+    backbone=L(FoundationBackbone)(
+        encoder=L(build_encoder)(
+            name="usfm_base", weights=None, layers=[3, 5, 7, 11], drop_path_rate=0.1
+        ),
+        neck=L(ViTPyramid)(in_channels=768, stride=16, dim=256),
+    ),
+    head=L(UPerNet)(
+        in_channels={"res2": 256, "res3": 256, "res4": 256, "res5": 256},
+        num_classes="${..num_classes}",
+        dim=256,
+    ),
+    num_classes=num_classes,
+)
+for _loader in (dataloader.train, *dataloader.test.values()):
+    _loader.mapper.input_size = [224, 224]
+optimizer = L(build_adamw_layer_decay, partial=True)(lr=3e-4, layer_decay=0.75, weight_decay=0.05)
+schedule.warmup = 200
+train.max_iter = 4000
+train.eval_period = 200
+train.checkpoint_period = 400
+train.example_overlays = 4
+train.clip_norm = 1.0
+train.output_dir = "output/usfm_upernet"
