@@ -84,7 +84,8 @@ class FilePredictor:
                 if stored.shape != tuple(result.video.frames.shape[:3]):
                     note = "the clip has changed, but its masks have not: --overwrite replaces them"
                     return Outcome([note], was_there=True)
-                result.masks = empty_masks(stored.shape)
+                num_frames, height, width = stored.shape
+                result.masks = empty_masks((num_frames, height, width))
                 for index, labels in enumerate(stored):
                     result.masks[index] = labels
                 result.made_by = stored.made_by
