@@ -41,8 +41,8 @@ from pathlib import Path
 
 from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
+from lgrseg.engine.logs import log_to_console
 from lgrseg.engine.stopping import StopRequested
-from lgrseg.engine.writers import log_to_console
 
 
 def main() -> int:

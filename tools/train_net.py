@@ -25,13 +25,13 @@ from collections.abc import Iterator
 from lgrseg.comm import processes as distributed
 from lgrseg.config import load_asked_config, without_weights
 from lgrseg.config.targets import add_import_options
+from lgrseg.engine.logs import log_to_console, log_to_file
 from lgrseg.engine.run_folder import folder_of_run, replacing_run
 from lgrseg.engine.run_record import command_line
 from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
-from lgrseg.engine.writers import log_to_console, log_to_file
 
 
 def main() -> int:

@@ -32,12 +32,7 @@ from lgrseg.layers.clip_batch import ImageNormalizer
 from lgrseg.layers.speed import hold_on_to_memory
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.visualization.colour_basis import colour_basis
-from lgrseg.visualization.feature_maps import (
-    DenseFeatures,
-    backbone_of,
-    cosine_similarity,
-    place_of,
-)
+from lgrseg.visualization.feature_maps import DenseFeatures, backbone_of, place_of
 from lgrseg.visualization.feature_pictures import FeatureDrawer, Point
 from lgrseg.visualization.overlays import try_write_mp4, write_png
 
@@ -177,7 +172,7 @@ def draw_clip(
     frames = crop_frames(video.frames, box)
     maps = dense.sample(frames, arguments.basis_frames)
     basis = colour_basis(maps, threshold=None if arguments.no_foreground else arguments.threshold)
-    compared = None if point is None else reference(dense, frames, maps, point, box)
+    compared = None if point is None else Point.at(point, dense, frames, maps, box)
     name = arguments.backbone or Path(arguments.run).name
     random = arguments.backbone and not arguments.weights
     drawer = FeatureDrawer(basis, f"{name}, random weights" if random else name, compared)
@@ -217,20 +212,6 @@ def check_point(point: tuple[int, float, float], video: Video, box) -> None:
     if not (0 <= x < width and 0 <= y < height):
         raise ValueError(f"the point ({x:g}, {y:g}) is outside the frame of {width} x {height} px")
     place_of((x, y), box, (1, 1))
-
-
-def reference(
-    dense: DenseFeatures, frames, maps: np.ndarray, point: tuple[int, float, float], box
-) -> Point:
-    """Make the point with its feature and the range of its similarity to the clip."""
-    index, x, y = point
-    (features,) = dense([frames[index]])
-    row, column = place_of((x, y), box, features.shape[:2])
-    feature = features[row, column]
-    low = float(np.percentile(cosine_similarity(maps, feature), 1))
-    top, left, bottom, right = box
-    position = ((x + 0.5 - left) / (right - left), (y + 0.5 - top) / (bottom - top))
-    return Point(index, position, feature, min(low, 0.999))
 
 
 def describe(dense, basis, compared, maps, frames, arguments) -> dict:

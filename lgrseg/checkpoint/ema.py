@@ -1,5 +1,8 @@
 """The average of a model's weights over training."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -17,8 +20,10 @@ class WeightAverage:
     """Exponential moving average: average = d * average + (1 - d) * weights, after every update.
 
     d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, ..., so the initial weights soon lose
-    their
-    influence. Integer buffers (such as the counter of a batch norm) are copied.
+    their influence. Integer buffers (such as the counter of a batch norm) are copied.
+
+    torch's `AveragedModel` is not used: its first update replaces the initial weights, its decay is
+    constant, and it copies the whole module and changes the names of the weights.
     """
 
     def __init__(self, model: nn.Module, *, decay: float):
@@ -39,6 +44,16 @@ class WeightAverage:
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
         move(self.weights, self._current, 1 - decay)
+
+    @contextlib.contextmanager
+    def applied_to(self, model: nn.Module) -> Iterator[None]:
+        """Context in which the model has the averaged weights."""
+        trained = {key: value.clone() for key, value in model.state_dict().items()}
+        model.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            model.load_state_dict(trained)
 
     def state_dict(self) -> dict:
         """Return the state to save in a checkpoint."""

@@ -7,6 +7,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from lgrseg.engine.guard import NonFiniteError
+
 
 def check_settings(cfg: DictConfig) -> None:
     """Raise an error if a setting is infinite or NaN.
@@ -53,3 +55,22 @@ def names_not_finite(model: nn.Module, weights: Mapping[str, Tensor] | None = No
         for name, value in floats.items()
     ]
     return [name for name, is_bad in zip(floats, torch.stack(bad).tolist(), strict=True) if is_bad]
+
+
+def check_weights(model: nn.Module, averaged: Mapping[str, Tensor], iteration: int) -> None:
+    """Raise an error if weights are not finite, before they are saved.
+
+    Args:
+        model: model that is trained.
+        averaged: averaged weights, or again those of the model.
+        iteration: number of finished steps, for the message.
+
+    Raises:
+        NonFiniteError: a weight is not finite.
+    """
+    if bad := names_not_finite(model) or names_not_finite(model, averaged):
+        raise NonFiniteError(
+            f"not finite after iteration {iteration}: {len(bad)} weights, the first is {bad[0]}. "
+            "Nothing was written, and the last checkpoint is from before; a lower optimizer.lr, a "
+            "longer warm-up or train.clip_norm often helps"
+        )

@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 
 from lgrseg.checkpoint.ema import WeightAverage
-from lgrseg.checkpoint.files import CheckpointError, save_checkpoint, state_path, weights_path
+from lgrseg.checkpoint.files import CheckpointError, save_checkpoint, weights_path
 from lgrseg.checkpoint.loading import load_weights
-from lgrseg.checkpoint.reading import read_newest_state, read_state
+from lgrseg.checkpoint.reading import read_newest_state
 from lgrseg.comm import processes as distributed
-from lgrseg.engine.finite import names_not_finite
+from lgrseg.engine.best_score import read_best_score
+from lgrseg.engine.finite import check_weights
 from lgrseg.engine.guard import NonFiniteError, StepRecord
 from lgrseg.engine.run_folder import REPLACED, has_checkpoint
 from lgrseg.engine.run_lock import RunLock
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.engine.workers import deaf_to_children
-from lgrseg.engine.writers import best_recorded
 from lgrseg.modeling.contracts import ClipModel
 
 logger = logging.getLogger("lgrseg")
@@ -97,14 +97,16 @@ class ResumableTrainer(SimpleTrainer):
         if self.iteration == self.start_iteration:
             return
         if not distributed.is_main_process():
-            error.add_note("this process saves nothing; --resume goes on from the last checkpoint")
+            error.add_note(
+                "this process saves nothing; --resume continues from the last checkpoint"
+            )
             return
         try:
             self.save("last")
         except Exception as other:  # the first error is the important one
             error.add_note(f"iteration {self.iteration} could not be saved: {other}")
         else:
-            error.add_note(f"saved after iteration {self.iteration}; --resume goes on from there")
+            error.add_note(f"saved after iteration {self.iteration}; --resume continues from there")
 
     # -- saving -------------------------------------------------------------------------------
 
@@ -119,12 +121,7 @@ class ResumableTrainer(SimpleTrainer):
         if not distributed.is_main_process():
             return
         weights = self.average.weights if self.average else self.model.state_dict()
-        if bad := names_not_finite(self.model) or names_not_finite(self.model, weights):
-            raise NonFiniteError(
-                f"not finite after iteration {self.iteration}: {len(bad)} weights, the first is "
-                f"{bad[0]}. Nothing was written, so that the last checkpoint is from before; a "
-                "lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
-            )
+        check_weights(self.model, weights, self.iteration)
         with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
             save_checkpoint(self.checkpoints, name, weights, self.state_dict())
 
@@ -218,20 +215,8 @@ class ResumableTrainer(SimpleTrainer):
                 f"{path} was written with another config, which does not match this one: "
                 f"{str(error)[:500]}"
             ) from error
-        self.best_score = self._read_best_score()
+        self.best_score = read_best_score(self.output_dir, self.followed, self.iteration)
         logger.info("resuming from iteration %d of %s", self.iteration, path)
-
-    def _read_best_score(self) -> float | None:
-        """Score of the checkpoint `best`; if that is damaged, the best score in metrics.jsonl."""
-        file = state_path(self.checkpoints, "best")
-        if not file.is_file():
-            return None
-        try:
-            return read_state(file)["best_score"]
-        except (CheckpointError, KeyError) as error:
-            score = best_recorded(self.output_dir, self.followed, self.iteration)
-            logger.warning("%s; metrics.jsonl is read instead: the best score is %s", error, score)
-            return score
 
     def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
         """Load the model's weights from a file, see lgrseg/checkpoint/loading.py."""
@@ -260,12 +245,5 @@ class ResumableTrainer(SimpleTrainer):
     @contextlib.contextmanager
     def evaluated_weights(self) -> Iterator[None]:
         """Context in which the model has the averaged weights, if averaging is on."""
-        if self.average is None:
+        with self.average.applied_to(self.model) if self.average else contextlib.nullcontext():
             yield
-            return
-        trained = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average.weights)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(trained)

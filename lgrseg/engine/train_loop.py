@@ -8,13 +8,10 @@ the loader's samples depend on (seed, position). So a run can be resumed without
 import contextlib
 import functools
 import itertools
-import os
-import random
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -23,6 +20,7 @@ from lgrseg.comm import processes as distributed
 from lgrseg.engine.finite import names_not_finite
 from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord, diverged_in_the_model
 from lgrseg.engine.hook_base import HookBase, HookedTrainer
+from lgrseg.engine.random_numbers import seed_everything
 from lgrseg.engine.workers import batches_of
 from lgrseg.modeling.contracts import ClipModel
 
@@ -249,20 +247,3 @@ class SimpleTrainer(TrainerBase):
 def _total(numbers: Iterable[Tensor]) -> Tensor:
     """Add tensors, at least one, from the first to the last."""
     return functools.reduce(torch.add, numbers)
-
-
-def use_deterministic_algorithms() -> None:
-    """Sum gradients in a fixed order; torch warns about operations that cannot."""
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # cuBLAS reads this once at its start
-    torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def seed_everything(*numbers: int) -> None:
-    """Seed torch (all devices), NumPy and random from a tuple of numbers."""
-    # The count is included, because trailing zeros alone would not change the seed.
-    seeds = np.random.SeedSequence([len(numbers), *numbers]).generate_state(2, np.uint64)
-    torch.manual_seed(int(seeds[0]))
-    np.random.seed(int(seeds[1]) % 2**32)
-    random.seed(int(seeds[1]))

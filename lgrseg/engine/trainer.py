@@ -30,13 +30,13 @@ from lgrseg.engine.hooks import (
     WatchCollapse,
 )
 from lgrseg.engine.overlays import ExampleOverlays
+from lgrseg.engine.random_numbers import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
 from lgrseg.engine.run_record import record_command
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
-from lgrseg.engine.train_loop import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 from lgrseg.evaluation.evaluator import inference_on_dataset
 from lgrseg.evaluation.results import write_results

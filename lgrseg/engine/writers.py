@@ -1,13 +1,12 @@
-"""Output of a run: metrics.jsonl, TensorBoard, log.txt, console and progress bar."""
+"""Output of a run: metrics.jsonl, TensorBoard and progress bar."""
 
-import contextlib
 import json
 import logging
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,12 @@ import torch
 
 from lgrseg.comm import processes as distributed
 from lgrseg.engine.hook_base import HookBase, HookedTrainer
+from lgrseg.engine.logs import progress
 
 if TYPE_CHECKING:  # takes seconds to import
     from torch.utils.tensorboard import SummaryWriter
 
 logger = logging.getLogger("lgrseg")
-progress = logging.getLogger("lgrseg.progress")
-"""Logger of periodic lines, which are not printed if there is a progress bar."""
 
 
 class MetricsWriter(HookBase):
@@ -162,18 +160,6 @@ def read_metrics(run: Path) -> list[dict]:
     return lines
 
 
-def best_recorded(run: Path, dataset: str | None, iteration: int) -> float | None:
-    """The best mean score on a dataset in evaluations up to this iteration."""
-    scores = [
-        value
-        for line in read_metrics(run)
-        if line["iteration"] <= iteration
-        for key, value in line.items()
-        if key.startswith(f"eval/{dataset}/mean_") and value is not None
-    ]
-    return max(scores, default=None)
-
-
 def forget_metrics_after(run: Path, iteration: int) -> None:
     """Drop the lines of later steps, which a resumed run writes again."""
     file = run / "metrics.jsonl"
@@ -211,45 +197,3 @@ def clock(seconds: float) -> str:
     """Seconds as h:mm:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-class _Console(logging.Handler):
-    """Prints lines on stderr, above the progress bar if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if not distributed.show_bars():
-            print(self.format(record), file=sys.stderr, flush=True)
-        elif record.name != progress.name:
-            from tqdm import tqdm
-
-            tqdm.write(self.format(record), file=sys.stderr)
-
-
-def log_to_console(level: int = logging.INFO) -> None:
-    """Let the main process log to stderr; repeated calls have no effect."""
-    if not distributed.is_main_process():
-        return
-    logger.setLevel(level)
-    if not any(isinstance(handler, _Console) for handler in logger.handlers):
-        _add_handler(_Console())
-
-
-@contextlib.contextmanager
-def log_to_file(path: Path) -> Iterator[None]:
-    """Context in which the main process also logs to a file."""
-    if not distributed.is_main_process():
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _add_handler(logging.FileHandler(path, encoding="utf-8"))
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-def _add_handler(handler: logging.Handler) -> logging.Handler:
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logger.addHandler(handler)
-    return handler

@@ -9,10 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from lgrseg.comm.processes import pick_device
 from lgrseg.data.catalog import Metadata, MetadataCatalog
+from lgrseg.data.io import Video, crop_frames
 from lgrseg.inference.augmented_views import VIEWS, AveragedViews
+from lgrseg.inference.averaging import average_predictions
 from lgrseg.inference.frozen_run import FrozenRun
 from lgrseg.inference.run_files import run_files
-from lgrseg.inference.whole_videos import predict_each_frame
+from lgrseg.inference.whole_videos import label_map, predict_each_frame
 from lgrseg.inference.windows import window_of
 from lgrseg.layers.speed import channels_last, hold_on_to_memory
 from lgrseg.modeling.building import build_model
@@ -153,3 +155,36 @@ class Member:
             video_id=video_id,
             boxes=boxes,
         )
+
+
+def label_maps(
+    members: Sequence[Member],
+    video: Video,
+    crop_box: tuple[int, int, int, int],
+    *,
+    video_id: str = "",
+    boxes: list[BoxPrompt] | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the masks of every frame in order, as the mean of all members.
+
+    Args:
+        members: models, at least one.
+        video: clip to segment.
+        crop_box: (top, left, bottom, right) of the part of the frame that the models get.
+        video_id: identifier of the clip.
+        boxes: prompts of a BOX-SAM2.
+
+    Yields:
+        (frame index, (H, W) uint8 label map).
+    """
+    size = video.frames.shape[1], video.frames.shape[2]
+    frames = crop_frames(video.frames, crop_box)
+    streams = []
+    for member in members:
+        geometry = member.geometry(size, crop_box, video.spacing_mm)
+        streams.append(member.predict(frames, geometry, video_id=video_id, boxes=boxes))
+    for by_member in zip(*streams, strict=True):
+        index, prediction = by_member[0]
+        if len(by_member) > 1:
+            prediction = average_predictions([one for _, one in by_member])
+        yield index, label_map(prediction, geometry)  # crop and size are those of all members

@@ -17,16 +17,14 @@ from tqdm import tqdm
 
 from lgrseg.config import load_config
 from lgrseg.data.catalog import Metadata
-from lgrseg.data.io import Video, crop_frames
+from lgrseg.data.io import Video
 from lgrseg.data.prepare.fan_crop import find_fan
-from lgrseg.inference.averaging import average_predictions
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
-from lgrseg.inference.members import Member
+from lgrseg.inference.members import Member, label_maps
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
 from lgrseg.inference.run_files import run_files
-from lgrseg.inference.whole_videos import label_map
 from lgrseg.structures.box_prompts import BoxPrompt, check_prompts
 
 
@@ -234,29 +232,13 @@ class Predictor:
 
     def draw_masks(self, result: Result, *, boxes: list[BoxPrompt] | None = None) -> None:
         """Predict the masks of a result, frame by frame."""
-        result.masks = self._masks(result, boxes)
+        num_frames, height, width = result.video.frames.shape[:3]
+        result.masks = empty_masks((num_frames, height, width))
+        frames = label_maps(
+            self.members, result.video, result.crop_box, video_id=result.name, boxes=boxes
+        )
+        bar = {"desc": result.name, "unit": "frame", "disable": not self.progress}
+        for index, labels in tqdm(frames, total=num_frames, **bar):
+            result.masks[index] = labels
         if not any(labels.any() for labels in result.masks):
             result.doubts.append("its masks are empty in every frame")
-
-    def _masks(self, result: Result, boxes: list[BoxPrompt] | None) -> np.ndarray:
-        video = result.video
-        num_frames, height, width = video.frames.shape[:3]
-        frames = crop_frames(video.frames, result.crop_box)
-        streams = []
-        for member in self.members:
-            geometry = member.geometry((height, width), result.crop_box, video.spacing_mm)
-            streams.append(member.predict(frames, geometry, video_id=result.name, boxes=boxes))
-        masks = empty_masks((num_frames, height, width))
-        bar = tqdm(
-            zip(*streams, strict=True),
-            total=num_frames,
-            desc=result.name,
-            unit="frame",
-            disable=not self.progress,
-        )
-        for by_member in bar:
-            index, prediction = by_member[0]
-            if len(by_member) > 1:
-                prediction = average_predictions([found for _, found in by_member])
-            masks[index] = label_map(prediction, geometry)
-        return masks

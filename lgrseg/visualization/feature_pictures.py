@@ -1,5 +1,6 @@
 """Draws frames, their features as colours, and their similarity to a point side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 
 from lgrseg.data.transforms.resizing import resize_image
 from lgrseg.visualization.colour_basis import ColourBasis
-from lgrseg.visualization.feature_maps import cosine_similarity
+from lgrseg.visualization.feature_maps import DenseFeatures, cosine_similarity, place_of
 from lgrseg.visualization.overlays import BACKGROUND, FONT, HEADER
 
 GAP = 4
@@ -26,6 +27,33 @@ class Point:
     """(C,) feature at the point."""
     low: float
     """Cosine similarity that is drawn darkest; 1 is drawn brightest."""
+
+    @classmethod
+    def at(
+        cls,
+        point: tuple[int, float, float],
+        dense: DenseFeatures,
+        frames: Sequence[np.ndarray],
+        maps: np.ndarray,
+        box: tuple[int, int, int, int],
+    ) -> "Point":
+        """Find the feature at a point.
+
+        Args:
+            point: frame and (x, y) in pixels of the original frame.
+            dense: features of the backbone.
+            frames: frames of the clip, cropped to `box`.
+            maps: (t, h, w, C) maps of some frames, for the range of similarities.
+            box: (top, left, bottom, right) of the crop.
+        """
+        index, x, y = point
+        (features,) = dense([frames[index]])
+        row, column = place_of((x, y), box, features.shape[:2])
+        feature = features[row, column]
+        low = float(np.percentile(cosine_similarity(maps, feature), 1))
+        top, left, bottom, right = box
+        position = ((x + 0.5 - left) / (right - left), (y + 0.5 - top) / (bottom - top))
+        return cls(index, position, feature, min(low, 0.999))
 
 
 @dataclass(frozen=True)

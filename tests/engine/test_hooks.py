@@ -11,8 +11,9 @@ from lgrseg.checkpoint.ema import WeightAverage
 from lgrseg.checkpoint.reading import read_state
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import is_due
+from lgrseg.engine.logs import log_to_file
 from lgrseg.engine.trainer import DefaultTrainer
-from lgrseg.engine.writers import clock, forget_metrics_after, log_to_file, read_metrics
+from lgrseg.engine.writers import clock, forget_metrics_after, read_metrics
 
 
 def test_when_something_is_due():

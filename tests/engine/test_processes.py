@@ -149,8 +149,10 @@ def test_after_an_error_of_one_process_another_number_goes_on_and_repeats_no_cli
     stream = [alone.loader.dataset[number][0].seed for number in range(18)]
     (main, main_notes), (other, other_notes) = in_two_processes(lose_the_videos_of_one, tiny_cfg)
     # The main process waited for the other's gradient in vain; it alone writes.
-    assert main_notes[-1] == "saved after iteration 3; --resume goes on from there"
-    assert other_notes == ["this process saves nothing; --resume goes on from the last checkpoint"]
+    assert main_notes[-1] == "saved after iteration 3; --resume continues from there"
+    assert other_notes == [
+        "this process saves nothing; --resume continues from the last checkpoint"
+    ]
     alone.resume_or_load(resume=True)
     seeds = remember_clips(alone)
     alone.train()

@@ -162,7 +162,9 @@ def test_a_video_that_vanishes_stops_the_run_which_goes_on_once_it_is_back(
     away = tmp_path / "away.npy"
     with pytest.raises(DamagedVideoError, match="patient0003_4CH/frames.npy is gone.*again") as e:
         run(cfg, hook=At(1, lambda: video.rename(away)))
-    assert re.match(r"saved after iteration \d; --resume goes on from there", e.value.__notes__[0])
+    assert re.match(
+        r"saved after iteration \d; --resume continues from there", e.value.__notes__[0]
+    )
     assert not multiprocessing.active_children()
     away.rename(video)
     assert_same_end(whole, run(cfg, resume=True))
@@ -269,7 +271,7 @@ def test_an_error_of_the_model_costs_no_step(cfg, tmp_path):
     assert re.match(
         r"at iteration 5, with the clips patient000\d_4CH \[0, 1\]; ", e.value.__notes__[0]
     )
-    assert e.value.__notes__[1] == "saved after iteration 5; --resume goes on from there"
+    assert e.value.__notes__[1] == "saved after iteration 5; --resume continues from there"
     assert_same_end(whole, run(cfg, resume=True))
 
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from lgrseg.engine.guard import NonFiniteError, StepGuard, StepRecord
 from lgrseg.engine.hook_base import HookBase
-from lgrseg.engine.train_loop import SimpleTrainer, TrainerBase, seed_everything
+from lgrseg.engine.random_numbers import seed_everything
+from lgrseg.engine.train_loop import SimpleTrainer, TrainerBase
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import Clip, ClipTargets
 

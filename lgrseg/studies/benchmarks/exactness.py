@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lgrseg.config import instantiate, load_config
-from lgrseg.engine.train_loop import seed_everything
+from lgrseg.engine.random_numbers import seed_everything
 from lgrseg.structures import Clip, ClipTargets
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
 

@@ -18,9 +18,10 @@ from omegaconf import DictConfig
 
 from lgrseg.comm.processes import pick_device
 from lgrseg.config import instantiate
+from lgrseg.engine.logs import log_to_file
 from lgrseg.engine.run_folder import config_changes
 from lgrseg.engine.trainer import DefaultTrainer
-from lgrseg.engine.writers import log_to_file, peak_memory_mib
+from lgrseg.engine.writers import peak_memory_mib
 from lgrseg.layers.complexity import count, trained_share
 from lgrseg.studies.comparison.cached import CachedTrainer
 from lgrseg.studies.comparison.prepared import Prepared
