@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.foundation.encoder import TransformersEncoder
 from lgrseg.modeling.foundation.names import WHOLE_MODEL, Layout
 
 PARTS = frozenset(
@@ -27,7 +27,7 @@ SHOWN = 3
 class Fit:
     """A weight file, an encoder, and the report of which tensors matched."""
 
-    encoder: Encoder
+    encoder: TransformersEncoder
     name: str
     """Name of the encoder."""
     file: str

@@ -8,18 +8,25 @@ if it has one, is applied to the last map only.
 """
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.foundation.encoder import Encoder, covering, with_own_drop_paths
+from lgrseg.modeling.foundation.encoder import (
+    TransformersEncoder,
+    covering,
+    with_own_drop_paths,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 DIVISOR = 32
 """The coarsest stride in pixels; also the size of Hiera's mask unit and of SAM 2's first window."""
 
 
-class HierarchicalEncoder(Encoder):
+class HierarchicalEncoder(TransformersEncoder):
     """Base class of the five encoders; a subclass computes the stages' maps."""
 
     norm: str | None = None
@@ -27,7 +34,7 @@ class HierarchicalEncoder(Encoder):
     norms_the_mean = False
     """True if the global token is norm(mean(map)), False for mean(norm(map)), as by the authors."""
 
-    def __init__(self, *, model: nn.Module, channels: list[int]):
+    def __init__(self, *, model: "PreTrainedModel", channels: list[int]):
         """`model` is a model of transformers; `channels` are the widths of its four stages."""
         super().__init__(
             channels=channels,
@@ -63,6 +70,11 @@ class HierarchicalEncoder(Encoder):
         return features if self.norm is None else self.model.get_submodule(self.norm)(features)
 
 
+def blocks_of(stages: nn.Module, name: str) -> list[nn.Module]:
+    """The blocks of all stages in order; `name` is the list of blocks in a stage."""
+    return [block for stage in stages.children() for block in stage.get_submodule(name).children()]
+
+
 class HieraEncoder(HierarchicalEncoder):
     """Hiera at any size.
 
@@ -81,31 +93,32 @@ class HieraEncoder(HierarchicalEncoder):
         from transformers import HieraConfig, HieraModel
 
         model = HieraModel(HieraConfig(**config))
-        config = model.config
-        pooling = (config.num_query_pool, *config.query_stride, *config.masked_unit_size)
+        settings = model.config
+        pooling = (settings.num_query_pool, *settings.query_stride, *settings.masked_unit_size)
         if pooling != (3, 2, 2, 8, 8):
             raise ValueError(
                 "Hiera pools by 2 x 2 three times, in units of 8 x 8 tokens; num_query_pool, "
                 f"query_stride and masked_unit_size cannot be {pooling}"
             )
-        if len(set(config.image_size)) != 1:
+        if len(set(settings.image_size)) != 1:
             raise ValueError(
-                f"image_size must be two equal numbers, not {config.image_size}: it is the square "
-                "on which positions were trained; images themselves may have any size"
+                f"image_size must be two equal numbers, not {settings.image_size}: it is the "
+                "square on which positions were trained; images themselves may have any size"
             )
-        super().__init__(model=model, channels=[config.embed_dim * 2**i for i in range(4)])
+        super().__init__(model=model, channels=[settings.embed_dim * 2**i for i in range(4)])
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return [block for stage in self.model.encoder.stages for block in stage.layers]
+        return blocks_of(self.model.get_submodule("encoder.stages"), "layers")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
         units = padded.shape[-2] // DIVISOR, padded.shape[-1] // DIVISOR
-        tokens = self.model.embeddings(padded, interpolate_pos_encoding=True)[0]
+        embeddings = self.model.get_submodule("embeddings")
+        tokens = embeddings(padded, interpolate_pos_encoding=True)[0]
         tokens, maps = in_mask_units(tokens, units), []
-        for number, stage in enumerate(self.model.encoder.stages):
+        for number, stage in enumerate(self.model.get_submodule("encoder.stages").children()):
             tokens = stage(tokens, False)[0]
             maps.append(from_mask_units(tokens, units, times=3 - number))
         return maps
@@ -158,18 +171,19 @@ class Sam2HieraEncoder(HierarchicalEncoder):
         from transformers import Sam2HieraDetConfig, Sam2HieraDetModel
 
         model = Sam2HieraDetModel(Sam2HieraDetConfig(**config))
-        config = model.config
-        if 8 % config.window_size_per_stage[0]:
+        windows, widths = model.config.window_size_per_stage, model.config.embed_dim_per_stage
+        assert windows and widths  # transformers fills in its defaults
+        if 8 % windows[0]:
             raise ValueError(
                 "the first window_size_per_stage must divide maps of a multiple of 8 tokens, so it "
-                f"must be 8, 4, 2 or 1, not {config.window_size_per_stage[0]}"
+                f"must be 8, 4, 2 or 1, not {windows[0]}"
             )
-        super().__init__(model=model, channels=list(config.embed_dim_per_stage))
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return list(self.model.blocks)
+        return list(self.model.get_submodule("blocks").children())
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
@@ -193,7 +207,7 @@ class SwinEncoder(HierarchicalEncoder):
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return [block for stage in self.model.encoder.layers for block in stage.blocks]
+        return blocks_of(self.model.get_submodule("encoder.layers"), "blocks")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
@@ -218,21 +232,24 @@ class ConvNextEncoder(HierarchicalEncoder):
         from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
 
         model = DINOv3ConvNextModel(DINOv3ConvNextConfig(**config))
-        super().__init__(model=model, channels=list(model.config.hidden_sizes))
+        widths = model.config.hidden_sizes
+        assert widths  # transformers fills in its defaults
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return [block for stage in self._stages for block in stage.layers]
+        return blocks_of(self._stages, "layers")
 
     @property
-    def _stages(self) -> nn.ModuleList:
-        return getattr(self.model, "model", self.model).stages  # 5.x moved them
+    def _stages(self) -> nn.Module:
+        inner = hasattr(self.model, "model")  # 5.x moved them
+        return self.model.get_submodule("model.stages" if inner else "stages")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
         maps = []
-        for stage in self._stages:
+        for stage in self._stages.children():
             padded = stage(padded)
             maps.append(padded)
         return maps
@@ -246,12 +263,14 @@ class ResNetEncoder(HierarchicalEncoder):
         from transformers import ResNetConfig, ResNetModel
 
         model = ResNetModel(ResNetConfig(**config))
-        super().__init__(model=model, channels=list(model.config.hidden_sizes))
+        widths = model.config.hidden_sizes
+        assert widths  # transformers fills in its defaults
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The residual blocks of all stages."""
-        return [block for stage in self.model.encoder.stages for block in stage.layers]
+        return blocks_of(self.model.get_submodule("encoder.stages"), "layers")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""

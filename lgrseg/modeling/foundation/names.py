@@ -46,10 +46,10 @@ class Layout:
 
 def renamed(tensors: Tensors, rules: Rules) -> Tensors:
     """Apply every rule to every name."""
-    rules = [(re.compile(pattern), new) for pattern, new in rules]
+    compiled = [(re.compile(pattern), new) for pattern, new in rules]
     result = {}
     for name, tensor in tensors.items():
-        for pattern, new in rules:
+        for pattern, new in compiled:
             name = pattern.sub(new, name)
         result[name] = tensor
     return result

@@ -11,7 +11,7 @@ from typing import Any
 
 from lgrseg.config import did_you_mean
 from lgrseg.modeling.foundation import hierarchical, names, vit
-from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
 from lgrseg.modeling.sam2 import network as sam2
 
@@ -26,7 +26,7 @@ VIT_SIZES = {
 class Entry:
     """One encoder of the registry."""
 
-    build: Callable[..., Encoder]
+    build: Callable[..., TransformersEncoder]
     config: str
     """Name of transformers' config class."""
     layout: names.Layout
@@ -120,12 +120,12 @@ def _dinov3() -> dict[str, Entry]:
         "large": ([3, 3, 27, 3], 192),
     }
     for size, (depths, width) in convnext.items():
-        settings = {"depths": depths, "hidden_sizes": [width * 2**i for i in range(4)]}
+        stages = {"depths": depths, "hidden_sizes": [width * 2**i for i in range(4)]}
         entries[f"dinov3_convnext_{size}"] = Entry(
             hierarchical.ConvNextEncoder,
             "DINOv3ConvNextConfig",
             names.DINOV3_CONVNEXT,
-            settings | {"drop_path_rate": 0.0},
+            stages | {"drop_path_rate": 0.0},
         )
     return entries
 
