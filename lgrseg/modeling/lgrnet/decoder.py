@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.position_encoding import sine_position_1d, sine_position_2d
 from lgrseg.structures.boxes import draw_boxes
 
@@ -45,6 +46,8 @@ class DecoderOutput:
 
 class MaskedDecoder(nn.Module):
     """Refines queries in layers that attend to the encoder's maps at strides 32, 16, 8 in turn."""
+
+    box_head: nn.Module | None
 
     def __init__(
         self,
@@ -116,7 +119,7 @@ class MaskedDecoder(nn.Module):
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             memory, memory_position = memories[level]
-            size = features[self.memory_scales[level]].shape[-2:]
+            size = map_size(features[self.memory_scales[level]])
             blocked = self._blocked(outputs[-1].mask_logits, size)
             queries = layer(queries, positions, memory, memory_position, blocked, times=times)
             outputs.append(self._answer(queries, features))
@@ -141,17 +144,16 @@ class MaskedDecoder(nn.Module):
         }
         of_frames = self._predict(rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), alone)
 
-        def joined(values: Tensor | None) -> Tensor | None:
-            if values is None:
-                return None
+        def joined(values: Tensor) -> Tensor:
             return rearrange(values, "(b t) q 1 ... -> b q t ...", t=num_frames)
 
+        boxes, objectness = of_frames.boxes, of_frames.objectness
         class_logits = rearrange(of_frames.class_logits, "(b t) q k -> b t q k", t=num_frames)
         return DecoderOutput(
             class_logits=class_logits.mean(dim=1),
             mask_logits=joined(of_frames.mask_logits),
-            boxes=joined(of_frames.boxes),
-            objectness=joined(of_frames.objectness),
+            boxes=None if boxes is None else joined(boxes),
+            objectness=None if objectness is None else joined(objectness),
             frame_class_logits=class_logits,
         )
 
@@ -194,6 +196,8 @@ class BoxDecoder(MaskedDecoder):
     Queries attend to the inside of their predicted boxes.
     """
 
+    box_head: nn.Module
+
     def __init__(
         self,
         *,
@@ -226,7 +230,7 @@ class BoxDecoder(MaskedDecoder):
     def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
         normed = self.norm(queries)
         boxes, objectness = self.box_head(normed, features)
-        masks = draw_boxes(boxes, features["mask_features"].shape[-2:])
+        masks = draw_boxes(boxes, map_size(features["mask_features"]))
         return DecoderOutput(self.class_head(normed), masks, boxes, objectness)
 
 

@@ -20,6 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lgrseg.layers.clip_batch import to_device
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.position_encoding import sine_position_2d
 from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.contracts import Backbone
@@ -206,7 +207,7 @@ class LGREncoder(nn.Module):
         """
         num_clips, num_frames = features["res2"].shape[:2]
         maps = [self._project(name, features[name]) for name in SCALES]
-        shapes = [tuple(m.shape[-2:]) for m in maps]
+        shapes = [map_size(m) for m in maps]
         tokens = torch.cat([rearrange(m, "b t d h w -> b t (h w) d") for m in maps], dim=2)
         positions = self._positions(shapes).to(tokens)  # S D
         layout = layout_of(

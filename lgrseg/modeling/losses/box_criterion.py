@@ -7,7 +7,7 @@ a frame is the objectness.
 Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lgrseg.layers.clip_batch import to_device
 from lgrseg.layers.numerics import divide
+from lgrseg.modeling.losses.matcher import Matches
 from lgrseg.structures import ClipTargets
 from lgrseg.structures.boxes import box_iou, boxes_of_masks
 
@@ -39,7 +40,7 @@ def box_truth(target: ClipTargets) -> BoxTruth:
     return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
 
 
-def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
+def box_totals(targets: Sequence[ClipTargets], num_queries: int) -> dict[str, float]:
     """Normalisers of the box losses: "box" counts objects x frames, "object" counts outputs."""
     boxes = answers = 0.0
     for target in targets:
@@ -74,8 +75,8 @@ def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: 
 def box_losses(
     boxes: Tensor,
     objectness: Tensor,
-    matches,
-    truths: list[BoxTruth],
+    matches: Sequence[Matches],
+    truths: Sequence[BoxTruth],
     totals: Mapping[str, float | Tensor],
     *,
     box_weight: float,

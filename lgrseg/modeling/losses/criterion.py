@@ -8,7 +8,8 @@ Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated
 R rows (one for every object on every annotated frame of the batch), P points, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +19,22 @@ from torch import Tensor, nn
 from lgrseg.layers.clip_batch import to_device
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
-from lgrseg.modeling.losses.box_criterion import box_cost, box_losses, box_totals, box_truth
-from lgrseg.modeling.losses.matcher import assign, matching_cost
+from lgrseg.modeling.losses.box_criterion import (
+    BoxTruth,
+    box_cost,
+    box_losses,
+    box_totals,
+    box_truth,
+)
+from lgrseg.modeling.losses.matcher import Matches, assign, matching_cost
 from lgrseg.ops import point_sample, uncertain_points
 from lgrseg.structures import ClipTargets
 
 
 class SetCriterion(nn.Module):
     """Matches every decoder output separately to the truth, and sums the losses of all outputs."""
+
+    class_weights: Tensor
 
     def __init__(
         self,
@@ -75,7 +84,7 @@ class SetCriterion(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def totals(
-        self, targets: list[ClipTargets], num_queries: int, *, boxes: bool = False
+        self, targets: Sequence[ClipTargets], num_queries: int, *, boxes: bool = False
     ) -> dict[str, float]:
         """Compute the normalisers of the losses of a batch from its targets.
 
@@ -98,11 +107,11 @@ class SetCriterion(nn.Module):
 
     def forward(
         self,
-        outputs: list[DecoderOutput],
-        targets: list[ClipTargets],
+        outputs: Sequence[DecoderOutput],
+        targets: Sequence[ClipTargets],
         *,
         totals: Mapping[str, float | Tensor] | None = None,
-        generators: list[torch.Generator | None] | None = None,
+        generators: Sequence[torch.Generator | None] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the weighted losses of a batch; training minimises their sum.
 
@@ -126,27 +135,22 @@ class SetCriterion(nn.Module):
             ValueError: a clip has more objects than there are queries.
         """
         _check_queries(targets, outputs[0].class_logits.shape[1])
-        has_boxes = outputs[0].boxes is not None
-        boxes = truths = None
-        if has_boxes:
-            boxes = torch.stack([o.boxes for o in outputs])  # L B Q T 4
-            truths = [box_truth(target) for target in targets]
+        boxes = _boxes_of(outputs, targets)
         class_logits = torch.stack([o.class_logits for o in outputs])  # L B Q K+1
         mask_logits = torch.stack([o.mask_logits for o in outputs])  # L B Q T h w
-        totals = totals or self.totals(targets, class_logits.shape[2], boxes=has_boxes)
+        totals = totals or self.totals(targets, class_logits.shape[2], boxes=boxes is not None)
         generators = generators or [None] * len(targets)
         class_logits = at_least_float32(class_logits)
         with torch.no_grad():
             matches = self._match(
-                class_logits, at_least_float32(mask_logits), targets, generators, boxes, truths
+                class_logits, at_least_float32(mask_logits), targets, generators, boxes
             )
         per_output = {"loss_class": self._class_loss(class_logits, matches, targets, totals)}
         rows = _matched_rows(mask_logits, matches, targets)
         per_output |= self.mask_losses(rows, totals, generators)
-        if has_boxes:
-            objectness = torch.stack([o.objectness for o in outputs])
+        if boxes is not None:
             per_output |= box_losses(
-                boxes, objectness, matches, truths, totals,
+                boxes.predicted, boxes.objectness, matches, boxes.truths, totals,
                 **self.box_weights, objectness_weight=self.objectness_weight,
             )  # fmt: skip
         losses = {name: loss[-1] for name, loss in per_output.items()}
@@ -154,7 +158,14 @@ class SetCriterion(nn.Module):
             losses |= {f"aux_{name}": loss[:-1].sum() for name, loss in per_output.items()}
         return losses
 
-    def _match(self, class_logits, mask_logits, targets, generators, boxes, truths):
+    def _match(
+        self,
+        class_logits: Tensor,
+        mask_logits: Tensor,
+        targets: Sequence[ClipTargets],
+        generators: Sequence[torch.Generator | None],
+        boxes: "_Boxes | None",
+    ) -> list[Matches]:
         num_outputs, device = len(class_logits), mask_logits.device
         costs = []
         for clip, target in enumerate(targets):
@@ -179,14 +190,20 @@ class SetCriterion(nn.Module):
                 )
             )
             if boxes is not None:
-                cost = box_cost(boxes[:, clip], truths[clip], **self.box_weights)
+                cost = box_cost(boxes.predicted[:, clip], boxes.truths[clip], **self.box_weights)
                 costs[-1] = costs[-1] + cost
         return assign(costs)
 
     def _points_per_mask(self, masks: Tensor) -> int:
         return min(self.num_points, masks.shape[-2] * masks.shape[-1])
 
-    def _class_loss(self, class_logits, matches, targets, totals) -> Tensor:
+    def _class_loss(
+        self,
+        class_logits: Tensor,
+        matches: Sequence[Matches],
+        targets: Sequence[ClipTargets],
+        totals: Mapping[str, float | Tensor],
+    ) -> Tensor:
         """Cross-entropy of the classes of every output, (L,)."""
         true_classes = torch.full(
             class_logits.shape[:3], self.num_classes
@@ -207,9 +224,9 @@ class SetCriterion(nn.Module):
 
     def mask_losses(
         self,
-        rows: list[tuple[Tensor, Tensor]],
+        rows: Sequence[tuple[Tensor, Tensor]],
         totals: Mapping[str, float | Tensor],
-        generators: list[torch.Generator | None],
+        generators: Sequence[torch.Generator | None],
     ) -> dict[str, Tensor]:
         """Weighted BCE and Dice losses on points: "loss_mask" and "loss_dice", (L,) each.
 
@@ -251,7 +268,9 @@ class SetCriterion(nn.Module):
             "loss_dice": self.weights["dice_weight"] * per_output(dice),
         }
 
-    def _uncertain_points(self, logits: Tensor, num_points: int, draws: list) -> Tensor:
+    def _uncertain_points(
+        self, logits: Tensor, num_points: int, draws: Sequence[tuple[int, torch.Generator | None]]
+    ) -> Tensor:
         """Draw points where a mask is most uncertain, and some random points.
 
         Args:
@@ -265,17 +284,38 @@ class SetCriterion(nn.Module):
         num_candidates = int(num_points * self.oversample_ratio)
         num_uncertain = int(num_points * self.importance_ratio)
         num_drawn = num_candidates + num_points - num_uncertain
-        points = [
+        drawn = [
             torch.rand(len(logits), r, num_drawn, 2, device=logits.device, generator=generator)
             for r, generator in draws
         ]
-        points = rearrange(torch.cat(points, dim=1), "l r c xy -> (l r) c xy")
+        points = rearrange(torch.cat(drawn, dim=1), "l r c xy -> (l r) c xy")
         candidates, anywhere = points[:, :num_candidates], points[:, num_candidates:]
         uncertain = uncertain_points(logits.flatten(0, 1), candidates, num_uncertain)
         return torch.cat([uncertain, anywhere], dim=1)
 
 
-def _check_queries(targets: list[ClipTargets], num_queries: int) -> None:
+class _Boxes(NamedTuple):
+    """The boxes of all decoder outputs, and the true ones."""
+
+    predicted: Tensor
+    """(L, B, Q, T, 4) as (cx, cy, w, h)."""
+    objectness: Tensor
+    """(L, B, Q, T) logits."""
+    truths: list[BoxTruth]
+    """The true boxes of every clip."""
+
+
+def _boxes_of(outputs: Sequence[DecoderOutput], targets: Sequence[ClipTargets]) -> _Boxes | None:
+    """The boxes of the outputs; None without a box head."""
+    boxes = [output.boxes for output in outputs if output.boxes is not None]
+    objectness = [output.objectness for output in outputs if output.objectness is not None]
+    if not boxes:
+        return None
+    truths = [box_truth(target) for target in targets]
+    return _Boxes(torch.stack(boxes), torch.stack(objectness), truths)
+
+
+def _check_queries(targets: Sequence[ClipTargets], num_queries: int) -> None:
     """Raise an error for clips with more objects than queries."""
     most = max((len(target.labels) for target in targets), default=0)
     if most > num_queries:
@@ -285,16 +325,20 @@ def _check_queries(targets: list[ClipTargets], num_queries: int) -> None:
         )
 
 
-def _matched_rows(mask_logits: Tensor, matches, targets) -> list[tuple[Tensor, Tensor]]:
+def _matched_rows(
+    mask_logits: Tensor, matches: Sequence[Matches], targets: Sequence[ClipTargets]
+) -> list[tuple[Tensor, Tensor]]:
     """Matched objects on annotated frames, by clip: logits (L, R, h, w), truth (L, R, H, W)."""
     rows = []
     for clip, (clip_matches, target) in enumerate(zip(matches, targets, strict=True)):
         device = mask_logits.device
-        queries = [q.tolist() for q, _ in clip_matches]
-        objects = [n.tolist() for _, n in clip_matches]
         queries, objects, frames = (
             to_device(torch.tensor(numbers, dtype=torch.long), device)
-            for numbers in (queries, objects, target.annotated_frames)
+            for numbers in (
+                [q.tolist() for q, _ in clip_matches],
+                [n.tolist() for _, n in clip_matches],
+                target.annotated_frames,
+            )
         )
         output = torch.arange(len(clip_matches), device=device)[:, None]
         chosen = mask_logits[:, clip][output, queries][:, :, frames]  # L N A h w

@@ -13,6 +13,9 @@ from einops import einsum
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+Matches = list[tuple[np.ndarray, np.ndarray]]
+"""The pairs (query indices, object indices) of one clip, for every decoder output."""
+
 
 def matching_cost(
     class_logits: Tensor,
@@ -55,7 +58,7 @@ def matching_cost(
     return class_weight * class_cost + mask_weight * mask_cost + dice_weight * dice_cost
 
 
-def assign(costs: list[Tensor]) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+def assign(costs: list[Tensor]) -> list[Matches]:
     """Hungarian assignment for every clip and decoder output.
 
     Args:

@@ -24,7 +24,8 @@ Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens o
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,16 @@ from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
 from lgrseg.structures import Clip, UnlabelledViews
+
+
+class Encoding(Protocol):
+    """A model that gives features of clips, as LGRNet does."""
+
+    def encode(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """Features by name, see `LGREncoder.forward`."""
+        ...
 
 
 class ProjectionHead(nn.Module):
@@ -108,12 +119,13 @@ class LocalGlobalDistillation(Objective):
         self.student_temperature = student_temperature
         self.teacher_temperature = teacher_temperature
         self.center_momentum = center_momentum
+        self.num_prototypes = num_prototypes
         self.global_pairs = global_pairs
         self.iteration = 0
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"query": [], "clip": []}
 
     def forward(
-        self, student: nn.Module, teacher: nn.Module, views: list[UnlabelledViews]
+        self, student: Encoding, teacher: Encoding, views: list[UnlabelledViews]
     ) -> dict[str, Tensor]:
         """Compute half the loss of each type of token: "loss_lgsd_query", "loss_lgsd_clip".
 
@@ -177,12 +189,12 @@ class LocalGlobalDistillation(Objective):
             f"lgsd_{kind}_contrast": between - within,
         }
 
-    def complaint(self, means: dict[str, float]) -> str | None:
+    def complaint(self, means: Mapping[str, float]) -> str | None:
         """Describe a collapse of the outputs, from means of `monitored`; None if there is none."""
-        for kind, head in self.heads.items():
+        most = math.log(self.num_prototypes)
+        for kind in self.heads:
             if f"lgsd_{kind}_entropy" not in means:  # nothing was asked yet
                 continue
-            most = math.log(len(head.prototypes))
             entropy = means[f"lgsd_{kind}_entropy"]
             if entropy > 0.99 * most:
                 return (
@@ -199,7 +211,7 @@ class LocalGlobalDistillation(Objective):
 
 
 def tokens_of(
-    model: nn.Module, clips: list[Clip], num_videos: int, *, train: bool = False
+    model: Encoding, clips: list[Clip], num_videos: int, *, train: bool = False
 ) -> dict[str, Tensor]:
     """Compute tokens of views: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
 
@@ -243,7 +255,8 @@ def _kl(probs: Tensor, others: Tensor) -> Tensor:
 
 def _move(average: Tensor, batches: list[Tensor], momentum: float) -> None:
     """Set average = m average + (1 - m) mean over views and videos of all batches and processes."""
-    total = sum(at_least_float32(values).sum(dim=(0, 1)) for values in batches)
+    sums = (at_least_float32(values).sum(dim=(0, 1)) for values in batches)
+    total = sum(sums, start=torch.zeros_like(average))
     count = sum(values.shape[0] * values.shape[1] for values in batches)
     summed = torch.cat([total.flatten(), total.new_tensor([float(count)])])
     summed = distributed.all_reduce_sum(summed)
