@@ -4,8 +4,8 @@ Letters: K classes, T frames, s side of the masks, a quarter of the input's.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -66,6 +66,18 @@ def choose_prompts(
     return prompts, opinions
 
 
+class Frames(Protocol):
+    """Frames of a video, as one tensor (T, 3, size, size) or read when they are needed."""
+
+    def __len__(self) -> int:
+        """Number T of frames."""
+        ...
+
+    def __getitem__(self, number: int, /) -> Tensor:
+        """(3, size, size) normalised frame."""
+        ...
+
+
 class BoxTracking:
     """Tracks the objects of one clip, one per class, in one direction of time."""
 
@@ -111,8 +123,8 @@ class BoxTracking:
             labels, masks, prompted = self._prompt(embedding, number, boxes)
             everything = everything.replaced(labels, masks)
         if doubted:
-            everything, memories = self._surer(embedding, number, everything, doubted)
-            prompted |= memories
+            everything, again = self._surer(embedding, number, everything, doubted)
+            prompted |= again
         for label, memory in prompted.items():
             one = self.objects.setdefault(label, ObjectMemory())
             self.tracker.remember(one, memory, prompted=True)
@@ -171,7 +183,7 @@ class BoxTracking:
 
 def track_video(
     tracker: Sam2Tracker,
-    frames: Sequence[Tensor],
+    frames: Frames,
     prompts: dict[int, Boxes],
     num_classes: int,
     *,
@@ -196,13 +208,14 @@ def track_video(
     Yields:
         (frame, (K, s, s) logits).
     """
-    first = {}  # class -> its first prompted frame
+    first: dict[int, int] = {}  # class -> its first prompted frame
     for number in sorted(prompts):
         for label in prompts[number]:
             first.setdefault(label, number)
     with tempfile.TemporaryFile() as file:
-        opinion = {"look": look, "agreement": agreement}
-        backward_masks = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
+        backward_masks = _backward(
+            tracker, frames, prompts, first, num_classes, file, look=look, agreement=agreement
+        )
         tracking = BoxTracking(tracker, num_classes)
         for number in range(len(frames)):
             boxes = prompts.get(number, {})
@@ -222,7 +235,9 @@ def track_video(
             yield number, logits
 
 
-def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number: int) -> None:
+def _look_ahead(
+    tracking: BoxTracking, frames: Frames, prompts: dict[int, Boxes], number: int
+) -> None:
     """For classes prompted on this frame, add the memory of their next prompted frame."""
     coming: dict[int, Boxes] = {}
     for label in prompts.get(number, {}):
@@ -234,11 +249,21 @@ def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number
         tracking.look_ahead(embedding, frame, boxes)
 
 
-def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, agreement: float):
+def _backward(
+    tracker: Sam2Tracker,
+    frames: Frames,
+    prompts: dict[int, Boxes],
+    first: dict[int, int],
+    num_classes: int,
+    file: IO[bytes],
+    *,
+    look: Callable[[int], Opinions] | None,
+    agreement: float,
+) -> np.ndarray:
     """Masks before the first box of each class, (frames, K, s, s) float16 in `file`."""
     last, side = max(first.values()), tracker.size // 4
-    if last == 0:
-        return None
+    if last == 0:  # a memory map cannot be empty
+        return np.zeros((0, num_classes, side, side), np.float16)
     masks = np.memmap(file, np.float16, "w+", shape=(last, num_classes, side, side))
     tracking = BoxTracking(tracker, num_classes)
     for number in range(last, -1, -1):
