@@ -154,6 +154,17 @@ def test_predicted_boxes_prompt_and_none_is_an_empty_clip(sam):
     assert not nothing.present.any() and (nothing.mask_logits < 0).all()
 
 
+def test_a_box_model_without_scores_is_refused(sam):
+    """What it finds cannot be compared with `least_score`."""
+
+    def boxes_alone(clips):
+        (prediction,) = Boxes([[0.9] * 4] * 3)(clips)
+        return [dataclasses.replace(prediction, box_scores=None)]
+
+    with pytest.raises(ValueError, match="gives no boxes with scores: its decoder needs"):
+        model(sam, box_model=boxes_alone).eval()([clip()])
+
+
 def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
     """Where the box model is sure; the box of the other object is the jittered truth."""
     given = []
