@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.modeling.foundation.encoder import TransformersEncoder
-from lgrseg.modeling.foundation.names import WHOLE_MODEL, Layout
+from lgrseg.modeling.foundation.layouts import Layout
+from lgrseg.modeling.foundation.names import WHOLE_MODEL
 
 PARTS = frozenset(
     "blocks cls_token downsample_layers embedder embeddings encoder layer layers norm patch_embed "

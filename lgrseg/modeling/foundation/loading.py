@@ -14,7 +14,8 @@ from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.pretrained import load_pretrained
 from lgrseg.modeling.foundation.completeness import Fit, check_complete, is_part
 from lgrseg.modeling.foundation.encoder import TransformersEncoder
-from lgrseg.modeling.foundation.names import Layout, Tensors, to_module
+from lgrseg.modeling.foundation.layouts import Layout
+from lgrseg.modeling.foundation.names import Tensors, to_module
 
 MIN_OVERLAP = 0.9
 """Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller

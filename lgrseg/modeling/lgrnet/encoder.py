@@ -1,10 +1,10 @@
 """LGRNet's encoder: strides 8, 16 and 32 exchange with each other and with other frames.
 
 Sources: LGRNet (MICCAI 2024), Figure 2; the step to stride 4: Mask2Former (CVPR 2022), section 3.2.
-The layers are in encoder_layer.py. By default the norms of the input projections are
-per frame, so a frame's features do not depend on the length of its clip
-(`norm_over_clip=True`: over all frames, as in the public code). With `norm_over_clip`,
-`zero_padded_keys` and the public widths the encoder agrees with the public one to 1e-4.
+The layers are in encoder_layer.py. By default the norms of the input projections are per frame, so
+a frame's features do not depend on the length of its clip (`norm_over_clip=True`: over all frames,
+as in the public code). With `norm_over_clip`, `zero_padded_keys` and the public widths the encoder
+agrees with the public one to 1e-4.
 `mask_frame_queries`, which its fibroid model uses, follows a description and was not compared.
 
 Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queries.
@@ -25,8 +25,6 @@ from lgrseg.modeling.lgrnet.encoder_layer import EncoderLayer, layout_of
 
 SCALES = ("res5", "res4", "res3")
 """Scales from coarse to fine: order of tokens, level embeddings and the decoder's memories."""
-
-
 MAPS = ("res2", *SCALES)
 """Maps of the backbone that are used."""
 
