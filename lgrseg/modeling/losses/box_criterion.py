@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lgrseg.layers.clip_batch import to_device
 from lgrseg.layers.numerics import divide
+from lgrseg.modeling.lgrnet.decoder import DecoderOutput
 from lgrseg.modeling.losses.matcher import Matches
 from lgrseg.structures import ClipTargets
 from lgrseg.structures.boxes import box_iou, boxes_of_masks
@@ -38,6 +39,29 @@ def box_truth(target: ClipTargets) -> BoxTruth:
     annotated = torch.tensor(target.annotated_frames, dtype=torch.long)
     frames = to_device(annotated, target.masks.device)
     return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
+
+
+class BoxOutputs(NamedTuple):
+    """The boxes of all decoder outputs, and the true ones."""
+
+    predicted: Tensor
+    """(L, B, Q, T, 4) as (cx, cy, w, h)."""
+    objectness: Tensor
+    """(L, B, Q, T) logits."""
+    truths: list[BoxTruth]
+    """The true boxes of every clip."""
+
+
+def box_outputs(
+    outputs: Sequence[DecoderOutput], targets: Sequence[ClipTargets]
+) -> BoxOutputs | None:
+    """The boxes of the outputs with the true ones; None without a box head."""
+    boxes = [output.boxes for output in outputs if output.boxes is not None]
+    objectness = [output.objectness for output in outputs if output.objectness is not None]
+    if not boxes:
+        return None
+    truths = [box_truth(target) for target in targets]
+    return BoxOutputs(torch.stack(boxes), torch.stack(objectness), truths)
 
 
 def box_totals(targets: Sequence[ClipTargets], num_queries: int) -> dict[str, float]:
