@@ -47,8 +47,13 @@ MODULES = {
 }
 """A module's old name -> its new one."""
 CLASSES = {
+    "lgrseg.modeling.foundation.hierarchical.HieraEncoder": "lgrseg.modeling.foundation.hiera",
+    "lgrseg.modeling.lgrnet.decoder.DecoderLayer": "lgrseg.modeling.lgrnet.decoder_layer",
     "lgrseg.modeling.lgrnet.encoder.DeformableAttention": "lgrseg.modeling.lgrnet.encoder_layer",
     "lgrseg.modeling.lgrnet.encoder.EncoderLayer": "lgrseg.modeling.lgrnet.encoder_layer",
+    "lgrseg.modeling.semi_supervised.self_distillation.ProjectionHead": (
+        "lgrseg.modeling.semi_supervised.projection_head"
+    ),
 }
 """A class that left its module -> the module that has it; applied after `MODULES`."""
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from lgrseg.config import did_you_mean
-from lgrseg.modeling.foundation import hierarchical, layouts, vit
+from lgrseg.modeling.foundation import hiera, hierarchical, layouts, vit
 from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
 from lgrseg.modeling.sam2 import network as sam2
@@ -142,7 +142,7 @@ def _hiera() -> dict[str, Entry]:
     for size, (width, depths, heads) in sizes.items():
         settings = {"embed_dim": width, "depths": depths, "num_heads": heads}
         layout = layouts.HIERA
-        entries[f"hiera_{size}"] = Entry(hierarchical.HieraEncoder, "HieraConfig", layout, settings)
+        entries[f"hiera_{size}"] = Entry(hiera.HieraEncoder, "HieraConfig", layout, settings)
     for size, settings in sam2.VARIANTS.items():
         entries[f"sam2_hiera_{size}"] = Entry(
             hierarchical.Sam2HieraEncoder, "Sam2HieraDetConfig", layouts.SAM2_HIERA, settings

@@ -16,9 +16,15 @@ from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_cli
 from lgrseg.layers.numerics import divide
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.losses.criterion import SetCriterion
-from lgrseg.modeling.sam2.box_tracking import Boxes, Opinions, choose_prompts, track_video
+from lgrseg.modeling.sam2.box_tracking import track_video
 from lgrseg.modeling.sam2.box_training import draw_starts, follow_both_ways, jittered
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
+from lgrseg.modeling.sam2.predicted_boxes import (
+    Boxes,
+    Opinions,
+    boxes_of_model,
+    choose_prompts,
+)
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -226,24 +232,7 @@ class BoxSam2(ClipModel):
         Raises:
             ValueError: there is no box model, or it does not predict boxes.
         """
-        if self.box_model is None:
-            raise ValueError(
-                "there is no box prompt: give boxes with --box or --boxes, set box_model, "
-                "or use clips with boxes (PromptedMapper)"
-            )
-        (prediction,) = self.box_model([clip])
-        if prediction.boxes is None or prediction.box_scores is None:
-            raise ValueError(
-                "the box model gives no boxes with scores: its decoder needs a box_head, as in "
-                "phantom_boxes.py"
-            )
-        if len(prediction.boxes) != self.num_classes:
-            raise ValueError(
-                f"the box model has {len(prediction.boxes)} classes, this model has "
-                f"{self.num_classes}: "
-                "both must be of the same dataset"
-            )
-        return prediction
+        return boxes_of_model(self.box_model, clip, self.num_classes)
 
     def _boxes_and_scores(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """Boxes (K, T, 4) and scores (K, T) of the box model."""

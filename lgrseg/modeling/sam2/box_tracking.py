@@ -5,65 +5,16 @@ Letters: K classes, T frames, s side of the masks, a quarter of the input's.
 
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lgrseg.modeling.sam2.predicted_boxes import Boxes, Opinions, disagreeing
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding, FrameMasks, Memory, ObjectMemory
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
-from lgrseg.structures.boxes import box_iou, boxes_of_masks, corners
-
-STRAY = 0.02
-"""Share of a tracked mask that may lie beyond each side of its box."""
-
-Boxes = dict[int, Tensor]
-"""Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
-
-
-class Opinion(NamedTuple):
-    """Predicted box of one class on one frame."""
-
-    box: Tensor
-    """(4,) as (cx, cy, w, h), parts of the frame."""
-    score: float
-    """Confidence of the box, 0 to 1."""
-
-
-Opinions = dict[int, Opinion]
-"""Class -> predicted box on one frame."""
-
-
-def choose_prompts(
-    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
-) -> tuple[dict[int, Boxes], list[Opinions]]:
-    """Select predicted boxes as prompts.
-
-    Args:
-        boxes: (K, T, 4) predicted boxes.
-        scores: (K, T) confidence of the boxes, 0 to 1.
-        every: number of frames between prompts; 0 uses only the best frame of each class.
-        least_score: smallest score of boxes that are used.
-
-    Returns:
-        Frame -> boxes to prompt with; and for every frame the boxes with high enough scores.
-    """
-    num_classes, num_frames = scores.shape
-    sure, values = (scores >= least_score).tolist(), scores.tolist()
-    opinions = [
-        {k: Opinion(boxes[k, t], values[k][t]) for k in range(num_classes) if sure[k][t]}
-        for t in range(num_frames)
-    ]
-    prompts: dict[int, Boxes] = {}
-    for k, best in enumerate(scores.argmax(dim=1).tolist()):
-        if sure[k][best]:
-            prompts.setdefault(best, {})[k] = boxes[k, best]
-    if every:
-        for t in range(0, num_frames, every):
-            surest = {k: opinion.box for k, opinion in opinions[t].items()}
-            prompts[t] = prompts.get(t, {}) | surest
-    return prompts, opinions
+from lgrseg.structures.boxes import corners
 
 
 class Frames(Protocol):
@@ -118,7 +69,7 @@ class BoxTracking:
             masks, memory = self.tracker.follow(embedding, memories, number)
             everything = everything.replaced(labels, masks)
             followed |= {label: memory.of(position) for position, label in enumerate(labels)}
-            doubted |= _disagreeing(labels, masks, opinions or {}, agreement)
+            doubted |= disagreeing(labels, masks, opinions or {}, agreement)
         if boxes:
             labels, masks, prompted = self._prompt(embedding, number, boxes)
             everything = everything.replaced(labels, masks)
@@ -276,17 +227,3 @@ def _backward(
         if number < last:
             masks[number] = step.logits.detach().float().cpu().numpy()
     return masks
-
-
-def _disagreeing(
-    labels: list[int], masks: FrameMasks, opinions: Opinions, agreement: float
-) -> Opinions:
-    """The predicted boxes that disagree with the masks of `labels`."""
-    compared = [position for position, label in enumerate(labels) if label in opinions]
-    if not compared:
-        return {}
-    followed, _ = boxes_of_masks(masks.logits[compared] > 0, trim=STRAY)
-    others = {labels[position]: opinions[labels[position]] for position in compared}
-    iou, _ = box_iou(followed, torch.stack([opinion.box for opinion in others.values()]))
-    pairs = zip(others.items(), iou.tolist(), strict=True)
-    return {label: opinion for (label, opinion), i in pairs if i < agreement}

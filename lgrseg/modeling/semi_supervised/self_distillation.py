@@ -37,6 +37,7 @@ from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
+from lgrseg.modeling.semi_supervised.projection_head import ProjectionHead
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -48,29 +49,6 @@ class Encoding(Protocol):
     ) -> dict[str, Tensor]:
         """Features by name, see `LGREncoder.forward`."""
         ...
-
-
-class ProjectionHead(nn.Module):
-    """Three linear layers, normalisation, and cosine similarity to K prototypes."""
-
-    def __init__(self, *, dim: int, hidden_dim: int, bottleneck_dim: int, num_prototypes: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, bottleneck_dim),
-        )
-        self.prototypes = nn.Parameter(torch.randn(num_prototypes, bottleneck_dim))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Compute cosine similarities (..., K) of tokens (..., D)."""
-        projected = at_least_float32(self.layers(tokens))
-        # Cosines in bfloat16 have three digits, too few after division by the temperature.
-        with torch.autocast(tokens.device.type, enabled=False):
-            return F.normalize(projected, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
 
 
 class LocalGlobalDistillation(Objective):

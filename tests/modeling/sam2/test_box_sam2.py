@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lgrseg.modeling.losses.criterion import SetCriterion
-from lgrseg.modeling.sam2.box_sam2 import BoxSam2, choose_prompts
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
 from lgrseg.modeling.sam2.network import build_sam2
+from lgrseg.modeling.sam2.predicted_boxes import choose_prompts
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
