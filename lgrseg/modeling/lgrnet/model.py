@@ -55,7 +55,7 @@ class LGRNet(ClipModel):
         presence_threshold: float = 0.5,
         time_period: float | None = None,
     ):
-        """Combine the parts of the model.
+        """Combine the parts of the model; parts.py lists what each of them must offer.
 
         Args:
             backbone: module from images (N, 3, H, W) to maps "res2" to "res5".
