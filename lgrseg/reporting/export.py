@@ -33,7 +33,8 @@ def export_record(
         The path of the mp4; where it cannot be made, a warning says so and the rest is there.
     """
     name = record["video_id"].replace("/", "_")
-    frames, truth = open_frames(record), read_masks(record)
+    frames = list(open_frames(record))  # views of the file; each is read when it is used
+    truth = read_masks(record)
     geometry = geometry_of(record, tuple(input_size))
     predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **how)
     masks_path = folder / f"{name}_masks.nii.gz"
@@ -54,7 +55,7 @@ def export_record(
                     truth.get(index),
                     masks[index],
                     classes=metadata.classes,
-                    colors=metadata.colors,
+                    colors=list(metadata.colors),
                     caption=f"{name} frame {index}",
                     height=panel_height(record["original_size"]),
                 )
@@ -85,7 +86,7 @@ def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ..
     }
 
 
-def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metadata) -> dict:
+def _measures(masks: MaskFile, frames: list[np.ndarray], record: dict, metadata: Metadata) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
     labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -10,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # matplotlib 3.11 and later
+
 INK, FAINT, GRID = "#010203", "#040506", "#070809"
 """Stand for colours of the page, which the browser chooses: see PAGE_COLORS."""
 PAGE_COLORS = {INK: "currentColor", FAINT: "var(--dim)", GRID: "var(--line)"}
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "svg.fonttype": "none",
     "svg.hashsalt": "lgrseg",
     "figure.facecolor": "none",
@@ -67,8 +71,9 @@ def as_svg(figure: Figure, words: str) -> Markup:
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    view = re.search(r'viewBox="[^"]*"', text)[0]
-    start = f'<svg class=plot role=img aria-label="{escape(words)}" {view}>'
+    view = re.search(r'viewBox="[^"]*"', text)
+    assert view is not None  # matplotlib always writes one
+    start = f'<svg class=plot role=img aria-label="{escape(words)}" {view[0]}>'
     text = start + text[text.index(">") + 1 :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = text.replace('id="cursor"', "class=cursor")

@@ -102,8 +102,8 @@ def agreement_plots(cases: list[dict], compared: dict, quantity: str, unit: str)
         quantity: such as "edv".
         unit: such as "ml".
     """
-    pairs = [(case["truth"][quantity], case["prediction"][quantity]) for case in cases]
-    pairs = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2)
+    values = [(case["truth"][quantity], case["prediction"][quantity]) for case in cases]
+    pairs = np.array([pair for pair in values if None not in pair], float).reshape(-1, 2)
     name = {"edv": "end-diastolic volume"}.get(quantity, quantity.replace("_", " "))
     return [_scatter(pairs, name, unit), _bland_altman(pairs, compared, name, unit)]
 
@@ -111,7 +111,7 @@ def agreement_plots(cases: list[dict], compared: dict, quantity: str, unit: str)
 @mpl.rc_context(STYLE)
 def _scatter(pairs: np.ndarray, name: str, unit: str) -> Plot:
     figure, axes = new_axes(height=3.4)
-    axes.scatter(*pairs.T, s=16, color=INK, alpha=0.55, linewidths=0)
+    axes.scatter(pairs[:, 0], pairs[:, 1], s=16, color=INK, alpha=0.55, linewidths=0)
     if len(pairs):
         ends = [pairs.min(), pairs.max()]
         axes.plot(ends, ends, color=FAINT, linewidth=1)

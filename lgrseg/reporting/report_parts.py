@@ -1,5 +1,6 @@
 """Parts of the report's page: the summary strip, tables, and sections of tables and plots."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lgrseg.evaluation.metrics.overlap import RULES
@@ -44,7 +45,7 @@ class Section:
 
     title: str
     note: str = ""
-    parts: list[Plot | Table] = field(default_factory=list)
+    parts: Sequence[Plot | Table] = ()
 
 
 def mask_cards(results: dict) -> list[Card]:
@@ -97,7 +98,7 @@ def _interval(interval: list[float] | None) -> str:
 def accuracy_section(results: dict, colors: dict[str, str]) -> Section:
     """Every measure of every structure, Dice of all patients, and the patients with the lowest."""
     sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    parts = [
+    parts: list[Plot | Table | None] = [
         class_table(results, colors),
         plots.dice_by_structure(results["patients"], colors),
         plots.dice_by_site(results["patients"], sites),
@@ -135,8 +136,12 @@ def class_table(results: dict, colors: dict[str, str]) -> Table:
 def worst_patients(results: dict, colors: dict[str, str]) -> Table:
     """Dice of the patients with the lowest mean."""
     structures = list(results["classes"])
-    means = {name: mean_of(scores) for name, scores in results["patients"].items()}
-    ranked = sorted((name for name in means if means[name] is not None), key=means.__getitem__)
+    means = {
+        name: mean
+        for name, scores in results["patients"].items()
+        if (mean := mean_of(scores)) is not None
+    }
+    ranked = sorted(means, key=lambda name: means[name])
     rows = [
         [name, show(means[name]), *(show(results["patients"][name][cls]) for cls in structures)]
         for name in ranked[:SHOWN_CASES]
@@ -179,7 +184,7 @@ def _group_table(groups: dict, word: str) -> Table:
 def heart_section(heart: dict) -> Section:
     """Agreement of volumes and ejection fractions, with plots and the worst cases."""
     compared = heart["agreement"]
-    pictures = []
+    pictures: list[Plot] = []
     for quantity in ("ejection_fraction", "edv"):
         if quantity in compared:
             found = compared[quantity]

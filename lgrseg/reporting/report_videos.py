@@ -118,6 +118,7 @@ def film_of(path: Path) -> Film:
     """What the page must know of an mp4 of `export_record`."""
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
+        assert stream.average_rate is not None  # `export_record` writes videos with a frame rate
         return Film(
             address=f"videos/{quote(path.name)}",
             width=stream.width,

@@ -10,27 +10,23 @@ from lgrseg.config import load_config
 from lgrseg.layers.complexity import count
 from lgrseg.modeling.building import build_model
 from lgrseg.reporting.label_tables import label_cells
-from lgrseg.reporting.tables import show, with_interval
+from lgrseg.reporting.tables import RunRow, show, with_interval
 
 logger = logging.getLogger("lgrseg")
 
 
-def rows_of_run(run: Path) -> list[dict[str, str]]:
-    """A row for every dataset that a run was evaluated on; none where there is no results.json.
-
-    Returns:
-        Column -> cell; a dash where nothing was measured.
-    """
+def rows_of_run(run: Path) -> list[RunRow]:
+    """A row for every dataset that a run was evaluated on; none without a results.json."""
     cost = _cost(run / "config.yaml")
     rows = []
     for file in sorted(run.glob("eval/*/results.json")):
         results = json.loads(file.read_text(encoding="utf-8"))
-        rows.append(
-            {"dataset": results["dataset"], "run": run.resolve().name}
-            | cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
+        cells = (
+            cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
             | _scores(results)
             | _files(run, file.parent)
         )
+        rows.append(RunRow(results["dataset"], run.resolve().name, cells))
     return rows
 
 

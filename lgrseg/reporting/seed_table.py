@@ -5,14 +5,16 @@ Runs of one row lie in one folder, as tools/ablation.py writes them: NAME/seed_0
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from lgrseg.engine.hooks import headline
 from lgrseg.engine.writers import read_metrics
 from lgrseg.reporting.run_names import distinct_names
+from lgrseg.reporting.tables import RunRow
 
 
-def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
+def rows_over_seeds(runs: list[Path]) -> list[RunRow]:
     """A row for every folder of runs and every dataset that they were evaluated on.
 
     Returns:
@@ -21,20 +23,20 @@ def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
         the results name as their headline. A dash where nothing was measured.
     """
     found = _read(runs)
-    first = next(iter(found), None)
-    return [
-        {"dataset": dataset, "run": name, "seeds": str(len(by_seed))}
-        | _scores(list(by_seed.values()))
-        | {"gain": "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))}
-        | _cost([runs_of_seed["folder"] for runs_of_seed in by_seed.values()])
-        for name, datasets in found.items()
-        for dataset, by_seed in datasets.items()
-    ]
+    first = next(iter(found), "")
+    rows = []
+    for name, datasets in found.items():
+        for dataset, by_seed in datasets.items():
+            gain = "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))
+            cells = {"seeds": str(len(by_seed))} | _scores(list(by_seed.values()))
+            cells |= {"gain": gain} | _cost([results["folder"] for results in by_seed.values()])
+            rows.append(RunRow(dataset, name, cells))
+    return rows
 
 
 def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
     """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
-    found: dict = {}
+    found: dict[str, dict[str, dict[str, dict]]] = {}
     parents = [run.resolve().parent for run in runs]
     names = dict(zip(parents, distinct_names(parents), strict=True))
     for run, parent in zip(runs, parents, strict=True):
@@ -79,11 +81,12 @@ def _cost(folders: list[Path]) -> dict[str, str]:
     }
 
 
-def mean_and_spread(values: list[float | None], *, digits: int = 4, sign: str = "") -> str:
+def mean_and_spread(values: Sequence[float | None], *, digits: int = 4, sign: str = "") -> str:
     """'0.7000 ± 0.0100': mean and standard deviation; a dash where a value is missing."""
-    if not values or None in values:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
         return "-"
-    mean = f"{statistics.fmean(values):{sign}.{digits}f}"
-    if len(values) == 1:
+    mean = f"{statistics.fmean(known):{sign}.{digits}f}"
+    if len(known) == 1:
         return mean
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(known):.{digits}f}"

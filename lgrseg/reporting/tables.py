@@ -1,10 +1,38 @@
-"""Results as a table on the console."""
+"""Results as tables: on the console, and as Markdown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lgrseg.evaluation.metrics import overlap
 
 MISSED_NOTE = (
     "Distances leave out the frames that are “missed”: one of both masks lacks the structure."
 )
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A row of tools/results_table.py: one run, or its seeds together, on one dataset."""
+
+    dataset: str
+    run: str
+    """Name of the run, or of the folder of runs that differ in their seed alone."""
+    cells: dict[str, str]
+    """Column -> text; the dataset's classes are in the columns. A dash: not measured."""
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, with columns padded to one width.
+
+    Args:
+        head: names of the columns.
+        rows: text of the cells, one sequence per row.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=list(head))
+    return table.to_markdown(index=False, disable_numparse=True)
 
 
 def print_results(results: dict) -> None:
@@ -100,8 +128,8 @@ def _heart_table(compared: dict):
 
 
 def show(score: float | None, digits: int = 4) -> str:
-    """A score, or a dash where there is none."""
-    return "-" if score is None else f"{score:.{digits}f}"
+    """A score, or a dash for None and NaN."""
+    return "-" if score is None or math.isnan(score) else f"{score:.{digits}f}"
 
 
 def num_scored(results: dict, structure: str | None = None) -> int:

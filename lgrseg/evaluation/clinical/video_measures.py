@@ -36,7 +36,7 @@ class MeasuredBeat:
 
 
 def measure_video(
-    masks: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray] | np.ndarray,
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     *,
@@ -94,7 +94,7 @@ def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _measured(
-    masks: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray] | np.ndarray,
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     fan: np.ndarray | None,

@@ -8,6 +8,7 @@ import numpy as np
 from lgrseg.evaluation.metrics import overlap
 from lgrseg.evaluation.metrics.agreement import agreement
 from lgrseg.evaluation.results import plain
+from lgrseg.reporting.tables import markdown_table
 
 
 def pooled(files: list[Path]) -> dict:
@@ -63,18 +64,17 @@ def table_of(found: dict) -> str:
     """The pooled scores as a Markdown table."""
     num_folds = len(found["mean"]["folds"])
     head = ["structure", "Dice", "95% interval", *(f"fold {k}" for k in range(num_folds))]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for name, scores in {**found["classes"], "mean": found["mean"]}.items():
         ends = scores["dice_ci95"]
         interval = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"
         values = [scores["dice"], *scores["folds"]]
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         rows.append([name.replace("_", " "), shown[0], interval, *shown[1:]])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", f"Dice of {found['num_patients']} patients, each in the fold that was left out."]
+    note = f"Dice of {found['num_patients']} patients, each in the fold that was left out."
     if heart := found.get("ejection_fraction"):
-        lines[-1] += f" Ejection fraction: {_error(heart)}."
-    return "\n".join(lines) + "\n"
+        note += f" Ejection fraction: {_error(heart)}."
+    return f"{markdown_table(head, rows)}\n\n{note}\n"
 
 
 def _error(heart: dict) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.studies.comparison.paired import holm, paired_tests
+from lgrseg.studies.comparison.paired import Pair, holm, paired_tests
 
 Scores = dict[str, float]
 """Patient -> score; NaN where there is none."""
@@ -51,7 +51,9 @@ class PairedRow:
         return asdict(self) | {"better": self.better}
 
 
-def compare_runs(one: Path, other: Path, dataset: str | None = None, *, seed: int = 0) -> dict:
+def compare_runs(
+    one: Path, other: Path, dataset: str | None = None, *, seed: int = 0
+) -> dict[str, list[PairedRow]]:
     """Compare two runs on every dataset that both were evaluated on.
 
     Args:
@@ -107,7 +109,7 @@ def _rows(dataset: str, one: dict, other: dict, seed: int) -> list[PairedRow]:
         paired_tests({"one": scores, "other": others}, seed=seed)[0]
         for scores, others, _ in quantities.values()
     ]
-    corrected = holm([test["p"] for test in tests])
+    corrected = holm([test.p for test in tests])
     return [
         _row(name, scores, others, higher, test, p)
         for (name, (scores, others, higher)), test, p in zip(
@@ -117,7 +119,7 @@ def _rows(dataset: str, one: dict, other: dict, seed: int) -> list[PairedRow]:
 
 
 def _row(
-    name: str, one: Scores, other: Scores, higher: bool, test: dict, p_holm: float
+    name: str, one: Scores, other: Scores, higher: bool, test: Pair, p_holm: float
 ) -> PairedRow:
     both = np.array([(one[p], other[p]) for p in one if p in other], float).reshape(-1, 2)
     both = both[np.isfinite(both).all(axis=1)]
@@ -125,12 +127,12 @@ def _row(
     return PairedRow(
         quantity=name,
         higher_is_better=higher,
-        patients=test["num"],
+        patients=test.num,
         one=means[0],
         other=means[1],
-        difference=test["difference"],
-        interval=test["difference_ci95"],
-        p=test["p"],
+        difference=test.difference,
+        interval=test.difference_ci95,
+        p=test.p,
         p_holm=p_holm,
     )
 
