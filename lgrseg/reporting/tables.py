@@ -141,7 +141,7 @@ def num_scored(results: dict, structure: str | None = None) -> int:
 
 
 def with_interval(
-    score: float | None, interval: list[float | None] | None, num_patients: int, digits: int = 4
+    score: float | None, interval: Sequence[float | None] | None, num_patients: int, digits: int = 4
 ) -> str:
     """A score and the interval around it, or of how few patients none is given."""
     if interval is None:

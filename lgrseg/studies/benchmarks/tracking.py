@@ -1,6 +1,8 @@
 """BOX-SAM2: time per frame for one and for four objects, and memory for different lengths."""
 
 import time
+from collections.abc import Sequence
+from typing import overload
 
 import torch
 
@@ -65,7 +67,7 @@ def memory() -> Comparison:
     return Comparison("BOX-SAM2, memory of a process", timings, f"{LENGTHS[0]} frames", note)
 
 
-class _Frames:
+class _Frames(Sequence[torch.Tensor]):
     """A video whose frames are generated on access."""
 
     def __init__(self, length: int, size: int):
@@ -74,7 +76,13 @@ class _Frames:
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    @overload
+    def __getitem__(self, index: int) -> torch.Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[torch.Tensor]: ...
+    def __getitem__(self, index: int | slice) -> torch.Tensor | list[torch.Tensor]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self.length))]
         generator = torch.Generator().manual_seed(index)
         return torch.rand(3, self.size, self.size, generator=generator)
 

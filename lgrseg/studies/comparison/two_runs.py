@@ -164,11 +164,11 @@ def _check_same_data(dataset: str, one: dict, other: dict) -> None:
         )
     truths = _true_fractions(one), _true_fractions(other)
     for video in truths[0].keys() & truths[1].keys():
-        values = np.array([truths[0][video], truths[1][video]], float)
-        if not np.allclose(*values, atol=1e-6, equal_nan=True):
+        first, second = np.array([truths[0][video], truths[1][video]], float)
+        if not np.allclose(first, second, atol=1e-6, equal_nan=True):
             raise ValueError(
-                f"{dataset}: the true ejection fraction of {video} is {values[0]:.2f} in the first "
-                f"run and {values[1]:.2f} in the second, so its masks were not the same. Evaluate "
+                f"{dataset}: the true ejection fraction of {video} is {first:.2f} in the first "
+                f"run and {second:.2f} in the second, so its masks were not the same. Evaluate "
                 "both again on the dataset as it is now"
             )
 
