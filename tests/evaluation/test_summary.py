@@ -85,7 +85,9 @@ def test_heart_function_by_hand():
     # Round disks of 6 mm across, 40 mm long: pi / 4 * 36 * 40 / 1000 ml.
     assert case["truth"]["edv"] == pytest.approx(np.pi / 4 * 36 * 40 / 1000, rel=0.03)
     assert case["quality"] == "Good"
-    assert set(QUANTITIES) | {"problems"} == set(case["truth"])
+    facts_of_case = ["video_id", "patient", "site", "quality", "reference_ejection_fraction"]
+    assert list(case) == [*facts_of_case, "prediction", "truth"]
+    assert list(case["truth"]) == list(case["prediction"]) == [*QUANTITIES, "problems"]
     error = found["agreement"]["ejection_fraction"]
     assert error["bias"] == pytest.approx(-12.5, abs=1) and error["unit"] == "%"
     assert found["by_quality"]["Good"]["bias"] == error["bias"] and found["by_site"] == {}

@@ -48,6 +48,13 @@ def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     assert basic["steps"] == "700" and basic["minutes"] == "8.0 ± 0.0"
 
 
+def test_the_columns_and_their_order(runs):
+    assert list(rows_over_seeds(runs)[0].cells) == [
+        "seeds", "Dice", "Dice left ventricle", "Dice wall", "HD95 (mm)", "missed", "gain",
+        "steps", "minutes",
+    ]  # fmt: skip
+
+
 def test_folders_of_one_name_are_two_rows(tmp_path):
     runs = [write_run(tmp_path / a / "basic" / "seed_0", d) for a, d in (("x", 0.6), ("y", 0.8))]
     x, y = rows_over_seeds(runs)

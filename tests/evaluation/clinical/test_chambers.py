@@ -43,6 +43,8 @@ def test_a_video_has_an_ejection_fraction_by_its_role():
     told = measure_video(masks, OWN, (1.0, 1.0), roles=ROLES)
     assert told["beats"] == usual["beats"]
     assert told["beats"][0]["ejection_fraction"] == pytest.approx(25, abs=3)
+    keys = ["ed", "es", "edv", "esv", "ejection_fraction", "problems"]
+    assert list(told["beats"][0]) == keys
     assert told["ventricle"] == "lv_cavity" and set(told["areas"]) == set(OWN)
     assert "ejection_fraction" not in measure_video(masks, OWN, (1.0, 1.0))
 
