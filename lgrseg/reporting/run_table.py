@@ -1,4 +1,4 @@
-"""One run as rows of a table: what it cost, how it scored, where its files are."""
+"""One run as rows of a table: its cost, its scores and the paths of its files."""
 
 import json
 import logging
@@ -52,7 +52,7 @@ def _scores(results: dict) -> dict[str, str]:
 
 
 def _cost(config: Path) -> dict[str, dict[str, str]]:
-    """Parameters, and FLOPs of a clip as each test dataset gives it."""
+    """Test dataset -> FLOPs of one of its clips, and the number of parameters."""
     if not config.is_file():
         return {}
     found = {}

@@ -1,6 +1,7 @@
-"""Runs that differ in their seed alone, as one row: mean and standard deviation over seeds.
+"""Runs that differ only in their seed, as one row: mean and standard deviation over seeds.
 
-Runs of one row lie in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1, ...
+The runs of one row are in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1,
+...
 """
 
 import json
@@ -15,12 +16,14 @@ from lgrseg.reporting.tables import RunRow
 
 
 def rows_over_seeds(runs: list[Path]) -> list[RunRow]:
-    """A row for every folder of runs and every dataset that they were evaluated on.
+    """Make a row for every folder of runs and every dataset on which they were evaluated.
 
-    Returns:
-        Column -> cell: mean and, of two seeds or more, the standard deviation of a seed (n - 1);
-        "gain" is the mean difference to the first folder's run of the same seed, in Dice or in what
-        the results name as their headline. A dash where nothing was measured.
+    A cell has the mean over seeds and, with two or more seeds, the standard deviation (n - 1). It
+    is a dash if a value is missing. "gain" is the mean difference to the run of the same seed in
+    the first folder, in Dice or in the headline measure of the results.
+
+    Args:
+        runs: folders of the runs.
     """
     found = _read(runs)
     first = next(iter(found), "")
@@ -82,7 +85,7 @@ def _cost(folders: list[Path]) -> dict[str, str]:
 
 
 def mean_and_spread(values: Sequence[float | None], *, digits: int = 4, sign: str = "") -> str:
-    """'0.7000 ± 0.0100': mean and standard deviation; a dash where a value is missing."""
+    """Text of mean and standard deviation, as '0.7000 ± 0.0100'; a dash if a value is missing."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return "-"

@@ -51,7 +51,7 @@ def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
         "4 runs of 1 object": lambda: [run_alone() for run_alone in alone],
     }
     timings = in_turns(candidates, repeats=repeats, device=device)
-    note = f"SAM 2.1 tiny, random weights, {SIZE} px, {FILLED} frames behind it."
+    note = f"SAM 2.1 tiny, random weights, {SIZE} px, after {FILLED} frames."
     return Comparison("BOX-SAM2, one frame", timings, "4 runs of 1 object", note)
 
 
@@ -63,7 +63,9 @@ def memory() -> Comparison:
         peak = peak_rss_mib(_follower, length, SIZE, repeats=1)
         seconds = time.perf_counter() - begin
         timings[f"{length} frames"] = Timing(seconds, seconds, seconds, peak)
-    note = f"A small SAM 2 ('nano'), {SIZE} px, 4 objects, CPU; times hold the start of a process."
+    note = (
+        f"A small SAM 2 ('nano'), {SIZE} px, 4 objects, CPU; times include the start of a process."
+    )
     return Comparison("BOX-SAM2, memory of a process", timings, f"{LENGTHS[0]} frames", note)
 
 

@@ -71,4 +71,4 @@ def _compare(
         for name, build in builders.items():
             timings[name].peak_mib = machine.peak_rss_mib(build)
     rates = ", ".join(f"{name}: {frames / t.seconds:.1f}" for name, t in timings.items())
-    return Comparison(title, timings, baseline, note=f"frames a second: {rates}").show()
+    return Comparison(title, timings, baseline, note=f"frames per second: {rates}").show()

@@ -1,4 +1,7 @@
-"""The runs of a cross-validation as one result: every patient counts once, in the fold left out."""
+"""Pools the runs of a cross-validation.
+
+Every patient counts once, with the scores of the run that was not trained on his videos.
+"""
 
 import json
 from pathlib import Path
@@ -15,12 +18,12 @@ def pooled(files: list[Path]) -> dict:
     """Scores over the patients of all folds.
 
     Args:
-        files: results.json of every fold, of the part that was not trained on.
+        files: results.json of every fold, for the patients on whom it was not trained.
 
     Returns:
-        "patients" (patient -> class -> Dice), "classes" (class -> "dice", "dice_ci95", "folds", the
-        mean of each fold), "mean" likewise over classes, and "ejection_fraction" (what `agreement`
-        returns) where any video has one.
+        "num_patients"; "classes": class -> "dice", "dice_ci95" and "folds" (mean of each fold);
+        "mean": the same over all classes; "patients": patient -> class -> Dice; and, if a video
+        has an ejection fraction, "ejection_fraction": the result of `agreement`.
 
     Raises:
         ValueError: a patient is in two folds, or two runs have other classes.
@@ -32,7 +35,7 @@ def pooled(files: list[Path]) -> dict:
         if list(result["classes"]) != classes:
             raise ValueError(f"{file} has the classes {list(result['classes'])}, not {classes}")
         if twice := set(patients) & set(result["patients"]):
-            raise ValueError(f"{file}: patient {min(twice)} is in another fold, too")
+            raise ValueError(f"{file}: patient {min(twice)} is in another fold too")
         patients |= result["patients"]
     scores = np.array([[row[name] for name in classes] for row in patients.values()], float)
     folds = np.array([[r["classes"][name]["dice"] for name in classes] for r in results], float)

@@ -11,9 +11,9 @@ from lgrseg.studies.comparison.cached import CachedTrainer
 from lgrseg.studies.comparison.prepared import Prepared
 
 NOTE = (
-    "{clips} clips of {images}, batch {batch}; one epoch to warm up and fill the store, then "
-    "{repeats} epochs of each in turns. Features are kept as {precision}. Reading, augmenting and "
-    "the head's training are in all."
+    "{clips} clips of {images}, batch {batch}; one epoch for warm-up, which also fills the cache, "
+    "then {repeats} timed epochs of each variant, alternately. Features are cached as {precision}. "
+    "All times include reading, augmentation and the training of the head."
 )
 WITHOUT, FILLING, WITH = "no cache", "first epoch, which fills the cache", "from the cache"
 

@@ -67,7 +67,7 @@ def signed_rank(differences: np.ndarray) -> float:
     """Two-sided p of Wilcoxon's signed-rank test; zero differences are left out.
 
     The result is 1 if all differences are zero, and NaN without differences. With n differences
-    that are not zero, p is at least 2 / 2^n, so five patients can never show a difference at 5%.
+    that are not zero, p is at least 2 / 2^n: five patients are too few for p < 0.05.
 
     Source: Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
     """

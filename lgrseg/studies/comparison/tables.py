@@ -78,21 +78,21 @@ def _notes(table: Table) -> str:
     precisions = sorted({str(row.precision) for row in rows if row.cached})
     notes = [
         "Dice: mean over patients, ± standard deviation over patients, of the weights after the "
-        "last step; its deviation over seeds stands beside it. A patient in whom neither truth nor "
-        "prediction has any class has no score, and is in no paired test with that row.",
+        "last step; the next column is the deviation over seeds. A patient without any class in "
+        "truth and prediction has no score, and is in no paired test with that row.",
         f"{MISSED_NOTE} Their number is the mean over seeds.",
         f"Trained on {clips}"
         + (
             f", the encoder's features cached as {' and '.join(precisions)}." if precisions else "."
         ),
-        "All rows have the same clips, steps, batch and seeds.",
-        "Images a second and memory are of prediction, one clip at a time, with nothing kept; on a "
-        "CPU memory is the whole process.",
-        "GFLOPs are of one image; a multiplication with its addition is one.",
-        "Training is the mean over the runs, the filling of the features in it.",
+        "All rows have the same clips, steps, batch size and seeds.",
+        "Images per second and memory are those of prediction, one clip at a time and without a "
+        "cache; on a CPU, memory is that of the whole process.",
+        "GFLOPs are per image; a multiplication with its addition is one operation.",
+        "Training time is the mean over the runs, and includes the computation of the features.",
     ]
     if taken := [f"{row.row} {row.blocks}" for row in rows if row.blocks]:
-        notes.insert(3, f"Maps are taken: {'; '.join(taken)}.")
+        notes.insert(3, f"Feature maps are taken: {'; '.join(taken)}.")
     if any(row.whole_config for row in rows):
         notes.insert(3, "A whole config has its own optimiser, schedule and clip norm.")
     return " ".join(notes)

@@ -154,7 +154,7 @@ def test_files(tmp_path):
         in cells(text)
     )
     assert "| c (whole config) | w.pth |" in cells(text)
-    assert "Maps are taken: a after 4, 12 of 12 blocks." in text
+    assert "Feature maps are taken: a after 4, 12 of 12 blocks." in text
     assert "Trained on unaugmented clips, the encoder's features cached as float32." in text
     assert "| a - truth | edv, ml | 2 | 0 | 2.5 [not given: 2 patients] |" in cells(text)
     assert "none: no volumes" in text
