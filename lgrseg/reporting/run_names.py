@@ -14,11 +14,11 @@ def folder_of(run: Path) -> Path:
         return run
     if not run.is_file():
         raise ValueError(
-            f"{run} does not exist; give the folder of a run, or one of its results.json"
+            f"no folder {run}; name the folder of a run, or one of its results.json"
         )
     place = Path(os.path.abspath(run))
     if place.name != "results.json" or place.parents[1].name != "eval":
-        raise ValueError(f"{run} is not a RUN/eval/DATASET/results.json; give the run's folder")
+        raise ValueError(f"{run} is no RUN/eval/DATASET/results.json; name the run's folder")
     return Path(os.path.relpath(place.parents[2]))
 
 
@@ -33,7 +33,7 @@ def named_folder(text: str) -> tuple[str, Path]:
         folder = Path("=".join(words[number:]))
         if folder.name and folder.is_dir():
             return "=".join(words[:number]), folder
-    raise ValueError(f"there is no folder {text}; give a run's folder, or NAME=FOLDER")
+    raise ValueError(f"no folder {text}; name a run's folder, or NAME=FOLDER")
 
 
 def distinct_names(folders: list[Path]) -> list[str]:

@@ -23,7 +23,7 @@ from lgrseg.studies.comparison.feature_store import FeatureStore, weights_hash
 ENCODER_SEED = 0
 """Seed of random weights of a frozen encoder, so that they are the same in every run."""
 FEATURE_CACHE = "feature_cache"
-"""Part of a trainer's config that is there only while its model is built."""
+"""Key by which a config tells `CachedTrainer.build_model` of the cache; removed afterwards."""
 
 
 class CachedSegmenter(PerPixelSegmenter):
