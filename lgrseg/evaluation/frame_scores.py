@@ -44,7 +44,7 @@ class LabelledHeart:
 
 @dataclass
 class FrameRow:
-    """Scores of one annotated frame; it holds plain values, to be sent between processes."""
+    """Scores of one annotated frame; rows are sent between processes, so they hold no tensors."""
 
     video_id: str
     frame: int

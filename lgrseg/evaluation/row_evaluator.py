@@ -7,7 +7,7 @@ from lgrseg.data.catalog import MetadataCatalog
 
 
 class Row(Protocol):
-    """Scores of one clip or frame, in plain values, to be sent between processes."""
+    """Scores of one clip or frame; rows are sent between processes, so they hold no tensors."""
 
     @property
     def key(self) -> tuple[str, int, int]:

@@ -13,9 +13,7 @@ def folder_of(run: Path) -> Path:
     if run.is_dir():
         return run
     if not run.is_file():
-        raise ValueError(
-            f"no folder {run}; name the folder of a run, or one of its results.json"
-        )
+        raise ValueError(f"no folder {run}; name the folder of a run, or one of its results.json")
     place = Path(os.path.abspath(run))
     if place.name != "results.json" or place.parents[1].name != "eval":
         raise ValueError(f"{run} is no RUN/eval/DATASET/results.json; name the run's folder")
