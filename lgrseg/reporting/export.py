@@ -1,4 +1,4 @@
-"""Predictions of prepared videos as files: side-by-side videos, masks, and what they measure."""
+"""Predictions of prepared videos as files: side-by-side videos, masks and measures."""
 
 import json
 import logging
@@ -22,18 +22,20 @@ logger = logging.getLogger("lgrseg")
 def export_record(
     model, record: dict, folder: Path, *, metadata: Metadata, input_size, **how
 ) -> Path:
-    """Predict a prepared video, and write it to `folder`.
+    """Predict a prepared video, and write the results to `folder`.
 
-    NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds, and
-    "annotated", the frames that have a truth and the areas in it. The still is of an annotated
-    frame where there is one. What lies outside the fan was not kept by the preparation and is
-    black. `how` are the other arguments of `predict_frames`.
+    The files are NAME.mp4, NAME.png (one frame of it, annotated if possible), NAME_masks.nii.gz and
+    NAME.json. The last one has the results of `measure_video`, and "annotated": the frames with
+    ground truth and the true areas. Pixels outside the fan are black, because prepared videos do
+    not contain them. `how` are the other arguments of `predict_frames`.
 
     Returns:
-        The path of the mp4; where it cannot be made, a warning says so and the rest is there.
+        The path of the mp4. If it cannot be written, this is logged as a warning; the other files
+        are written all the same.
     """
     name = record["video_id"].replace("/", "_")
-    frames, truth = open_frames(record), read_masks(record)
+    frames = list(open_frames(record))  # views of the file; each is read when it is used
+    truth = read_masks(record)
     geometry = geometry_of(record, tuple(input_size))
     predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **how)
     masks_path = folder / f"{name}_masks.nii.gz"
@@ -54,7 +56,7 @@ def export_record(
                     truth.get(index),
                     masks[index],
                     classes=metadata.classes,
-                    colors=metadata.colors,
+                    colors=list(metadata.colors),
                     caption=f"{name} frame {index}",
                     height=panel_height(record["original_size"]),
                 )
@@ -62,7 +64,7 @@ def export_record(
                     write_png(folder / f"{name}.png", picture)
                 yield picture
 
-        # Two frames at thirty a second would be over before one looks.
+        # Two frames at thirty per second would be over before anyone sees them.
         fps = (record["fps"] or 20) if len(frames) > 5 else 1
         if why_not := try_write_mp4(path, pictures(), fps=fps):
             logger.warning(why_not)
@@ -85,7 +87,7 @@ def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ..
     }
 
 
-def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metadata) -> dict:
+def _measures(masks: MaskFile, frames: list[np.ndarray], record: dict, metadata: Metadata) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
     labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}

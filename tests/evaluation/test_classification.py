@@ -128,7 +128,11 @@ def test_results(tmp_path, capsys):
     write_results(results, tmp_path)
     written = json.loads((tmp_path / "results.json").read_text())
     assert written == {key: value for key, value in results.items() if key != "predictions"}
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    table = (tmp_path / "predictions.csv").read_text()
+    assert table.splitlines()[0] == "video_id,patient,truth,predicted," + ",".join(
+        f"p_{name}" for name in results["classes"]
+    )
+    rows = list(csv.DictReader(table.splitlines()))
     assert [row["video_id"] for row in rows] == ["d1", "d2", "n1", "s1"]
     assert (rows[1]["truth"], rows[1]["predicted"]) == ("disc", "square")
     e = np.exp(5.0)

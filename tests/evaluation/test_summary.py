@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lgrseg.evaluation.clinical.heart_function import QUANTITIES
 from lgrseg.evaluation.frame_scores import measure_heart, score_frame
 from lgrseg.evaluation.summary import summarise
 
@@ -28,12 +29,11 @@ def heart(height, width=12):
     return labels
 
 
-def rows_of(pairs, classes, **facts):
-    rows = []
-    for number, (prediction, truth, own) in enumerate(pairs):
-        row = score_frame(prediction, truth, own, number, classes, tolerance=1.0)
-        rows.append(row | {"anchor": 0})
-    return rows
+def rows_of(pairs, classes):
+    return [
+        score_frame(prediction, truth, own, number, classes, tolerance=1.0)
+        for number, (prediction, truth, own) in enumerate(pairs)
+    ]
 
 
 def test_distances_missed_borders_and_units():
@@ -85,6 +85,9 @@ def test_heart_function_by_hand():
     # Round disks of 6 mm across, 40 mm long: pi / 4 * 36 * 40 / 1000 ml.
     assert case["truth"]["edv"] == pytest.approx(np.pi / 4 * 36 * 40 / 1000, rel=0.03)
     assert case["quality"] == "Good"
+    facts_of_case = ["video_id", "patient", "site", "quality", "reference_ejection_fraction"]
+    assert list(case) == [*facts_of_case, "prediction", "truth"]
+    assert list(case["truth"]) == list(case["prediction"]) == [*QUANTITIES, "problems"]
     error = found["agreement"]["ejection_fraction"]
     assert error["bias"] == pytest.approx(-12.5, abs=1) and error["unit"] == "%"
     assert found["by_quality"]["Good"]["bias"] == error["bias"] and found["by_site"] == {}
@@ -132,6 +135,6 @@ def test_no_heart_where_phases_are_not_known():
 
 def test_the_atrium_lies_behind_the_ventricle():
     found = measure_heart(heart(80), HEART, (0.5, 0.5))
-    assert found["left_ventricle"]["length_mm"] == pytest.approx(40, rel=0.03)
-    assert found["left_atrium"]["volume_ml"] > 0
+    assert found["left_ventricle"].length_mm == pytest.approx(40, rel=0.03)
+    assert found["left_atrium"].volume_ml > 0
     assert set(measure_heart(rectangle(1, 1, 9, 9), ("polyp",), None)) == set()

@@ -51,8 +51,8 @@ def run(*, repeats: int) -> Comparison:
         timings = in_turns(candidates, repeats=repeats)
     rate = 1 / timings["store, resized to 336 px, augmented"].seconds
     note = (
-        f"A worker gives {rate:.1f} clips a second, resized and augmented. A model that trains on "
-        f"N clips a second needs N / {rate:.1f} workers."
+        f"One worker gives {rate:.1f} clips per second, resized and augmented. A model that trains "
+        f"on N clips per second needs N / {rate:.1f} workers."
     )
     return Comparison("A clip of 7 frames, 800 x 600", timings, "JPEG through PIL", note).show()
 

@@ -13,7 +13,7 @@ from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import StopRequested
 from lgrseg.engine.writers import read_metrics
-from lgrseg.studies.comparison.cached import CachedTrainer
+from lgrseg.studies.comparison.cached import FEATURE_CACHE, CachedTrainer
 from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
 from lgrseg.studies.comparison.rows import Row
 from lgrseg.studies.comparison.runs import (
@@ -55,6 +55,8 @@ def test_kept_features_train_the_same_weights(datasets, files, tmp_path, monkeyp
         trainer = CachedTrainer(prepared.cfg, cache=cache, name="dinov2_small")
         trainer.train()
         trained.append(trainer)
+        # The cache is no part of the run's config.
+        assert FEATURE_CACHE not in load_config(trainer.output_dir / "config.yaml")
     plain, filling, reading = (trainer.model for trainer in trained)
     # Two copies of two clips to train on, and one clip to test.
     assert filling.num_computed == 5 and reading.num_computed == 0
