@@ -27,6 +27,7 @@ from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMappe
 from lgrseg.data.mappers.fixed_copies import FixedCopies
 from lgrseg.data.mappers.labels import LabelMapper
 from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.registration import register_dataset
 from lgrseg.data.transforms import (
     RandomAffine,
@@ -71,6 +72,7 @@ __all__ = [
     "RandomSpeckle",
     "SegmentSampler",
     "Unlabelled",
+    "VideoRecord",
     "WeakStrongMapper",
     "WholeVideoSampler",
     "build_test_loader",

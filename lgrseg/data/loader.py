@@ -1,6 +1,6 @@
 """Loaders of labelled, unlabelled and test batches. streams.py defines the samples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.structures import UnlabelledViews
 
@@ -177,7 +178,7 @@ def build_train_loader(
     )
 
 
-def _records(names) -> list[dict]:
+def _records(names: Sequence[str]) -> list[VideoRecord]:
     return [record for name in names for record in DatasetCatalog.get(name)]
 
 

@@ -27,6 +27,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.datasets.camus_info import InfoFile
 from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -207,7 +208,7 @@ def _patients(file: Path) -> list[str] | None:
     return file.read_text().split() if file.is_file() else None
 
 
-def list_clips(split: str, sequence: str, view: str | None) -> list[dict]:
+def list_clips(split: str, sequence: str, view: str | None) -> list[VideoRecord]:
     """Records of one split: "train", "val", "test", or "fold1_train" to "fold10_test".
 
     Raises:
@@ -226,9 +227,9 @@ def list_clips(split: str, sequence: str, view: str | None) -> list[dict]:
     return [
         record
         for record in records
-        if record["patient"] in patients
-        and record["sequence"] == sequence
-        and view in (None, record["view"])
+        if record.patient in patients
+        and record.facts["sequence"] == sequence
+        and view in (None, record.view)
     ]
 
 

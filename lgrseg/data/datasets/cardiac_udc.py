@@ -27,6 +27,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.io.outlines import fill_outlines, open_outlines
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -199,7 +200,7 @@ def random_split(patient: str) -> str:
     return "train" if int.from_bytes(digest[:8], "big") % 100 < RANDOM_TRAIN_PERCENT else "val"
 
 
-def list_videos(split: str) -> list[dict]:
+def list_videos(split: str) -> list[VideoRecord]:
     """Records of apical four-chamber videos.
 
     Args:
@@ -210,17 +211,17 @@ def list_videos(split: str) -> list[dict]:
         FileNotFoundError: CardiacUDC is not prepared.
     """
     records = read_records(data_root() / "cardiac_udc", how_to_get=HOW_TO_GET)
-    records = [record for record in records if record["view"] == "4"]
+    records = [record for record in records if record.view == "4"]
     if split == "unlabelled":
         # Frames of val and test would bring their sites into training by the back door.
         kept_apart = (*SITE_SPLIT["val"], *SITE_SPLIT["test"])
-        silent = [record for record in records if not record["annotated_frames"]]
-        return [record for record in silent if record["site"] not in kept_apart]
-    labelled = [record for record in records if record["annotated_frames"]]
+        silent = [record for record in records if not record.annotated_frames]
+        return [record for record in silent if record.site not in kept_apart]
+    labelled = [record for record in records if record.annotated_frames]
     if split.startswith("random_"):
         part = split.removeprefix("random_")
-        return [record for record in labelled if random_split(record["patient"]) == part]
-    return [record for record in labelled if record["site"] in SITE_SPLIT[split]]
+        return [record for record in labelled if random_split(record.patient) == part]
+    return [record for record in labelled if record.site in SITE_SPLIT[split]]
 
 
 for _split in (*SITE_SPLIT, "random_train", "random_val", "unlabelled"):

@@ -28,6 +28,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.io import read_video
 from lgrseg.data.io.outlines import filled_polygon
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.splits import records_of
 
 HOW_TO_GET = (
@@ -225,14 +226,14 @@ def _reference(
     return None
 
 
-def list_videos(split: str) -> list[dict]:
+def list_videos(split: str) -> list[VideoRecord]:
     """Records of "train", "val" or "test", the official split; traced ones only.
 
     Raises:
         FileNotFoundError: the dataset is not prepared.
     """
     records = records_of("echonet_dynamic", split, how_to_get=HOW_TO_GET)
-    return [record for record in records if record["annotated_frames"]]
+    return [record for record in records if record.annotated_frames]
 
 
 for _split in SPLITS:

@@ -20,6 +20,7 @@ from lgrseg.data.datasets import cardiac_udc
 from lgrseg.data.phantom.heart import Heart
 from lgrseg.data.phantom.scan import Scan, Scanner
 from lgrseg.data.raw_video import RawVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 UNLABELLED_SITE = "Site_P_5"
@@ -261,7 +262,7 @@ class PhantomSource:
         return videos, problems
 
 
-def list_videos(preset: str, split: str) -> list[dict]:
+def list_videos(preset: str, split: str) -> list[VideoRecord]:
     """Records of "train", "val", "test" or "unlabelled".
 
     Raises:
@@ -274,8 +275,8 @@ def list_videos(preset: str, split: str) -> list[dict]:
         f"--out datasets/{name} (or a folder {name} below LGRSEG_DATASETS).",
     )
     if split == "unlabelled":
-        return [record for record in records if not record["annotated_frames"]]
-    return [record for record in records if record["site"] in SITE_SPLIT[split]]
+        return [record for record in records if not record.annotated_frames]
+    return [record for record in records if record.site in SITE_SPLIT[split]]
 
 
 for _preset in PRESETS:

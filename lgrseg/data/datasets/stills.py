@@ -3,7 +3,7 @@
     folders  {training_set,val_set,test_set}/{image,mask}/<name>.png   ("trainning_set", too)
     COCO     {train,valid,test}/_annotations.coco.json beside the images; polygons or RLE
     YOLO     {train,val,test}/images/<name>.jpg and labels/<name>.txt: class x1 y1 x2 y2 ..., 0 to 1
-    classes  {training_set,val_set,test_set}/<class>/<name>.png: a label ("label" in the record),
+    classes  {training_set,val_set,test_set}/<class>/<name>.png: a label (`VideoRecord.label`),
              no mask
 
 A reader is a function of the folder of one split; `StillImages` makes a dataset of one.

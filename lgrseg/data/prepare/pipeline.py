@@ -19,7 +19,7 @@ from lgrseg.data.prepare.label_check import (
     refuse_wrong_labels,
 )
 from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
-from lgrseg.data.prepare.leftovers import record_before, remove_moved
+from lgrseg.data.prepare.leftovers import meta_before, remove_moved
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
 from lgrseg.data.prepare.report import Report, print_report
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash
@@ -179,7 +179,7 @@ def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> 
     sources = [{"name": path.name, "sha256": file_hash(path)} for path in video.sources]
     pictures = tuple(source["sha256"] for source in sources[: video.num_pictures])
     listed = {"version": VERSION, "sources": sources, "facts_sha256": video.facts_hash()}
-    before = record_before(out / video.video_id)
+    before = meta_before(out / video.video_id)
     if listed.items() <= before.items():
         refuse_unknown_values(before["label_values"] or [], classes)
         return Prepared(False, before["notes"], pictures, before["label_values"])

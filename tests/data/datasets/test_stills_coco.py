@@ -74,7 +74,7 @@ def test_real_coco(shared, tmp_path, monkeypatch):
         if len(areas.get(image["id"], ())) == 1
     }
     found = {
-        record["video_id"].removeprefix("train/"): read_masks(record)[0].sum()
+        record.video_id.removeprefix("train/"): read_masks(record)[0].sum()
         for record in DatasetCatalog.get("brain_tumor_coco_train")
     }
     # The file's areas are those of boxes: a mask fills part of one, and never more.
