@@ -45,6 +45,6 @@ def _submit(pool: ProcessPoolExecutor, task, item) -> Future:
     try:
         return pool.submit(task, item)
     except BrokenProcessPool as error:  # broken by an earlier item
-        failed = Future()
+        failed: Future[Any] = Future()
         failed.set_exception(error)
         return failed
