@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from lgrseg.config.suggestions import nearest
@@ -120,9 +121,9 @@ class _MetadataCatalog(_Catalog[Metadata]):
         described = self._described.get(name)
         if name in self._entries:
             metadata = self._entries[name]
-            is_same = described is not None and described.classes == metadata.classes
-            roles = (described.roles if is_same else None) or metadata.roles
-            return replace(metadata, roles=roles)
+            if described is None or described.classes != metadata.classes:
+                return metadata
+            return replace(metadata, roles=described.roles or metadata.roles)
         if found := store_of(name, data_root()):
             metadata = Metadata(**read_facts(found[0]))
             if described is None or described.classes == metadata.classes:
@@ -137,10 +138,12 @@ class _MetadataCatalog(_Catalog[Metadata]):
 
 def _calling_module() -> str | None:
     """The importable module outside this package that is calling; None for a script."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("lgrseg."):
         frame = frame.f_back
-    name = frame.f_globals.get("__name__", "") if frame is not None else ""
+    if frame is None:
+        return None
+    name = frame.f_globals.get("__name__", "")
     module = sys.modules.get(name)
     is_module = module is not None and vars(module) is frame.f_globals
     # The import system calls a module of this package; a script cannot be imported.

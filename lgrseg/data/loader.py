@@ -12,6 +12,8 @@ from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.structures import UnlabelledViews
 
+Stream = ClipDataset | UnlabelledDataset
+
 
 class TrainLoader:
     """Yields endless batches for this process, starting at any iteration.
@@ -43,7 +45,7 @@ class TrainLoader:
         Raises:
             ValueError: a batch would be empty, or a batch size does not match the datasets.
         """
-        self._streams = [dataset, unlabelled]
+        self._streams: list[Stream | None] = [dataset, unlabelled]
         self._sizes = [batch_size, unlabelled_batch_size]
         for stream, size in zip(self._streams, self._sizes, strict=True):
             if (stream is None) != (size == 0) or size < 0:
@@ -58,9 +60,12 @@ class TrainLoader:
         self.start_iteration = 0
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Stream:
         """The dataset that defines an epoch: the labelled clips if there are any."""
-        return self._streams[0] or self._streams[1]
+        labelled, unlabelled = self._streams
+        dataset = labelled or unlabelled
+        assert dataset is not None  # the constructor refuses a loader without both
+        return dataset
 
     @property
     def iterations_per_epoch(self) -> float:
@@ -97,12 +102,14 @@ class TrainLoader:
 class _Joined(Dataset):
     """Joins several streams into one dataset, indexed by (stream, position)."""
 
-    def __init__(self, streams: list[Dataset | None]):
+    def __init__(self, streams: list[Stream | None]):
         self.streams = streams
 
     def __getitem__(self, key: tuple[int, int]):
         stream, position = key
-        return self.streams[stream][position]
+        dataset = self.streams[stream]
+        assert dataset is not None  # its batch size is 0, so it has no positions
+        return dataset[position]
 
 
 class _Batches:

@@ -49,9 +49,10 @@ def register_dataset(
         colors = [COLORS[k % len(COLORS)] for k in range(len(classes))]
     if len(colors) != len(classes):
         raise ValueError(f"dataset {name!r} has {len(classes)} classes and {len(colors)} colors")
+    metadata = Metadata(classes, tuple((r, g, b) for r, g, b in colors), source=source)
     list_records = records if callable(records) else _folder_reader(Path(records), name)
     DatasetCatalog.register(name, list_records)
-    MetadataCatalog.register(name, Metadata(classes, tuple(map(tuple, colors)), source=source))
+    MetadataCatalog.register(name, metadata)
 
 
 def _folder_reader(folder: Path, name: str) -> Callable[[], list[VideoRecord]]:

@@ -70,7 +70,8 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
     folders = sorted(p for p in root.glob("patient[0-9]*") if p.is_dir())
     if not folders:
         raise FileNotFoundError(f"no folder patient0001, ... in {root}. {HOW_TO_GET}")
-    videos, problems = [], {}
+    videos: list[RawVideo] = []
+    problems: dict[str, str] = {}
     for folder in folders:
         images = _images(folder, problems)
         if not images:
@@ -98,7 +99,8 @@ def _images(folder: Path, problems: dict) -> dict[tuple[str, str], Path]:
 def _has_image(file: Path) -> bool:
     image = file.with_name(file.name.replace("_gt.nii.gz", ".nii.gz"))
     match = _IMAGE.fullmatch(image.name)
-    return image != file and bool(match) and match[1] == file.parent.name and image.is_file()
+    is_image = match is not None and match[1] == file.parent.name
+    return is_image and image != file and image.is_file()
 
 
 def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> list[RawVideo]:

@@ -128,7 +128,7 @@ def _raw_video(image: Path, *, number: str, view: str) -> RawVideo:
     )
 
 
-def split_of_site(site: str, parts: dict[str, tuple[str, ...]]) -> str:
+def split_of_site(site: str | None, parts: dict[str, tuple[str, ...]]) -> str:
     """The part whose sites hold this one; "unlabelled" where none does."""
     return next((part for part, sites in parts.items() if site in sites), "unlabelled")
 
@@ -168,6 +168,7 @@ def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
 
 
 def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list[str]]:
+    assert video.view is not None  # it is part of the file's name
     classes = CLASSES_BY_VIEW[video.view]
     values = sorted(set(np.unique(labels).tolist()) - {0})
     known = {*range(1, len(classes) + 1), *DROPPED, *MERGED}

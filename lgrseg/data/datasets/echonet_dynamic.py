@@ -96,7 +96,8 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
 def _load(video: RawVideo) -> LoadedVideo:
     (file,) = video.sources
     read = read_video(file)
-    frames = read.frames[..., 0] if read.frames.ndim == 4 else read.frames
+    frames = np.asarray(read.frames)
+    frames = frames[..., 0] if frames.ndim == 4 else frames
     masks, notes, areas = {}, [*read.notes, *video.labels["notes"]], {}
     for frame, points in video.labels["outlines"].items():
         if frame >= len(frames):
@@ -112,7 +113,8 @@ def _load(video: RawVideo) -> LoadedVideo:
         raise UnusableVideo(f"none of its tracings can be used: {'; '.join(notes)}")
     extra = {}
     if len(areas) >= 2:
-        extra = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
+        area_of = areas.__getitem__
+        extra = {"ed_frame": max(areas, key=area_of), "es_frame": min(areas, key=area_of)}
     return LoadedVideo(frames=frames, masks=masks or None, fps=read.fps, notes=notes, extra=extra)
 
 
@@ -147,12 +149,15 @@ def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
     if rows and not set(columns) <= set(rows[0][1]):
         header = ", ".join(map(str, rows[0][1]))
         raise ValueError(f"{file} has columns {header}; wanted are X1 to Y2, or X, Y")
-    points: dict[str, dict[int, list]] = defaultdict(lambda: defaultdict(list))
-    found, problems = defaultdict(Tracings), {}
+    points: dict[str, dict[int, list[list[float] | None]]]
+    points = defaultdict(lambda: defaultdict(list))
+    found: dict[str, Tracings] = defaultdict(Tracings)
+    problems = {}
     for line, row in rows:
         name, frame = _stem(row["FileName"]), _number(row["Frame"])
-        values = [_number(row[column]) for column in columns]
-        fault = _fault_of_line(frame, values)
+        numbers = [_number(row[column]) for column in columns]
+        values = [number for number in numbers if number is not None]
+        fault = _fault_of_line(frame, values, num_wanted=len(columns))
         if fault:
             problems[f"{file.name}, line {line}"] = fault
             found[name].notes.append(f"{file.name}, line {line} {fault}: left out")
@@ -164,8 +169,8 @@ def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
     return dict(found), problems
 
 
-def _fault_of_line(frame: float | None, values: list[float | None]) -> str | None:
-    if None in values or frame is None:
+def _fault_of_line(frame: float | None, values: list[float], *, num_wanted: int) -> str | None:
+    if len(values) < num_wanted or frame is None:
         return "has a field that is no finite number"
     if frame < 0 or frame != int(frame):
         return f"has the frame {frame:g}; wanted is a whole number from 0"
@@ -179,11 +184,10 @@ def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float
 
     A line that cannot be used is None: it is left out, and the axis stays the first.
     """
-    lines = lines[1:] if in_pairs else lines
-    lines = [line for line in lines if line is not None]
+    usable = [line for line in (lines[1:] if in_pairs else lines) if line is not None]
     if not in_pairs:
-        return lines
-    return [pair[:2] for pair in lines] + [pair[2:] for pair in reversed(lines)]
+        return usable
+    return [pair[:2] for pair in usable] + [pair[2:] for pair in reversed(usable)]
 
 
 def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | None]]]:
@@ -209,8 +213,8 @@ def _stem(name: str | None) -> str:
 def _number(text: str | None) -> float | None:
     """A finite number, or None."""
     try:
-        number = float(text)
-    except (TypeError, ValueError):
+        number = float(text or "")
+    except ValueError:
         return None
     return number if math.isfinite(number) else None
 

@@ -101,13 +101,14 @@ class ClipFolder:
     def _rows_of(self, clips: list[str]) -> tuple[list[ClipRow], dict[str, str]]:
         """A row for every clip that can be used, with its patient; and why others cannot."""
         problems = {}
-        if self.table is None:
+        table = self.table
+        if table is None:
             rows = read_table(self.earlier) if self.earlier else []
             listed = {row.clip: row for row in rows}
         else:
-            listed = self._listed(clips)
+            listed = _rows_of_clips(table, clips)
             problems = {
-                clip: f"{self.table.name} does not name it: it is in no part, and not used"
+                clip: f"{table.name} does not name it: it is in no part, and not used"
                 for clip in clips
                 if clip not in listed
             }
@@ -120,23 +121,6 @@ class ClipFolder:
             if row.clip not in unclear
         ]
         return rows, problems | unclear
-
-    def _listed(self, clips: list[str]) -> dict[str, ClipRow]:
-        """The rows of the table by the names of the clips that they mean."""
-        by_word: dict[str, list[str]] = {}
-        for clip in clips:
-            for word in {clip, clip.split("/")[-1]}:
-                by_word.setdefault(word, []).append(clip)
-        rows = {}
-        for row in read_table(self.table):
-            place = Path(row.clip)
-            words = (row.clip, place.with_name(stem_of(place)).as_posix())
-            meant = next((by_word[word] for word in words if word in by_word), [])
-            if len(meant) != 1:
-                why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
-                raise ValueError(f"{self.table}: {row.clip!r} is {why}")
-            rows[meant[0]] = replace(row, clip=meant[0])
-        return rows
 
     def _video(self, row: ClipRow, clip: ClipAndLabels) -> RawVideo:
         pictures = image_files(clip.path) if clip.path.is_dir() else [clip.path]
@@ -159,6 +143,28 @@ class ClipFolder:
             labels=clip.refused or labels,
             split=f"fold {row.fold}" if row.fold else row.split,
         )
+
+
+def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
+    """Name of a clip -> the row of the table that names it, in full or without its folders.
+
+    Raises:
+        ValueError: a row names no clip, or several.
+    """
+    by_word: dict[str, list[str]] = {}
+    for clip in clips:
+        for word in {clip, clip.split("/")[-1]}:
+            by_word.setdefault(word, []).append(clip)
+    rows = {}
+    for row in read_table(table):
+        place = Path(row.clip)
+        words = (row.clip, place.with_name(stem_of(place)).as_posix())
+        meant = next((by_word[word] for word in words if word in by_word), [])
+        if len(meant) != 1:
+            why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
+            raise ValueError(f"{table}: {row.clip!r} is {why}")
+        rows[meant[0]] = replace(row, clip=meant[0])
+    return rows
 
 
 def load_clip(video: RawVideo) -> LoadedVideo:
@@ -203,8 +209,8 @@ def _phases(
     Of a clip with exactly two annotated frames, or with all frames annotated, that with the largest
     left ventricle is end-diastole, and that with the smallest end-systole.
     """
-    phases = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
-    phases = {name: frame for name, frame in phases.items() if frame is not None}
+    stated = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
+    phases = {name: frame for name, frame in stated.items() if frame is not None}
     ventricle = classes.roles.get("left_ventricle")
     if phases or not masks or ventricle is None or len(masks) < 2:
         return phases
@@ -212,7 +218,8 @@ def _phases(
     areas = {frame: int((mask == value).sum()) for frame, mask in masks.items()}
     if min(areas.values()) == 0 or (len(areas) > 2 and len(areas) < max(masks) - min(masks) + 1):
         return {}
-    phases = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
+    area_of = areas.__getitem__
+    phases = {"ed_frame": max(areas, key=area_of), "es_frame": min(areas, key=area_of)}
     notes.append(
         f"frame {phases['ed_frame']} counts as end-diastole and frame {phases['es_frame']} as "
         "end-systole, because the left ventricle is largest and smallest there"

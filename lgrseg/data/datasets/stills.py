@@ -57,7 +57,8 @@ class StillImages:
         Raises:
             FileNotFoundError: there is no folder of a split.
         """
-        videos, problems = [], {}
+        videos: list[RawVideo] = []
+        problems: dict[str, str] = {}
         for split, names in FOLDERS.items():
             for folder in (Path(raw) / name for name in names if (Path(raw) / name).is_dir()):
                 for still in self.find(folder, self.classes, problems):

@@ -31,7 +31,8 @@ def in_yolo(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[
 def _read(
     image: Path, file: Path, mine: set[Path], classes: tuple[str, ...], problems: dict
 ) -> Still:
-    still = Still(image, shapes=[], in_parts=True)
+    shapes: list[tuple[int, list | dict]] = []
+    still = Still(image, shapes=shapes, in_parts=True)
     if others := sorted(other.name for other in mine - {file}):
         still.refused = f"has labels in {', '.join(others)}; wanted is {file.name}"
         return still
@@ -41,12 +42,12 @@ def _read(
         if not line.strip():
             continue
         try:
-            still.shapes.append(_shape(line, len(classes)))
+            shapes.append(_shape(line, len(classes)))
         except ValueError as error:
             faults.append(f"line {number} {error}")
             place = f"{image.parent.parent.name}/labels/{file.name}, line {number}"
             problems[place] = str(error)
-    if faults and not still.shapes:
+    if faults and not shapes:
         still.refused = f"none of the lines of labels/{file.name} is usable: {'; '.join(faults)}"
     still.notes = [f"labels/{file.name}, {fault}: left out" for fault in faults]
     return still

@@ -14,7 +14,7 @@ KEPT = 64
 """Number of cached frames; must be larger than the window of prediction."""
 
 
-class LazyFrames(Sequence):
+class LazyFrames(Sequence[np.ndarray]):
     """Behaves like an array (T, H, W) or (T, H, W, 3) uint8 for indexing by time."""
 
     dtype = np.dtype(np.uint8)

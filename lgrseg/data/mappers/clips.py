@@ -14,14 +14,34 @@ from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.structures.boxes import boxes_of_masks
 
 
-class ClipMapper:
-    """Samples frames, reads, resizes and augments them, and converts them to tensors."""
+class FrameMapper:
+    """Base class of mappers: reads, resizes and augments frames, and converts them to tensors."""
 
     def __init__(self, *, frame_sampler, input_size: tuple[int, int], augmentations: Sequence = ()):
         """`input_size` is (height, width); frames are resized to it without keeping the aspect."""
         self.frame_sampler = frame_sampler
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.augmentations = list(augmentations)
+
+    def _clip(
+        self, record: VideoRecord, indices: list[int], masks: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Clip, np.ndarray]:
+        """Resize frames, and augment them together with masks (M, *input_size); M may be 0."""
+        video = open_frames(record)
+        frames = resize_frames([video[index] for index in indices], self.input_size)
+        for augment in self.augmentations:
+            frames, masks = augment(frames, masks, rng)
+        clip = Clip(
+            frames=to_tensor(frames),
+            frame_indices=torch.tensor(indices),
+            video_id=record.video_id,
+            geometry=None if self.augmentations else geometry_of(record, self.input_size),
+        )
+        return clip, masks
+
+
+class ClipMapper(FrameMapper):
+    """Samples frames of a video with masks, and makes a clip of them and its targets."""
 
     def __call__(
         self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
@@ -39,22 +59,6 @@ class ClipMapper:
             masks[row] = resize_labels(crop, self.input_size)
         clip, masks = self._clip(record, indices, masks, rng)
         return clip, clip_targets(masks, positions, len(indices))
-
-    def _clip(
-        self, record: VideoRecord, indices: list[int], masks: np.ndarray, rng: np.random.Generator
-    ) -> tuple[Clip, np.ndarray]:
-        """Resize frames, and augment them together with masks (M, *input_size); M may be 0."""
-        video = open_frames(record)
-        frames = resize_frames([video[index] for index in indices], self.input_size)
-        for augment in self.augmentations:
-            frames, masks = augment(frames, masks, rng)
-        clip = Clip(
-            frames=to_tensor(frames),
-            frame_indices=torch.tensor(indices),
-            video_id=record.video_id,
-            geometry=None if self.augmentations else geometry_of(record, self.input_size),
-        )
-        return clip, masks
 
     def samples(self, records: list[VideoRecord]) -> list[tuple[VideoRecord, int]]:
         """List (record, anchor) of every clip of these videos.
@@ -146,14 +150,16 @@ class PromptedMapper(ClipMapper):
 
     def prompts(self, record: VideoRecord) -> list[BoxPrompt]:
         """The same boxes for a whole video, in pixels of the original."""
-        prompts, last = [], {}
+        prompts: list[BoxPrompt] = []
+        last: dict[int, int] = {}
         for frame, mask in sorted(read_masks(record).items()):
             for value in np.unique(mask[mask > 0]).tolist():
                 if value in last and not (self.every and frame - last[value] >= self.every):
                     continue
                 rows, columns = np.nonzero(mask == value)
-                low, high = (columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)
-                prompts.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
+                low = int(columns.min()), int(rows.min())
+                high = int(columns.max()) + 1, int(rows.max()) + 1
+                prompts.append(BoxPrompt(frame, (*low, *high), value - 1))
                 last[value] = frame
         return prompts
 

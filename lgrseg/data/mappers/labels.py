@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from lgrseg.data.mappers.clips import ClipMapper
+from lgrseg.data.mappers.clips import FrameMapper
 from lgrseg.data.record import VideoRecord
 from lgrseg.structures import Clip, LabelTarget
 
 
-class LabelMapper(ClipMapper):
+class LabelMapper(FrameMapper):
     """Makes clips of images or videos with one label, `VideoRecord.label`.
 
     Each video is one sample, with or without annotated frames. The anchor for the frame sampler is
@@ -33,6 +33,7 @@ class LabelMapper(ClipMapper):
         self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, LabelTarget]:
         """Make a clip and its label; `seen` is the number of clips sampled so far."""
+        assert record.label is not None  # `samples` refuses videos without a label
         indices = self.frame_sampler(anchor, record.num_frames, rng, seen)
         no_masks = np.zeros((0, *self.input_size), dtype=np.uint8)
         clip, _ = self._clip(record, indices, no_masks, rng)

@@ -114,7 +114,7 @@ class WeakStrongMapper:
         `strong` must not move pixels. `input_size` is (height, width).
         """
         self.frame_sampler = frame_sampler
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.shared, self.strong = list(shared), list(strong)
 
     def __call__(

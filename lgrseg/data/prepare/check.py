@@ -38,9 +38,14 @@ def check(
     """
     from tqdm import tqdm
 
-    counts = {key: Counter() for key in ("sites", "views", "splits", "shapes", "spacings")}
-    found = {"videos": 0, "annotated_frames": 0, "classes": dict.fromkeys(classes, 0)}
-    suspicious, unusable, pictures, shown = {}, dict(problems), {}, []
+    keys = ("sites", "views", "splits", "shapes", "spacings")
+    counts: dict[str, Counter[str]] = {key: Counter() for key in keys}
+    num_videos = num_annotated = 0
+    num_showing = dict.fromkeys(classes, 0)
+    unusable = dict(problems)
+    suspicious: dict[str, list[str]] = {}
+    pictures: dict[tuple[str, ...], list[RawVideo]] = {}
+    shown: list[tuple[str | None, list[int]]] = []
     bar = tqdm(total=len(videos), desc="checking", unit="video")
     for video, facts in in_parallel(partial(_examine, classes=classes), videos, num_workers):
         bar.update()
@@ -48,10 +53,10 @@ def check(
         if isinstance(facts, str):
             unusable[video.video_id] = facts
             continue
-        found["videos"] += 1
-        found["annotated_frames"] += facts["annotated_frames"]
+        num_videos += 1
+        num_annotated += facts["annotated_frames"]
         for name in classes:
-            found["classes"][name] += facts["classes"][name]
+            num_showing[name] += facts["classes"][name]
         values = (video.site, video.view, video.split, facts["shape"], facts["spacing"])
         for counter, value in zip(counts.values(), values, strict=True):
             counter[str(value)] += 1
@@ -61,13 +66,18 @@ def check(
         if facts["values"] is not None:
             shown.append((video.split, facts["values"]))
     bar.close()
-    found |= {key: dict(sorted(counter.items())) for key, counter in counts.items()}
-    return found | {
-        "suspicious": suspicious,
-        "unusable": unusable,
-        "leaks": leaks(videos, pictures),
-        "warnings": copies(pictures) + absent_classes(shown, classes),
-    }
+    found = {"videos": num_videos, "annotated_frames": num_annotated, "classes": num_showing}
+    sorted_counts = {key: dict(sorted(counter.items())) for key, counter in counts.items()}
+    return (
+        found
+        | sorted_counts
+        | {
+            "suspicious": suspicious,
+            "unusable": unusable,
+            "leaks": leaks(videos, pictures),
+            "warnings": copies(pictures) + absent_classes(shown, classes),
+        }
+    )
 
 
 def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:

@@ -76,7 +76,8 @@ def _clips_of(
     except OSError as error:
         found.left_out[f"cannot be opened ({error.strerror})"].append(folder)
         return
-    images, clips = [], []
+    images: list[Path] = []
+    clips: list[Path] = []
     for entry in entries:
         reason = _reason_against(entry, seen, output)
         if reason:

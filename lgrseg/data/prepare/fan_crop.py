@@ -37,7 +37,7 @@ class Fan:
         return "" if self.found else f"no fan found ({self.reason}), using whole frames"
 
 
-def find_fan(frames: Sequence[np.ndarray]) -> Fan:
+def find_fan(frames: np.ndarray | Sequence[np.ndarray]) -> Fan:
     """Find the fan of a clip.
 
     Args:
@@ -62,7 +62,7 @@ def find_fan(frames: Sequence[np.ndarray]) -> Fan:
     return _whole(picked.shape[1:3], f"no connected area of {MIN_AREA:.0%} of the frame")
 
 
-def _usable_frames(frames: Sequence[np.ndarray]) -> np.ndarray | None:
+def _usable_frames(frames: np.ndarray | Sequence[np.ndarray]) -> np.ndarray | None:
     """Up to MAX_FRAMES grey frames (T, H, W) that are not black."""
     indices = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAX_FRAMES)).astype(int))
     picked = [_grey(np.asarray(frames[index])) for index in indices]

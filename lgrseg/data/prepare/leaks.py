@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from lgrseg.data.raw_video import RawVideo
 
 
-def leaks(videos: list[RawVideo], pictures: dict[str, list[RawVideo]]) -> list[str]:
+def leaks(videos: list[RawVideo], pictures: dict[tuple[str, ...], list[RawVideo]]) -> list[str]:
     """Patients that are in several splits, and files of the same content in several splits.
 
     Args:
         videos: all of the dataset.
-        pictures: hash of a video's pictures -> the videos that have them.
+        pictures: hashes of a video's pictures -> the videos that have them.
     """
     splits_of: dict[str, set] = {}
     for video in videos:
@@ -27,7 +27,7 @@ def leaks(videos: list[RawVideo], pictures: dict[str, list[RawVideo]]) -> list[s
     return sorted(told)
 
 
-def copies(pictures: dict[str, list[RawVideo]]) -> list[str]:
+def copies(pictures: dict[tuple[str, ...], list[RawVideo]]) -> list[str]:
     """Files of the same content in one split: no leak, but counted more than once."""
     return sorted(
         f"the same file under several names, in one split: {_names(same)}"

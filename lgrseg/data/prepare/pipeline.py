@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,8 @@ __all__ = [
     "prepare_video", "print_report", "reason_of", "refuse_unfit",
 ]  # fmt: skip
 
+Box = tuple[int, int, int, int]
+"""(top, left, bottom, right) in pixels, bottom and right exclusive."""
 VERSION = 2
 """Raised when what is written changes, so that videos of an earlier version are done again."""
 
@@ -100,7 +103,7 @@ def prepare(
 
 def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
     """The first video of every name: two would overwrite each other."""
-    first = {}
+    first: dict[str, RawVideo] = {}
     for video in videos:
         other = first.setdefault(video.video_id, video)
         if other is not video:
@@ -189,7 +192,9 @@ def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> 
     top, left, bottom, right = box
     inside = np.zeros(loaded.frames.shape[1:3], bool)
     inside[top:bottom, left:right] = True
-    meta = {
+    notes = loaded.notes + notes + odd_labels(loaded.masks, classes, inside)
+    values = _shown(video, loaded)
+    meta: dict[str, Any] = {
         "video_id": video.video_id,
         "original_size": list(loaded.frames.shape[1:3]),
         "crop_box": list(box),
@@ -199,12 +204,12 @@ def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> 
         "patient": video.patient,
         "view": video.view,
         "has_labels": loaded.masks is not None,
-        "label_values": _shown(video, loaded),
-        "notes": loaded.notes + notes + odd_labels(loaded.masks, classes, inside),
+        "label_values": values,
+        "notes": notes,
     }
     meta |= listed | video.facts | loaded.extra
     write_video(out, loaded.frames[:, top:bottom, left:right], loaded.masks, meta)
-    return Prepared(True, meta["notes"], pictures, meta["label_values"])
+    return Prepared(True, notes, pictures, values)
 
 
 def refuse_unfit(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
@@ -241,7 +246,7 @@ def _sound_rate(loaded: LoadedVideo, notes: list[str]) -> float | None:
     return None
 
 
-def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], list[str]]:
+def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[Box, list[str]]:
     height, width = loaded.frames.shape[1:3]
     if not video.crop_to_fan:
         return (0, 0, height, width), []
@@ -249,4 +254,4 @@ def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], li
 
     fan = find_fan(loaded.frames)
     notes = [] if fan.found else [f"no fan found, not cropped: {fan.reason}"]
-    return tuple(int(edge) for edge in fan.box), notes
+    return fan.box, notes
