@@ -1,4 +1,4 @@
-"""Opening every file of a raw download, without preparing it: what there is, and what is odd."""
+"""Opens every file of a raw download without preparing it, and reports what it contains."""
 
 import json
 from collections import Counter
@@ -27,12 +27,13 @@ def check(
     Args:
         videos: raw videos from the dataset's `find_videos`.
         problems: problems from the dataset's `find_videos`.
-        classes: names; value k + 1 in a mask is class k.
-        num_workers: processes.
+        classes: class names; value k + 1 in a mask is class k.
+        num_workers: number of processes.
 
     Returns:
-        "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings" (how many
-        videos of each; None where a file does not say) and "classes" (frames that show it);
+        "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings"
+        (number of videos of each; None if a file does not state it); "classes" (number of frames
+        that show each class);
         "suspicious" and "unusable" (name -> reasons); "leaks" (a patient, or a file of the same
         content, in several splits); "warnings" (copies in one split, classes that never occur).
     """
@@ -102,7 +103,7 @@ def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
 
 
 def _fan(video: RawVideo, loaded: LoadedVideo) -> np.ndarray | None:
-    """(H, W) bool: what is kept of the picture; None where all of it is."""
+    """(H, W) bool: the part of the picture that is kept; None if nothing is cut away."""
     if not (video.crop_to_fan and loaded.masks):
         return None
     from lgrseg.data.prepare.fan_crop import find_fan
@@ -114,13 +115,13 @@ def _fan(video: RawVideo, loaded: LoadedVideo) -> np.ndarray | None:
 
 
 def write_check(found: dict, file: Path) -> None:
-    """As JSON."""
+    """Write the result of `check` as JSON."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def print_check(found: dict) -> None:
-    """As a person reads it."""
+    """Print the result of `check` as tables."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

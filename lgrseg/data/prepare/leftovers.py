@@ -1,4 +1,4 @@
-"""What earlier preparations left in a store, and what of it has another name now."""
+"""Removes videos of earlier preparations from a store if they have another name now."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from lgrseg.data.store import read_meta
 def remove_moved(
     out: Path, listed: set[str], new_names: dict[tuple[str, ...], str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Remove prepared videos whose pictures have another name now, in another split for example.
+    """Remove prepared videos whose pictures have another name now, such as that of another split.
 
     Args:
         out: folder of the prepared dataset.
         listed: video_ids that the raw folder has now.
-        new_names: hashes of the files that hold a video's pictures -> its video_id now.
+        new_names: hashes of the files with a video's pictures -> its present video_id.
 
     Returns:
-        Removed video_ids with the reason, and those that are not listed but stay: their raw files
-        may have been deleted to save space, so that is for the user to decide.
+        Removed video_ids with the reason; and video_ids that are not listed but stay. Their raw
+        files may have been deleted to save space, so the user decides about them.
     """
     removed, left_over = {}, []
     lengths = {len(pictures) for pictures in new_names}
@@ -41,7 +41,7 @@ def meta_before(folder: Path) -> dict[str, Any]:
     """Content of meta.json of an earlier preparation; empty if there is none that can be read."""
     try:
         return read_meta(folder)
-    except (FileNotFoundError, ValueError):  # not there, or cut short by a power failure
+    except (FileNotFoundError, ValueError):  # missing, or truncated by a power failure
         return {}
 
 
@@ -54,7 +54,7 @@ def _prepared_below(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _remove(folder: Path, out: Path) -> None:
-    """Delete one prepared video, and the folders above it that are empty then."""
+    """Delete one prepared video, and the folders above it that are empty afterwards."""
     shutil.rmtree(folder)
     while (folder := folder.parent) != out and not any(folder.iterdir()):
         folder.rmdir()

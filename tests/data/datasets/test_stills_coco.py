@@ -99,7 +99,7 @@ def test_a_corrected_outline_of_coco_is_prepared_anew(tmp_path, monkeypatch):
     assert mask.sum() == 30 and mask[:5, :6].all()
     coco(raw / "train", [])  # the outline was wrong altogether
     report = again("brain_tumor_coco", raw, tmp_path)
-    assert "its form prepared earlier was taken out of the store" in report.unusable["train/a"]
+    assert "the video prepared earlier was removed from the store" in report.unusable["train/a"]
     assert not list((tmp_path / "store").glob("**/meta.json"))
 
 

@@ -97,7 +97,7 @@ def test_a_file_that_is_refused_now_leaves_the_store(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((0, 6, 5), np.uint8))
     report = prepare([raw(tmp_path, "a")], {}, out)
     assert "there are no frames: (T, H, W) = (0, 6, 5)" in report.unusable["a"]
-    assert "its form prepared earlier was taken out of the store" in report.unusable["a"]
+    assert "the video prepared earlier was removed from the store" in report.unusable["a"]
     assert not (out / "a").exists()
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_any_more_is_told_with_what_is_left_of_it(tmp
     prepare([raw(tmp_path, "a")], {}, out)
     (tmp_path / "a.npy").write_bytes(b"")  # a damaged disk: the prepared form may be the last copy
     report = prepare([raw(tmp_path, "a")], {}, out)
-    assert f"delete {out / 'a'} to leave the video out" in report.unusable["a"]
+    assert f"delete {out / 'a'} to leave it out" in report.unusable["a"]
     assert (out / "a" / "frames.npy").is_file()
 
 
@@ -190,7 +190,7 @@ def test_spacing_and_rate_that_make_no_sense_are_unknown(tmp_path):
     assert (b.spacing_mm, b.fps) == ((0.2, 0.3), 25.0)
     assert report.notes["a"] == [
         "a spacing of [0.0, 0.3] mm makes no sense: taken as unknown",
-        "a rate of nan frames a second makes no sense: taken as unknown",
+        "a rate of nan frames per second makes no sense: taken as unknown",
     ]
 
 
