@@ -120,7 +120,7 @@ def test_the_table_can_be_edited_and_stays(project):
     table.write_text("\n".join(["clip,patient,split", *lines]) + "\n")
     assert [r.patient for r in DatasetCatalog.get("mine_test")] == ["patient0"]
     again = prepare(project)
-    assert "of an earlier preparation counts" in again.stdout, again.stderr
+    assert "splits.csv of an earlier preparation" in again.stdout, again.stderr
     assert "0 videos prepared, 5 were up to date" in again.stdout
     assert [r.patient for r in DatasetCatalog.get("mine_test")] == ["patient0"]
     with pytest.raises(ValueError, match="mine has no annotated clip in its part 'val'"):

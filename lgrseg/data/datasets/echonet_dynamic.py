@@ -42,11 +42,11 @@ SPLITS = ("train", "val", "test")
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-    """All videos of the list, and what of the lists and folders does not fit together.
+    """List all videos of FileList.csv, and mismatches between the lists and the folder.
 
     Raises:
-        FileNotFoundError: a list is not there.
-        ValueError: a list lacks a column, or is no table.
+        FileNotFoundError: a list is missing.
+        ValueError: a list lacks a column, or is not a CSV table.
     """
     listed = _read_csv(raw / "FileList.csv", {"FileName", "EF", "ESV", "EDV", "Split"})
     tracings, problems = _read_tracings(raw / "VolumeTracings.csv")
@@ -132,17 +132,17 @@ def _fault(points: list, size: tuple[int, int]) -> str | None:
 
 @dataclass
 class Tracings:
-    """What VolumeTracings.csv says of one video."""
+    """Tracings of one video in VolumeTracings.csv."""
 
     outlines: dict[int, list] = field(default_factory=dict)
     """Frame -> points [x, y]."""
     num_lines: int = 0
-    """Lines of the file that name the video."""
+    """Number of lines with the name of the video."""
     notes: list[str] = field(default_factory=list)
 
 
 def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
-    """Video -> its tracings; and the lines that are none."""
+    """Video -> its tracings; and lines that cannot be used, with the reason."""
     rows = _read_csv(file, {"FileName", "Frame"})
     in_pairs = bool(rows) and "X1" in rows[0][1]
     columns = ("X1", "Y1", "X2", "Y2") if in_pairs else ("X", "Y")
@@ -180,9 +180,11 @@ def _fault_of_line(frame: float | None, values: list[float], *, num_wanted: int)
 
 
 def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float]]:
-    """One side of the pairs down, the other up; without the first, which is the long axis.
+    """Connect the points of all lines to one outline.
 
-    A line that cannot be used is None: it is left out, and the axis stays the first.
+    Pairs of points lie left and right of the long axis: the outline goes down one side and up the
+    other. The first pair is the axis itself, and is left out. Lines that cannot be used are None;
+    they are listed so that the axis stays the first.
     """
     usable = [line for line in (lines[1:] if in_pairs else lines) if line is not None]
     if not in_pairs:
@@ -191,7 +193,7 @@ def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float
 
 
 def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | None]]]:
-    """(line of the file, row) of every row."""
+    """All rows of a CSV file as (line number, row)."""
     if not file.is_file():
         raise FileNotFoundError(f"there is no {file}. {HOW_TO_GET}")
     with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
@@ -222,7 +224,7 @@ def _number(text: str | None) -> float | None:
 def _reference(
     row: dict, key: str, line: int, notes: list[str], *, most: float = math.inf
 ) -> float | None:
-    """A measurement of the list: above 0, at most `most`; None, with a note, where it is not."""
+    """A measurement of the list; None, with a note, if it is not above 0 and at most `most`."""
     number = _number(row[key])
     if number is not None and 0 < number <= most:
         return number

@@ -1,4 +1,4 @@
-"""Still images with the outlines of one COCO file a split: polygons and run lengths."""
+"""Still images with one COCO file per split: polygons and run lengths."""
 
 import json
 from collections import Counter
@@ -10,16 +10,16 @@ from lgrseg.data.io import image_files
 
 
 def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """Polygons and RLE; a category counts by its name, whatever its number and its case.
+    """Polygons and RLE; categories are found by name, without regard to number and case.
 
-    An image with objects none of which can be drawn is refused: it would teach that what it shows
-    is nothing.
+    An image is refused if it has objects and none can be drawn: training on it would teach that
+    they are background.
     """
     yield from _stills(folder, classes, problems, always_shows=False)
 
 
 def in_annotated_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """As `in_coco`, where every image shows an object: one without has been forgotten."""
+    """Like `in_coco`, for data whose images all show an object: one without is refused."""
     yield from _stills(folder, classes, problems, always_shows=True)
 
 
@@ -51,7 +51,9 @@ def _stills(
         image = folder / entry["file_name"]
         named.add(image)
         if not image.is_file():
-            problems[f"{folder.name}/{entry['file_name']}"] = f"{files[0].name} names it, but none"
+            problems[f"{folder.name}/{entry['file_name']}"] = (
+                f"is named in {files[0].name}, but missing"
+            )
             continue
         shapes, notes = _shapes_of(objects[entry["id"]], values, classes)
         still = Still(image, shapes=shapes, drawn_on=_size(entry), notes=notes)
@@ -100,11 +102,11 @@ _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "images": {"id": _NUMBER, "file_name": str},
     "annotations": {"image_id": _NUMBER, "category_id": _NUMBER},
 }
-"""What a COCO file must have, and of which type."""
+"""Required entries of a COCO file, and their types."""
 
 
 def _read(file: Path) -> dict:
-    """The content of a COCO file; ValueError, in a sentence, where it is none."""
+    """The content of a COCO file; ValueError with the reason if it is not one."""
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:

@@ -31,8 +31,6 @@ __all__ = [
     "prepare_video", "print_report", "reason_of", "refuse_unfit",
 ]  # fmt: skip
 
-Box = tuple[int, int, int, int]
-"""(top, left, bottom, right) in pixels, bottom and right exclusive."""
 VERSION = 2
 """Increased when the stored form changes; videos of an earlier version are prepared again."""
 
@@ -246,7 +244,7 @@ def _sound_rate(loaded: LoadedVideo, notes: list[str]) -> float | None:
     return None
 
 
-def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[Box, list[str]]:
+def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, int, int, int], list[str]]:
     height, width = loaded.frames.shape[1:3]
     if not video.crop_to_fan:
         return (0, 0, height, width), []

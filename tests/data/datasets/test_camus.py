@@ -173,7 +173,7 @@ def test_an_order_taken_on_trust_and_an_empty_mask_are_told(raw, tmp_path, monke
     _change(folder / "patient0001_2CH_ES_gt.nii.gz", lambda labels: labels * 0)
     report = prepared(raw, tmp_path, monkeypatch)
     assert report.notes["patient0001_4CH_half_sequence"][0] == (
-        "no ED and ES in Info_4CH.cfg: taken to run from ED to ES"
+        "Info_4CH.cfg lacks ED or ES: the clip is read as ED to ES"
     )
     assert "frame 1: the mask is empty" in report.notes["patient0001_2CH"]
 
@@ -188,7 +188,7 @@ def test_a_line_of_the_cfg_that_is_no_number_costs_that_number_alone(raw, tmp_pa
     report = prepared(raw, tmp_path, monkeypatch)
     assert len(report.prepared) == 12 and not report.unusable
     told = report.notes["patient0001_4CH_half_sequence"]
-    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is no number above -1")
+    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is not a number above -1")
     assert told[1].startswith("Info_4CH.cfg, line 7: EF is '140'") and "up to 100" in told[1]
     records = DatasetCatalog.get("camus_half_sequence_train")
     record = next(r for r in records if r.view == "4CH")

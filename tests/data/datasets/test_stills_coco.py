@@ -42,7 +42,7 @@ def test_coco_polygons_and_runs(tmp_path, monkeypatch):
         + [{"category_id": 0, "segmentation": polygon}, {"category_id": 1, "segmentation": []}],
     )
     report = prepared("brain_tumor_coco", raw, tmp_path, monkeypatch)
-    assert "names it, but none" in report.unusable["valid/gone.jpg"]
+    assert "but missing" in report.unusable["valid/gone.jpg"]
     assert report.notes["val/a"][:2] == [
         "an object of category 0 is none of ('tumor',): left out",
         "1 of 5 objects have no outline: left out",
