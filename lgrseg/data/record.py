@@ -49,7 +49,7 @@ class VideoRecord:
     """Ejection fraction of the left ventricle in per cent, as published with the dataset."""
     image_quality: str | None = None
     """Image quality as experts rated it, such as "Good"; None if it was not rated."""
-    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     """All other entries of meta.json: those of the preparation, and those that only this dataset
     has (`RawVideo.facts`, `LoadedVideo.extra`)."""
 

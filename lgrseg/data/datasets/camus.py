@@ -226,13 +226,8 @@ def list_clips(split: str, sequence: str, view: str | None) -> list[VideoRecord]
             f"{sorted(splits)}: database_split/ or folds/ was not beside the raw data. {HOW_TO_GET}"
         )
     patients = set(splits[split])
-    return [
-        record
-        for record in records
-        if record.patient in patients
-        and record.facts["sequence"] == sequence
-        and view in (None, record.view)
-    ]
+    listed = [r for r in records if r.patient in patients and r.facts["sequence"] == sequence]
+    return [record for record in listed if view in (None, record.view)]
 
 
 def _register() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from lgrseg.data.prepare.label_check import label_values, odd_labels
 from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
-from lgrseg.data.prepare.pipeline import hash_pictures, reason_of, refuse_unfit
+from lgrseg.data.prepare.pipeline import reason_of, refuse_unfit
 from lgrseg.data.prepare.report import shortened
-from lgrseg.data.raw_video import LoadedVideo, RawVideo
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, hash_pictures
 
 
 def check(

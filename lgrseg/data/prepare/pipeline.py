@@ -23,11 +23,11 @@ from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
 from lgrseg.data.prepare.leftovers import meta_before, remove_moved
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
 from lgrseg.data.prepare.report import Report, print_report
-from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash, hash_pictures
 from lgrseg.data.store import write_video
 
 __all__ = [
-    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "hash_pictures", "prepare",
+    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "prepare",
     "prepare_video", "print_report", "reason_of", "refuse_unfit",
 ]  # fmt: skip
 
@@ -138,11 +138,6 @@ def _names_of_pictures(
                 continue
     names.pop((), None)
     return names
-
-
-def hash_pictures(video: RawVideo) -> tuple[str, ...]:
-    """SHA-256 of the files with a video's pictures."""
-    return tuple(file_hash(path) for path in video.sources[: video.num_pictures])
 
 
 def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared | str:
