@@ -63,7 +63,8 @@ class VideoRecord:
 
         Raises:
             KeyError: a required entry is missing.
-            TypeError, ValueError: a size, box or list has another form.
+            TypeError: a size, a box or a list is something else.
+            ValueError: a size or a box has another number of entries.
         """
         height, width = meta["original_size"]
         top, left, bottom, right = meta["crop_box"]
