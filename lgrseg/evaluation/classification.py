@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lgrseg.data.record import VideoRecord
 from lgrseg.evaluation.metrics.label_scores import intervals, measure
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
@@ -40,7 +41,7 @@ class ClassificationEvaluator(RowEvaluator[LabelRow]):
 
     def process(
         self,
-        record: dict,
+        record: VideoRecord,
         anchor: int,
         clip: Clip,
         targets: LabelTarget,
@@ -60,7 +61,7 @@ class ClassificationEvaluator(RowEvaluator[LabelRow]):
         Raises:
             ValueError: the model has other classes than the dataset, or the clip was augmented.
         """
-        name = record["video_id"]
+        name = record.video_id
         if not isinstance(prediction, LabelPrediction):
             raise ValueError(
                 f"the model predicts a {type(prediction).__name__}, not a class; use "
@@ -83,7 +84,7 @@ class ClassificationEvaluator(RowEvaluator[LabelRow]):
             LabelRow(
                 video_id=name,
                 anchor=anchor,
-                patient=record["patient"],
+                patient=record.patient,
                 label=targets.label,
                 probs=prediction.probs.tolist(),
             )

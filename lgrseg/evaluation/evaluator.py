@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from lgrseg.comm import processes as distributed
 from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation.clinical.chambers import why_no_ejection_fraction
 from lgrseg.evaluation.frame_scores import FrameRow, score_frame
@@ -47,7 +48,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
 
     def process(
         self,
-        record: dict,
+        record: VideoRecord,
         anchor: int,
         clip: Clip,
         targets: ClipTargets,
@@ -68,7 +69,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
             ValueError: truth and prediction differ in size or in their classes, or the clip was
                 augmented.
         """
-        name = record["video_id"]
+        name = record.video_id
         if len(prediction.mask_logits) != len(self.classes):
             raise ValueError(
                 f"the model predicts {len(prediction.mask_logits)} classes, {self.dataset} has "

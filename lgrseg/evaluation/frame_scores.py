@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lgrseg.data.record import VideoRecord
 from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.clinical.volumes import measure_chamber
 from lgrseg.evaluation.metrics import overlap, surface
@@ -82,7 +83,7 @@ class FrameRow:
 def score_frame(
     prediction: np.ndarray,
     truth: np.ndarray,
-    record: dict,
+    record: VideoRecord,
     frame: int,
     classes: tuple[str, ...],
     *,
@@ -108,26 +109,26 @@ def score_frame(
             f"the truth has shape {truth.shape}, the prediction {prediction.shape}; prepare the "
             "dataset again"
         )
-    spacing = record["spacing_mm"]
+    spacing = record.spacing_mm
     row = FrameRow(
-        video_id=record["video_id"],
+        video_id=record.video_id,
         frame=frame,
-        patient=record["patient"],
-        site=record["site"],
-        quality=record.get("info", {}).get("ImageQuality"),
+        patient=record.patient,
+        site=record.site,
+        quality=record.image_quality,
         counts=overlap.count_pixels(prediction, truth, len(classes)).tolist(),
         distances=surface.measure(
             prediction, truth, len(classes), spacing=spacing, tolerance=tolerance
         ),
         unit="mm" if spacing else "px",
-        reference_ejection_fraction=record.get("reference_ejection_fraction"),
+        reference_ejection_fraction=record.reference_ejection_fraction,
     )
     if len(classes) == 1:
         row.s_measure = structure.s_measure(prediction > 0, truth > 0)
         row.mae = structure.mean_absolute_error(prediction > 0, truth > 0)
     has_ventricle = "left_ventricle" in chambers_of(classes, roles or {})
-    for phase in ("ed", "es"):
-        if record.get(f"{phase}_frame") == frame and has_ventricle:
+    for phase, phase_frame in (("ed", record.ed_frame), ("es", record.es_frame)):
+        if phase_frame == frame and has_ventricle:
             row.heart = LabelledHeart(
                 phase,
                 prediction=measure_heart(prediction, classes, spacing, roles),

@@ -10,6 +10,7 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.data.io.mask_files import MaskFile, write_masks
 from lgrseg.data.mappers.clips import geometry_of
 from lgrseg.data.prepare.fan_crop import find_fan
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks, uncropped
 from lgrseg.evaluation.clinical.video_measures import measure_video
 from lgrseg.evaluation.results import plain
@@ -20,7 +21,7 @@ logger = logging.getLogger("lgrseg")
 
 
 def export_record(
-    model, record: dict, folder: Path, *, metadata: Metadata, input_size, **how
+    model, record: VideoRecord, folder: Path, *, metadata: Metadata, input_size, **how
 ) -> Path:
     """Predict a prepared video, and write the results to `folder`.
 
@@ -33,17 +34,17 @@ def export_record(
         The path of the mp4. If it cannot be written, this is logged as a warning; the other files
         are written all the same.
     """
-    name = record["video_id"].replace("/", "_")
+    name = record.video_id.replace("/", "_")
     frames = list(open_frames(record))  # views of the file; each is read when it is used
     truth = read_masks(record)
     geometry = geometry_of(record, tuple(input_size))
-    predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **how)
+    predicted = predict_frames(model, frames, geometry, video_id=record.video_id, **how)
     masks_path = folder / f"{name}_masks.nii.gz"
     write_masks(
         masks_path,
         (labels for _, labels in predicted),
-        shape=(len(frames), *record["original_size"]),
-        spacing_mm=record["spacing_mm"],
+        shape=(len(frames), *record.original_size),
+        spacing_mm=record.spacing_mm,
     )
     still = sorted(truth)[len(truth) // 2] if truth else len(frames) // 2
     path = folder / f"{name}.mp4"
@@ -58,18 +59,18 @@ def export_record(
                     classes=metadata.classes,
                     colors=list(metadata.colors),
                     caption=f"{name} frame {index}",
-                    height=panel_height(record["original_size"]),
+                    height=panel_height(record.original_size),
                 )
                 if index == still:
                     write_png(folder / f"{name}.png", picture)
                 yield picture
 
         # Two frames at thirty per second would be over before anyone sees them.
-        fps = (record["fps"] or 20) if len(frames) > 5 else 1
+        fps = (record.fps or 20) if len(frames) > 5 else 1
         if why_not := try_write_mp4(path, pictures(), fps=fps):
             logger.warning(why_not)
         measures = _measures(masks, frames, record, metadata)
-    measures["annotated"] = _true_areas(truth, record["spacing_mm"], metadata.classes)
+    measures["annotated"] = _true_areas(truth, record.spacing_mm, metadata.classes)
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
 
@@ -87,19 +88,21 @@ def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ..
     }
 
 
-def _measures(masks: MaskFile, frames: list[np.ndarray], record: dict, metadata: Metadata) -> dict:
+def _measures(
+    masks: MaskFile, frames: list[np.ndarray], record: VideoRecord, metadata: Metadata
+) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
-    labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}
     measures = plain(
         measure_video(
             masks,
             metadata.classes,
-            record["spacing_mm"],
+            record.spacing_mm,
             fan=shown,
             roles=metadata.roles,
-            **labelled,
+            ed_frame=record.ed_frame,
+            es_frame=record.es_frame,
         )
     )
-    measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
+    measures["reference_ejection_fraction"] = record.reference_ejection_fraction
     return measures

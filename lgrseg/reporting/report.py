@@ -46,7 +46,7 @@ def report_run(model, cfg: DictConfig) -> None:
                 )
             logger.info("wrote %s", write_report(run, name))
             continue
-        records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
+        records = {record.video_id: record for record in DatasetCatalog.get(name)}
         mapper = instantiate(loader.mapper)
         for video_id in chosen_videos(results, cfg.train.export_videos):
             record = records[video_id]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import made_up_record
 
 from lgrseg.evaluation.clinical.heart_function import QUANTITIES
 from lgrseg.evaluation.frame_scores import measure_heart, score_frame
@@ -11,8 +12,7 @@ HEART = ("left_ventricle", "left_atrium")
 
 
 def record(name="v", *, spacing=(0.5, 0.5), **facts):
-    usual = {"video_id": name, "patient": name, "site": None, "spacing_mm": spacing}
-    return usual | facts
+    return made_up_record(name, spacing_mm=spacing, **facts)
 
 
 def rectangle(top, left, bottom, right, shape=(40, 50)):
@@ -75,7 +75,7 @@ def test_pixels_where_no_video_has_a_spacing():
 
 def test_heart_function_by_hand():
     # Boxes of 12 columns: EF of disks is that of the heights, (80 - 50) / 80 and (80 - 60) / 80.
-    facts = {"ed_frame": 0, "es_frame": 1, "info": {"ImageQuality": "Good"}}
+    facts = {"ed_frame": 0, "es_frame": 1, "image_quality": "Good"}
     own = record("p", reference_ejection_fraction=40.0, **facts)
     rows = rows_of([(heart(80), heart(80), own), (heart(60), heart(50), own)], HEART)
     found = summarise(rows, HEART, tolerance=1.0)["heart"]

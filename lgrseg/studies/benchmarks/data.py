@@ -14,6 +14,7 @@ from lgrseg.data import (
     RandomSpeckle,
 )
 from lgrseg.data.io import read_nifti
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_record, write_video
 from lgrseg.data.transforms.resizing import resize_labels
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
@@ -57,7 +58,7 @@ def run(*, repeats: int) -> Comparison:
     return Comparison("A clip of 7 frames, 800 x 600", timings, "JPEG through PIL", note).show()
 
 
-def _whole_mapper(record: dict):
+def _whole_mapper(record: VideoRecord):
     mapper = ClipMapper(
         frame_sampler=DenseSampler(num_frames=CLIP),
         input_size=(336, 336),
@@ -66,7 +67,7 @@ def _whole_mapper(record: dict):
     return lambda: mapper(record, MIDDLE, np.random.default_rng(0))
 
 
-def _write(folder: Path) -> tuple[dict, list[Path], Path]:
+def _write(folder: Path) -> tuple[VideoRecord, list[Path], Path]:
     import cv2
     import nibabel
 

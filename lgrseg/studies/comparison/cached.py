@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lgrseg.config import TARGET, instantiate
 from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.layers.map_size import map_size
 from lgrseg.modeling.foundation import Encoder, FoundationBackbone
 from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.structures import Clip
@@ -118,7 +119,7 @@ class CachedSegmenter(PerPixelSegmenter):
             self.num_computed += len(missing)
         in_order = (maps[number] for number in range(len(clips)))
         levels = [torch.cat([m.to(images) for m in level]) for level in zip(*in_order, strict=True)]
-        return self.backbone.neck(levels, size=tuple(images.shape[-2:]))
+        return self.backbone.neck(levels, size=map_size(images))
 
     def check_encoder(self) -> None:
         """Check after loading weights that the encoder is the one whose features are cached.

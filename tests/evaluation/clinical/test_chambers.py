@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import made_up_record
 from omegaconf import OmegaConf
 
 from lgrseg.config import load_config
@@ -50,10 +51,7 @@ def test_a_video_has_an_ejection_fraction_by_its_role():
 
 
 def test_frames_of_end_diastole_and_end_systole_are_compared_by_role():
-    record = {
-        "video_id": "a", "patient": "p", "site": None, "spacing_mm": [1.0, 1.0],
-        "ed_frame": 0, "es_frame": 7,
-    }  # fmt: skip
+    record = made_up_record("a", spacing_mm=(1.0, 1.0), ed_frame=0, es_frame=7)
     rows = [
         score_frame(heart(length), heart(length), record, frame, OWN, tolerance=1, roles=ROLES)
         for frame, length in ((0, 60), (7, 45))
@@ -136,7 +134,7 @@ def test_results_without_ejection_fraction_say_so_in_the_report(tmp_path, monkey
         MetadataCatalog, "_described", {"told_val": Metadata(OWN, ((1, 2, 3),) * 3)}
     )
     evaluator = SegmentationEvaluator(dataset="told_val", protocol="test")
-    record = {"video_id": "a", "patient": "p", "site": None, "spacing_mm": None}
+    record = made_up_record("a")
     evaluator._rows = [score_frame(heart(60), heart(60), record, 0, OWN, tolerance=2)]
     with caplog.at_level("INFO", logger="lgrseg"):
         results = evaluator.evaluate()

@@ -39,7 +39,7 @@ def files(tmp_path_factory):
 @pytest.mark.slow
 def test_costs_of_a_whole_lgrnet(datasets, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    cfg = load_config(CONFIGS / "lgrnet" / "camus.py", FAST)
+    cfg = load_config(CONFIGS / "lgrnet" / "base.py", FAST)
     costs = measure_costs(cfg)
     assert costs["parameters"] == costs["trained"] == 4_696_452
     assert costs["gflops"] > 0 and costs["images_per_second"] > 0
