@@ -64,6 +64,20 @@ def square_video(root: Path, video_id: str, *, num_frames=5, annotated=(2,), pat
     return read_record(write_video(root, frames, masks, meta))
 
 
+def made_up_record(video_id: str = "v", **known):
+    """The record of a video that is not on disk; `known` are fields to set."""
+    from lgrseg.data import VideoRecord
+
+    usual = {
+        "folder": Path("nowhere"),
+        "patient": video_id,
+        "num_frames": 10,
+        "original_size": (40, 60),
+        "crop_box": (0, 0, 40, 60),
+    }
+    return VideoRecord(video_id=video_id, **usual | known)
+
+
 @pytest.fixture
 def make_video(tmp_path):
     """`make_video("name", num_frames=5, annotated=(2,))` -> record, in a folder of this test."""

@@ -8,6 +8,7 @@ original frame it must be the mask that went in.
 import numpy as np
 import pytest
 import torch
+from conftest import made_up_record
 
 from lgrseg.data import (
     ClipMapper,
@@ -167,11 +168,7 @@ def test_real_masks_come_back(shared_data):
     for folder in folders:
         stored = nibabel.load(folder / f"{folder.name}_4CH_ES_gt.nii.gz")
         truth = np.ascontiguousarray(np.asarray(stored.dataobj).T).astype(np.uint8)
-        record = {
-            "original_size": truth.shape,
-            "crop_box": (0, 0, *truth.shape),
-            "spacing_mm": None,
-        }
+        record = made_up_record(original_size=truth.shape, crop_box=(0, 0, *truth.shape))
         small = torch.from_numpy(resize_labels(truth, (256, 256)))
         logits = torch.stack([(small == k) * 2.0 - 1 for k in (1, 2, 3)])[:, None]
         answer = ClipPrediction(logits, torch.ones(3), torch.ones(3, dtype=torch.bool))

@@ -174,7 +174,7 @@ def test_timing_epochs(datasets, files, tmp_path):
     command = ["--backbones", *rows, "--time-cache", "--copies", "1", "--precision", "float16"]
     result = run(datasets, files, tmp_path, *command)
     assert result.returncode == 0 and "unet is not timed" in result.stderr, result.stderr
-    assert "Features are kept as float16" in result.stdout
+    assert "Features are cached as float16" in " ".join(result.stdout.split())
     assert "features of dinov2_small: at most" in result.stdout
     assert not list((tmp_path / "features").iterdir())  # only for the time it was measured
     (table,) = json.loads((tmp_path / "time_cache.json").read_text())["comparisons"]

@@ -115,12 +115,14 @@ def test_the_backbone_has_the_channels_and_strides_that_it_names():
 
 
 def test_the_area_loss_by_hand():
-    from my_loss import AreaCriterion
+    from my_loss import AreaTerm
+
+    from lgrseg.modeling import SetCriterion
 
     truth = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
     truth[..., :4, :4] = True  # a quarter of the frame
     logits = torch.zeros(1, 1, 4, 4)  # probability 0.5 everywhere
-    criterion = AreaCriterion(num_classes=1, num_points=16, area_weight=2.0)
+    criterion = SetCriterion(num_classes=1, num_points=16, extra_terms=[AreaTerm(weight=2.0)])
     losses = criterion.mask_losses([(logits, truth)], {"mask": 1.0}, [None])
     assert losses["loss_area"].tolist() == [pytest.approx(2.0 * (0.5 - 0.25))]
     assert set(losses) == {"loss_mask", "loss_dice", "loss_area"}

@@ -80,8 +80,8 @@ def test_from_a_folder_to_a_trained_model(project):
 
     train = DatasetCatalog.get("mine_train")
     assert [len(DatasetCatalog.get(f"mine_{part}")) for part in ("val", "test")] == [1, 1]
-    assert [r["video_id"] for r in DatasetCatalog.get("mine_unlabelled")] == ["patient4/clip"]
-    assert (train[0]["ed_frame"], train[0]["es_frame"]) == (1, 3)
+    assert [r.video_id for r in DatasetCatalog.get("mine_unlabelled")] == ["patient4/clip"]
+    assert (train[0].ed_frame, train[0].es_frame) == (1, 3)
     np.testing.assert_array_equal(read_masks(train[0])[1], np.where(heart(20) == 3, 2, heart(20)))
 
     config = ROOT / "configs/lgrnet/base.py"
@@ -118,11 +118,11 @@ def test_the_table_can_be_edited_and_stays(project):
         for line in table.read_text().splitlines()[1:]
     ]
     table.write_text("\n".join(["clip,patient,split", *lines]) + "\n")
-    assert [r["patient"] for r in DatasetCatalog.get("mine_test")] == ["patient0"]
+    assert [r.patient for r in DatasetCatalog.get("mine_test")] == ["patient0"]
     again = prepare(project)
-    assert "of an earlier preparation counts" in again.stdout, again.stderr
+    assert "splits.csv of an earlier preparation" in again.stdout, again.stderr
     assert "0 videos prepared, 5 were up to date" in again.stdout
-    assert [r["patient"] for r in DatasetCatalog.get("mine_test")] == ["patient0"]
+    assert [r.patient for r in DatasetCatalog.get("mine_test")] == ["patient0"]
     with pytest.raises(ValueError, match="mine has no annotated clip in its part 'val'"):
         DatasetCatalog.get("mine_val")
     table.write_text(table.read_text().replace("patient1,train", "patient0,train"))
@@ -137,8 +137,8 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
     done = prepare(project, "--splits", "splits.csv", "--patient-pattern", r"t(\d)")
     assert done.returncode == 0, done.stderr
     (record,) = DatasetCatalog.get("mine_val")
-    assert (record["patient"], record["ed_frame"], record["es_frame"]) == ("0", 3, 1)
-    assert [r["patient"] for r in DatasetCatalog.get("mine_external")] == ["1"]
+    assert (record.patient, record.ed_frame, record.es_frame) == ("0", 3, 1)
+    assert [r.patient for r in DatasetCatalog.get("mine_external")] == ["1"]
     report = json.loads((project / "datasets/mine/prepare_report.json").read_text())
     assert "splits.csv does not name it" in report["unusable"]["patient2/clip"]
     (project / "splits.csv").write_text("clip,split\npatient9/clip,val\n")
@@ -149,7 +149,7 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
 def test_folds_leave_each_patient_out_once(project):
     assert prepare(project, "--folds", "2").returncode == 0
     parts = [
-        {r["patient"] for r in DatasetCatalog.get(f"mine_fold{fold}_{part}")}
+        {r.patient for r in DatasetCatalog.get(f"mine_fold{fold}_{part}")}
         for fold in (0, 1)
         for part in ("train", "val")
     ]
@@ -175,7 +175,7 @@ def test_a_cross_validation(project):
     assert sorted(path.name for path in evaluated) == ["mine_fold0_val", "mine_fold1_val"]
     again = run(project, "cross_validate.py", *words)
     assert again.returncode == 0 and "training" not in again.stderr
-    assert "| mean |" in again.stdout
+    assert "| mean " in again.stdout
 
 
 @pytest.mark.parametrize(

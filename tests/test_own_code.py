@@ -30,7 +30,7 @@ MODULE = """
 
 
     def records(split):
-        return [r for r in read_records(data_root() / "own") if r["video_id"].startswith(split)]
+        return [r for r in read_records(data_root() / "own") if r.video_id.startswith(split)]
 
 
     for split in ("train", "val"):

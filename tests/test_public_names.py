@@ -26,6 +26,7 @@ EXPECTED = {
     "lgrseg.data": [
         "DatasetCatalog",
         "MetadataCatalog",
+        "VideoRecord",
         "build_test_loader",
         "build_train_loader",
         "register_dataset",

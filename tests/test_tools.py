@@ -122,7 +122,10 @@ def test_tables_and_curves(tmp_path):
     assert (one["EF error (%)"], two["EF error (%)"], two["mIoU"]) == ("5.8", "-", "-")
     assert one["log"].endswith("one/log.txt") and one["checkpoint"] == two["log"] == "-"
     assert one["parameters (M)"] == two["parameters (M)"] == "-"  # "d" is not in the config
-    assert output.with_suffix(".csv").read_text().startswith("dataset,run,GFLOPs a clip")
+    assert output.with_suffix(".csv").read_text().splitlines()[0] == (
+        "dataset,run,GFLOPs a clip,parameters (M),Dice left ventricle,Dice [95% CI],mIoU,HD95 (mm),"
+        "missed,EF error (%),EF missing,patients,log,checkpoint,video"
+    )
     assert r"Dice [95\% CI]" in output.with_suffix(".tex").read_text()
     result = run("results_table", tmp_path, "--dataset", "d")
     assert result.returncode == 1 and "none of these runs was evaluated on d" in result.stderr

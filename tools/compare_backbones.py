@@ -215,6 +215,7 @@ def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
 def tabulate(shared, done: dict, failed: list[str], arguments: argparse.Namespace) -> None:
     """Write the tables of all finished runs, and print them."""
     from lgrseg.studies.benchmarks import machine
+    from lgrseg.studies.comparison.results import BackboneComparison, Section
     from lgrseg.studies.comparison.summary import summarise
     from lgrseg.studies.comparison.tables import markdown, write_tables
 
@@ -224,21 +225,21 @@ def tabulate(shared, done: dict, failed: list[str], arguments: argparse.Namespac
         labelled = json.loads(labels.read_text(encoding="utf-8"))["labelled"]
         for dataset in shared.dataloader.test:
             sections.append(
-                {
-                    "dataset": dataset,
-                    "label_fraction": fraction,
-                    "labelled_patients": labelled["patients"],
-                    "labelled_videos": labelled["videos"],
-                    "tables": summarise(runs, dataset),
-                }
+                Section(
+                    dataset=dataset,
+                    label_fraction=fraction,
+                    labelled_patients=labelled["patients"],
+                    labelled_videos=labelled["videos"],
+                    tables=summarise(runs, dataset),
+                )
             )
-    comparison = {
-        "config": str(arguments.config_file),
-        "overrides": arguments.overrides,
-        "machine": machine.describe(),
-        "sections": sections,
-        "failed": failed,
-    }
+    comparison = BackboneComparison(
+        config=str(arguments.config_file),
+        overrides=arguments.overrides,
+        machine=machine.describe(),
+        sections=sections,
+        failed=failed,
+    )
     write_tables(comparison, arguments.output)
     print(markdown(comparison))
 

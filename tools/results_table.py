@@ -12,6 +12,7 @@ standard deviation, and the gain over the first folder.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ import pandas as pd
 from lgrseg.reporting.run_names import distinct_names, folder_of
 from lgrseg.reporting.run_table import rows_of_run
 from lgrseg.reporting.seed_table import rows_over_seeds
+from lgrseg.reporting.tables import markdown_table
 
 
 def main() -> int:
@@ -40,8 +42,8 @@ def main() -> int:
         rows = rows_over_seeds(folders)
     else:
         named = zip(folders, distinct_names(folders), strict=True)
-        rows = [row | {"run": name} for folder, name in named for row in rows_of_run(folder)]
-    datasets = sorted({row["dataset"] for row in rows})
+        rows = [replace(row, run=name) for folder, name in named for row in rows_of_run(folder)]
+    datasets = sorted({row.dataset for row in rows})
     if arguments.dataset:
         datasets = [name for name in datasets if name == arguments.dataset]
     if not datasets:
@@ -49,9 +51,9 @@ def main() -> int:
         print(f"error: none of these runs was evaluated{wanted}", file=sys.stderr)
         return 1
     tables = {
-        name: pd.DataFrame([row for row in rows if row["dataset"] == name])
-        .drop(columns="dataset")
-        .fillna("-")
+        name: pd.DataFrame(
+            [{"run": row.run, **row.cells} for row in rows if row.dataset == name]
+        ).fillna("-")
         for name in datasets
     }
     written = {".md": markdown, ".csv": comma_separated, ".tex": latex}
@@ -67,7 +69,7 @@ def main() -> int:
 def markdown(tables: dict[str, pd.DataFrame]) -> str:
     """Format a heading and a table for every dataset."""
     return "\n\n".join(
-        f"**{name}**\n\n{table.to_markdown(index=False, disable_numparse=True)}"
+        f"**{name}**\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}"
         for name, table in tables.items()
     )
 

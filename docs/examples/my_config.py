@@ -4,7 +4,7 @@ python tools/train_net.py --config-file my_config.py
 """
 
 from my_backbone import SmallConvNet
-from my_loss import AreaCriterion
+from my_loss import AreaTerm
 
 from lgrseg.config import L, load_config
 
@@ -16,5 +16,5 @@ schedule, dataloader, evaluator = base.schedule, base.dataloader, base.evaluator
 
 model.backbone = L(SmallConvNet)(width=16)
 model.encoder.in_channels = None  # those of the backbone
-model.criterion = L(AreaCriterion)(num_classes=1)
+model.criterion.extra_terms = [L(AreaTerm)(weight=5.0)]
 train.output_dir = "output/mine"

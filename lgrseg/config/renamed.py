@@ -1,7 +1,4 @@
-"""Earlier import paths of classes, which saved configs of earlier versions contain.
-
-A module's old name -> its new one.
-"""
+"""Earlier import paths of classes, which saved configs of earlier versions contain."""
 
 from typing import Any
 
@@ -48,6 +45,17 @@ MODULES = {
     "lgrseg.modeling.weights": "lgrseg.checkpoint.pretrained",
     "lgrseg.comparison.cached": "lgrseg.studies.comparison.cached",
 }
+"""A module's old name -> its new one."""
+CLASSES = {
+    "lgrseg.modeling.foundation.hierarchical.HieraEncoder": "lgrseg.modeling.foundation.hiera",
+    "lgrseg.modeling.lgrnet.decoder.DecoderLayer": "lgrseg.modeling.lgrnet.decoder_layer",
+    "lgrseg.modeling.lgrnet.encoder.DeformableAttention": "lgrseg.modeling.lgrnet.encoder_layer",
+    "lgrseg.modeling.lgrnet.encoder.EncoderLayer": "lgrseg.modeling.lgrnet.encoder_layer",
+    "lgrseg.modeling.semi_supervised.self_distillation.ProjectionHead": (
+        "lgrseg.modeling.semi_supervised.projection_head"
+    ),
+}
+"""A class that left its module -> the module that has it; applied after `MODULES`."""
 
 
 def with_present_names(node: Any) -> Any:
@@ -59,5 +67,7 @@ def with_present_names(node: Any) -> Any:
     node = {name: with_present_names(item) for name, item in node.items()}
     if isinstance(node.get(TARGET), str):
         module, _, name = node[TARGET].rpartition(".")
-        node[TARGET] = f"{MODULES.get(module, module)}.{name}" if module else name
+        if module:
+            module = MODULES.get(module, module)
+            node[TARGET] = f"{CLASSES.get(f'{module}.{name}', module)}.{name}"
     return node

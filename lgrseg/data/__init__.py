@@ -28,6 +28,7 @@ from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMappe
 from lgrseg.data.mappers.fixed_copies import FixedCopies
 from lgrseg.data.mappers.labels import LabelMapper
 from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.registration import register_dataset
 from lgrseg.data.transforms import (
     RandomAffine,
@@ -72,6 +73,7 @@ __all__ = [
     "RandomSpeckle",
     "SegmentSampler",
     "Unlabelled",
+    "VideoRecord",
     "WeakStrongMapper",
     "WholeVideoSampler",
     "build_test_loader",

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Generic, TypeVar
 
 from lgrseg.config.suggestions import nearest
 from lgrseg.data.own_store import read_facts, records_of_part, store_of
+from lgrseg.data.record import VideoRecord
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,15 @@ class Metadata:
     """Role, such as left_ventricle -> the class that has it; for classes of other names."""
 
 
-class _Catalog:
-    def __init__(self):
-        self._entries: dict = {}
+Entry = TypeVar("Entry")
+
+
+class _Catalog(Generic[Entry]):
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
         self._homes: dict[str, str | None] = {}
 
-    def register(self, name: str, entry) -> None:
+    def register(self, name: str, entry: Entry) -> None:
         """Add one entry; every name can be registered only once."""
         if name in self._entries:
             raise ValueError(f"dataset {name!r} is registered already")
@@ -49,7 +54,7 @@ class _Catalog:
         """The module that registered a dataset; None for this project and for scripts."""
         return self._homes.get(name)
 
-    def _find(self, name: str):
+    def _find(self, name: str) -> Entry:
         if name not in self._entries:
             raise ValueError(
                 f"no dataset is called {name!r}; the nearest are "
@@ -61,25 +66,41 @@ class _Catalog:
         return self._entries[name]
 
 
-class _DatasetCatalog(_Catalog):
-    def register(self, name: str, entry: Callable[[], list[dict]]) -> None:
-        """Add a function that lists records; it is called when the dataset is used."""
+class _DatasetCatalog(_Catalog[Callable[[], list[VideoRecord]]]):
+    def register(self, name: str, entry: Callable[[], list[VideoRecord]]) -> None:
+        """Add a function that lists the records; it is called when the dataset is used."""
         super().register(name, entry)
 
-    def get(self, name: str) -> list[dict]:
-        """The records of a dataset (lgrseg/data/store.py says what a record is).
+    def get(self, name: str) -> list[VideoRecord]:
+        """The records of a dataset.
 
         Raises:
             ValueError: the name is not registered.
             FileNotFoundError: the dataset is not prepared.
+            TypeError: the registered function does not return a list of VideoRecord.
         """
         if name not in self._entries and (found := store_of(name, data_root())):
             return records_of_part(*found)
-        return self._find(name)()
+        return _checked(self._find(name)(), name)
 
 
-class _MetadataCatalog(_Catalog):
-    def __init__(self):
+def _checked(records: object, name: str) -> list[VideoRecord]:
+    """The records as they are, if they are a list of VideoRecord; else TypeError."""
+    if not isinstance(records, list):
+        returned = f"a {type(records).__name__}"
+    elif others := [record for record in records if not isinstance(record, VideoRecord)]:
+        returned = f"a list with a {type(others[0]).__name__}"
+    else:
+        return records
+    raise TypeError(
+        f"dataset {name!r}: the function that lists its records returned {returned}, but a list of "
+        "VideoRecord is needed. Read prepared videos with lgrseg.data.store.read_records(folder), "
+        "or make each record with lgrseg.data.VideoRecord(video_id=..., ...)"
+    )
+
+
+class _MetadataCatalog(_Catalog[Metadata]):
+    def __init__(self) -> None:
         super().__init__()
         self._described: dict[str, Metadata] = {}
 
@@ -100,9 +121,9 @@ class _MetadataCatalog(_Catalog):
         described = self._described.get(name)
         if name in self._entries:
             metadata = self._entries[name]
-            is_same = described is not None and described.classes == metadata.classes
-            roles = (described.roles if is_same else None) or metadata.roles
-            return replace(metadata, roles=roles)
+            if described is None or described.classes != metadata.classes:
+                return metadata
+            return replace(metadata, roles=described.roles or metadata.roles)
         if found := store_of(name, data_root()):
             metadata = Metadata(**read_facts(found[0]))
             if described is None or described.classes == metadata.classes:
@@ -117,10 +138,12 @@ class _MetadataCatalog(_Catalog):
 
 def _calling_module() -> str | None:
     """The importable module outside this package that is calling; None for a script."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("lgrseg."):
         frame = frame.f_back
-    name = frame.f_globals.get("__name__", "") if frame is not None else ""
+    if frame is None:
+        return None
+    name = frame.f_globals.get("__name__", "")
     module = sys.modules.get(name)
     is_module = module is not None and vars(module) is frame.f_globals
     # The import system calls a module of this package; a script cannot be imported.

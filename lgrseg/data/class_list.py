@@ -147,7 +147,9 @@ def class_list(structures: dict[str, dict | int | None]) -> ClassList:
     used = [name for name in facts if facts[name]["role"] != BACKGROUND]
     if not used:
         raise ValueError("every structure is left out: at least one has another role")
-    values, labels, roles, shown = {0: 0}, {}, {}, {(0, 0, 0): 0}
+    values, shown = {0: 0}, {(0, 0, 0): 0}
+    labels: dict[str, int] = {}
+    roles: dict[str, str] = {}
     for name, fact in facts.items():
         index = used.index(name) + 1 if name in used else 0
         for value in fact["values"]:

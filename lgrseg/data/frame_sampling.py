@@ -4,6 +4,8 @@ The anchor is the frame for which a clip is sampled. A sampler may also use `see
 clips that the run has sampled so far, so that a schedule needs no state.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -14,11 +16,11 @@ class AroundAnchor:
         """`num_frames` is the number of frames of a clip."""
         self.num_frames = num_frames
 
-    def anchors(self, annotated: list[int], length: int) -> list[int]:
+    def anchors(self, annotated: Sequence[int], length: int) -> list[int]:
         """Return one anchor for every annotated frame."""
         return sorted(annotated)
 
-    def supervised(self, indices: list[int], anchor: int, annotated: list[int]) -> list[int]:
+    def supervised(self, indices: list[int], anchor: int, annotated: Sequence[int]) -> list[int]:
         """Position of the anchor in the clip; the one nearest to the middle if it is repeated."""
         if anchor not in annotated:
             return []
@@ -144,7 +146,7 @@ class MixedSampler(AroundAnchor):
 class WholeVideoSampler:
     """Samples all frames of a video; all annotated ones are supervised."""
 
-    def anchors(self, annotated: list[int], length: int) -> list[int]:
+    def anchors(self, annotated: Sequence[int], length: int) -> list[int]:
         """Return one anchor per video."""
         return [min(annotated)] if annotated else []
 
@@ -154,7 +156,7 @@ class WholeVideoSampler:
         """Return all frame indices."""
         return list(range(length))
 
-    def supervised(self, indices: list[int], anchor: int, annotated: list[int]) -> list[int]:
+    def supervised(self, indices: list[int], anchor: int, annotated: Sequence[int]) -> list[int]:
         """Return the supervised positions in the clip."""
         annotated_set = set(annotated)
         return [position for position, index in enumerate(indices) if index in annotated_set]

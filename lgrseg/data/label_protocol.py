@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lgrseg.data.record import VideoRecord
+
 
 @dataclass(frozen=True)
 class LabelProtocol:
     """The two parts of the training videos; records as the catalog lists them."""
 
-    labelled: list[dict]
+    labelled: list[VideoRecord]
     """Videos whose annotations are used."""
-    unlabelled: list[dict]
+    unlabelled: list[VideoRecord]
     """Videos that are used without annotations."""
     fraction: float
     seed: int
@@ -32,8 +34,8 @@ class LabelProtocol:
 
 
 def divide_labels(
-    records: list[dict],
-    more: Sequence[dict] = (),
+    records: list[VideoRecord],
+    more: Sequence[VideoRecord] = (),
     *,
     fraction: float = 1.0,
     num_labelled: int | None = None,
@@ -65,27 +67,29 @@ def divide_labels(
             f"label_fraction is above 0 and at most 1, not {fraction}; for training without any "
             "label set batch_size=0, and name unlabelled videos"
         )
-    patients = np.array(sorted({record["patient"] for record in records}))
+    patients = np.array(sorted({record.patient for record in records}))
     order = patients[np.random.default_rng(seed).permutation(len(patients))].tolist()
     labelled_patients = order[: math.ceil(fraction * len(order) - 1e-9)]
     labelled = _first(records, labelled_patients, num_labelled, "num_labelled")
-    ids = {record["video_id"] for record in labelled}
-    others = [record for record in records if record["video_id"] not in ids]
+    ids = {record.video_id for record in labelled}
+    others = [record for record in records if record.video_id not in ids]
     ranked = [*more, *_first(others, order, None, ""), *_first(labelled, order, None, "")]
     unlabelled = _at_most(ranked, num_unlabelled, "num_unlabelled")
     return LabelProtocol(labelled, unlabelled, fraction, seed)
 
 
-def _first(records: list[dict], patients: list[str], count: int | None, name: str) -> list[dict]:
+def _first(
+    records: list[VideoRecord], patients: list[str], count: int | None, name: str
+) -> list[VideoRecord]:
     """Videos of these patients in the order of the catalog; at most `count`, by patient."""
     rank = {patient: number for number, patient in enumerate(patients)}
-    selected = [record for record in records if record["patient"] in rank]
-    ranked = sorted(selected, key=lambda record: rank[record["patient"]])
-    kept_ids = {record["video_id"] for record in _at_most(ranked, count, name)}
-    return [record for record in selected if record["video_id"] in kept_ids]
+    selected = [record for record in records if record.patient in rank]
+    ranked = sorted(selected, key=lambda record: rank[record.patient])
+    kept_ids = {record.video_id for record in _at_most(ranked, count, name)}
+    return [record for record in selected if record.video_id in kept_ids]
 
 
-def _at_most(records: list[dict], count: int | None, name: str) -> list[dict]:
+def _at_most(records: list[VideoRecord], count: int | None, name: str) -> list[VideoRecord]:
     if count is None:
         return records
     if not 1 <= count <= len(records):
@@ -93,10 +97,10 @@ def _at_most(records: list[dict], count: int | None, name: str) -> list[dict]:
     return records[:count]
 
 
-def _listed(records: list[dict]) -> dict:
+def _listed(records: list[VideoRecord]) -> dict:
     return {
         "num_videos": len(records),
-        "num_annotated_frames": sum(len(record["annotated_frames"]) for record in records),
-        "patients": sorted({record["patient"] for record in records}),
-        "videos": sorted(record["video_id"] for record in records),
+        "num_annotated_frames": sum(len(record.annotated_frames) for record in records),
+        "patients": sorted({record.patient for record in records}),
+        "videos": sorted(record.video_id for record in records),
     }

@@ -1,6 +1,6 @@
 """Loaders of labelled, unlabelled and test batches. streams.py defines the samples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
@@ -8,8 +8,11 @@ from torch.utils.data import DataLoader, Dataset
 from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.structures import UnlabelledViews
+
+Stream = ClipDataset | UnlabelledDataset
 
 
 class TrainLoader:
@@ -42,7 +45,7 @@ class TrainLoader:
         Raises:
             ValueError: a batch would be empty, or a batch size does not match the datasets.
         """
-        self._streams = [dataset, unlabelled]
+        self._streams: list[Stream | None] = [dataset, unlabelled]
         self._sizes = [batch_size, unlabelled_batch_size]
         for stream, size in zip(self._streams, self._sizes, strict=True):
             if (stream is None) != (size == 0) or size < 0:
@@ -57,9 +60,12 @@ class TrainLoader:
         self.start_iteration = 0
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Stream:
         """The dataset that defines an epoch: the labelled clips if there are any."""
-        return self._streams[0] or self._streams[1]
+        labelled, unlabelled = self._streams
+        dataset = labelled or unlabelled
+        assert dataset is not None  # the constructor refuses a loader without both
+        return dataset
 
     @property
     def iterations_per_epoch(self) -> float:
@@ -96,12 +102,14 @@ class TrainLoader:
 class _Joined(Dataset):
     """Joins several streams into one dataset, indexed by (stream, position)."""
 
-    def __init__(self, streams: list[Dataset | None]):
+    def __init__(self, streams: list[Stream | None]):
         self.streams = streams
 
     def __getitem__(self, key: tuple[int, int]):
         stream, position = key
-        return self.streams[stream][position]
+        dataset = self.streams[stream]
+        assert dataset is not None  # its batch size is 0, so it has no positions
+        return dataset[position]
 
 
 class _Batches:
@@ -177,7 +185,7 @@ def build_train_loader(
     )
 
 
-def _records(names) -> list[dict]:
+def _records(names: Sequence[str]) -> list[VideoRecord]:
     return [record for name in names for record in DatasetCatalog.get(name)]
 
 

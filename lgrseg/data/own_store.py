@@ -12,9 +12,11 @@ annotated frame of the patients that are trained on.
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from lgrseg.data.patient_splits import ClipRow, check_patients, read_table
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 FACTS, TABLE = "dataset.json", "splits.csv"
@@ -94,7 +96,7 @@ def has_part(store: Path, part: str) -> bool:
         return False
 
 
-def records_of_part(store: Path, part: str) -> list[dict]:
+def records_of_part(store: Path, part: str) -> list[VideoRecord]:
     """The records of one part, with the patients of the table.
 
     Raises:
@@ -106,9 +108,9 @@ def records_of_part(store: Path, part: str) -> list[dict]:
     chosen = {row.clip: row for row in rows if _is_in(row, part)}
     wants_labels = not part.endswith("unlabelled")
     records = [
-        record | {"patient": chosen[record["video_id"]].patient}
+        replace(record, patient=chosen[record.video_id].patient)
         for record in read_records(store, how_to_get=f"Prepare {store.name} again.")
-        if record["video_id"] in chosen and bool(record["annotated_frames"]) == wants_labels
+        if record.video_id in chosen and bool(record.annotated_frames) == wants_labels
     ]
     if not records:
         kind = "annotated" if wants_labels else "unlabelled"

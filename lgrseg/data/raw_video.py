@@ -79,3 +79,8 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_pictures(video: RawVideo) -> tuple[str, ...]:
+    """SHA-256 of the files with a video's pictures."""
+    return tuple(file_hash(path) for path in video.sources[: video.num_pictures])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.class_list import COLORS
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 Color = tuple[int, int, int]
@@ -12,7 +13,7 @@ Color = tuple[int, int, int]
 
 def register_dataset(
     name: str,
-    records: str | Path | Callable[[], list[dict]],
+    records: str | Path | Callable[[], list[VideoRecord]],
     *,
     classes: Sequence[str],
     colors: Sequence[Color] | None = None,
@@ -30,8 +31,8 @@ def register_dataset(
 
     Args:
         name: name of the dataset, which is not taken yet.
-        records: folder of prepared videos, or a function that lists their records (lgrseg/data/
-            store.py says what a record is).
+        records: folder of prepared videos, or a function that returns the list of their
+            `VideoRecord`s.
         classes: names of the structures; class k is value k + 1 in the masks.
         colors: red, green and blue from 0 to 255 of every class; by default those of a
             `classes.yaml` that names none.
@@ -48,11 +49,12 @@ def register_dataset(
         colors = [COLORS[k % len(COLORS)] for k in range(len(classes))]
     if len(colors) != len(classes):
         raise ValueError(f"dataset {name!r} has {len(classes)} classes and {len(colors)} colors")
+    metadata = Metadata(classes, tuple((r, g, b) for r, g, b in colors), source=source)
     list_records = records if callable(records) else _folder_reader(Path(records), name)
     DatasetCatalog.register(name, list_records)
-    MetadataCatalog.register(name, Metadata(classes, tuple(map(tuple, colors)), source=source))
+    MetadataCatalog.register(name, metadata)
 
 
-def _folder_reader(folder: Path, name: str) -> Callable[[], list[dict]]:
+def _folder_reader(folder: Path, name: str) -> Callable[[], list[VideoRecord]]:
     remedy = f"Prepare {name} with tools/prepare_dataset.py"
     return lambda: read_records(folder, how_to_get=remedy)

@@ -3,6 +3,7 @@
 import functools
 
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 
@@ -14,7 +15,7 @@ def register_splits(name: str, splits, metadata: Metadata, *, how_to_get: str) -
         MetadataCatalog.register(f"{name}_{split}", metadata)
 
 
-def records_of(name: str, split: str, *, how_to_get: str) -> list[dict]:
+def records_of(name: str, split: str, *, how_to_get: str) -> list[VideoRecord]:
     """Records of one split of a prepared dataset.
 
     Raises:
@@ -22,7 +23,7 @@ def records_of(name: str, split: str, *, how_to_get: str) -> list[dict]:
     """
     root = data_root() / name
     records = read_records(root, how_to_get=how_to_get)
-    in_split = [record for record in records if record["split"] == split]
+    in_split = [record for record in records if record.split == split]
     if not in_split:
         raise FileNotFoundError(f"{root} has no video of part {split!r}. {how_to_get}")
     return in_split

@@ -6,7 +6,7 @@
                                    annotations
     <root>/<video_id>/meta.json    sizes, crop box, spacing, rate, site, patient, view, sources
 
-A **record** is the content of meta.json with the entry "folder"; the catalog lists records.
+The catalog lists a `VideoRecord` (record.py) for every video, made from its meta.json.
 """
 
 import json
@@ -15,8 +15,11 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from lgrseg.data.record import VideoRecord
 
 REQUIRED = (
     "video_id",
@@ -72,11 +75,11 @@ def write_video(
     return folder
 
 
-def read_record(folder: Path) -> dict:
-    """Read the record of one prepared video.
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Read meta.json of one prepared video.
 
     Raises:
-        FileNotFoundError: `folder` has no record.
+        FileNotFoundError: `folder` has no meta.json.
         ValueError: meta.json is damaged.
     """
     file = Path(folder, "meta.json")
@@ -84,10 +87,30 @@ def read_record(folder: Path) -> dict:
         meta = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is damaged ({error}): delete {folder}, prepare again") from error
-    return meta | {"folder": str(folder)}
+    if not isinstance(meta, dict):
+        raise ValueError(f"{file} holds no JSON object: delete {folder}, prepare again")
+    return meta
 
 
-def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
+def read_record(folder: Path) -> VideoRecord:
+    """Read the record of one prepared video.
+
+    Raises:
+        FileNotFoundError: `folder` has no meta.json.
+        ValueError: meta.json is damaged, or lacks an entry.
+    """
+    folder = Path(folder)
+    meta = read_meta(folder)
+    try:
+        return VideoRecord.from_meta(meta, folder)
+    except KeyError as error:
+        fault = f"has no entry {error}"
+    except (TypeError, ValueError) as error:
+        fault = f"is damaged ({error})"
+    raise ValueError(f"{folder / 'meta.json'} {fault}: delete {folder}, prepare again")
+
+
+def read_records(root: Path, *, how_to_get: str = "") -> list[VideoRecord]:
     """Read all records of a prepared dataset, sorted by video_id.
 
     Raises:
@@ -99,7 +122,7 @@ def read_records(root: Path, *, how_to_get: str = "") -> list[dict]:
     if not files:
         state = "holds no prepared video" if root.is_dir() else "does not exist"
         raise FileNotFoundError(f"{root} {state}. {how_to_get}".strip())
-    return sorted((read_record(file.parent) for file in files), key=lambda r: r["video_id"])
+    return sorted((read_record(file.parent) for file in files), key=lambda r: r.video_id)
 
 
 class DamagedVideoError(ValueError):
@@ -112,45 +135,45 @@ class DamagedVideoError(ValueError):
         return cls(f"{file} {state}: delete {file.parent} and run tools/prepare_dataset.py again")
 
 
-def open_frames(record: dict) -> np.ndarray:
+def open_frames(record: VideoRecord) -> np.ndarray:
     """Open the cropped frames as a memory map: (T, H, W) or (T, H, W, 3) uint8.
 
     Raises:
         DamagedVideoError: the file is missing or truncated, or its shape differs from the record.
     """
-    file = Path(record["folder"], "frames.npy")
+    file = Path(record.folder, "frames.npy")
     try:
         frames = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DamagedVideoError.of(file, error) from error
-    if len(frames) != record["num_frames"]:
-        error = f"{len(frames)} frames, where meta.json says {record['num_frames']}"
-        raise DamagedVideoError.of(file, ValueError(error))
+    if len(frames) != record.num_frames:
+        difference = f"{len(frames)} frames, where meta.json says {record.num_frames}"
+        raise DamagedVideoError.of(file, ValueError(difference))
     return frames
 
 
-def read_masks(record: dict) -> dict[int, np.ndarray]:
+def read_masks(record: VideoRecord) -> dict[int, np.ndarray]:
     """Read masks: frame index -> (H0, W0) uint8 at the original size; empty without annotations.
 
     Raises:
         DamagedVideoError: the file is missing or truncated, or lacks a frame of the record.
     """
-    if not record["annotated_frames"]:
+    if not record.annotated_frames:
         return {}
-    file = Path(record["folder"], "masks.npz")
+    file = Path(record.folder, "masks.npz")
     try:
         with np.load(file, allow_pickle=False) as arrays:
             masks = dict(zip(arrays["frame_indices"].tolist(), arrays["masks"], strict=True))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DamagedVideoError.of(file, error) from error
-    if missing := set(record["annotated_frames"]) - set(masks):
+    if missing := set(record.annotated_frames) - set(masks):
         raise DamagedVideoError.of(file, ValueError(f"no mask of frames {sorted(missing)}"))
     return masks
 
 
-def uncropped(frame: np.ndarray, record: dict) -> np.ndarray:
+def uncropped(frame: np.ndarray, record: VideoRecord) -> np.ndarray:
     """Paste a cropped frame into a black frame of the original size."""
-    top, left, bottom, right = record["crop_box"]
-    whole = np.zeros((*record["original_size"], *frame.shape[2:]), np.uint8)
+    top, left, bottom, right = record.crop_box
+    whole = np.zeros((*record.original_size, *frame.shape[2:]), np.uint8)
     whole[top:bottom, left:right] = frame
     return whole

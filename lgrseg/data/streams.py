@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from lgrseg.comm.processes import get_rank, get_world_size
+from lgrseg.data.record import VideoRecord
 
 # The uses of the seed: of labelled clips, and of unlabelled videos.
 _ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
@@ -18,7 +19,7 @@ _ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
 class ClipDataset(Dataset):
     """All clips of some videos, indexed by the position in the infinite stream."""
 
-    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+    def __init__(self, *, records: list[VideoRecord], mapper, seed: int = 0):
         """The clips are `mapper.samples(records)`.
 
         Raises:
@@ -44,7 +45,7 @@ class ClipDataset(Dataset):
 class UnlabelledDataset(Dataset):
     """Every video once per epoch, around a random frame; returns UnlabelledViews."""
 
-    def __init__(self, *, records: list[dict], mapper, seed: int = 0):
+    def __init__(self, *, records: list[VideoRecord], mapper, seed: int = 0):
         """`mapper` is a mapper of views.py.
 
         Raises:
@@ -63,7 +64,7 @@ class UnlabelledDataset(Dataset):
     def __getitem__(self, index: int):
         record = self.records[_element(len(self), index, self.seed, _UNLABELLED_ORDER)]
         rng = np.random.default_rng([self.seed, _UNLABELLED, index])
-        return self.mapper(record, int(rng.integers(record["num_frames"])), rng, seen=index)
+        return self.mapper(record, int(rng.integers(record.num_frames)), rng, seen=index)
 
 
 def _element(length: int, index: int, seed: int, use: int) -> int:
@@ -77,7 +78,7 @@ class TestDataset(Dataset):
 
     __test__ = False  # not for pytest
 
-    def __init__(self, *, samples: list[tuple[dict, int]], mapper):
+    def __init__(self, *, samples: list[tuple[VideoRecord, int]], mapper):
         self.samples = samples[get_rank() :: get_world_size()]
         self.mapper = mapper
 

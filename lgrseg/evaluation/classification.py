@@ -1,14 +1,37 @@
 """Scores of a classifier on a dataset of labelled images or clips."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from lgrseg.data.record import VideoRecord
 from lgrseg.evaluation.metrics.label_scores import intervals, measure
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
-class ClassificationEvaluator(RowEvaluator):
+@dataclass
+class LabelRow:
+    """Truth and prediction of one clip."""
+
+    video_id: str
+    anchor: int
+    """Frame of the video around which the clip was sampled."""
+    patient: str
+    label: int
+    """True class, an index into the dataset's `classes`."""
+    probs: list[float]
+    """Predicted probability of each of the K classes, 0 to 1."""
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Video and anchor; 0 stands for the frame, because the label is of the whole clip."""
+        return self.video_id, self.anchor, 0
+
+
+class ClassificationEvaluator(RowEvaluator[LabelRow]):
     """Computes accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
 
     Confidence intervals are over patients. The best checkpoint is chosen by balanced accuracy
@@ -18,7 +41,7 @@ class ClassificationEvaluator(RowEvaluator):
 
     def process(
         self,
-        record: dict,
+        record: VideoRecord,
         anchor: int,
         clip: Clip,
         targets: LabelTarget,
@@ -38,7 +61,7 @@ class ClassificationEvaluator(RowEvaluator):
         Raises:
             ValueError: the model has other classes than the dataset, or the clip was augmented.
         """
-        name = record["video_id"]
+        name = record.video_id
         if not isinstance(prediction, LabelPrediction):
             raise ValueError(
                 f"the model predicts a {type(prediction).__name__}, not a class; use "
@@ -58,13 +81,13 @@ class ClassificationEvaluator(RowEvaluator):
             raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
         self._seconds += seconds
         self._rows.append(
-            {
-                "video_id": name,
-                "anchor": anchor,
-                "patient": record["patient"],
-                "label": targets.label,
-                "probs": prediction.probs.tolist(),
-            }
+            LabelRow(
+                video_id=name,
+                anchor=anchor,
+                patient=record.patient,
+                label=targets.label,
+                probs=prediction.probs.tolist(),
+            )
         )
 
     def evaluate(self) -> dict:
@@ -76,23 +99,22 @@ class ClassificationEvaluator(RowEvaluator):
             ValueError: no clip was processed.
         """
         rows, seconds = self._gathered(what="clip")
-        results = {"dataset": self.dataset, "protocol": self.protocol}
+        results: dict[str, Any] = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise_labels(rows, self.classes, seed=self.bootstrap_seed)
         return plain(results | {"seconds_per_clip": seconds / len(rows)})
 
 
-def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 0) -> dict:
+def summarise_labels(rows: list[LabelRow], classes: tuple[str, ...], *, seed: int = 0) -> dict:
     """Content of results.json, without dataset name, protocol name and time.
 
     Args:
-        rows: one dict per clip with "video_id", "patient", "label" and "probs" (K numbers), in a
-            fixed order.
+        rows: one row per clip, in a fixed order.
         classes: names of the K classes.
         seed: seed of the bootstrap; the same seed gives the same intervals.
     """
-    labels = np.array([row["label"] for row in rows])
-    probs = np.array([row["probs"] for row in rows])
-    patients = np.array([row["patient"] for row in rows])
+    labels = np.array([row.label for row in rows])
+    probs = np.array([row.probs for row in rows])
+    patients = np.array([row.patient for row in rows])
     by_class, means, confusion = measure(labels, probs)
     mean_intervals, class_intervals = intervals(labels, probs, patients, seed=seed)
     return {
@@ -115,12 +137,12 @@ def summarise_labels(rows: list[dict], classes: tuple[str, ...], *, seed: int = 
         "confusion": confusion.astype(int).tolist(),
         "predictions": [
             {
-                "video_id": row["video_id"],
-                "patient": row["patient"],
-                "truth": classes[row["label"]],
-                "predicted": classes[int(np.argmax(row["probs"]))],
+                "video_id": row.video_id,
+                "patient": row.patient,
+                "truth": classes[row.label],
+                "predicted": classes[int(np.argmax(row.probs))],
             }
-            | {f"p_{cls}": p for cls, p in zip(classes, row["probs"], strict=True)}
+            | {f"p_{cls}": p for cls, p in zip(classes, row.probs, strict=True)}
             for row in rows
         ],
     }

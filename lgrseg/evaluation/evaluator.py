@@ -3,25 +3,28 @@
 import logging
 import time
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from lgrseg.comm import processes as distributed
 from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation.clinical.chambers import why_no_ejection_fraction
-from lgrseg.evaluation.frame_scores import score_frame
-from lgrseg.evaluation.metrics.box_scores import score_boxes, summarise_boxes
+from lgrseg.evaluation.frame_scores import FrameRow, score_frame
+from lgrseg.evaluation.metrics.box_scores import FrameBoxes, score_boxes, summarise_boxes
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
 from lgrseg.evaluation.summary import summarise
-from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets, Geometry
 
 logger = logging.getLogger("lgrseg")
 
 
-class SegmentationEvaluator(RowEvaluator):
+class SegmentationEvaluator(RowEvaluator[FrameRow]):
     """Measures overlap, distances and heart function on the annotated frames of every clip.
 
     `mean` and `classes` are means over patients; a patient's score is the mean over his annotated
@@ -45,7 +48,7 @@ class SegmentationEvaluator(RowEvaluator):
 
     def process(
         self,
-        record: dict,
+        record: VideoRecord,
         anchor: int,
         clip: Clip,
         targets: ClipTargets,
@@ -66,7 +69,7 @@ class SegmentationEvaluator(RowEvaluator):
             ValueError: truth and prediction differ in size or in their classes, or the clip was
                 augmented.
         """
-        name = record["video_id"]
+        name = record.video_id
         if len(prediction.mask_logits) != len(self.classes):
             raise ValueError(
                 f"the model predicts {len(prediction.mask_logits)} classes, {self.dataset} has "
@@ -83,11 +86,7 @@ class SegmentationEvaluator(RowEvaluator):
         truth = read_masks(record)
         for position, labels in zip(positions, predicted, strict=True):
             frame = int(clip.frame_indices[position])
-            boxes = {}
-            if prediction.boxes is not None:
-                box_outputs = prediction.boxes[:, position], prediction.box_scores[:, position]
-                box_outputs = (values.float().cpu() for values in box_outputs)
-                boxes["boxes"] = score_boxes(*box_outputs, truth[frame], clip.geometry)
+            boxes = _boxes_of(prediction, position, truth[frame], clip.geometry)
             try:
                 row = score_frame(
                     labels,
@@ -100,7 +99,7 @@ class SegmentationEvaluator(RowEvaluator):
                 )
             except ValueError as error:
                 raise ValueError(f"{name}, frame {frame}: {error}") from error
-            self._rows.append(row | boxes | {"anchor": anchor})
+            self._rows.append(replace(row, boxes=boxes, anchor=anchor))
 
     def evaluate(self) -> dict:
         """The results of all processes together, as results.json holds them.
@@ -109,7 +108,7 @@ class SegmentationEvaluator(RowEvaluator):
             ValueError: no clip was processed.
         """
         rows, seconds = self._gathered(what="annotated frame")
-        results = {"dataset": self.dataset, "protocol": self.protocol}
+        results: dict[str, Any] = {"dataset": self.dataset, "protocol": self.protocol}
         results |= summarise(rows, self.classes, tolerance=self.tolerance, seed=self.bootstrap_seed)
         colors = MetadataCatalog.get(self.dataset).colors
         results["colors"] = {
@@ -121,9 +120,23 @@ class SegmentationEvaluator(RowEvaluator):
             results["no_ejection_fraction"] = reason
             if distributed.is_main_process():
                 logger.info(reason)
-        if "boxes" in rows[0]:
-            results["boxes"] = summarise_boxes(rows, self.classes)
+        boxes = [row.boxes for row in rows if row.boxes is not None]
+        if boxes:
+            patients = [row.patient for row in rows]
+            results["boxes"] = summarise_boxes(boxes, patients, self.classes)
         return plain(results | {"seconds_per_clip": seconds / results["num_clips"]})
+
+
+def _boxes_of(
+    prediction: ClipPrediction, position: int, truth: np.ndarray, geometry: Geometry
+) -> FrameBoxes | None:
+    """The boxes of one frame of a clip; None if the model predicts none."""
+    if prediction.boxes is None:
+        return None
+    assert prediction.box_scores is not None  # a model that predicts boxes predicts both
+    boxes = prediction.boxes[:, position].float().cpu()
+    scores = prediction.box_scores[:, position].float().cpu()
+    return score_boxes(boxes, scores, truth, geometry)
 
 
 def inference_on_dataset(model: torch.nn.Module, loader, evaluator: SegmentationEvaluator) -> dict:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,12 @@ def write_results(results: dict, folder: Path) -> Path:
 
 
 def plain(value):
-    """Convert NumPy numbers to Python's, and NaN or infinity to None, in nested containers."""
+    """Convert a nested value to what JSON can hold.
+
+    Dataclasses become dicts, tuples lists, NumPy numbers Python's, and NaN or infinity None.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

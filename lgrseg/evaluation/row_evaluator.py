@@ -1,10 +1,23 @@
 """Base class of evaluators: rows of scores, gathered from all processes."""
 
+from typing import Generic, Protocol, TypeVar
+
 from lgrseg.comm.processes import all_gather_object
 from lgrseg.data.catalog import MetadataCatalog
 
 
-class RowEvaluator:
+class Row(Protocol):
+    """Scores of one clip or frame; rows are sent between processes, so they hold no tensors."""
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Video, anchor and frame, which give the order of the rows; two rows never share them."""
+
+
+RowType = TypeVar("RowType", bound=Row)
+
+
+class RowEvaluator(Generic[RowType]):
     """Collects one row per clip or frame; a subclass makes the rows and summarises them."""
 
     def __init__(self, *, dataset: str, protocol: str, bootstrap_seed: int = 0):
@@ -24,10 +37,10 @@ class RowEvaluator:
 
     def reset(self) -> None:
         """Remove all rows."""
-        self._rows: list[dict] = []
+        self._rows: list[RowType] = []
         self._seconds = 0.0
 
-    def _gathered(self, *, what: str) -> tuple[list[dict], float]:
+    def _gathered(self, *, what: str) -> tuple[list[RowType], float]:
         """Rows of all processes, and the total time of the model in seconds.
 
         Rows are sorted, so sums do not depend on the number of processes. Each clip, or frame of a
@@ -37,10 +50,8 @@ class RowEvaluator:
             ValueError: there are no rows; `what` names them in the message.
         """
         parts = all_gather_object((self._rows, self._seconds))
-        unique_rows = {
-            (row["video_id"], row["anchor"], row.get("frame", 0)): row
-            for rows, _ in parts
-            for row in rows
+        unique_rows: dict[tuple[str, int, int], RowType] = {
+            row.key: row for rows, _ in parts for row in rows
         }
         if not unique_rows:
             raise ValueError(f"{self.dataset} has no {what} to evaluate")

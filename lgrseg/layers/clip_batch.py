@@ -18,17 +18,17 @@ def stack_clips(clips: list[Clip]) -> Tensor:
     Raises:
         ValueError: there is no clip, or their shapes differ.
     """
-    frames = [clip.frames for clip in clips]
-    if {clip.shape[1] for clip in frames} == {1, 3}:
-        frames = [clip.expand(-1, 3, -1, -1) for clip in frames]
-    shapes = {tuple(clip.shape) for clip in frames}
+    of_clips = [clip.frames for clip in clips]
+    if {frames.shape[1] for frames in of_clips} == {1, 3}:
+        of_clips = [frames.expand(-1, 3, -1, -1) for frames in of_clips]
+    shapes = {tuple(frames.shape) for frames in of_clips}
     if len(shapes) != 1:
         raise ValueError(
             f"the clips of a batch must share one shape (T, C, H, W), not {sorted(shapes)}; "
             "give the mapper one input_size and one number of frames, or a batch of one clip"
         )
-    frames = torch.stack(frames)
-    return frames.expand(-1, -1, 3, -1, -1) if frames.shape[2] == 1 else frames
+    stacked = torch.stack(of_clips)
+    return stacked.expand(-1, -1, 3, -1, -1) if stacked.shape[2] == 1 else stacked
 
 
 def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
@@ -55,6 +55,9 @@ class ImageNormalizer(nn.Module):
 
     Padding is done before normalisation, so it has the same value as the black area around the fan.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, *, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = SIZE_DIVISOR

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import sys
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +12,8 @@ from torch.utils.checkpoint import checkpoint
 # Parameters of glibc's mallopt (malloc.h): number of mapped blocks; threshold to return memory.
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 NEVER = 2**31 - 1
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def hold_on_to_memory() -> bool:
@@ -28,9 +31,9 @@ def hold_on_to_memory() -> bool:
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
 
 
-def channels_last(model: nn.Module) -> nn.Module:
+def channels_last(model: Model) -> Model:
     """Store convolution weights in channels-last order, the memory order of maps made of tokens."""
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
 def recompute_activations(model: nn.Module) -> int:

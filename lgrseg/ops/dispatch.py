@@ -130,10 +130,10 @@ class KernelOp:
         return self.op(*inputs, choice)[0]
 
     def _forward(self, *inputs) -> tuple[Tensor, Tensor]:
-        *inputs, kernels = inputs
+        *arguments, kernels = inputs
         if kernels == "triton":
-            return self._module().forward(*inputs)
-        result = self._compute(kernels, inputs).contiguous()
+            return self._module().forward(*arguments)
+        result = self._compute(kernels, arguments).contiguous()
         return result, result.new_empty(0)
 
     def _compute(self, choice: str, inputs) -> Tensor:
@@ -171,8 +171,8 @@ def _remember(ctx, inputs, output) -> None:
 
 
 def _filled(inputs: list, tensors: list[Tensor]) -> list:
-    tensors = iter(tensors)
-    return [next(tensors) if g is None else g for g in inputs]
+    following = iter(tensors)
+    return [next(following) if g is None else g for g in inputs]
 
 
 def _tensors(inputs) -> list[Tensor]:

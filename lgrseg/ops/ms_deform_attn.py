@@ -79,7 +79,7 @@ def _reference(
     weights = rearrange(weights, "bm (l p) q -> l bm 1 p q", l=len(grid))
     sides = list(zip(shapes[::2], shapes[1::2], strict=True))
     levels = value.split([height * width for height, width in sides], dim=1)
-    out = 0
+    out = value.new_zeros(())
     for level, (height, _), points, weight in zip(levels, sides, grid, weights, strict=True):
         image = rearrange(level, "b (h w) m c -> (b m) c h w", h=height)
         sampled = F.grid_sample(image, points, align_corners=False)  # (B M) C P Q

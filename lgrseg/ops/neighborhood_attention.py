@@ -147,7 +147,7 @@ def _tiles(length: int, kernel_size: int, dilation: int) -> tuple[np.ndarray, np
     mask = window_mask(length, kernel_size, dilation)
     queries = np.arange(length + (-length % TILE)).clip(max=length - 1)
     mask = rearrange(mask[queries], "(a i) key -> a i key", i=TILE)
-    needed = mask.any(axis=1)
+    needed = np.asarray(mask.any(axis=1))
     first, last = needed.argmax(axis=1), length - 1 - needed[:, ::-1].argmax(axis=1)
     reach = (last - first).max() + 1
     keys = first.clip(max=length - reach)[:, None] + np.arange(reach)  # A R

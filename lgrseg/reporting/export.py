@@ -1,4 +1,4 @@
-"""Predictions of prepared videos as files: side-by-side videos, masks, and what they measure."""
+"""Predictions of prepared videos as files: side-by-side videos, masks and measures."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from lgrseg.data.catalog import Metadata
 from lgrseg.data.io.mask_files import MaskFile, write_masks
 from lgrseg.data.mappers.clips import geometry_of
 from lgrseg.data.prepare.fan_crop import find_fan
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks, uncropped
 from lgrseg.evaluation.clinical.video_measures import measure_video
 from lgrseg.evaluation.results import plain
@@ -20,28 +21,30 @@ logger = logging.getLogger("lgrseg")
 
 
 def export_record(
-    model, record: dict, folder: Path, *, metadata: Metadata, input_size, **how
+    model, record: VideoRecord, folder: Path, *, metadata: Metadata, input_size, **how
 ) -> Path:
-    """Predict a prepared video, and write it to `folder`.
+    """Predict a prepared video, and write the results to `folder`.
 
-    NAME.mp4, a still NAME.png, NAME_masks.nii.gz, and NAME.json: what `measure_video` finds, and
-    "annotated", the frames that have a truth and the areas in it. The still is of an annotated
-    frame where there is one. What lies outside the fan was not kept by the preparation and is
-    black. `how` are the other arguments of `predict_frames`.
+    The files are NAME.mp4, NAME.png (one frame of it, annotated if possible), NAME_masks.nii.gz and
+    NAME.json. The last one has the results of `measure_video`, and "annotated": the frames with
+    ground truth and the true areas. Pixels outside the fan are black, because prepared videos do
+    not contain them. `how` are the other arguments of `predict_frames`.
 
     Returns:
-        The path of the mp4; where it cannot be made, a warning says so and the rest is there.
+        The path of the mp4. If it cannot be written, this is logged as a warning; the other files
+        are written all the same.
     """
-    name = record["video_id"].replace("/", "_")
-    frames, truth = open_frames(record), read_masks(record)
+    name = record.video_id.replace("/", "_")
+    frames = list(open_frames(record))  # views of the file; each is read when it is used
+    truth = read_masks(record)
     geometry = geometry_of(record, tuple(input_size))
-    predicted = predict_frames(model, frames, geometry, video_id=record["video_id"], **how)
+    predicted = predict_frames(model, frames, geometry, video_id=record.video_id, **how)
     masks_path = folder / f"{name}_masks.nii.gz"
     write_masks(
         masks_path,
         (labels for _, labels in predicted),
-        shape=(len(frames), *record["original_size"]),
-        spacing_mm=record["spacing_mm"],
+        shape=(len(frames), *record.original_size),
+        spacing_mm=record.spacing_mm,
     )
     still = sorted(truth)[len(truth) // 2] if truth else len(frames) // 2
     path = folder / f"{name}.mp4"
@@ -54,20 +57,20 @@ def export_record(
                     truth.get(index),
                     masks[index],
                     classes=metadata.classes,
-                    colors=metadata.colors,
+                    colors=list(metadata.colors),
                     caption=f"{name} frame {index}",
-                    height=panel_height(record["original_size"]),
+                    height=panel_height(record.original_size),
                 )
                 if index == still:
                     write_png(folder / f"{name}.png", picture)
                 yield picture
 
-        # Two frames at thirty a second would be over before one looks.
-        fps = (record["fps"] or 20) if len(frames) > 5 else 1
+        # Two frames at thirty per second would be over before anyone sees them.
+        fps = (record.fps or 20) if len(frames) > 5 else 1
         if why_not := try_write_mp4(path, pictures(), fps=fps):
             logger.warning(why_not)
         measures = _measures(masks, frames, record, metadata)
-    measures["annotated"] = _true_areas(truth, record["spacing_mm"], metadata.classes)
+    measures["annotated"] = _true_areas(truth, record.spacing_mm, metadata.classes)
     (folder / f"{name}.json").write_text(json.dumps(measures), encoding="utf-8")
     return path
 
@@ -85,19 +88,21 @@ def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ..
     }
 
 
-def _measures(masks: MaskFile, frames: np.ndarray, record: dict, metadata: Metadata) -> dict:
+def _measures(
+    masks: MaskFile, frames: list[np.ndarray], record: VideoRecord, metadata: Metadata
+) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
-    labelled = {key: record.get(key) for key in ("ed_frame", "es_frame")}
     measures = plain(
         measure_video(
             masks,
             metadata.classes,
-            record["spacing_mm"],
+            record.spacing_mm,
             fan=shown,
             roles=metadata.roles,
-            **labelled,
+            ed_frame=record.ed_frame,
+            es_frame=record.es_frame,
         )
     )
-    measures["reference_ejection_fraction"] = record.get("reference_ejection_fraction")
+    measures["reference_ejection_fraction"] = record.reference_ejection_fraction
     return measures

@@ -1,8 +1,9 @@
-"""How plots are drawn and put into the page: SVG whose text and lines take the page's colours."""
+"""Drawing of plots as SVG whose text and lines have the colours of the page."""
 
 import io
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -10,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # matplotlib 3.11 and later
+
 INK, FAINT, GRID = "#010203", "#040506", "#070809"
-"""Stand for colours of the page, which the browser chooses: see PAGE_COLORS."""
+"""Placeholders for colours that depend on the browser's light or dark mode, see PAGE_COLORS."""
 PAGE_COLORS = {INK: "currentColor", FAINT: "var(--dim)", GRID: "var(--line)"}
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "svg.fonttype": "none",
     "svg.hashsalt": "lgrseg",
     "figure.facecolor": "none",
@@ -36,39 +40,40 @@ STYLE = {
 }
 """matplotlib's settings while a plot is drawn: `@mpl.rc_context(STYLE)`."""
 FLOORS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0)
-"""Where the axis of a score may start."""
+"""Possible starts of the axis of a score."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture of the report, with what is said above and below it."""
+    """A plot of the report, with its title above and a note below."""
 
     title: str
     svg: Markup
     note: str = ""
     span: tuple[float, float] = (0.0, 0.0)
-    """Where frame 0 and the last frame lie, along the width of the picture (area curves)."""
+    """Horizontal positions of frame 0 and of the last frame in the picture (for area curves)."""
 
 
 def new_axes(*, width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:
-    """An empty plot of this size in inches."""
+    """Make an empty plot; width and height are in inches."""
     figure = Figure(figsize=(width, height), dpi=72, layout="constrained")
     return figure, figure.add_subplot()
 
 
 def as_svg(figure: Figure, words: str) -> Markup:
-    """The figure as an <svg> element that is as wide as its place.
+    """Convert a figure to an <svg> element that fills the width of its place on the page.
 
     Args:
-        figure: drawn with STYLE.
-        words: what a screen reader says.
+        figure: figure that was drawn with STYLE.
+        words: description for screen readers.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    view = re.search(r'viewBox="[^"]*"', text)[0]
-    start = f'<svg class=plot role=img aria-label="{escape(words)}" {view}>'
+    view = re.search(r'viewBox="[^"]*"', text)
+    assert view is not None  # matplotlib always writes one
+    start = f'<svg class=plot role=img aria-label="{escape(words)}" {view[0]}>'
     text = start + text[text.index(">") + 1 :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = text.replace('id="cursor"', "class=cursor")
@@ -80,17 +85,18 @@ def as_svg(figure: Figure, words: str) -> Markup:
 
 
 def score_floor(groups: list[list[float]]) -> float:
-    """Where the axis of a score from 0 to 1 starts, so that most of the values can be told apart.
+    """Choose the start of a score's axis, so that most values can be distinguished.
 
-    It is the largest of FLOORS that no lower whisker (Tukey: the lowest value within 1.5
-    interquartile ranges of the box) lies below. Outliers may lie below it.
+    It is the largest of FLOORS that is not above the lower whisker of any group. (Tukey's lower
+    whisker is the lowest value within 1.5 interquartile ranges of the box.) Outliers may be below
+    the start.
     """
     whiskers = [boxplot_stats(values)[0]["whislo"] for values in groups if values]
     return next(floor for floor in FLOORS if floor <= min(whiskers, default=0.0))
 
 
 def start_note(floor: float, num_below: int, what: str) -> str:
-    """What is said below a plot whose axis does not start at 0."""
+    """Note below a plot whose axis does not start at 0; empty if it does."""
     if not floor:
         return ""
     if not num_below:
@@ -100,16 +106,16 @@ def start_note(floor: float, num_below: int, what: str) -> str:
 
 
 def score_rows(axes: Axes, groups: dict[str, list[float]], colors: list[str], what: str) -> str:
-    """Box and points of every group's scores, a row a group.
+    """Draw one row per group, with a box and points for its scores.
 
     Args:
-        axes: axes that are drawn on.
-        groups: name -> scores, 0 to 1.
-        colors: one a group.
-        what: one point, such as "patient".
+        axes: axes to draw on.
+        groups: name of each group -> its scores, 0 to 1.
+        colors: colour of each group.
+        what: meaning of one point, such as "patient".
 
     Returns:
-        What must be said below the plot.
+        The note for below the plot.
     """
     floor = score_floor(list(groups.values()))
     rng = np.random.default_rng(0)

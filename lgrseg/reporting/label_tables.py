@@ -1,13 +1,16 @@
-"""A classifier's results as tables: on the console, in report.html, beside other runs."""
+"""Tables of a classifier's results, for the console, report.html and tools/results_table.py."""
 
 from lgrseg.reporting.tables import show, with_interval
 
 
 def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
-    """(title, head, rows) of three tables: over all classes, class by class, the confusion matrix.
+    """Make three tables: over all classes, for each class, and the confusion matrix.
 
     Args:
         results: content of results.json of a classifier.
+
+    Returns:
+        (title, head, rows) of each table.
     """
     classes = {name.replace("_", " "): scores for name, scores in results["classes"].items()}
     mean, patients = results["mean"], results["num_patients"]
@@ -47,7 +50,7 @@ def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
 
 
 def print_label_results(results: dict) -> None:
-    """The results as tables on the console."""
+    """Print the results as tables."""
     from rich.console import Console
     from rich.table import Table
 
@@ -60,12 +63,12 @@ def print_label_results(results: dict) -> None:
         console.print(table)
     console.print(
         f"{results['num_clips']} clips, {results['num_patients']} patients, "
-        f"{results['seconds_per_clip']:.3f} s a clip"
+        f"{results['seconds_per_clip']:.3f} s per clip"
     )
 
 
 def label_cells(results: dict) -> dict[str, str]:
-    """Column -> cell of a run in tools/results_table.py."""
+    """Column -> text of a run's row in tools/results_table.py."""
     mean = results["mean"]
     classes = {
         f"sensitivity {name.replace('_', ' ')}": show(scores["sensitivity"])

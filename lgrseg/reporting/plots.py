@@ -1,4 +1,4 @@
-"""The plots of a report. A structure has the colour that it has in the videos."""
+"""The plots of a report. Every structure has the same colour as in the videos."""
 
 import itertools
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ import numpy as np
 from lgrseg.reporting.figures import FAINT, INK, STYLE, Plot, as_svg, new_axes, score_rows
 
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
-"""Colours of structures, where the results do not say how the videos colour them."""
+"""Colours of structures, if results.json has none."""
 MM2_IN_CM2 = 100
 
 
 def colors_of(structures: Iterable[str], results: dict) -> dict[str, str]:
-    """Structure -> its colour in the videos, as results.json has it."""
+    """Colour of each structure: as in results.json and in the videos, or one of COLORS."""
     usual = dict(zip(structures, itertools.cycle(COLORS), strict=False))
     return usual | (results.get("colors") or {})
 
 
 @mpl.rc_context(STYLE)
 def loss_curves(lines: list[dict]) -> Plot:
-    """The losses over iterations; from metrics.jsonl."""
+    """Plot the losses over iterations, from the lines of metrics.jsonl."""
     figure, axes = new_axes()
     for name in sorted({n for line in lines for n in line if n.startswith("loss")}):
         points = [(line["iteration"], line[name]) for line in lines if name in line]
@@ -35,7 +35,7 @@ def loss_curves(lines: list[dict]) -> Plot:
 
 @mpl.rc_context(STYLE)
 def score_curves(lines: list[dict]) -> Plot | None:
-    """The mean score of every evaluation over iterations; None where none was made."""
+    """Plot the mean score of every evaluation over iterations; None without evaluations."""
     found = {n for line in lines for n in line if n.startswith("eval/") and "/mean_" in n}
     if not found:
         return None
@@ -57,11 +57,11 @@ def score_curves(lines: list[dict]) -> Plot | None:
 
 @mpl.rc_context(STYLE)
 def dice_by_structure(patients: dict[str, dict], colors: dict[str, str]) -> Plot:
-    """Box and points of the patients' Dice, by structure.
+    """Plot the Dice of each structure: a box, and one point per patient.
 
     Args:
-        patients: patient -> structure -> Dice, or None.
-        colors: structure -> its colour.
+        patients: patient -> structure -> Dice, or None without a score.
+        colors: colour of each structure.
     """
     structures = list(next(iter(patients.values())))
     groups = {
@@ -73,11 +73,11 @@ def dice_by_structure(patients: dict[str, dict], colors: dict[str, str]) -> Plot
 
 @mpl.rc_context(STYLE)
 def dice_by_site(patients: dict[str, dict], sites: dict[str, list[str]]) -> Plot | None:
-    """Box and points of the patients' mean Dice, by site; None where there is one site only.
+    """Plot the mean Dice of each site: a box, and one point per patient; None for a single site.
 
     Args:
-        patients: patient -> structure -> Dice, or None.
-        sites: site -> patients.
+        patients: patient -> structure -> Dice, or None without a score.
+        sites: site -> its patients.
     """
     if len(sites) < 2:
         return None
@@ -89,21 +89,21 @@ def dice_by_site(patients: dict[str, dict], sites: dict[str, list[str]]) -> Plot
 def _scores(title: str, groups: dict[str, list[float]], colors: list[str], what: str) -> Plot:
     figure, axes = new_axes(height=1.1 + 0.42 * len(groups))
     note = score_rows(axes, groups, colors, what)
-    axes.set(xlabel="Dice, a point a patient")
+    axes.set(xlabel="Dice, one point per patient")
     return Plot(title, as_svg(figure, title), note)
 
 
 def agreement_plots(cases: list[dict], compared: dict, quantity: str, unit: str) -> list[Plot]:
-    """Scatter and Bland-Altman plot of one quantity.
+    """Make the scatter plot and the Bland-Altman plot of one quantity.
 
     Args:
         cases: cases that `heart_function` returns.
-        compared: what `agreement` found for the quantity.
-        quantity: such as "edv".
-        unit: such as "ml".
+        compared: result of `agreement` for the quantity.
+        quantity: name of the quantity, such as "edv".
+        unit: unit of the quantity, such as "ml".
     """
-    pairs = [(case["truth"][quantity], case["prediction"][quantity]) for case in cases]
-    pairs = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2)
+    values = [(case["truth"][quantity], case["prediction"][quantity]) for case in cases]
+    pairs = np.array([pair for pair in values if None not in pair], float).reshape(-1, 2)
     name = {"edv": "end-diastolic volume"}.get(quantity, quantity.replace("_", " "))
     return [_scatter(pairs, name, unit), _bland_altman(pairs, compared, name, unit)]
 
@@ -111,7 +111,7 @@ def agreement_plots(cases: list[dict], compared: dict, quantity: str, unit: str)
 @mpl.rc_context(STYLE)
 def _scatter(pairs: np.ndarray, name: str, unit: str) -> Plot:
     figure, axes = new_axes(height=3.4)
-    axes.scatter(*pairs.T, s=16, color=INK, alpha=0.55, linewidths=0)
+    axes.scatter(pairs[:, 0], pairs[:, 1], s=16, color=INK, alpha=0.55, linewidths=0)
     if len(pairs):
         ends = [pairs.min(), pairs.max()]
         axes.plot(ends, ends, color=FAINT, linewidth=1)
@@ -141,14 +141,14 @@ def _bland_altman(pairs: np.ndarray, compared: dict, name: str, unit: str) -> Pl
 
 @mpl.rc_context(STYLE)
 def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = None) -> Plot:
-    """Areas of all structures over time, with a cursor that the page moves.
+    """Plot the areas of all structures over time, with a cursor that the page moves.
 
-    ED and ES of the left ventricle are marked, hollow where they are doubtful.
+    Markers show ED and ES of the left ventricle; the markers of a doubtful beat are hollow.
 
     Args:
-        measures: what the video's .json holds.
-        colors: structure -> its colour.
-        fps: frames a second, where it is known.
+        measures: content of the video's .json.
+        colors: colour of each structure.
+        fps: frames per second; None if unknown.
     """
     figure, axes = new_axes(width=5.4, height=2.8)
     unit, scale = area_unit(measures)
@@ -169,15 +169,15 @@ def area_curves(measures: dict, colors: dict[str, str], *, fps: float | None = N
     axes.axvline(0, color=INK, linewidth=1.2, gid="cursor")
     axes.set(ylabel=f"area, {unit}", xlim=(-0.02 * last, 1.02 * last))
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-    axes.set_xlabel(f"frame ({fps:g} a second)" if fps else "frame")
+    axes.set_xlabel(f"frame ({fps:g} per second)" if fps else "frame")
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # so that nothing moves while it is saved
+    figure.set_layout_engine("none")  # saving must not move the axes: the page needs their place
     first, end = (float(axes.transData.transform((frame, 0))[0]) for frame in (0, last))
     return Plot("", as_svg(figure, "areas over time"), span=(round(first, 2), round(end, 2)))
 
 
 def area_unit(measures: dict) -> tuple[str, int]:
-    """The unit in which areas are shown, and how many of the measured ones make one."""
+    """Unit in which areas are shown, and the divisor of the measured areas that gives it."""
     return ("cm²", MM2_IN_CM2) if measures["unit"] == "mm" else ("pixels", 1)
 
 

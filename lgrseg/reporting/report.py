@@ -34,17 +34,19 @@ logger = logging.getLogger("lgrseg")
 
 
 def report_run(model, cfg: DictConfig) -> None:
-    """Write videos (`train.export_videos` of each) and a report for every test dataset."""
+    """Write a report for every test dataset, with as many videos as `train.export_videos` says."""
     run = Path(cfg.train.output_dir)
     for name, loader in cfg.dataloader.test.items():
         folder = run / "eval" / name
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         if results.get("task") == "classification":
             if cfg.train.export_videos:
-                logger.warning("%s: train.export_videos is for masks; labels have none", name)
+                logger.warning(
+                    "%s: no videos are exported, because a classifier predicts no masks", name
+                )
             logger.info("wrote %s", write_report(run, name))
             continue
-        records = {record["video_id"]: record for record in DatasetCatalog.get(name)}
+        records = {record.video_id: record for record in DatasetCatalog.get(name)}
         mapper = instantiate(loader.mapper)
         for video_id in chosen_videos(results, cfg.train.export_videos):
             record = records[video_id]
@@ -62,7 +64,12 @@ def report_run(model, cfg: DictConfig) -> None:
 
 
 def chosen_videos(results: dict, count: int) -> list[str]:
-    """`count` videos from the worst to the best Dice, evenly: of three the middle is the median."""
+    """Choose videos at even steps of their rank, from the lowest to the highest Dice.
+
+    Args:
+        results: content of results.json.
+        count: number of videos; of three, the second has the median Dice.
+    """
     ranked = ranked_videos(results)
     count = min(count, len(ranked))
     if count < 2:
@@ -71,7 +78,7 @@ def chosen_videos(results: dict, count: int) -> list[str]:
 
 
 def write_report(run: Path, dataset: str) -> Path:
-    """Write eval/<dataset>/report.html from what lies in the run's folder.
+    """Write eval/<dataset>/report.html from the files of the run's folder.
 
     Raises:
         FileNotFoundError: the run was not evaluated on this dataset.
@@ -123,7 +130,7 @@ def _no_heart(results: dict) -> list[Section]:
 
 def _label_parts(folder: Path, results: dict) -> dict:
     tables = [Table(head, rows, title) for title, head, rows in label_tables(results)]
-    note = "The answer for each clip stands in predictions.csv."
+    note = "The prediction for each clip is in predictions.csv."
     return {
         "cards": label_cards(results),
         "colors": {},

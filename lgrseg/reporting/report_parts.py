@@ -1,5 +1,6 @@
-"""Parts of the report's page: the summary strip, tables, and sections of tables and plots."""
+"""Parts of the report's page: cards of the summary, tables, and sections of tables and plots."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lgrseg.evaluation.metrics.overlap import RULES
@@ -8,12 +9,12 @@ from lgrseg.reporting.figures import Plot
 from lgrseg.reporting.tables import MISSED_NOTE, box_rows, num_scored, show, with_interval
 
 SHOWN_CASES = 10
-"""How many of the worst cases a table lists."""
+"""Number of the worst cases that a table lists."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A number of the summary strip."""
+    """One number of the summary at the top of the page."""
 
     name: str
     value: str
@@ -23,7 +24,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text; the first column names the row."""
+    """A table of text; the first column has the names of the rows."""
 
     head: list[str]
     rows: list[list[str]]
@@ -31,24 +32,24 @@ class Table:
     bold_row: int | None = None
     note: str = ""
     beside: bool = False
-    """Whether it stands beside a plot, where there is room."""
+    """True to place the table beside a plot if the page is wide enough."""
     ends_in_words: bool = False
-    """Whether the last column holds words, and no numbers."""
+    """True if the last column contains words instead of numbers."""
     colors: dict[str, str] = field(default_factory=dict)
-    """Name in the first column, or in the head -> colour of the patch beside it."""
+    """Name in the head or in the first column -> colour of the patch beside it."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what is below it."""
+    """A heading with the plots and tables below it."""
 
     title: str
     note: str = ""
-    parts: list[Plot | Table] = field(default_factory=list)
+    parts: Sequence[Plot | Table] = ()
 
 
 def mask_cards(results: dict) -> list[Card]:
-    """The summary of masks."""
+    """Cards of the summary for predicted masks."""
     mean, unit = results["mean"], results["distance_unit"]
     missed = mean["missed"]
     frames = "frame" if missed == 1 else "frames"
@@ -58,7 +59,7 @@ def mask_cards(results: dict) -> list[Card]:
         Card("HD95", show(mean["hd95"], 2), unit, missed_note),
         _ef_card(results["heart"]),
         Card("Patients", str(results["num_patients"]), note=_clips(results)),
-        Card("Time", show(results["seconds_per_clip"], 2), "s a clip"),
+        Card("Time", show(results["seconds_per_clip"], 2), "s per clip"),
     ]
 
 
@@ -72,14 +73,14 @@ def _ef_card(heart: dict | None) -> Card:
 
 
 def label_cards(results: dict) -> list[Card]:
-    """The summary of a classifier."""
+    """Cards of the summary for a classifier."""
     names = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
     cards = [
         Card(words, show(results["mean"][key], 3), note=_interval(results[f"{key}_ci95"]))
         for key, words in names.items()
     ]
     cards.append(Card("Patients", str(results["num_patients"]), note=_clips(results)))
-    return [*cards, Card("Time", show(results["seconds_per_clip"], 2), "s a clip")]
+    return [*cards, Card("Time", show(results["seconds_per_clip"], 2), "s per clip")]
 
 
 def _clips(results: dict) -> str:
@@ -95,9 +96,9 @@ def _interval(interval: list[float] | None) -> str:
 
 
 def accuracy_section(results: dict, colors: dict[str, str]) -> Section:
-    """Every measure of every structure, Dice of all patients, and the patients with the lowest."""
+    """All measures by structure, the Dice of all patients, and the patients with the lowest."""
     sites = {name: scores["patients"] for name, scores in results["sites"].items()}
-    parts = [
+    parts: list[Plot | Table | None] = [
         class_table(results, colors),
         plots.dice_by_structure(results["patients"], colors),
         plots.dice_by_site(results["patients"], sites),
@@ -107,7 +108,7 @@ def accuracy_section(results: dict, colors: dict[str, str]) -> Section:
 
 
 def class_table(results: dict, colors: dict[str, str]) -> Table:
-    """Every measure of every structure, and their means."""
+    """Table of all measures of all structures, and of their means."""
     unit = results["distance_unit"]
     head = ["structure", "Dice [95% interval]", "IoU", "sensitivity", "precision"]
     head += ["missed", f"HD {unit}", f"HD95 {unit}", f"ASSD {unit}", f"MAD {unit}"]
@@ -133,10 +134,14 @@ def class_table(results: dict, colors: dict[str, str]) -> Table:
 
 
 def worst_patients(results: dict, colors: dict[str, str]) -> Table:
-    """Dice of the patients with the lowest mean."""
+    """Table of the patients with the lowest mean Dice."""
     structures = list(results["classes"])
-    means = {name: mean_of(scores) for name, scores in results["patients"].items()}
-    ranked = sorted((name for name in means if means[name] is not None), key=means.__getitem__)
+    means = {
+        name: mean
+        for name, scores in results["patients"].items()
+        if (mean := mean_of(scores)) is not None
+    }
+    ranked = sorted(means, key=lambda name: means[name])
     rows = [
         [name, show(means[name]), *(show(results["patients"][name][cls]) for cls in structures)]
         for name in ranked[:SHOWN_CASES]
@@ -147,13 +152,13 @@ def worst_patients(results: dict, colors: dict[str, str]) -> Table:
 
 
 def mean_of(scores: dict[str, float | None]) -> float | None:
-    """The mean of the scores that there are; None where there is none."""
+    """Mean of the scores that are not None; None if there are none."""
     known = [score for score in scores.values() if score is not None]
     return sum(known) / len(known) if known else None
 
 
 def groups_section(results: dict) -> Section:
-    """Dice by the rule for absent structures, by site and by image quality; scores of boxes."""
+    """Dice for each rule for absent structures, site and image quality; scores of boxes."""
     rules = [
         [rule, show(results["mean_by_rule"][rule]), show(results["mean_over_clips"][rule])]
         for rule in RULES
@@ -177,9 +182,9 @@ def _group_table(groups: dict, word: str) -> Table:
 
 
 def heart_section(heart: dict) -> Section:
-    """Agreement of volumes and ejection fractions, with plots and the worst cases."""
+    """Agreement of volumes and ejection fractions, with plots and a table of the worst cases."""
     compared = heart["agreement"]
-    pictures = []
+    pictures: list[Plot] = []
     for quantity in ("ejection_fraction", "edv"):
         if quantity in compared:
             found = compared[quantity]

@@ -1,4 +1,4 @@
-"""The videos of a report: a film, where its panels lie, and the areas that move with it."""
+"""The videos of a report: the mp4, the places of its panels, and curves of the areas."""
 
 import json
 import math
@@ -15,12 +15,12 @@ from lgrseg.reporting.tables import show
 from lgrseg.visualization.overlays import GAP, HEADER, LEGEND
 
 FEWEST_FRAMES = 5
-"""Of fewer frames a curve says nothing."""
+"""Minimum number of frames for which an area curve is drawn."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """An mp4 of three panels of one size: input, truth, prediction."""
+    """An mp4 with three panels of the same size: input, truth, prediction."""
 
     address: str
     width: int
@@ -35,13 +35,13 @@ class Film:
 
     @property
     def offsets(self) -> dict[str, int]:
-        """What a panel shows -> where it begins, in pixels from the left."""
+        """Content of each panel -> its left edge, in pixels of the film."""
         step = self.panel[0] + GAP
         return {"input": 0, "truth": step, "prediction": 2 * step}
 
     @property
     def top(self) -> int:
-        """Where the panels begin, in pixels from above."""
+        """Upper edge of the panels, in pixels of the film."""
         return HEADER
 
 
@@ -63,22 +63,22 @@ class Video:
     area_unit: str
     area_digits: int
     annotated: list[int]
-    """The frames that have a truth."""
+    """Frames with ground truth."""
 
 
 def ranked_videos(results: dict) -> list[str]:
-    """The videos, the lowest mean Dice first; one without any score counts as 0."""
+    """Names of the videos by increasing mean Dice; a video without a score counts as 0."""
     scores = results["videos"]
     return sorted(scores, key=lambda name: mean_of(scores[name]) or 0.0)
 
 
 def videos_of(folder: Path, results: dict, colors: dict[str, str]) -> list[Video]:
-    """The exported videos of an evaluation, the worst first.
+    """The exported videos of an evaluation, by increasing mean Dice.
 
     Args:
-        folder: folder with videos/*.mp4 and the .json of each.
+        folder: folder with videos/*.mp4 and a .json file beside each.
         results: content of results.json.
-        colors: structure -> its colour.
+        colors: colour of each structure.
     """
     files = {path.stem: path for path in sorted(folder.glob("videos/*.mp4"))}
     ranked = ranked_videos(results)
@@ -115,9 +115,10 @@ def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str
 
 
 def film_of(path: Path) -> Film:
-    """What the page must know of an mp4 of `export_record`."""
+    """Read size, frame rate and length of an mp4 that `export_record` wrote."""
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
+        assert stream.average_rate is not None  # `export_record` writes videos with a frame rate
         return Film(
             address=f"videos/{quote(path.name)}",
             width=stream.width,
@@ -128,7 +129,7 @@ def film_of(path: Path) -> Film:
 
 
 def beat_sentences(measures: dict) -> list[str]:
-    """The ejection fraction over the whole beats, and every doubtful beat with its reasons."""
+    """Sentences on the ejection fraction of complete beats, and on each doubtful beat."""
     beats = measures.get("beats") or ()
     whole = [beat for beat in beats if not beat["problems"]]
     sentences = []

@@ -1,4 +1,4 @@
-"""What a run was: model, config, commit, date and command, from the files of its folder."""
+"""Facts on a run: model, config, commit, date and command, from the files of its folder."""
 
 import re
 from collections.abc import Iterator
@@ -16,20 +16,22 @@ NO_CHECKOUT = "installed package, no git checkout"
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of what is known of a run."""
+    """One fact on a run, as the report shows it."""
 
     name: str
     value: str
     long: bool = False
+    """True if the value needs a line of its own."""
     code: bool = False
+    """True if the value is shown as code."""
 
 
 def facts_of_run(run: Path, lines: list[dict]) -> list[Fact]:
-    """What a reader needs to make the run again.
+    """Facts that are needed to repeat the run.
 
     Args:
-        run: the run's folder.
-        lines: its metrics.jsonl.
+        run: folder of the run.
+        lines: lines of its metrics.jsonl.
     """
     commands = read_commands(run)
     trained = [entry for entry in commands if entry["task"] != "evaluate"]
@@ -54,16 +56,16 @@ def _code(entry: dict) -> list[Fact]:
 
 
 def config_text(run: Path) -> str:
-    """The run's config.yaml; empty where it has none."""
+    """Text of the run's config.yaml; empty without one."""
     file = run / "config.yaml"
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _settings(config: Path, num_parameters: int | None) -> Iterator[Fact]:
-    """Model and training as the config has them; a key that it lacks is left out."""
+    """Facts on model and training from the config; missing keys are left out."""
     if not config.is_file():
         return
-    cfg = OmegaConf.load(config)  # it is shown, and nothing in it is called
+    cfg = OmegaConf.load(config)  # only read; nothing in it is instantiated
     model = _name(cfg, "model")
     if backbone := _name(cfg, "model.backbone"):
         model += f" with {backbone}"
@@ -104,7 +106,7 @@ def _training(entry: dict, log: Path, lines: list[dict]) -> str:
 
 
 def _date_of_log(log: Path) -> list[str]:
-    """The date that the log's first line begins with."""
+    """Date at the beginning of the log's first line; empty without one."""
     if not log.is_file():
         return []
     with log.open(encoding="utf-8", errors="replace") as file:
@@ -112,7 +114,7 @@ def _date_of_log(log: Path) -> list[str]:
 
 
 def _evaluation(entry: dict) -> list[Fact]:
-    """The last command, where it evaluated a run that was there."""
+    """Facts on the last command, if it evaluated the finished run."""
     if entry.get("task") != "evaluate":
         return []
     commit = f"commit {entry['commit']}" if entry["commit"] else NO_CHECKOUT

@@ -1,14 +1,14 @@
-"""Run folders as a command line names them, and what tables and plots call them."""
+"""Run folders from the command line, and their names in tables and plots."""
 
 import os
 from pathlib import Path
 
 
 def folder_of(run: Path) -> Path:
-    """The folder of a run that is named by itself, or by one of its results.json.
+    """Folder of a run, from the path of the folder or of one of its results.json.
 
     Raises:
-        ValueError: there is no such folder or file, or the file does not lie in a run.
+        ValueError: the path does not exist, or the file is not in the folder of a run.
     """
     if run.is_dir():
         return run
@@ -21,10 +21,10 @@ def folder_of(run: Path) -> Path:
 
 
 def named_folder(text: str) -> tuple[str, Path]:
-    """NAME and folder of `NAME=FOLDER`, where both may hold a "="; no name of a mere folder.
+    """Split `NAME=FOLDER`; both may contain "=". The name of a plain `FOLDER` is empty.
 
     Raises:
-        ValueError: no part of the text after a "=" is a folder, and the whole is none.
+        ValueError: neither the text nor a part of it after a "=" is a folder.
     """
     words = text.split("=")
     for number in range(len(words)):
@@ -35,7 +35,10 @@ def named_folder(text: str) -> tuple[str, Path]:
 
 
 def distinct_names(folders: list[Path]) -> list[str]:
-    """The last part of each path, and as many before it as tell different folders apart."""
+    """Shortest names that differ for different folders: the last part of each path, or several.
+
+    All names have the same number of parts.
+    """
     paths = [Path(os.path.abspath(folder)).parts for folder in folders]
     for depth in range(1, max(map(len, paths), default=0) + 1):
         names = ["/".join(parts[-depth:]) for parts in paths]

@@ -1,4 +1,4 @@
-"""One run as rows of a table: what it cost, how it scored, where its files are."""
+"""One run as rows of a table: its cost, its scores and the paths of its files."""
 
 import json
 import logging
@@ -10,27 +10,23 @@ from lgrseg.config import load_config
 from lgrseg.layers.complexity import count
 from lgrseg.modeling.building import build_model
 from lgrseg.reporting.label_tables import label_cells
-from lgrseg.reporting.tables import show, with_interval
+from lgrseg.reporting.tables import RunRow, show, with_interval
 
 logger = logging.getLogger("lgrseg")
 
 
-def rows_of_run(run: Path) -> list[dict[str, str]]:
-    """A row for every dataset that a run was evaluated on; none where there is no results.json.
-
-    Returns:
-        Column -> cell; a dash where nothing was measured.
-    """
+def rows_of_run(run: Path) -> list[RunRow]:
+    """A row for every dataset that a run was evaluated on; none without a results.json."""
     cost = _cost(run / "config.yaml")
     rows = []
     for file in sorted(run.glob("eval/*/results.json")):
         results = json.loads(file.read_text(encoding="utf-8"))
-        rows.append(
-            {"dataset": results["dataset"], "run": run.resolve().name}
-            | cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
+        cells = (
+            cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
             | _scores(results)
             | _files(run, file.parent)
         )
+        rows.append(RunRow(results["dataset"], run.resolve().name, cells))
     return rows
 
 
@@ -56,7 +52,7 @@ def _scores(results: dict) -> dict[str, str]:
 
 
 def _cost(config: Path) -> dict[str, dict[str, str]]:
-    """Parameters, and FLOPs of a clip as each test dataset gives it."""
+    """Test dataset -> FLOPs of one of its clips, and the number of parameters."""
     if not config.is_file():
         return {}
     found = {}

@@ -1,40 +1,45 @@
-"""Runs that differ in their seed alone, as one row: mean and standard deviation over seeds.
+"""Runs that differ only in their seed, as one row: mean and standard deviation over seeds.
 
-Runs of one row lie in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1, ...
+The runs of one row are in one folder, as tools/ablation.py writes them: NAME/seed_0, NAME/seed_1,
+...
 """
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from lgrseg.engine.hooks import headline
 from lgrseg.engine.writers import read_metrics
 from lgrseg.reporting.run_names import distinct_names
+from lgrseg.reporting.tables import RunRow
 
 
-def rows_over_seeds(runs: list[Path]) -> list[dict[str, str]]:
-    """A row for every folder of runs and every dataset that they were evaluated on.
+def rows_over_seeds(runs: list[Path]) -> list[RunRow]:
+    """Make a row for every folder of runs and every dataset on which they were evaluated.
 
-    Returns:
-        Column -> cell: mean and, of two seeds or more, the standard deviation of a seed (n - 1);
-        "gain" is the mean difference to the first folder's run of the same seed, in Dice or in what
-        the results name as their headline. A dash where nothing was measured.
+    A cell has the mean over seeds and, with two or more seeds, the standard deviation (n - 1). It
+    is a dash if a value is missing. "gain" is the mean difference to the run of the same seed in
+    the first folder, in Dice or in the headline measure of the results.
+
+    Args:
+        runs: folders of the runs.
     """
     found = _read(runs)
-    first = next(iter(found), None)
-    return [
-        {"dataset": dataset, "run": name, "seeds": str(len(by_seed))}
-        | _scores(list(by_seed.values()))
-        | {"gain": "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))}
-        | _cost([runs_of_seed["folder"] for runs_of_seed in by_seed.values()])
-        for name, datasets in found.items()
-        for dataset, by_seed in datasets.items()
-    ]
+    first = next(iter(found), "")
+    rows = []
+    for name, datasets in found.items():
+        for dataset, by_seed in datasets.items():
+            gain = "-" if name == first else _gain(by_seed, found[first].get(dataset, {}))
+            cells = {"seeds": str(len(by_seed))} | _scores(list(by_seed.values()))
+            cells |= {"gain": gain} | _cost([results["folder"] for results in by_seed.values()])
+            rows.append(RunRow(dataset, name, cells))
+    return rows
 
 
 def _read(runs: list[Path]) -> dict[str, dict[str, dict[str, dict]]]:
     """Name of the folder of runs -> dataset -> seed -> results, with the run's "folder"."""
-    found: dict = {}
+    found: dict[str, dict[str, dict[str, dict]]] = {}
     parents = [run.resolve().parent for run in runs]
     names = dict(zip(parents, distinct_names(parents), strict=True))
     for run, parent in zip(runs, parents, strict=True):
@@ -79,11 +84,12 @@ def _cost(folders: list[Path]) -> dict[str, str]:
     }
 
 
-def mean_and_spread(values: list[float | None], *, digits: int = 4, sign: str = "") -> str:
-    """'0.7000 ± 0.0100': mean and standard deviation; a dash where a value is missing."""
-    if not values or None in values:
+def mean_and_spread(values: Sequence[float | None], *, digits: int = 4, sign: str = "") -> str:
+    """Text of mean and standard deviation, as '0.7000 ± 0.0100'; a dash if a value is missing."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
         return "-"
-    mean = f"{statistics.fmean(values):{sign}.{digits}f}"
-    if len(values) == 1:
+    mean = f"{statistics.fmean(known):{sign}.{digits}f}"
+    if len(known) == 1:
         return mean
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(known):.{digits}f}"

@@ -1,4 +1,8 @@
-"""Results as a table on the console."""
+"""Results as tables: on the console, and as Markdown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lgrseg.evaluation.metrics import overlap
 
@@ -7,8 +11,32 @@ MISSED_NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class RunRow:
+    """A row of tools/results_table.py: one run, or its seeds together, on one dataset."""
+
+    dataset: str
+    run: str
+    """Name of the run, or of the folder of runs that differ in their seed alone."""
+    cells: dict[str, str]
+    """Column -> text; the dataset's classes are in the columns. A dash: not measured."""
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, with columns padded to one width.
+
+    Args:
+        head: names of the columns.
+        rows: text of the cells, one sequence per row.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=list(head))
+    return table.to_markdown(index=False, disable_numparse=True)
+
+
 def print_results(results: dict) -> None:
-    """The results as a table on the console."""
+    """Print the results of a segmentation as tables."""
     from rich.console import Console
     from rich.table import Table
 
@@ -51,7 +79,7 @@ def print_results(results: dict) -> None:
         console.print(_heart_table(results["heart"]["agreement"]))
     console.print(
         f"{results['num_frames']} frames of {results['num_clips']} clips, "
-        f"{results['num_patients']} patients, {results['seconds_per_clip']:.3f} s a clip"
+        f"{results['num_patients']} patients, {results['seconds_per_clip']:.3f} s per clip"
     )
     if mean["missed"]:
         console.print(MISSED_NOTE)
@@ -63,7 +91,7 @@ def _rest(scores: dict) -> list[str]:
 
 
 def box_rows(boxes: dict) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of what results say of boxes; the last row is the mean over the classes."""
+    """Head and rows of the table of boxes; the last row is the mean over the classes."""
     names = ("iou", "recall_50", "recall_75", "ap", "ap_50")
     rows = [
         [name.replace("_", " "), *(show(scores[key]) for key in names)]
@@ -100,12 +128,12 @@ def _heart_table(compared: dict):
 
 
 def show(score: float | None, digits: int = 4) -> str:
-    """A score, or a dash where there is none."""
-    return "-" if score is None else f"{score:.{digits}f}"
+    """A score, or a dash for None and NaN."""
+    return "-" if score is None or math.isnan(score) else f"{score:.{digits}f}"
 
 
 def num_scored(results: dict, structure: str | None = None) -> int:
-    """Patients that have a score of this structure; of any, where none is named."""
+    """Number of patients with a score of this structure; None stands for any structure."""
     return sum(
         any(score is not None for name, score in scores.items() if structure in (None, name))
         for scores in results["patients"].values()
@@ -113,9 +141,9 @@ def num_scored(results: dict, structure: str | None = None) -> int:
 
 
 def with_interval(
-    score: float | None, interval: list[float | None] | None, num_patients: int, digits: int = 4
+    score: float | None, interval: Sequence[float | None] | None, num_patients: int, digits: int = 4
 ) -> str:
-    """A score and the interval around it, or of how few patients none is given."""
+    """Text of a score and its interval; without an interval, the number of patients instead."""
     if interval is None:
         return f"{show(score, digits)} [not given: {num_patients} patients]"
     low, high = (show(end, digits) for end in interval)

@@ -79,10 +79,11 @@ def parse_box(text: str, classes: tuple[str, ...]) -> BoxPrompt:
     if len(parts) != 6:
         raise PromptError(f"a box is frame,x0,y0,x1,y1,class, not {text!r}")
     try:
-        frame, box = int(parts[0]), tuple(float(part) for part in parts[1:5])
+        frame = int(parts[0])
+        x0, y0, x1, y1 = (float(part) for part in parts[1:5])
     except ValueError as error:
         raise PromptError(f"{text!r}: {error}; a box is frame,x0,y0,x1,y1,class") from error
-    return BoxPrompt(frame, box, _class_number(parts[5], classes))
+    return BoxPrompt(frame, (x0, y0, x1, y1), _class_number(parts[5], classes))
 
 
 def read_boxes(path: Path, classes: tuple[str, ...]) -> list[BoxPrompt]:
@@ -108,7 +109,8 @@ def _read_entry(entry: dict, classes: tuple[str, ...]) -> BoxPrompt:
         raise PromptError(f"a frame is a whole number, not {frame!r}")
     if not (isinstance(box, list) and len(box) == 4 and {*map(type, box)} <= {int, float}):
         raise PromptError(f"a box is [x0, y0, x1, y1], four numbers, not {box!r}")
-    return BoxPrompt(frame, tuple(map(float, box)), _class_number(str(entry["class"]), classes))
+    x0, y0, x1, y1 = map(float, box)
+    return BoxPrompt(frame, (x0, y0, x1, y1), _class_number(str(entry["class"]), classes))
 
 
 def _class_number(name: str, classes: tuple[str, ...]) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks, uncropped
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 from lgrseg.visualization.overlays import side_by_side
@@ -42,7 +43,11 @@ def example_pictures(model, clips, *, metadata: Metadata, count: int) -> Iterato
 
 
 def _picture(
-    record: dict, clip: Clip, targets: ClipTargets, prediction: ClipPrediction, metadata: Metadata
+    record: VideoRecord,
+    clip: Clip,
+    targets: ClipTargets,
+    prediction: ClipPrediction,
+    metadata: Metadata,
 ) -> np.ndarray:
     assert clip.geometry is not None, "test clips are not augmented"
     annotated = targets.annotated_frames
@@ -54,5 +59,5 @@ def _picture(
         prediction.label_maps(clip.geometry)[position].cpu().numpy(),
         classes=metadata.classes,
         colors=metadata.colors,
-        caption=f"frame {frame}" if record["num_frames"] > 1 else "",
+        caption=f"frame {frame}" if record.num_frames > 1 else "",
     )

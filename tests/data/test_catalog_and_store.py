@@ -1,10 +1,14 @@
 """Catalog and store: names, where to get the data, atomic folders."""
 
+import json
+import pickle
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
 from lgrseg.data import DatasetCatalog, MetadataCatalog
-from lgrseg.data.store import open_frames, read_masks, read_records, write_video
+from lgrseg.data.store import open_frames, read_masks, read_record, read_records, write_video
 
 
 def test_unknown_names_suggest_the_right_one():
@@ -33,11 +37,41 @@ def test_a_missing_root_says_where_to_get_the_data(name, where, tmp_path, monkey
 def test_store_round_trip(make_video, tmp_path):
     record = make_video("Site_A/patient1-4", annotated=(1, 3))
     (again,) = read_records(tmp_path)
-    assert again == record and again["annotated_frames"] == [1, 3]
+    assert again == record and again.annotated_frames == (1, 3)
     frames, masks = open_frames(record), read_masks(record)
     assert isinstance(frames, np.memmap) and frames.shape == (5, 32, 48)
     assert sorted(masks) == [1, 3] and masks[1].shape == (40, 60)
     assert read_masks(make_video("unlabelled", annotated=())) == {}
+
+
+def test_other_entries_of_the_file_are_facts(make_video, tmp_path):
+    folder = make_video("v").folder
+    meta = json.loads((folder / "meta.json").read_text())
+    added = {"label": 2, "sequence": "ed_es", "info": {"ImageQuality": "Poor", "Age": "56"}}
+    (folder / "meta.json").write_text(json.dumps(meta | added))
+    record = read_record(folder)
+    assert (record.label, record.image_quality, record.split) == (2, "Poor", None)
+    assert record.facts["sequence"] == "ed_es" and record.facts["info"]["Age"] == "56"
+    assert "label" not in record.facts and "video_id" not in record.facts
+    assert (record.original_size, record.crop_box) == ((40, 60), (4, 6, 36, 54))
+    with pytest.raises(FrozenInstanceError):
+        record.label = 1
+    assert pickle.loads(pickle.dumps(record)) == record and len({record, read_record(folder)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{", "is damaged .*: delete .*, prepare again"),
+        ("[]", "holds no JSON object: delete .*, prepare again"),
+        ('{"video_id": "v", "original_size": [4, 6]}', "has no entry 'crop_box': delete"),
+        ('{"video_id": "v", "original_size": [4], "crop_box": null}', "is damaged .*: delete"),
+    ],
+)
+def test_a_file_that_holds_no_record_is_named(tmp_path, text, what):
+    (tmp_path / "meta.json").write_text(text)
+    with pytest.raises(ValueError, match=f"meta.json {what}"):
+        read_record(tmp_path)
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path):

@@ -95,7 +95,7 @@ def test_geometry_pastes_back_exactly(make_video):
 def test_a_frame_without_any_object(make_video):
     record = make_video("a", annotated=(2,))
     masks = np.zeros((1, 40, 60), np.uint8)
-    np.savez(f"{record['folder']}/masks.npz", frame_indices=np.array([2]), masks=masks)
+    np.savez(f"{record.folder}/masks.npz", frame_indices=np.array([2]), masks=masks)
     _, targets = mapper()(record, 2, RNG(0))
     assert targets.masks.shape == (0, 3, 32, 48) and targets.annotated.sum() == 1
 
@@ -162,8 +162,8 @@ def test_processes_share_the_test_clips(make_video, monkeypatch):
     for rank in range(2):
         monkeypatch.setattr("lgrseg.data.streams.get_rank", lambda rank=rank: rank)
         parts.append(TestDataset(samples=clips.samples, mapper=mapper()))
-    seen = [(r["video_id"], anchor) for part in parts for r, anchor, _, _ in part]
-    assert sorted(seen) == [(r["video_id"], anchor) for r, anchor in clips.samples]
+    seen = [(r.video_id, anchor) for part in parts for r, anchor, _, _ in part]
+    assert sorted(seen) == [(r.video_id, anchor) for r, anchor in clips.samples]
     assert distributed.get_world_size() == 1
 
 

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from conftest import made_up_record
 
 from lgrseg.data.label_protocol import divide_labels
 
@@ -10,13 +11,13 @@ from lgrseg.data.label_protocol import divide_labels
 def videos(count, name="v", annotated=(0, 3)):
     """Two videos a patient."""
     return [
-        {"video_id": f"{name}{i}", "patient": f"{name}p{i // 2}", "annotated_frames": [*annotated]}
+        made_up_record(f"{name}{i}", patient=f"{name}p{i // 2}", annotated_frames=annotated)
         for i in range(count)
     ]
 
 
 def ids(records):
-    return [record["video_id"] for record in records]
+    return [record.video_id for record in records]
 
 
 def test_a_label_fraction_is_of_patients_and_larger_ones_hold_smaller_ones():
@@ -25,7 +26,7 @@ def test_a_label_fraction_is_of_patients_and_larger_ones_hold_smaller_ones():
         divide_labels(records, fraction=fraction).labelled
         for fraction in (0.01, 0.1, 0.25, 0.5, 1.0)
     ]
-    patients = [{record["patient"] for record in part} for part in parts]
+    patients = [{record.patient for record in part} for part in parts]
     assert [len(found) for found in patients] == [1, 1, 3, 5, 10]  # rounded up, never none
     assert all(few <= more for few, more in itertools.pairwise(patients))
     assert [len(part) for part in parts] == [2, 2, 6, 10, 20]  # all videos of a patient
@@ -66,7 +67,7 @@ def test_numbers_of_videos():
     fewer = divide_labels(records, silent, num_labelled=3).labelled
     assert set(ids(fewer)) < set(ids(parts.labelled))
     # A patient is finished before the next begins, so 5 videos are of three patients.
-    assert len({record["patient"] for record in parts.labelled}) == 3
+    assert len({record.patient for record in parts.labelled}) == 3
     for settings in ({"num_labelled": 21}, {"num_labelled": 0}, {"num_unlabelled": 25}):
         with pytest.raises(ValueError, match="to choose from"):
             divide_labels(records, silent, **settings)

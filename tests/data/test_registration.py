@@ -1,7 +1,7 @@
 """lgrseg/data/registration.py: a dataset of one's own, and what is refused."""
 
 import pytest
-from conftest import square_video
+from conftest import made_up_record, square_video
 
 from lgrseg.data import DatasetCatalog, MetadataCatalog, register_dataset
 
@@ -14,15 +14,28 @@ def test_a_prepared_folder_is_known_by_name(tmp_path):
         DatasetCatalog.get("registered_a")
     square_video(tmp_path / "a", "v1")
     (record,) = DatasetCatalog.get("registered_a")
-    assert record["video_id"] == "v1" and record["num_frames"] == 5
+    assert record.video_id == "v1" and record.num_frames == 5
 
 
 def test_a_function_lists_records():
-    register_dataset(
-        "registered_b", lambda: [{"video_id": "x"}], classes=("a",), colors=[(1, 2, 3)]
-    )
-    assert DatasetCatalog.get("registered_b") == [{"video_id": "x"}]
+    records = [made_up_record("x")]
+    register_dataset("registered_b", lambda: records, classes=("a",), colors=[(1, 2, 3)])
+    assert DatasetCatalog.get("registered_b") == records
     assert MetadataCatalog.get("registered_b").colors == ((1, 2, 3),)
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        ([{"video_id": "x"}], "returned a list with a dict, but a list of VideoRecord is needed"),
+        (("x",), "returned a tuple, but a list of VideoRecord is needed"),
+        (None, "returned a NoneType, .*read_records"),
+    ],
+)
+def test_a_function_that_lists_something_else_is_refused(returned, what, monkeypatch):
+    monkeypatch.setitem(DatasetCatalog._entries, "registered_e", lambda: returned)
+    with pytest.raises(TypeError, match=f"dataset 'registered_e': .* {what}"):
+        DatasetCatalog.get("registered_e")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from conftest import made_up_record
 
 from lgrseg.data.catalog import Metadata, MetadataCatalog
 from lgrseg.evaluation import ClassificationEvaluator
@@ -99,10 +100,6 @@ def test_an_interval_needs_patients_of_the_class():
     assert few["accuracy"] is None
 
 
-def record(name, patient="p"):
-    return {"video_id": name, "patient": patient}
-
-
 def clip(*, geometry=True):
     where = Geometry((8, 8), (0, 0, 8, 8), (8, 8)) if geometry else None
     return Clip(torch.zeros(1, 1, 8, 8), torch.tensor([0]), "v", where)
@@ -114,7 +111,7 @@ def evaluated():
     for name, (truth, answer) in [*answers.items(), *list(answers.items())[:1]]:  # one comes twice
         prediction = LabelPrediction(torch.nn.functional.one_hot(torch.tensor(answer), 3) * 5.0)
         target = LabelTarget(truth)
-        evaluator.process(record(name, name), 0, clip(), target, prediction, seconds=0.5)
+        evaluator.process(made_up_record(name), 0, clip(), target, prediction, seconds=0.5)
     return evaluator.evaluate()
 
 
@@ -128,7 +125,11 @@ def test_results(tmp_path, capsys):
     write_results(results, tmp_path)
     written = json.loads((tmp_path / "results.json").read_text())
     assert written == {key: value for key, value in results.items() if key != "predictions"}
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    table = (tmp_path / "predictions.csv").read_text()
+    assert table.splitlines()[0] == "video_id,patient,truth,predicted," + ",".join(
+        f"p_{name}" for name in results["classes"]
+    )
+    rows = list(csv.DictReader(table.splitlines()))
     assert [row["video_id"] for row in rows] == ["d1", "d2", "n1", "s1"]
     assert (rows[1]["truth"], rows[1]["predicted"]) == ("disc", "square")
     e = np.exp(5.0)
@@ -148,12 +149,12 @@ def test_bad_input():
         evaluator.evaluate()
     two = LabelPrediction(torch.zeros(2))
     with pytest.raises(ValueError, match="predicts 2 classes, three_shapes has 3: disc"):
-        evaluator.process(record("v"), 0, clip(), LabelTarget(0), two)
+        evaluator.process(made_up_record("v"), 0, clip(), LabelTarget(0), two)
     three = LabelPrediction(torch.zeros(3))
     with pytest.raises(ValueError, match="v was augmented"):
-        evaluator.process(record("v"), 0, clip(geometry=False), LabelTarget(0), three)
+        evaluator.process(made_up_record("v"), 0, clip(geometry=False), LabelTarget(0), three)
     with pytest.raises(ValueError, match="v has label 7"):
-        evaluator.process(record("v"), 0, clip(), LabelTarget(7), three)
+        evaluator.process(made_up_record("v"), 0, clip(), LabelTarget(7), three)
     masks = ClipPrediction(torch.zeros(3, 1, 8, 8), torch.zeros(3), torch.ones(3, dtype=bool))
     with pytest.raises(ValueError, match="predicts a ClipPrediction.*SegmentationEvaluator"):
-        evaluator.process(record("v"), 0, clip(), LabelTarget(0), masks)
+        evaluator.process(made_up_record("v"), 0, clip(), LabelTarget(0), masks)

@@ -112,7 +112,7 @@ def test_two_processes_find_what_one_finds(make_video, monkeypatch):
 def test_truth_of_another_size(make_video):
     record = make_video("a")
     np.savez(
-        f"{record['folder']}/masks.npz",
+        f"{record.folder}/masks.npz",
         frame_indices=np.array([2]),
         masks=np.zeros((1, 41, 60), np.uint8),
     )
@@ -125,7 +125,7 @@ def test_a_label_that_is_no_class(make_video):
     record = make_video("a")
     masks = read_masks(record)
     np.savez(
-        f"{record['folder']}/masks.npz",
+        f"{record.folder}/masks.npz",
         frame_indices=np.array([2]),
         masks=np.full((1, *masks[2].shape), 7, np.uint8),
     )

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import made_up_record
 
+from lgrseg.evaluation.clinical.heart_function import QUANTITIES
 from lgrseg.evaluation.frame_scores import measure_heart, score_frame
 from lgrseg.evaluation.summary import summarise
 
@@ -10,8 +12,7 @@ HEART = ("left_ventricle", "left_atrium")
 
 
 def record(name="v", *, spacing=(0.5, 0.5), **facts):
-    usual = {"video_id": name, "patient": name, "site": None, "spacing_mm": spacing}
-    return usual | facts
+    return made_up_record(name, spacing_mm=spacing, **facts)
 
 
 def rectangle(top, left, bottom, right, shape=(40, 50)):
@@ -28,12 +29,11 @@ def heart(height, width=12):
     return labels
 
 
-def rows_of(pairs, classes, **facts):
-    rows = []
-    for number, (prediction, truth, own) in enumerate(pairs):
-        row = score_frame(prediction, truth, own, number, classes, tolerance=1.0)
-        rows.append(row | {"anchor": 0})
-    return rows
+def rows_of(pairs, classes):
+    return [
+        score_frame(prediction, truth, own, number, classes, tolerance=1.0)
+        for number, (prediction, truth, own) in enumerate(pairs)
+    ]
 
 
 def test_distances_missed_borders_and_units():
@@ -75,7 +75,7 @@ def test_pixels_where_no_video_has_a_spacing():
 
 def test_heart_function_by_hand():
     # Boxes of 12 columns: EF of disks is that of the heights, (80 - 50) / 80 and (80 - 60) / 80.
-    facts = {"ed_frame": 0, "es_frame": 1, "info": {"ImageQuality": "Good"}}
+    facts = {"ed_frame": 0, "es_frame": 1, "image_quality": "Good"}
     own = record("p", reference_ejection_fraction=40.0, **facts)
     rows = rows_of([(heart(80), heart(80), own), (heart(60), heart(50), own)], HEART)
     found = summarise(rows, HEART, tolerance=1.0)["heart"]
@@ -85,6 +85,9 @@ def test_heart_function_by_hand():
     # Round disks of 6 mm across, 40 mm long: pi / 4 * 36 * 40 / 1000 ml.
     assert case["truth"]["edv"] == pytest.approx(np.pi / 4 * 36 * 40 / 1000, rel=0.03)
     assert case["quality"] == "Good"
+    facts_of_case = ["video_id", "patient", "site", "quality", "reference_ejection_fraction"]
+    assert list(case) == [*facts_of_case, "prediction", "truth"]
+    assert list(case["truth"]) == list(case["prediction"]) == [*QUANTITIES, "problems"]
     error = found["agreement"]["ejection_fraction"]
     assert error["bias"] == pytest.approx(-12.5, abs=1) and error["unit"] == "%"
     assert found["by_quality"]["Good"]["bias"] == error["bias"] and found["by_site"] == {}
@@ -132,6 +135,6 @@ def test_no_heart_where_phases_are_not_known():
 
 def test_the_atrium_lies_behind_the_ventricle():
     found = measure_heart(heart(80), HEART, (0.5, 0.5))
-    assert found["left_ventricle"]["length_mm"] == pytest.approx(40, rel=0.03)
-    assert found["left_atrium"]["volume_ml"] > 0
+    assert found["left_ventricle"].length_mm == pytest.approx(40, rel=0.03)
+    assert found["left_atrium"].volume_ml > 0
     assert set(measure_heart(rectangle(1, 1, 9, 9), ("polyp",), None)) == set()

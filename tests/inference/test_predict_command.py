@@ -56,7 +56,7 @@ def test_no_clip_ends_a_folder(weights, tmp_path):
     assert "2 of 4 clips segmented" in result.stdout
     for bad in ("a.nii.gz", "p1/broken.dcm"):
         assert f"not segmented: {clips / bad}: " in result.stderr
-    assert "z_gt.mp4: named as a mask" in result.stderr
+    assert "z_gt.mp4: named like a mask" in result.stderr
     assert "preview.png: pictures beside clips" in result.stderr
     results = [f"p{n}/z_{kind}" for n in (1, 2) for kind in KINDS]
     assert files_below(out) == ["measurements.csv", *results]

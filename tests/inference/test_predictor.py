@@ -74,6 +74,11 @@ def test_the_table_has_a_line_for_every_clip(result, tmp_path):
     with open(tmp_path / "measurements.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["clip"] for line in lines] == ["a", "b"]
+    assert list(lines[0])[:16] == [
+        "clip", "frames", "fps", "row_spacing_mm", "column_spacing_mm", "beats", "whole_beats",
+        "first_ed_frame", "first_es_frame", "mean_edv_ml", "mean_esv_ml",
+        "ejection_fraction_percent", "area_unit", "doubts", "notes", "model",
+    ]  # fmt: skip
     mean = result.areas["left_ventricle"].mean()
     assert float(lines[0]["left_ventricle_mean_area"]) == pytest.approx(mean, abs=1e-3)
     assert lines[0]["row_spacing_mm"] == "0.5" and lines[0]["area_unit"] == "mm2"

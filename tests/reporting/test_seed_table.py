@@ -38,7 +38,9 @@ def runs(tmp_path):
 
 def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     basic, more = rows_over_seeds(runs)
-    assert (basic["run"], basic["seeds"], more["run"], more["seeds"]) == ("basic", "3", "more", "2")
+    assert (basic.dataset, basic.run, more.run) == ("d", "basic", "more")
+    basic, more = basic.cells, more.cells
+    assert (basic["seeds"], more["seeds"]) == ("3", "2")
     assert basic["Dice"] == "0.7000 ± 0.1000" and basic["HD95 (mm)"] == "7.00 ± 1.00"
     assert basic["missed"] == "3.0 ± 0.0"
     assert basic["Dice left ventricle"] == "0.8000 ± 0.1000" and basic["Dice wall"] == "-"
@@ -46,11 +48,18 @@ def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     assert basic["steps"] == "700" and basic["minutes"] == "8.0 ± 0.0"
 
 
+def test_the_columns_and_their_order(runs):
+    assert list(rows_over_seeds(runs)[0].cells) == [
+        "seeds", "Dice", "Dice left ventricle", "Dice wall", "HD95 (mm)", "missed", "gain",
+        "steps", "minutes",
+    ]  # fmt: skip
+
+
 def test_folders_of_one_name_are_two_rows(tmp_path):
     runs = [write_run(tmp_path / a / "basic" / "seed_0", d) for a, d in (("x", 0.6), ("y", 0.8))]
     x, y = rows_over_seeds(runs)
-    assert (x["run"], x["Dice"]) == ("x/basic", "0.6000")
-    assert (y["run"], y["Dice"], y["gain"]) == ("y/basic", "0.8000", "+0.2000")
+    assert (x.run, x.cells["Dice"]) == ("x/basic", "0.6000")
+    assert (y.run, y.cells["Dice"], y.cells["gain"]) == ("y/basic", "0.8000", "+0.2000")
 
 
 def test_runs_without_results_have_no_row(tmp_path):

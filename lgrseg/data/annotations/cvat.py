@@ -10,6 +10,7 @@ nothing is drawn is not annotated. Format: https://docs.cvat.ai/docs/other/xml_f
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,6 +23,8 @@ from lgrseg.data.raw_video import UnusableVideo
 
 KIND = "cvat"
 DRAWN = ("polygon", "mask")
+DrawnShape = tuple[int, str, ElementTree.Element]
+"""Index of the frame, name of the structure, and the shape's element of the file."""
 
 
 def claims(path: Path) -> bool:
@@ -83,7 +86,7 @@ def read(
     return drawing.finished(notes)
 
 
-def _drawn_later(entry) -> tuple[int, int]:
+def _drawn_later(entry: DrawnShape) -> tuple[int, int]:
     frame, _, shape = entry
     return frame, int(shape.get("z_order", 0))
 
@@ -111,30 +114,34 @@ def _tasks(root: ElementTree.Element) -> dict[str, str]:
     return named
 
 
-def _shapes_of_tracks(root: ElementTree.Element, task: str | None):
+def _shapes_of_tracks(root: ElementTree.Element, task: str | None) -> Iterator[DrawnShape]:
     for track in root.iter("track"):
         if task is None or track.get("task_id") == task:
             for shape in track:
-                if shape.get("outside") != "1" and shape.get("frame") is not None:
-                    yield int(shape.get("frame")), track.get("label", ""), shape
+                frame = shape.get("frame")
+                if shape.get("outside") != "1" and frame is not None:
+                    yield int(frame), track.get("label", ""), shape
 
 
-def _shapes_of_images(root: ElementTree.Element, clip: AnnotatedClip, file: Path):
+def _shapes_of_images(
+    root: ElementTree.Element, clip: AnnotatedClip, file: Path
+) -> Iterator[DrawnShape]:
     """Of "CVAT for images": the image is a frame by its name, or by its id."""
     names = Counter(image.name for image in clip.frame_files)
     places = {image.name: index for index, image in enumerate(clip.frame_files)}
     for image in root.iter("image"):
         name = Path(image.get("name", "").replace("\\", "/")).name
         frame = places[name] if names[name] == 1 else int(image.get("id", -1))
-        size = (int(float(image.get(side, 0))) for side in ("height", "width"))
-        if (size := tuple(size)) not in ((0, 0), tuple(clip.size)):
+        size = int(float(image.get("height", 0))), int(float(image.get("width", 0)))
+        if size not in ((0, 0), clip.size):
             raise UnusableVideo(
                 f"{file.name}: {name} has {size[0]} rows x {size[1]} columns, the clip "
                 f"{clip.size[0]} x {clip.size[1]}"
             )
         for shape in image:
-            if shape.get("label") is not None and shape.tag != "tag":
-                yield frame, shape.get("label"), shape
+            label = shape.get("label")
+            if label is not None and shape.tag != "tag":
+                yield frame, label, shape
 
 
 def _corners(shape: ElementTree.Element, source: str, frame: int) -> list[float]:
@@ -151,10 +158,10 @@ def _decoded(
     """A mask, (H, W) bool: run lengths row by row within a box, the first of what is outside."""
     try:
         left, top, width, height = (
-            int(float(shape.get(key))) for key in ("left", "top", "width", "height")
+            int(float(shape.attrib[key])) for key in ("left", "top", "width", "height")
         )
         runs = [int(run) for run in shape.get("rle", "").split(",")]
-    except (TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise UnusableVideo(f"{source}, frame {frame}: a mask without rle, left, top") from error
     inside = left >= 0 and top >= 0 and top + height <= size[0] and left + width <= size[1]
     if min(runs) < 0 or sum(runs) != width * height or not inside:

@@ -120,9 +120,8 @@ def _several(file: Path, classes: ClassList) -> np.ndarray:
                 )
             if image.mode in ("RGB", "RGBA"):
                 return _by_color(np.asarray(image.convert("RGB")), _name(file), classes)
-            if image.mode == "LA":
-                image = image.convert("L")
-            numbers = whole_numbers(np.asarray(image), source=_name(file))
+            grey = image.convert("L") if image.mode == "LA" else image
+            numbers = whole_numbers(np.asarray(grey), source=_name(file))
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise UnusableVideo(f"{_name(file)} is no image, or is damaged ({error})") from error
     return classes.map_values(numbers, source=_name(file))

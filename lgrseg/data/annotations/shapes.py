@@ -21,14 +21,15 @@ class Drawing:
         self.masks: dict[int, np.ndarray] = {}
         self._num_covered = 0
 
-    def check_size(self, height: int | None, width: int | None) -> None:
+    def check_size(self, height: int | str | None, width: int | str | None) -> None:
         """Refuse shapes that were drawn on frames of another size; None is not known.
 
         Raises:
             UnusableVideo: the clip has another size.
         """
-        known = height is not None and width is not None
-        if known and (int(height), int(width)) != tuple(self.clip.size):
+        if height is None or width is None:
+            return
+        if (int(height), int(width)) != self.clip.size:
             raise UnusableVideo(
                 f"{self.source} was drawn on frames of {height} x {width} (rows x columns), the "
                 f"clip has {self.clip.size[0]} x {self.clip.size[1]}"

@@ -1,7 +1,7 @@
-"""The datasets: importing this makes their names known to the catalog, and touches nothing else.
+"""The datasets. Importing this module registers their names in the catalog, and reads no file.
 
-To add one: a module (here, or of your own) with `find_videos(raw) -> (videos, problems)`, names
-that it registers in the catalog, and `register_raw_dataset("mine", module)`; then
+To add a dataset, write a module with `find_videos(raw) -> (videos, problems)` that registers its
+names in the catalog, and call `register_raw_dataset("mine", module)`. Then
 `tools/prepare_dataset.py mine --import my_module` prepares it.
 """
 
@@ -28,17 +28,17 @@ RAW: dict[str, RawDataset] = {
     "youtube_vos": video_folders.YOUTUBE_VOS,
     **{dataset.name: dataset for dataset in stills.DATASETS},
 }
-"""What tools/prepare_dataset.py can prepare."""
+"""Name -> raw dataset that tools/prepare_dataset.py can prepare."""
 
 
 def register_raw_dataset(name: str, dataset: RawDataset) -> None:
     """Let tools/prepare_dataset.py prepare a dataset of your own.
 
     Args:
-        name: dataset, as on the command line; its names in the catalog are `name`, or begin with
-            `name` and "_", such as mine_train.
-        dataset: module or object that offers what `RawDataset` lists (base.py); `generate(raw)` and
-            `finish(raw, out)` are called where it has them.
+        name: name of the dataset on the command line; its names in the catalog are `name`, or
+            begin with `name` and "_", such as mine_train.
+        dataset: module or object with the functions of `RawDataset` (base.py); `generate(raw)` and
+            `finish(raw, out)` are called if it has them.
 
     Raises:
         ValueError: the name is taken, or the dataset cannot list its videos.
@@ -51,7 +51,7 @@ def register_raw_dataset(name: str, dataset: RawDataset) -> None:
 
 
 def raw_dataset(name: str) -> RawDataset:
-    """The dataset of this name; ValueError for an unknown one."""
+    """The dataset with this name; ValueError if it is unknown."""
     if name not in RAW:
         raise ValueError(
             f"no raw dataset is called {name!r}{did_you_mean(name, RAW)}; there are: "

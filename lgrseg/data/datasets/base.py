@@ -1,4 +1,4 @@
-"""What a raw dataset must offer; a module with these functions is one, and so is an object."""
+"""The functions of a raw dataset, which is a module or an object that has them."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,7 +17,7 @@ class RawDataset(Protocol):
 
 @runtime_checkable
 class GeneratedDataset(RawDataset, Protocol):
-    """A dataset that writes its raw files itself, where they are not there yet."""
+    """A dataset that writes its raw files itself if they do not exist yet."""
 
     def generate(self, raw: Path) -> None:
         """Write the raw files."""
@@ -26,8 +26,8 @@ class GeneratedDataset(RawDataset, Protocol):
 
 @runtime_checkable
 class FinishedDataset(RawDataset, Protocol):
-    """A dataset that adds files to the store, once all videos are prepared."""
+    """A dataset that adds files to the store after all videos are prepared."""
 
     def finish(self, raw: Path, out: Path) -> None:
-        """Write what belongs to the whole dataset, such as lists of splits."""
+        """Write files about the whole dataset, such as lists of splits."""
         ...

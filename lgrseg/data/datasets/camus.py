@@ -27,6 +27,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.datasets.camus_info import InfoFile
 from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -60,7 +61,7 @@ _EXPECTED = "expected {}_{{2CH,4CH}}_{{ED,ES,half_sequence}}.nii.gz, and _gt bes
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-    """All clips of a raw download, and the files that are not what they should be.
+    """List all clips of a raw download, and unexpected files with the reason.
 
     Raises:
         FileNotFoundError: there is no patient folder.
@@ -69,7 +70,8 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
     folders = sorted(p for p in root.glob("patient[0-9]*") if p.is_dir())
     if not folders:
         raise FileNotFoundError(f"no folder patient0001, ... in {root}. {HOW_TO_GET}")
-    videos, problems = [], {}
+    videos: list[RawVideo] = []
+    problems: dict[str, str] = {}
     for folder in folders:
         images = _images(folder, problems)
         if not images:
@@ -83,7 +85,7 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
 
 
 def _images(folder: Path, problems: dict) -> dict[tuple[str, str], Path]:
-    """(view, phase) -> image; what else lies in a patient's folder goes into `problems`."""
+    """(view, phase) -> image; other files in a patient's folder are added to `problems`."""
     images = {}
     for file in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
         match = _IMAGE.fullmatch(file.name)
@@ -97,7 +99,8 @@ def _images(folder: Path, problems: dict) -> dict[tuple[str, str], Path]:
 def _has_image(file: Path) -> bool:
     image = file.with_name(file.name.replace("_gt.nii.gz", ".nii.gz"))
     match = _IMAGE.fullmatch(image.name)
-    return image != file and bool(match) and match[1] == file.parent.name and image.is_file()
+    is_image = match is not None and match[1] == file.parent.name
+    return is_image and image != file and image.is_file()
 
 
 def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> list[RawVideo]:
@@ -146,9 +149,9 @@ def _load(video: RawVideo) -> LoadedVideo:
     first, last, notes = info.number("ED", above=-1), info.number("ES", above=-1), []
     if len(images) == 1:
         if first is None or last is None:
-            notes.append(f"no ED and ES in Info_{video.view}.cfg: taken to run from ED to ES")
+            notes.append(f"Info_{video.view}.cfg lacks ED or ES: the clip is read as ED to ES")
         elif last < first:
-            frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED: time runs from ED
+            frames, masks = frames[::-1], masks[::-1]  # recorded from ES to ED
     rate, fraction = info.number("FrameRate"), info.number("EF", most=100)
     return LoadedVideo(
         frames=to_uint8(np.stack(frames)),  # one scale for ED and ES
@@ -182,7 +185,7 @@ def _checked(labels: np.ndarray, name: str) -> np.ndarray:
 
 
 def finish(raw: Path, out: Path) -> None:
-    """Copy the dataset's own lists of patients into the store, as splits.json."""
+    """Copy the published lists of patients into the store, as splits.json."""
     raw = raw.parent if raw.name == "database_nifti" else raw
     splits = {}
     for split, name in SPLITS.items():
@@ -194,7 +197,7 @@ def finish(raw: Path, out: Path) -> None:
 
 
 def _parts_of_patients(raw: Path) -> dict[str, list[str]]:
-    """Patient -> the parts of the official split whose lists name it."""
+    """Patient -> parts of the official split whose lists name the patient."""
     raw = raw.parent if raw.name == "database_nifti" else raw
     found: dict[str, list[str]] = {}
     for split, name in SPLITS.items():
@@ -207,15 +210,15 @@ def _patients(file: Path) -> list[str] | None:
     return file.read_text().split() if file.is_file() else None
 
 
-def list_clips(split: str, sequence: str, view: str | None) -> list[dict]:
+def list_clips(split: str, sequence: str, view: str | None) -> list[VideoRecord]:
     """Records of one split: "train", "val", "test", or "fold1_train" to "fold10_test".
 
     Raises:
-        FileNotFoundError: CAMUS is not prepared, or came without the list of this split.
+        FileNotFoundError: CAMUS is not prepared, or has no list of this split.
     """
     root = data_root() / "camus"
     records = read_records(root, how_to_get=HOW_TO_GET)
-    lists = root / "splits.json"  # absent where the preparation was interrupted
+    lists = root / "splits.json"  # missing if the preparation was interrupted
     splits = json.loads(lists.read_text(encoding="utf-8")) if lists.is_file() else {}
     if split not in splits:
         raise FileNotFoundError(
@@ -223,13 +226,8 @@ def list_clips(split: str, sequence: str, view: str | None) -> list[dict]:
             f"{sorted(splits)}: database_split/ or folds/ was not beside the raw data. {HOW_TO_GET}"
         )
     patients = set(splits[split])
-    return [
-        record
-        for record in records
-        if record["patient"] in patients
-        and record["sequence"] == sequence
-        and view in (None, record["view"])
-    ]
+    listed = [r for r in records if r.patient in patients and r.facts["sequence"] == sequence]
+    return [record for record in listed if view in (None, record.view)]
 
 
 def _register() -> None:

@@ -1,14 +1,14 @@
-"""CAMUS's Info_*.cfg: a line that is no number costs that number, and is named."""
+"""Reads CAMUS's Info_*.cfg; a value that is not a number is left out, with a note."""
 
 import math
 from pathlib import Path
 
 
 class InfoFile:
-    """Lines "key: value" of Info_*.cfg; empty where there is no such file."""
+    """Lines "key: value" of Info_*.cfg; none if the file does not exist."""
 
     def __init__(self, file: Path):
-        """`notes` say which lines are no numbers, once they are asked for."""
+        """Read the file; later, `number` adds a note for every value that is not a number."""
         self.notes: list[str] = []
         self.texts: dict[str, str] = {}
         self._file, self._lines = file, {}
@@ -21,9 +21,9 @@ class InfoFile:
                 self.texts[key], self._lines[key] = value, number
 
     def number(self, key: str, *, above: float = 0, most: float = math.inf) -> float | None:
-        """A number in these limits; None, with a note, where the line holds none.
+        """The number of a line; None, with a note, if it is not a number within these limits.
 
-        A decimal comma is read as a point. The ejection fraction is in per cent.
+        A decimal comma is read as a point.
         """
         if key not in self.texts:
             return None
@@ -35,7 +35,7 @@ class InfoFile:
         if math.isfinite(number) and above < number <= most:
             return number
         self.notes.append(
-            f"{self._file.name}, line {self._lines[key]}: {key} is {text!r}, which is no number "
+            f"{self._file.name}, line {self._lines[key]}: {key} is {text!r}, which is not a number "
             f"above {above:g}"
             + (f" and up to {most:g}" if math.isfinite(most) else "")
             + ": left out"

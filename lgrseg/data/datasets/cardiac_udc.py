@@ -3,7 +3,7 @@
 Source: Yang et al., "GraphEcho: Graph-Driven Unsupervised Domain Adaptation for Echocardiogram
 Video Segmentation", ICCV 2023. Academic use; see the page of the release for its terms.
 
-Raw layout, and what is done with its traps:
+Raw layout, and how its difficulties are handled:
 
     cardiacUDC_dataset/Site_G_20/patient<n>-<view>_image.nii.gz   (x, y, t) uint8
     cardiacUDC_dataset/Site_G_20/patient<n>-<view>_label.nii.gz   same shape; may be absent
@@ -13,7 +13,7 @@ Raw layout, and what is done with its traps:
 * Outlines are filled, class by class (`fill_outlines`); one that stays open is reported.
 * Frames without any label are not annotated.
 * The view is in the name; what the integers mean depends on it (CLASSES_BY_VIEW).
-* A file that does not follow the pattern is reported, and the rest go on.
+* A file with another kind of name is reported, and all others are prepared.
 """
 
 import functools
@@ -27,6 +27,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_
 from lgrseg.data.io import read_nifti, to_uint8
 from lgrseg.data.io.outlines import fill_outlines, open_outlines
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 HOW_TO_GET = (
@@ -70,13 +71,13 @@ _EXPECTED = (
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-    """All videos below Site_*, and the files that do not follow the pattern.
+    """List all videos below Site_*, and files with other names.
 
     Raises:
         FileNotFoundError: there is no site.
     """
     root = raw
-    while (root / "cardiacUDC_dataset").is_dir():  # some programs unpack it into itself
+    while (root / "cardiacUDC_dataset").is_dir():  # some programs nest the folder
         root = root / "cardiacUDC_dataset"
     sites = sorted(p for p in root.glob("Site_*") if p.is_dir())
     if not sites:
@@ -96,7 +97,7 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
 
 
 def _left_out(root: Path) -> dict[str, str]:
-    """Files outside the sites, and why they are not used."""
+    """Files outside the sites, with the reason why they are not used."""
     problems = {p.name: "expected inside a folder Site_*" for p in sorted(root.glob("*.nii*"))}
     all_frames = list((root / "label_all_frame").glob("*.nii*"))
     if all_frames:
@@ -127,8 +128,8 @@ def _raw_video(image: Path, *, number: str, view: str) -> RawVideo:
     )
 
 
-def split_of_site(site: str, parts: dict[str, tuple[str, ...]]) -> str:
-    """The part whose sites hold this one; "unlabelled" where none does."""
+def split_of_site(site: str | None, parts: dict[str, tuple[str, ...]]) -> str:
+    """The part of the split with this site; "unlabelled" if there is none."""
     return next((part for part, sites in parts.items() if site in sites), "unlabelled")
 
 
@@ -167,6 +168,7 @@ def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
 
 
 def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list[str]]:
+    assert video.view is not None  # it is part of the file's name
     classes = CLASSES_BY_VIEW[video.view]
     values = sorted(set(np.unique(labels).tolist()) - {0})
     known = {*range(1, len(classes) + 1), *DROPPED, *MERGED}
@@ -186,20 +188,20 @@ def _known_values(labels: np.ndarray, video: RawVideo) -> tuple[np.ndarray, list
         if value in values:
             notes.append(f"label {value} joined to {joined}: {int((labels == value).sum())} pixels")
             table[value] = joined
-    return table[labels.astype(np.intp)], notes  # whole numbers by now, of whatever type
+    return table[labels.astype(np.intp)], notes  # whole numbers, perhaps stored as floats
 
 
 def random_split(patient: str) -> str:
-    """Say "train" for 80% of patients, "val" for others: a function of seed and patient alone.
+    """Choose "train" for 80% of the patients and "val" for the others, by seed and patient only.
 
     The first 8 bytes of SHA-256 of "<seed>:<site>/<number>", modulo 100, are below 80 for training.
-    So a patient stays where it is, whatever else is in the folder.
+    So the choice does not depend on the other patients.
     """
     digest = hashlib.sha256(f"{RANDOM_SPLIT_SEED}:{patient}".encode()).digest()
     return "train" if int.from_bytes(digest[:8], "big") % 100 < RANDOM_TRAIN_PERCENT else "val"
 
 
-def list_videos(split: str) -> list[dict]:
+def list_videos(split: str) -> list[VideoRecord]:
     """Records of apical four-chamber videos.
 
     Args:
@@ -210,17 +212,17 @@ def list_videos(split: str) -> list[dict]:
         FileNotFoundError: CardiacUDC is not prepared.
     """
     records = read_records(data_root() / "cardiac_udc", how_to_get=HOW_TO_GET)
-    records = [record for record in records if record["view"] == "4"]
+    records = [record for record in records if record.view == "4"]
     if split == "unlabelled":
-        # Frames of val and test would bring their sites into training by the back door.
+        # Sites of val and test must not be used for training, not even without labels.
         kept_apart = (*SITE_SPLIT["val"], *SITE_SPLIT["test"])
-        silent = [record for record in records if not record["annotated_frames"]]
-        return [record for record in silent if record["site"] not in kept_apart]
-    labelled = [record for record in records if record["annotated_frames"]]
+        silent = [record for record in records if not record.annotated_frames]
+        return [record for record in silent if record.site not in kept_apart]
+    labelled = [record for record in records if record.annotated_frames]
     if split.startswith("random_"):
         part = split.removeprefix("random_")
-        return [record for record in labelled if random_split(record["patient"]) == part]
-    return [record for record in labelled if record["site"] in SITE_SPLIT[split]]
+        return [record for record in labelled if random_split(record.patient) == part]
+    return [record for record in labelled if record.site in SITE_SPLIT[split]]
 
 
 for _split in (*SITE_SPLIT, "random_train", "random_val", "unlabelled"):

@@ -28,6 +28,7 @@ from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog
 from lgrseg.data.io import read_video
 from lgrseg.data.io.outlines import filled_polygon
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.splits import records_of
 
 HOW_TO_GET = (
@@ -41,11 +42,11 @@ SPLITS = ("train", "val", "test")
 
 
 def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-    """All videos of the list, and what of the lists and folders does not fit together.
+    """List all videos of FileList.csv, and mismatches between the lists and the folder.
 
     Raises:
-        FileNotFoundError: a list is not there.
-        ValueError: a list lacks a column, or is no table.
+        FileNotFoundError: a list is missing.
+        ValueError: a list lacks a column, or is not a CSV table.
     """
     listed = _read_csv(raw / "FileList.csv", {"FileName", "EF", "ESV", "EDV", "Split"})
     tracings, problems = _read_tracings(raw / "VolumeTracings.csv")
@@ -95,7 +96,8 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
 def _load(video: RawVideo) -> LoadedVideo:
     (file,) = video.sources
     read = read_video(file)
-    frames = read.frames[..., 0] if read.frames.ndim == 4 else read.frames
+    frames = np.asarray(read.frames)
+    frames = frames[..., 0] if frames.ndim == 4 else frames
     masks, notes, areas = {}, [*read.notes, *video.labels["notes"]], {}
     for frame, points in video.labels["outlines"].items():
         if frame >= len(frames):
@@ -111,7 +113,8 @@ def _load(video: RawVideo) -> LoadedVideo:
         raise UnusableVideo(f"none of its tracings can be used: {'; '.join(notes)}")
     extra = {}
     if len(areas) >= 2:
-        extra = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
+        area_of = areas.__getitem__
+        extra = {"ed_frame": max(areas, key=area_of), "es_frame": min(areas, key=area_of)}
     return LoadedVideo(frames=frames, masks=masks or None, fps=read.fps, notes=notes, extra=extra)
 
 
@@ -129,29 +132,32 @@ def _fault(points: list, size: tuple[int, int]) -> str | None:
 
 @dataclass
 class Tracings:
-    """What VolumeTracings.csv says of one video."""
+    """Tracings of one video in VolumeTracings.csv."""
 
     outlines: dict[int, list] = field(default_factory=dict)
     """Frame -> points [x, y]."""
     num_lines: int = 0
-    """Lines of the file that name the video."""
+    """Number of lines with the name of the video."""
     notes: list[str] = field(default_factory=list)
 
 
 def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
-    """Video -> its tracings; and the lines that are none."""
+    """Video -> its tracings; and lines that cannot be used, with the reason."""
     rows = _read_csv(file, {"FileName", "Frame"})
     in_pairs = bool(rows) and "X1" in rows[0][1]
     columns = ("X1", "Y1", "X2", "Y2") if in_pairs else ("X", "Y")
     if rows and not set(columns) <= set(rows[0][1]):
         header = ", ".join(map(str, rows[0][1]))
         raise ValueError(f"{file} has columns {header}; wanted are X1 to Y2, or X, Y")
-    points: dict[str, dict[int, list]] = defaultdict(lambda: defaultdict(list))
-    found, problems = defaultdict(Tracings), {}
+    points: dict[str, dict[int, list[list[float] | None]]]
+    points = defaultdict(lambda: defaultdict(list))
+    found: dict[str, Tracings] = defaultdict(Tracings)
+    problems = {}
     for line, row in rows:
         name, frame = _stem(row["FileName"]), _number(row["Frame"])
-        values = [_number(row[column]) for column in columns]
-        fault = _fault_of_line(frame, values)
+        numbers = [_number(row[column]) for column in columns]
+        values = [number for number in numbers if number is not None]
+        fault = _fault_of_line(frame, values, num_wanted=len(columns))
         if fault:
             problems[f"{file.name}, line {line}"] = fault
             found[name].notes.append(f"{file.name}, line {line} {fault}: left out")
@@ -163,8 +169,8 @@ def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
     return dict(found), problems
 
 
-def _fault_of_line(frame: float | None, values: list[float | None]) -> str | None:
-    if None in values or frame is None:
+def _fault_of_line(frame: float | None, values: list[float], *, num_wanted: int) -> str | None:
+    if len(values) < num_wanted or frame is None:
         return "has a field that is no finite number"
     if frame < 0 or frame != int(frame):
         return f"has the frame {frame:g}; wanted is a whole number from 0"
@@ -174,19 +180,20 @@ def _fault_of_line(frame: float | None, values: list[float | None]) -> str | Non
 
 
 def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float]]:
-    """One side of the pairs down, the other up; without the first, which is the long axis.
+    """Connect the points of all lines to one outline.
 
-    A line that cannot be used is None: it is left out, and the axis stays the first.
+    Pairs of points lie left and right of the long axis: the outline goes down one side and up the
+    other. The first pair is the axis itself, and is left out. Lines that cannot be used are None;
+    they are listed so that the axis stays the first.
     """
-    lines = lines[1:] if in_pairs else lines
-    lines = [line for line in lines if line is not None]
+    usable = [line for line in (lines[1:] if in_pairs else lines) if line is not None]
     if not in_pairs:
-        return lines
-    return [pair[:2] for pair in lines] + [pair[2:] for pair in reversed(lines)]
+        return usable
+    return [pair[:2] for pair in usable] + [pair[2:] for pair in reversed(usable)]
 
 
 def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | None]]]:
-    """(line of the file, row) of every row."""
+    """All rows of a CSV file as (line number, row)."""
     if not file.is_file():
         raise FileNotFoundError(f"there is no {file}. {HOW_TO_GET}")
     with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
@@ -208,8 +215,8 @@ def _stem(name: str | None) -> str:
 def _number(text: str | None) -> float | None:
     """A finite number, or None."""
     try:
-        number = float(text)
-    except (TypeError, ValueError):
+        number = float(text or "")
+    except ValueError:
         return None
     return number if math.isfinite(number) else None
 
@@ -217,7 +224,7 @@ def _number(text: str | None) -> float | None:
 def _reference(
     row: dict, key: str, line: int, notes: list[str], *, most: float = math.inf
 ) -> float | None:
-    """A measurement of the list: above 0, at most `most`; None, with a note, where it is not."""
+    """A measurement of the list; None, with a note, if it is not above 0 and at most `most`."""
     number = _number(row[key])
     if number is not None and 0 < number <= most:
         return number
@@ -225,14 +232,14 @@ def _reference(
     return None
 
 
-def list_videos(split: str) -> list[dict]:
+def list_videos(split: str) -> list[VideoRecord]:
     """Records of "train", "val" or "test", the official split; traced ones only.
 
     Raises:
         FileNotFoundError: the dataset is not prepared.
     """
     records = records_of("echonet_dynamic", split, how_to_get=HOW_TO_GET)
-    return [record for record in records if record["annotated_frames"]]
+    return [record for record in records if record.annotated_frames]
 
 
 for _split in SPLITS:

@@ -1,10 +1,11 @@
-"""A folder of one's own clips and of masks beside them: prepared without a line of code.
+"""Prepares a folder of your own clips with masks beside them; no code is needed.
 
     python tools/prepare_dataset.py folder --raw my_clips --out datasets/mine --classes classes.yaml
     python tools/train_net.py --config-file configs/lgrnet/base.py dataset=mine
 
-Clips are all that `read_video` reads; lgrseg/data/annotations lists the kinds of masks, and
-lgrseg/data/class_list.py what classes.yaml says. A clip without masks is prepared as unlabelled.
+A clip is a file or folder that `read_video` can read. lgrseg/data/annotations lists the kinds of
+masks, and lgrseg/data/class_list.py describes classes.yaml. A clip without masks is prepared as
+unlabelled.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from lgrseg.data.raw_video import LoadedVideo, RawVideo, refused
 
 
 class ClipFolder:
-    """A folder of clips, as one command describes it."""
+    """A folder of clips, with the options of a command."""
 
     def __init__(
         self,
@@ -45,17 +46,17 @@ class ClipFolder:
         first_number: int = 0,
         crop_to_fan: bool = True,
     ):
-        """Nothing is read yet.
+        """Store the options; no file is read yet.
 
         Args:
-            classes: what values and names in masks mean.
+            classes: structures, with their values and names in masks.
             table: CSV file with columns clip, patient, split; None draws the splits.
-            earlier: the table of an earlier preparation, which counts for the clips that it names.
+            earlier: table of an earlier preparation, used for the clips that it names.
             patient_pattern: regular expression for the patient in a clip's name.
-            num_folds: into which the patients are divided; None for train, val and test.
+            num_folds: number of folds of the patients; None divides into train, val and test.
             seed: seed of the random split.
-            first_number: the number of a clip's first frame in names of mask files.
-            crop_to_fan: whether the part of the picture around the fan is cut away.
+            first_number: number of a clip's first frame in names of mask files.
+            crop_to_fan: True cuts away the part of the picture around the fan.
         """
         self.classes = classes
         self.table, self.earlier = table, earlier
@@ -65,7 +66,7 @@ class ClipFolder:
         self._rows: list[ClipRow] = []
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-        """All clips of the folder, and the files that are not used, with the reason.
+        """List all clips of the folder, and files that are not used with the reason.
 
         Raises:
             FileNotFoundError: there is no clip.
@@ -84,7 +85,7 @@ class ClipFolder:
         return videos, found.problems | problems
 
     def finish(self, raw: Path, out: Path) -> None:
-        """Write what the store says of itself, and the table of splits."""
+        """Write the description of the store, and the table of splits."""
         write_facts(
             out, classes=self.classes.names, colors=self.classes.colors, roles=self.classes.roles
         )
@@ -94,20 +95,21 @@ class ClipFolder:
         silent = present - labelled
         rest = f", {silent} without, which are kept as unlabelled" if silent else ""
         print(
-            f"{labelled} clips with masks{rest}; {out / TABLE} says which part each is in, and may "
-            "be edited"
+            f"{labelled} clips with masks{rest}. {out / TABLE} lists the split of each clip; you "
+            "may edit it"
         )
 
     def _rows_of(self, clips: list[str]) -> tuple[list[ClipRow], dict[str, str]]:
-        """A row for every clip that can be used, with its patient; and why others cannot."""
+        """Rows of usable clips, with their patients; and the reason for each other clip."""
         problems = {}
-        if self.table is None:
+        table = self.table
+        if table is None:
             rows = read_table(self.earlier) if self.earlier else []
             listed = {row.clip: row for row in rows}
         else:
-            listed = self._listed(clips)
+            listed = _rows_of_clips(table, clips)
             problems = {
-                clip: f"{self.table.name} does not name it: it is in no part, and not used"
+                clip: f"{table.name} does not name it, so it is in no split, and not used"
                 for clip in clips
                 if clip not in listed
             }
@@ -121,23 +123,6 @@ class ClipFolder:
         ]
         return rows, problems | unclear
 
-    def _listed(self, clips: list[str]) -> dict[str, ClipRow]:
-        """The rows of the table by the names of the clips that they mean."""
-        by_word: dict[str, list[str]] = {}
-        for clip in clips:
-            for word in {clip, clip.split("/")[-1]}:
-                by_word.setdefault(word, []).append(clip)
-        rows = {}
-        for row in read_table(self.table):
-            place = Path(row.clip)
-            words = (row.clip, place.with_name(stem_of(place)).as_posix())
-            meant = next((by_word[word] for word in words if word in by_word), [])
-            if len(meant) != 1:
-                why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
-                raise ValueError(f"{self.table}: {row.clip!r} is {why}")
-            rows[meant[0]] = replace(row, clip=meant[0])
-        return rows
-
     def _video(self, row: ClipRow, clip: ClipAndLabels) -> RawVideo:
         pictures = image_files(clip.path) if clip.path.is_dir() else [clip.path]
         annotation = clip.annotation
@@ -146,7 +131,7 @@ class ClipFolder:
             "kind": annotation and annotation.kind,
             "content": annotation and annotation.content,
             "first_number": self.first_number,
-            "row": replace(row, split="", fold=""),  # which may change, and the clip is the same
+            "row": replace(row, split="", fold=""),  # the clip does not depend on these
             "is_folder": clip.path.is_dir(),
         }
         return RawVideo(
@@ -159,6 +144,28 @@ class ClipFolder:
             labels=clip.refused or labels,
             split=f"fold {row.fold}" if row.fold else row.split,
         )
+
+
+def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
+    """Name of a clip -> the row of the table that names it, in full or without its folders.
+
+    Raises:
+        ValueError: a row names no clip, or several.
+    """
+    by_word: dict[str, list[str]] = {}
+    for clip in clips:
+        for word in {clip, clip.split("/")[-1]}:
+            by_word.setdefault(word, []).append(clip)
+    rows = {}
+    for row in read_table(table):
+        place = Path(row.clip)
+        words = (row.clip, place.with_name(stem_of(place)).as_posix())
+        meant = next((by_word[word] for word in words if word in by_word), [])
+        if len(meant) != 1:
+            why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
+            raise ValueError(f"{table}: {row.clip!r} is {why}")
+        rows[meant[0]] = replace(row, clip=meant[0])
+    return rows
 
 
 def load_clip(video: RawVideo) -> LoadedVideo:
@@ -198,13 +205,13 @@ def load_clip(video: RawVideo) -> LoadedVideo:
 def _phases(
     masks: dict[int, np.ndarray] | None, classes: ClassList, row: ClipRow, notes: list[str]
 ) -> dict[str, int]:
-    """The frames of end-diastole and end-systole, as the table says or as the ventricle shows.
+    """The frames of end-diastole and end-systole, from the table or from the left ventricle.
 
-    Of a clip with exactly two annotated frames, or with all frames annotated, that with the largest
-    left ventricle is end-diastole, and that with the smallest end-systole.
+    If two frames are annotated, or all between the first and the last annotated one, end-diastole
+    is the frame with the largest left ventricle, and end-systole the one with the smallest.
     """
-    phases = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
-    phases = {name: frame for name, frame in phases.items() if frame is not None}
+    stated = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
+    phases = {name: frame for name, frame in stated.items() if frame is not None}
     ventricle = classes.roles.get("left_ventricle")
     if phases or not masks or ventricle is None or len(masks) < 2:
         return phases
@@ -212,7 +219,8 @@ def _phases(
     areas = {frame: int((mask == value).sum()) for frame, mask in masks.items()}
     if min(areas.values()) == 0 or (len(areas) > 2 and len(areas) < max(masks) - min(masks) + 1):
         return {}
-    phases = {"ed_frame": max(areas, key=areas.get), "es_frame": min(areas, key=areas.get)}
+    area_of = areas.__getitem__
+    phases = {"ed_frame": max(areas, key=area_of), "es_frame": min(areas, key=area_of)}
     notes.append(
         f"frame {phases['ed_frame']} counts as end-diastole and frame {phases['es_frame']} as "
         "end-systole, because the left ventricle is largest and smallest there"
@@ -225,29 +233,29 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("for `folder`, clips of your own with masks beside them")
     group.add_argument("--classes", type=Path, metavar="YAML", help="names of the structures")
     group.add_argument(
-        "--splits", type=Path, metavar="CSV", help="columns clip, patient, split; else drawn"
+        "--splits", type=Path, metavar="CSV", help="columns clip, patient, split; random without it"
     )
     group.add_argument(
         "--patient-pattern", metavar="REGEX", help="finds the patient in a clip's name"
     )
     group.add_argument("--folds", type=int, metavar="K", help="divide the patients into K folds")
-    group.add_argument("--split-seed", type=int, default=0, help="of splits that are drawn")
+    group.add_argument("--split-seed", type=int, default=0, help="seed of random splits")
     group.add_argument(
         "--first-frame", type=int, default=0, choices=(0, 1),
         help="number of a clip's first frame in names of mask files (default 0)",
     )  # fmt: skip
-    group.add_argument("--no-crop", action="store_true", help="keep what lies around the fan")
+    group.add_argument("--no-crop", action="store_true", help="keep the picture around the fan")
 
 
 def folder_of(arguments: argparse.Namespace) -> ClipFolder:
-    """The folder that a command line with `add_folder_options` describes.
+    """Make a ClipFolder from a command line with `add_folder_options`.
 
-    A table that lies in the prepared dataset already counts where no other is given, so that what
-    was edited in it stays.
+    Without --splits, a table that is already in the prepared dataset is used, so that edits in it
+    are kept.
 
     Raises:
-        ValueError: there are no classes, or they cannot be understood.
-        FileNotFoundError: a file that is named is not there.
+        ValueError: --classes is missing, or its file cannot be understood.
+        FileNotFoundError: a given file does not exist.
     """
     if arguments.classes is None:
         raise ValueError(
@@ -256,7 +264,7 @@ def folder_of(arguments: argparse.Namespace) -> ClipFolder:
         )
     earlier = arguments.out / TABLE
     if arguments.splits is None and earlier.is_file():
-        print(f"{earlier} of an earlier preparation counts; delete it to draw the splits anew")
+        print(f"using {earlier} of an earlier preparation; delete it to draw new splits")
     return ClipFolder(
         classes=read_class_list(arguments.classes),
         table=arguments.splits,

@@ -1,8 +1,8 @@
 r"""The phantom: simulated hearts in CardiacUDC's and CAMUS's raw layouts, with known truth.
 
 It needs no download and exercises the real readers: `generate` writes files as CardiacUDC has them,
-and they are prepared as CardiacUDC is. Two presets: "demo", learnt in minutes on a laptop, and
-"study", with weak contrast, heavy shadows and hearts of very different shapes.
+and they are prepared as CardiacUDC is. There are two presets: "demo", which is learnt in minutes on
+a laptop, and "study", with weak contrast, heavy shadows and hearts of very different shapes.
 
     python tools/prepare_dataset.py phantom_demo --raw datasets/raw/phantom_demo \\
         --out datasets/phantom_demo
@@ -20,6 +20,7 @@ from lgrseg.data.datasets import cardiac_udc
 from lgrseg.data.phantom.heart import Heart
 from lgrseg.data.phantom.scan import Scan, Scanner
 from lgrseg.data.raw_video import RawVideo
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_records
 
 UNLABELLED_SITE = "Site_P_5"
@@ -29,12 +30,12 @@ SITE_SPLIT = {"train": ("Site_P_1", "Site_P_2"), "val": ("Site_P_3",), "test": (
 
 @dataclass(frozen=True)
 class Preset:
-    """How many videos a phantom has, and how hard they are."""
+    """Number of videos of a phantom, and their difficulty."""
 
     videos_per_site: tuple[int, int, int, int, int]
     num_frames: int
     variation: float
-    """1 is the spread of shapes and positions of the demo."""
+    """Spread of shapes and positions; 1 is that of the demo."""
     gain_db: tuple[float, ...]
     range_db: tuple[float, ...]
     noise: float
@@ -43,7 +44,7 @@ class Preset:
     dropout_db: float = 0.0
     """Median of the drop-out of a recording; see Scan."""
     haze: float = 0.0
-    """Likewise."""
+    """Median of the haze of a recording; see Scan."""
 
 
 PRESETS = {
@@ -141,7 +142,7 @@ def _scan(settings: Preset, site: int, rng: np.random.Generator, *, seed: int) -
 
 
 def annotated_frames(scan: Scan) -> list[int]:
-    """Sparse, as in CardiacUDC: a few frames over the recording, never a black one."""
+    """Indices of a few frames over the recording, as in CardiacUDC; never a black one."""
     first = 1 if scan.black_first else 0
     return np.linspace(first, scan.num_frames - 1, NUM_ANNOTATED).round().astype(int).tolist()
 
@@ -149,7 +150,7 @@ def annotated_frames(scan: Scan) -> list[int]:
 def write_raw(preset: str, raw: Path, *, seed: int = 0) -> None:
     """Write a phantom in CardiacUDC's raw layout, with truth.json beside it.
 
-    truth.json: for every video the LV's volume in ml at each frame, the ejection fraction, the
+    truth.json has for every video the LV's volume in ml at each frame, the ejection fraction, the
     fan's box and the heart's parameters. One label file has outlines only.
     """
     from tqdm import tqdm
@@ -238,18 +239,18 @@ def _save(path: Path, frames: np.ndarray, spacing: float) -> None:
 
 
 class PhantomSource:
-    """What tools/prepare_dataset.py asks of a dataset, for one preset."""
+    """The raw dataset of one preset, for tools/prepare_dataset.py."""
 
     def __init__(self, preset: str):
         self.preset = preset
 
     def generate(self, raw: Path) -> None:
-        """Write the raw files, unless they are there."""
+        """Write the raw files, unless they exist."""
         if not (raw / "truth.json").is_file():
             write_raw(self.preset, raw)
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-        """As CardiacUDC; the true ejection fraction (%) goes with every video."""
+        """List the videos like CardiacUDC's, with their true ejection fractions in per cent."""
         videos, problems = cardiac_udc.find_videos(raw)
         file = raw / "truth.json"
         truth = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -261,7 +262,7 @@ class PhantomSource:
         return videos, problems
 
 
-def list_videos(preset: str, split: str) -> list[dict]:
+def list_videos(preset: str, split: str) -> list[VideoRecord]:
     """Records of "train", "val", "test" or "unlabelled".
 
     Raises:
@@ -274,8 +275,8 @@ def list_videos(preset: str, split: str) -> list[dict]:
         f"--out datasets/{name} (or a folder {name} below LGRSEG_DATASETS).",
     )
     if split == "unlabelled":
-        return [record for record in records if not record["annotated_frames"]]
-    return [record for record in records if record["site"] in SITE_SPLIT[split]]
+        return [record for record in records if not record.annotated_frames]
+    return [record for record in records if record.site in SITE_SPLIT[split]]
 
 
 for _preset in PRESETS:

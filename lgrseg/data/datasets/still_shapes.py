@@ -1,4 +1,4 @@
-"""What a reader of still images finds: an image and how its mask comes about; outlines drawn."""
+"""A still image with its labels, as a reader finds it; and how its outlines are drawn."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,26 +9,26 @@ from lgrseg.data.io.orientation import is_turned, stored_size, upright
 from lgrseg.data.raw_video import UnusableVideo
 
 MAX_OUTSIDE = 0.02
-"""Corners may lie beyond the picture by this share of its side: annotation tools round."""
+"""Corners may lie outside the picture by this share of its side: annotation tools round."""
 
 
 @dataclass
 class Still:
-    """One image; one of `mask`, `label`, `shapes` and `refused` says what it shows."""
+    """One image, with a mask file, a label or shapes; or the reason why it is refused."""
 
     image: Path
     mask: Path | None = None
-    """File with a value a class."""
+    """File of the mask, with one value per class."""
     label: int | None = None
     """Class of the whole image."""
     shapes: list[tuple[int, list | dict]] | None = None
-    """(value, polygons [[x1, y1, x2, y2, ...], ...] or run lengths as COCO has them)."""
+    """(value, shape); a shape is [[x1, y1, x2, y2, ...], ...] (polygons) or COCO's run lengths."""
     drawn_on: tuple[int, int] | None = None
-    """(H, W) of the picture that the shapes were drawn on; None: not known."""
+    """(H, W) of the picture that the shapes were drawn on; None if it is not known."""
     in_parts: bool = False
-    """Whether corners are parts of the picture, 0 to 1, instead of pixels."""
+    """True if corners are shares of the width and height, 0 to 1; false if they are pixels."""
     refused: str | None = None
-    """Why its labels cannot be used."""
+    """Reason why its labels cannot be used; None if they can."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -38,17 +38,17 @@ def draw(labels: dict, shown: tuple[int, int], number: int, notes: list[str]) ->
     Args:
         labels: "shapes", "drawn_on" and "in_parts" of a Still.
         shown: (H, W) of the upright picture.
-        number: EXIF's, of the picture.
-        notes: what a user should know is added here.
+        number: EXIF orientation of the picture, 1 to 8.
+        notes: list to which notes for the user are added.
 
     Raises:
-        UnusableVideo: not the picture that was drawn on, or shapes of which no pixel is left.
+        UnusableVideo: the shapes were drawn on a picture of another size, or cannot be drawn.
     """
     shapes, stored = labels["shapes"], stored_size(shown, number)
     if labels["in_parts"] and shapes and number != 1:
         raise UnusableVideo(
-            f"EXIF (orientation {number}) says that the image is to be turned, and outlines in "
-            "parts of the picture do not say whether that was done before: save the image upright"
+            f"EXIF (orientation {number}) turns the image, but outlines with coordinates of 0 to 1 "
+            "do not state whether it was turned before they were drawn: save the image upright"
         )
     drawn_on = tuple(labels["drawn_on"] or (shown if labels["in_parts"] else stored))
     if drawn_on not in (shown, stored):
@@ -77,7 +77,7 @@ def draw(labels: dict, shown: tuple[int, int], number: int, notes: list[str]) ->
 
 
 def fault_of_shape(shape: list | dict, size: tuple[int, int]) -> str | None:
-    """Why a shape cannot be drawn; None where it can."""
+    """Reason why a shape cannot be drawn; None if it can."""
     if isinstance(shape, dict):
         return _fault_of_runs(shape, size)
     if not isinstance(shape, list):
@@ -118,7 +118,7 @@ def _fault_of_runs(runs: dict, size: tuple[int, int]) -> str | None:
 
 
 def pixels_of_shape(shape: list | dict, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool; (0, 0) is the corner of the picture, not the centre of its first pixel."""
+    """Pixels of a shape, (H, W) bool; (0, 0) is the corner of the picture, not a pixel's centre."""
     from pycocotools import mask as coco
 
     try:

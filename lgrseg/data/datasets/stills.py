@@ -3,10 +3,10 @@
     folders  {training_set,val_set,test_set}/{image,mask}/<name>.png   ("trainning_set", too)
     COCO     {train,valid,test}/_annotations.coco.json beside the images; polygons or RLE
     YOLO     {train,val,test}/images/<name>.jpg and labels/<name>.txt: class x1 y1 x2 y2 ..., 0 to 1
-    classes  {training_set,val_set,test_set}/<class>/<name>.png: a label ("label" in the record),
+    classes  {training_set,val_set,test_set}/<class>/<name>.png: a label (`VideoRecord.label`),
              no mask
 
-A reader is a function of the folder of one split; `StillImages` makes a dataset of one.
+A reader lists the images of one split's folder; `StillImages` makes a dataset of a reader.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,33 +31,34 @@ FOLDERS = {
     "val": ("val", "valid", "val_set", "validation"),
     "test": ("test", "test_set", "testing"),
 }
-"""What the folder of a split may be called."""
+"""Split -> possible names of its folder."""
 
 
 class StillImages:
     """One dataset of still images."""
 
     def __init__(self, name: str, *, classes: tuple[str, ...], find: Callable, source: str):
-        """`find(folder, classes, problems)` yields Stills, and fills a dict of problems."""
+        """`find(folder, classes, problems)` yields Stills, and adds to a dict of problems."""
         self.name, self.classes, self.find, self.source = name, classes, find, source
         metadata = Metadata(classes, COLORS[: len(classes)], source=source)
         register_splits(name, FOLDERS, metadata, how_to_get=self.how_to_get)
 
     @property
     def how_to_get(self) -> str:
-        """Where the data are, and what to do with them."""
+        """How to get the data and prepare them."""
         return (
             f"{self.source} Then run: python tools/prepare_dataset.py {self.name} --raw RAW --out "
             f"datasets/{self.name} (or a folder {self.name} below LGRSEG_DATASETS)."
         )
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-        """All images of a download, and the files that do not belong to one.
+        """List all images of a download, and files that do not belong to one.
 
         Raises:
             FileNotFoundError: there is no folder of a split.
         """
-        videos, problems = [], {}
+        videos: list[RawVideo] = []
+        problems: dict[str, str] = {}
         for split, names in FOLDERS.items():
             for folder in (Path(raw) / name for name in names if (Path(raw) / name).is_dir()):
                 for still in self.find(folder, self.classes, problems):
@@ -108,7 +109,7 @@ def in_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterat
 
 
 def in_class_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """A folder a class; the name of the folder is the label of its images."""
+    """One folder per class; its name is the label of its images."""
     for place in sorted(path for path in folder.iterdir() if path.name[0] != "."):
         if place.name not in classes:
             problems[f"{folder.name}/{place.name}"] = f"is none of the classes {', '.join(classes)}"
@@ -118,7 +119,7 @@ def in_class_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> 
 
 
 def _images(folder: Path, problems: dict) -> list[Path]:
-    """Images of a folder; other files in it go into `problems`."""
+    """Images of a folder; other files in it are added to `problems`."""
     if not folder.is_dir():
         return []
     images = image_files(folder)
@@ -152,7 +153,7 @@ def _load(video: RawVideo) -> LoadedVideo:
 
 
 def _read_picture(file: Path) -> np.ndarray:
-    """(H, W, 3) RGB uint8 as stored; its EXIF is left to the caller."""
+    """(H, W, 3) RGB uint8 as stored, without applying the EXIF orientation."""
     if file.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(file))) > 1:
         raise UnusableVideo(f"{file.name} holds {pages} pictures; one is wanted")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -186,6 +187,6 @@ DATASETS = [
         "class_folders",
         classes=("benign", "malignant", "normal"),
         find=in_class_folders,
-        source="Put a folder a class into RAW/training_set, RAW/val_set and RAW/test_set.",
+        source="Put one folder per class into RAW/training_set, RAW/val_set and RAW/test_set.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Still images with the outlines of one COCO file a split: polygons and run lengths."""
+"""Still images with one COCO file per split: polygons and run lengths."""
 
 import json
 from collections import Counter
@@ -10,16 +10,16 @@ from lgrseg.data.io import image_files
 
 
 def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """Polygons and RLE; a category counts by its name, whatever its number and its case.
+    """Polygons and RLE; categories are found by name, without regard to number and case.
 
-    An image with objects none of which can be drawn is refused: it would teach that what it shows
-    is nothing.
+    An image is refused if it has objects and none can be drawn: training on it would teach that
+    they are background.
     """
     yield from _stills(folder, classes, problems, always_shows=False)
 
 
 def in_annotated_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """As `in_coco`, where every image shows an object: one without has been forgotten."""
+    """Like `in_coco`, for data whose images all show an object: one without is refused."""
     yield from _stills(folder, classes, problems, always_shows=True)
 
 
@@ -51,52 +51,62 @@ def _stills(
         image = folder / entry["file_name"]
         named.add(image)
         if not image.is_file():
-            problems[f"{folder.name}/{entry['file_name']}"] = f"{files[0].name} names it, but none"
+            problems[f"{folder.name}/{entry['file_name']}"] = (
+                f"is named in {files[0].name}, but missing"
+            )
             continue
-        still = Still(image, shapes=[], drawn_on=_size(entry))
-        _add_shapes(still, objects[entry["id"]], values, classes)
+        shapes, notes = _shapes_of(objects[entry["id"]], values, classes)
+        still = Still(image, shapes=shapes, drawn_on=_size(entry), notes=notes)
         if ids[entry["id"]] > 1:
             still.refused = f"shares its id, {entry['id']}, with another image of {files[0].name}"
-        if not still.shapes and (objects[entry["id"]] or always_shows):
+        if not shapes and (objects[entry["id"]] or always_shows):
             still.refused = "shows an object, but has no outline"
-            if still.notes:
-                still.refused += f": {'; '.join(still.notes)}"
+            if notes:
+                still.refused += f": {'; '.join(notes)}"
         yield still
     for image in image_files(folder):
         if image not in named:
             problems[f"{folder.name}/{image.name}"] = f"is not named in {files[0].name}"
 
 
-def _add_shapes(still: Still, objects: list[dict], values: dict, classes: tuple[str, ...]) -> None:
+def _shapes_of(
+    objects: list[dict], values: dict, classes: tuple[str, ...]
+) -> tuple[list[tuple[int, list | dict]], list[str]]:
+    """The outlines of an image's objects as (value, outline), and notes about objects without."""
+    shapes: list[tuple[int, list | dict]] = []
+    notes = []
     for annotation in objects:
         value = values.get(annotation["category_id"])
         if value is None:
-            still.notes.append(
+            notes.append(
                 f"an object of category {annotation['category_id']} is none of {classes}: left out"
             )
         elif annotation.get("segmentation"):
-            still.shapes.append((value, annotation["segmentation"]))
+            shapes.append((value, annotation["segmentation"]))
     without = sum(not annotation.get("segmentation") for annotation in objects)
-    if without and still.shapes:
-        still.notes.append(f"{without} of {len(objects)} objects have no outline: left out")
+    if without and shapes:
+        notes.append(f"{without} of {len(objects)} objects have no outline: left out")
+    return shapes, notes
 
 
 def _size(entry: dict) -> tuple[int, int] | None:
-    size = entry.get("height"), entry.get("width")
-    return size if all(isinstance(side, int) and side > 0 for side in size) else None
+    height, width = entry.get("height"), entry.get("width")
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None
 
 
 _NUMBER = (int, str)
-_KEYS = {
+_KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "categories": {"id": _NUMBER, "name": _NUMBER},
     "images": {"id": _NUMBER, "file_name": str},
     "annotations": {"image_id": _NUMBER, "category_id": _NUMBER},
 }
-"""What a COCO file must have, and of which type."""
+"""Required entries of a COCO file, and their types."""
 
 
 def _read(file: Path) -> dict:
-    """The content of a COCO file; ValueError, in a sentence, where it is none."""
+    """The content of a COCO file; ValueError with the reason if it is not one."""
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Still images with YOLO's outlines: a text file an image, a line an object."""
+"""Still images with YOLO's outlines: one text file per image, one line per object."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,10 @@ from lgrseg.data.io import image_files
 
 
 def in_yolo(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """One line a polygon; an image without a text file, or with an empty one, holds nothing.
+    """One line per polygon; an image without a text file, or with an empty one, has no object.
 
-    An image whose lines are all unusable is refused: it would teach that what it shows is nothing.
+    An image is refused if none of its lines can be used: training on it would teach that its
+    objects are background.
     """
     images, labels = folder / "images", folder / "labels"
     pictures = image_files(images) if images.is_dir() else []
@@ -21,39 +22,40 @@ def in_yolo(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[
         return
     files = {p for p in labels.glob("*") if p.name[0] != "."} if labels.is_dir() else set()
     for image in pictures:
-        mine = {file for file in files if file.stem == image.stem}
-        files -= mine
-        yield _read(image, labels / f"{image.stem}.txt", mine, classes, problems)
+        label_files = {file for file in files if file.stem == image.stem}
+        files -= label_files
+        yield _read(image, labels / f"{image.stem}.txt", label_files, classes, problems)
     for file in sorted(files):
         problems[f"{folder.name}/labels/{file.name}"] = "has no image of the same name"
 
 
 def _read(
-    image: Path, file: Path, mine: set[Path], classes: tuple[str, ...], problems: dict
+    image: Path, file: Path, label_files: set[Path], classes: tuple[str, ...], problems: dict
 ) -> Still:
-    still = Still(image, shapes=[], in_parts=True)
-    if others := sorted(other.name for other in mine - {file}):
+    shapes: list[tuple[int, list | dict]] = []
+    still = Still(image, shapes=shapes, in_parts=True)
+    if others := sorted(other.name for other in label_files - {file}):
         still.refused = f"has labels in {', '.join(others)}; wanted is {file.name}"
         return still
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if mine else []
+    content = file.read_text(encoding="utf-8-sig", errors="replace") if label_files else ""
     faults = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            still.shapes.append(_shape(line, len(classes)))
+            shapes.append(_shape(line, len(classes)))
         except ValueError as error:
             faults.append(f"line {number} {error}")
             place = f"{image.parent.parent.name}/labels/{file.name}, line {number}"
             problems[place] = str(error)
-    if faults and not still.shapes:
+    if faults and not shapes:
         still.refused = f"none of the lines of labels/{file.name} is usable: {'; '.join(faults)}"
     still.notes = [f"labels/{file.name}, {fault}: left out" for fault in faults]
     return still
 
 
 def _shape(line: str, num_classes: int) -> tuple[int, list]:
-    """(value, [polygon]) of one line; ValueError says what is wrong with it."""
+    """(value, [polygon]) of one line; ValueError with the reason if it cannot be used."""
     try:
         first, *rest = line.split()
         label, corners = int(first), np.array(rest, float)

@@ -3,11 +3,12 @@
     RAW/<any>/<part>/Frame/<video>/<frame>.jpg        or JPEGImages/, as YouTube-VOS has them
     RAW/<any>/<part>/GT/<video>/<frame>.png           or Annotations/, with a palette
 
-In a mask, what is not 0 (SUN-SEG: 255; with a palette: an object's number) is the one structure
-(lgrseg/data/io/mask_images.py has the rules, and what is refused).
+Every value of a mask except 0 (SUN-SEG: 255; with a palette: an object's number) is the structure.
+lgrseg/data/io/mask_images.py has the rules, and the masks that are refused.
 
-A mask belongs to the image of its name; a frame without one is not annotated. Every part (the
-folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen "test_easy_seen".
+A mask belongs to the image with the same name; a frame without a mask is not annotated. Every part
+(the folders above Frame) is a split: TrainDataset is "train", TestEasyDataset/Seen
+"test_easy_seen".
 
 Sources: SUN-SEG: Ji et al., "Video Polyp Segmentation: A Deep Learning Perspective", Machine
 Intelligence Research 2022. UFUV: Xu et al., LGRNet, MICCAI 2024.
@@ -38,7 +39,7 @@ class VideoFolders:
         images: str = "Frame",
         masks: str = "GT",
     ):
-        """Make its splits known to the catalog as NAME_SPLIT."""
+        """Register its splits in the catalog as NAME_SPLIT."""
         self.name, self.images, self.masks = name, images, masks
         self.source = source
         metadata = Metadata(classes=(structure,), colors=((230, 75, 53),), source=self.how_to_get)
@@ -46,7 +47,7 @@ class VideoFolders:
 
     @property
     def how_to_get(self) -> str:
-        """Where the data are, and what to do with them."""
+        """How to get the data and prepare them."""
         return (
             f"Get it from {self.source}, unpack it so that RAW holds folders {self.images}/<video>/"
             f"*.jpg and {self.masks}/<video>/*.png, and run: python "
@@ -55,7 +56,7 @@ class VideoFolders:
         )
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
-        """All videos of a download, and the folders that do not belong to one.
+        """List all videos of a download, and folders that do not belong to one.
 
         Raises:
             FileNotFoundError: there is no folder Frame.
@@ -94,7 +95,7 @@ class VideoFolders:
 
 
 def split_name(part: Path) -> str:
-    """TestEasyDataset/Seen -> test_easy_seen; train/ -> train; the root itself -> all."""
+    """TestEasyDataset/Seen -> test_easy_seen; train -> train; the root itself -> all."""
     words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", "/".join(part.parts))
     kept = [word.lower() for word in words if word.lower() not in ("dataset", "sun", "seg")]
     return "_".join(kept) or "all"

@@ -205,13 +205,13 @@ def _write_single(file: Path, dataset, frame: bytes) -> None:
     """Write one compressed frame as a file whose header only describes the pixel storage."""
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.encaps import encapsulate
-    from pydicom.uid import SecondaryCaptureImageStorage
+    from pydicom.uid import UID, SecondaryCaptureImageStorage
 
     layout = _layout(dataset)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = _syntax(dataset)
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     single = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
     single.SOPClassUID, single.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
     single.Rows, single.Columns = layout["rows"], layout["columns"]
@@ -234,6 +234,6 @@ def _by_ffmpeg(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:
 
     with _pixel_data(path, dataset) as (file, _):
         film = io.BytesIO(b"".join(list(generate_fragments(file))[1:]))
-    with av.open(film) as container:
+    with av.open(film, mode="r") as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")

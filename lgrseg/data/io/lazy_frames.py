@@ -14,7 +14,7 @@ KEPT = 64
 """Number of cached frames; must be larger than the window of prediction."""
 
 
-class LazyFrames(Sequence):
+class LazyFrames(Sequence[np.ndarray]):
     """Behaves like an array (T, H, W) or (T, H, W, 3) uint8 for indexing by time."""
 
     dtype = np.dtype(np.uint8)
@@ -142,7 +142,9 @@ def _room(shape: tuple[int, ...]) -> np.ndarray | None:
 
 def _moved(held: np.ndarray | None, count: int, shape: tuple[int, ...]) -> np.ndarray | None:
     """Copy the first `count` frames into an array of another length or with colours."""
-    room = _room((max(shape[0], count + 1), *shape[1:])) if held is not None else None
+    if held is None:
+        return None
+    room = _room((max(shape[0], count + 1), *shape[1:]))
     if room is not None:
         room[:count] = held[:count] if room.ndim == held.ndim else held[:count, ..., None]
     return room

@@ -6,10 +6,12 @@ The axes are (x, y, t), as in CardiacUDC, so frames are consecutive in the file.
 import gzip
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from lgrseg.checkpoint.whole_files import appears_whole
+from lgrseg.data.io.nifti import array_in_file, open_nifti
 
 LARGEST_NIFTI1 = 2**15 - 1
 """Longest axis of NIfTI-1, whose sizes are 16-bit numbers; longer videos are NIfTI-2."""
@@ -44,12 +46,13 @@ def write_masks(
     with appears_whole(path) as half_done, open(half_done, "wb") as raw:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as file:
             header.write_to(file)
+            count = 0
             for count, labels in enumerate(masks, start=1):
                 if labels.shape != tuple(shape[1:]) or count > shape[0]:
                     raise ValueError(
                         f"mask {count} has shape {labels.shape}, the video {tuple(shape)}"
                     )
-                file.write(np.ascontiguousarray(labels, np.uint8))
+                file.write(np.ascontiguousarray(labels, np.uint8).data)
             if count != shape[0]:
                 raise ValueError(f"there are only {count} masks for {shape[0]} frames")
 
@@ -65,7 +68,7 @@ def _header(shape: tuple[int, int, int], affine: np.ndarray, made_by: str):
     return header
 
 
-class MaskFile(Sequence):
+class MaskFile(Sequence[np.ndarray]):
     """Masks of a file that `write_masks` wrote: (H, W) uint8 per frame, read when accessed.
 
     Access in increasing order is fast; an earlier frame reads the file from its beginning.
@@ -73,18 +76,24 @@ class MaskFile(Sequence):
 
     def __init__(self, path: Path):
         """Raises an error of nibabel, or OSError, if `path` is not a NIfTI file."""
-        import nibabel
-
-        image = nibabel.load(path)
+        image = open_nifti(path)
         self.shape = tuple(image.shape[::-1])
         self.made_by = bytes(image.header["descrip"]).rstrip(b"\0").decode(errors="replace")
-        self._start = image.dataobj.offset
+        self._start = array_in_file(image).offset
         self._file = gzip.open(path)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
         size = self.shape[1] * self.shape[2]
         self._file.seek(self._start + range(len(self))[index] * size)
         return np.frombuffer(self._file.read(size), np.uint8).reshape(self.shape[1:])

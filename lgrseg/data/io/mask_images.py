@@ -96,7 +96,7 @@ def _is_black_and_white(coding: str, values: np.ndarray, others: np.ndarray) -> 
     between = np.count_nonzero((values >= MIDDLE[0]) & (values <= MIDDLE[1]))
     white = np.count_nonzero(values > MIDDLE[1])
     is_smooth = (coding == "lossy" or len(others) >= SMOOTH) and 200 <= others.max() <= 255
-    return is_smooth and between <= MAX_MIDDLE * (between + white)
+    return bool(is_smooth and between <= MAX_MIDDLE * (between + white))
 
 
 def _values(file: Path, name: str, num_classes: int) -> tuple[str, np.ndarray]:
@@ -109,8 +109,8 @@ def _values(file: Path, name: str, num_classes: int) -> tuple[str, np.ndarray]:
 
     try:
         with Image.open(file) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise UnusableVideo(f"{name} has {image.n_frames} pictures; a mask must have one")
+            if (num_pictures := getattr(image, "n_frames", 1)) > 1:
+                raise UnusableVideo(f"{name} has {num_pictures} pictures; a mask must have one")
             if image.mode == "P":
                 indices, colours = np.asarray(image), image.getpalette()
                 return "palette", _indices(indices, colours, name, num_classes)

@@ -34,7 +34,7 @@ def read_metaimage(path: Path) -> Video:
             "(x, y, t) and 1 channel, 3 (RGB) or 4 (RGBA)"
         )
     frames = as_bytes(lambda: _frames(path, num_frames, coloured), num_frames)
-    notes = []
+    notes: list[str] = []
     spacing = None
     if sizes := items.get("elementspacing") or items.get("elementsize"):
         column, row, *_ = [*sizes.split(), None, None]

@@ -1,8 +1,10 @@
 """Reads NIfTI files: arrays, and clips with the axes (x, y, t)."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +13,10 @@ from lgrseg.data.io.grey_values import Frames, as_bytes
 from lgrseg.data.io.lazy_frames import gather
 from lgrseg.data.io.spacing import NO_SPACING, checked_spacing
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
+
+if TYPE_CHECKING:  # nibabel is only imported when a NIfTI file is read
+    from nibabel import Nifti1Pair
+    from nibabel.arrayproxy import ArrayProxy
 
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 """Millimetres per unit of the header; "mm" and "unknown" count as millimetres."""
@@ -23,7 +29,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
         UnreadableFile: the file is truncated or is not a NIfTI file.
     """
     try:
-        image = _open_nifti(path)
+        image = _read_whole(path)
         return np.asarray(image.dataobj), image.header.get_zooms()
     except Exception as error:  # EOFError, zlib.error, HeaderDataError, MemoryError of a wild size
         raise _broken(path, error) from error
@@ -33,11 +39,33 @@ def _broken(path: Path, error: Exception) -> UnreadableFile:
     return UnreadableFile(f"{path.name} is cut short or not a NIfTI file ({one_line(error)})")
 
 
-def _open_nifti(path: Path):
+def open_nifti(path: Path) -> "Nifti1Pair":
+    """Open a NIfTI file of version 1 or 2 without reading its array.
+
+    Raises:
+        ValueError: nibabel reads the file as another format.
+    """
+    import nibabel
+
+    image = nibabel.load(path)
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise ValueError(f"{path.name} is a {type(image).__name__}, not a NIfTI file")
+    return image
+
+
+def array_in_file(image: "Nifti1Pair") -> "ArrayProxy":
+    """The array of an image that was opened from a file: its offset, slope and intercept."""
+    from nibabel.arrayproxy import ArrayProxy
+
+    assert isinstance(image.dataobj, ArrayProxy)
+    return image.dataobj
+
+
+def _read_whole(path: Path) -> "Nifti1Pair":
     import nibabel
 
     if path.suffix != ".gz":
-        return nibabel.load(path)
+        return open_nifti(path)
     # nibabel does not read gzip's checksum at the end, so it would not notice damage.
     with gzip.open(path) as file:
         content = file.read()
@@ -48,10 +76,8 @@ def _open_nifti(path: Path):
 
 def read_nifti_video(path: Path) -> Video:
     """Read a NIfTI file as a clip, frame by frame; it is never completely in memory."""
-    import nibabel
-
     try:
-        image = nibabel.load(path)
+        image = open_nifti(path)
         shape, dtype = image.shape, image.get_data_dtype()
         (column, row), unit = _pixdim(path, type(image.header)), image.header.get_xyzt_units()[0]
     except Exception as error:
@@ -65,7 +91,7 @@ def read_nifti_video(path: Path) -> Video:
     frames = _frames(path, image, num_frames, coloured)
     try:
         pictures = gather(as_bytes(frames, num_frames), num_frames)
-    except (EOFError, OSError, MemoryError, gzip.zlib.error) as error:
+    except (EOFError, OSError, MemoryError, zlib.error) as error:
         raise _broken(path, error) from error
     scale = MILLIMETRES.get(unit, 1.0)
     row, column = row * scale, column * scale
@@ -87,18 +113,19 @@ def _opened(path: Path):
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _frames(path: Path, image, num_frames: int, coloured: bool) -> Frames:
+def _frames(path: Path, image: "Nifti1Pair", num_frames: int, coloured: bool) -> Frames:
     """Frames as stored: (H, W), or (H, W, 3) if the file has colours."""
     if coloured:  # colour is the slowest axis, so a frame has three separate parts
-        array = _open_nifti(path).dataobj
-        array = np.asarray(array).reshape(*image.shape[:2], num_frames, 3, order="F")
+        array = np.asarray(_read_whole(path).dataobj)
+        array = array.reshape(*image.shape[:2], num_frames, 3, order="F")
         return lambda: iter(np.moveaxis(array, (2, 1, 0, 3), (0, 1, 2, 3)))
     return lambda: _stream(path, image, num_frames)
 
 
-def _stream(path: Path, image, num_frames: int) -> Iterator[np.ndarray]:
+def _stream(path: Path, image: "Nifti1Pair", num_frames: int) -> Iterator[np.ndarray]:
     """Yield the frames one by one; reads to the end of the file, to check gzip's checksum."""
-    dtype, stored = image.get_data_dtype(), image.dataobj
+    dtype, stored = image.get_data_dtype(), array_in_file(image)
+    slope, intercept = float(stored.slope), float(stored.inter)
     columns, rows = image.shape[:2]
     with _opened(path) as file:
         file.seek(stored.offset)
@@ -110,9 +137,9 @@ def _stream(path: Path, image, num_frames: int) -> Iterator[np.ndarray]:
                 frame = np.frombuffer(content, np.uint8).reshape(rows, columns, len(dtype.names))
                 yield frame[..., :3]
                 continue
-            frame = np.frombuffer(content, dtype).reshape(rows, columns)
-            if (stored.slope, stored.inter) != (1, 0):
-                frame = frame * float(stored.slope) + float(stored.inter)
-            yield frame
+            numbers = np.frombuffer(content, dtype).reshape(rows, columns)
+            if (slope, intercept) != (1, 0):
+                numbers = numbers * slope + intercept
+            yield numbers
         while file.read(2**20):
             pass

@@ -48,4 +48,4 @@ def is_turned(number: int, size: tuple[int, int], shown: tuple[int, int]) -> boo
         size: (H, W) of the mask, or of the picture on which outlines were drawn.
         shown: (H, W) of the upright picture.
     """
-    return number != 1 and tuple(size) == stored_size(tuple(shown), number)
+    return number != 1 and size == stored_size(shown, number)

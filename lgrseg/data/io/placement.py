@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.io.nifti import open_nifti
+
 FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
@@ -47,9 +49,7 @@ def _is_usable(affine: np.ndarray) -> bool:
 
 
 def _affine_of_nifti(path: Path) -> np.ndarray | None:
-    import nibabel
-
-    image = nibabel.load(path)
+    image = open_nifti(path)
     if image.affine is None:
         return None
     to_mm = MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)

@@ -39,9 +39,9 @@ def dicom_rate(dataset, notes: list[str]) -> float | None:
     milliseconds["FrameTimeVector"] = np.median(steps, keepdims=True) if len(steps) else steps
     for name, value in milliseconds.items():
         if len(value):
-            rate = 1000 / float(value[0]) if value[0] else math.inf
+            stated = 1000 / float(value[0]) if value[0] else math.inf
             source = f"{name} of {value[0]:.4g} ms"
-            if rate := checked_rate(rate, source=source, notes=notes):
+            if rate := checked_rate(stated, source=source, notes=notes):
                 return rate
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         value = _numbers(dataset, name, notes)

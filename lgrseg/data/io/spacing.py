@@ -115,9 +115,10 @@ def _bounds(region) -> tuple[float, float, float, float] | None:
     """First column, first row, last column and last row of a region."""
     names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
     try:
-        return tuple(float(region.get(f"RegionLocation{name}")) for name in names)
+        left, top, right, bottom = (float(region.get(f"RegionLocation{name}")) for name in names)
     except (TypeError, ValueError):
         return None
+    return left, top, right, bottom
 
 
 def _area(region) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lgrseg.data.frame_sampling import AroundAnchor
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks
 from lgrseg.data.transforms.resizing import resize_image, resize_labels
 from lgrseg.structures import Clip, ClipTargets, Geometry
@@ -13,34 +14,17 @@ from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.structures.boxes import boxes_of_masks
 
 
-class ClipMapper:
-    """Samples frames, reads, resizes and augments them, and converts them to tensors."""
+class FrameMapper:
+    """Base class of mappers: reads, resizes and augments frames, and converts them to tensors."""
 
     def __init__(self, *, frame_sampler, input_size: tuple[int, int], augmentations: Sequence = ()):
         """`input_size` is (height, width); frames are resized to it without keeping the aspect."""
         self.frame_sampler = frame_sampler
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.augmentations = list(augmentations)
 
-    def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
-    ) -> tuple[Clip, ClipTargets]:
-        """Make the clip around frame `anchor` of a prepared video, and its targets.
-
-        `seen` is the number of clips that the run has sampled so far.
-        """
-        indices, positions = self.choose(record, anchor, rng, seen)
-        stored = read_masks(record)
-        masks = np.zeros((len(positions), *self.input_size), dtype=np.uint8)
-        top, left, bottom, right = record["crop_box"]
-        for row, position in enumerate(positions):
-            crop = stored[indices[position]][top:bottom, left:right]
-            masks[row] = resize_labels(crop, self.input_size)
-        clip, masks = self._clip(record, indices, masks, rng)
-        return clip, clip_targets(masks, positions, len(indices))
-
     def _clip(
-        self, record: dict, indices: list[int], masks: np.ndarray, rng: np.random.Generator
+        self, record: VideoRecord, indices: list[int], masks: np.ndarray, rng: np.random.Generator
     ) -> tuple[Clip, np.ndarray]:
         """Resize frames, and augment them together with masks (M, *input_size); M may be 0."""
         video = open_frames(record)
@@ -50,18 +34,39 @@ class ClipMapper:
         clip = Clip(
             frames=to_tensor(frames),
             frame_indices=torch.tensor(indices),
-            video_id=record["video_id"],
+            video_id=record.video_id,
             geometry=None if self.augmentations else geometry_of(record, self.input_size),
         )
         return clip, masks
 
-    def samples(self, records: list[dict]) -> list[tuple[dict, int]]:
+
+class ClipMapper(FrameMapper):
+    """Samples frames of a video with masks, and makes a clip of them and its targets."""
+
+    def __call__(
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> tuple[Clip, ClipTargets]:
+        """Make the clip around frame `anchor` of a prepared video, and its targets.
+
+        `seen` is the number of clips that the run has sampled so far.
+        """
+        indices, positions = self.choose(record, anchor, rng, seen)
+        stored = read_masks(record)
+        masks = np.zeros((len(positions), *self.input_size), dtype=np.uint8)
+        top, left, bottom, right = record.crop_box
+        for row, position in enumerate(positions):
+            crop = stored[indices[position]][top:bottom, left:right]
+            masks[row] = resize_labels(crop, self.input_size)
+        clip, masks = self._clip(record, indices, masks, rng)
+        return clip, clip_targets(masks, positions, len(indices))
+
+    def samples(self, records: list[VideoRecord]) -> list[tuple[VideoRecord, int]]:
         """List (record, anchor) of every clip of these videos.
 
         Raises:
             ValueError: a video has no annotated frame.
         """
-        silent = [record["video_id"] for record in records if not record["annotated_frames"]]
+        silent = [record.video_id for record in records if not record.annotated_frames]
         if silent:
             named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
             raise ValueError(
@@ -71,17 +76,15 @@ class ClipMapper:
         return [
             (record, anchor)
             for record in records
-            for anchor in self.frame_sampler.anchors(
-                record["annotated_frames"], record["num_frames"]
-            )
+            for anchor in self.frame_sampler.anchors(record.annotated_frames, record.num_frames)
         ]
 
     def choose(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:
         """Choose the frames of the clip, and the supervised positions in it."""
-        indices = self.frame_sampler(anchor, record["num_frames"], rng, seen)
-        return indices, self.frame_sampler.supervised(indices, anchor, record["annotated_frames"])
+        indices = self.frame_sampler(anchor, record.num_frames, rng, seen)
+        return indices, self.frame_sampler.supervised(indices, anchor, record.annotated_frames)
 
 
 class AnnotatedMapper(ClipMapper):
@@ -98,10 +101,10 @@ class AnnotatedMapper(ClipMapper):
         super().__init__(frame_sampler=sampler, input_size=input_size, augmentations=augmentations)
 
     def choose(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int
     ) -> tuple[list[int], list[int]]:
         """Choose the nearest annotated frames in order, and all of their positions."""
-        annotated, num_frames = record["annotated_frames"], self.frame_sampler.num_frames
+        annotated, num_frames = record.annotated_frames, self.frame_sampler.num_frames
         nearest = sorted(sorted(annotated, key=lambda index: abs(index - anchor))[:num_frames])
         indices = nearest + [nearest[-1]] * (num_frames - len(nearest))
         return indices, list(range(len(nearest)))
@@ -129,7 +132,7 @@ class PromptedMapper(ClipMapper):
         self.every = every
 
     def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
         """Make a clip with `boxes`, and its targets."""
         clip, targets = super().__call__(record, anchor, rng, seen)
@@ -145,28 +148,29 @@ class PromptedMapper(ClipMapper):
                     last = frame
         return clip, targets
 
-    def prompts(self, record: dict) -> list[BoxPrompt]:
+    def prompts(self, record: VideoRecord) -> list[BoxPrompt]:
         """The same boxes for a whole video, in pixels of the original."""
-        prompts, last = [], {}
+        prompts: list[BoxPrompt] = []
+        last: dict[int, int] = {}
         for frame, mask in sorted(read_masks(record).items()):
             for value in np.unique(mask[mask > 0]).tolist():
                 if value in last and not (self.every and frame - last[value] >= self.every):
                     continue
                 rows, columns = np.nonzero(mask == value)
-                low, high = (columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)
-                prompts.append(BoxPrompt(frame, tuple(map(int, low + high)), value - 1))
+                low = int(columns.min()), int(rows.min())
+                high = int(columns.max()) + 1, int(rows.max()) + 1
+                prompts.append(BoxPrompt(frame, (*low, *high), value - 1))
                 last[value] = frame
         return prompts
 
 
-def geometry_of(record: dict, input_size: tuple[int, int]) -> Geometry:
+def geometry_of(record: VideoRecord, input_size: tuple[int, int]) -> Geometry:
     """Position of a prepared video's clips in the original frame."""
-    spacing = record["spacing_mm"]
     return Geometry(
-        original_size=tuple(record["original_size"]),
-        crop_box=tuple(record["crop_box"]),
+        original_size=record.original_size,
+        crop_box=record.crop_box,
         input_size=input_size,
-        spacing_mm=tuple(spacing) if spacing else None,
+        spacing_mm=record.spacing_mm,
     )
 
 

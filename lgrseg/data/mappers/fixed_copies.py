@@ -11,6 +11,7 @@ import numpy as np
 
 from lgrseg.data.frame_sampling import MixedSampler
 from lgrseg.data.mappers.clips import ClipMapper
+from lgrseg.data.record import VideoRecord
 from lgrseg.structures import Clip, ClipTargets
 
 
@@ -56,11 +57,11 @@ class FixedCopies(ClipMapper):
             self.augmentations = []
 
     def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> tuple[Clip, ClipTargets]:
         """Make a clip with `key`, and its targets."""
         copy = int(rng.integers(self.copies)) if self.copies else 0
-        video = zlib.crc32(record["video_id"].encode())
+        video = zlib.crc32(record.video_id.encode())
         fixed = np.random.default_rng([video, anchor, copy])
         clip, targets = super().__call__(record, anchor, fixed)
         clip.key = _key(clip, copy if self.copies else None)

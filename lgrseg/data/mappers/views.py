@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames
 from lgrseg.structures import Clip, UnlabelledViews
 
@@ -66,7 +67,7 @@ class LocalGlobalMapper:
         self.augmentations = list(augmentations)
 
     def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
         """Make all views of a video; `seen` is the number of videos sampled so far."""
         video = open_frames(record)
@@ -74,7 +75,7 @@ class LocalGlobalMapper:
         def view(sampler, around: int, size, scale) -> Clip:
             indices = sampler(around, len(video), rng, seen)
             box = random_box(video.shape[1:3], scale, rng)
-            return self._clip(video, indices, box, size, record["video_id"], rng)
+            return self._clip(video, indices, box, size, record.video_id, rng)
 
         wide = [
             view(self.global_sampler, anchor, self.global_size, self.global_scale)
@@ -113,14 +114,14 @@ class WeakStrongMapper:
         `strong` must not move pixels. `input_size` is (height, width).
         """
         self.frame_sampler = frame_sampler
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.shared, self.strong = list(shared), list(strong)
 
     def __call__(
-        self, record: dict, anchor: int, rng: np.random.Generator, seen: int = 0
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
         """Make both views of the clip around frame `anchor`."""
-        video, video_id = open_frames(record), record["video_id"]
+        video, video_id = open_frames(record), record.video_id
         indices = self.frame_sampler(anchor, len(video), rng, seen)
         frames = resize_frames([video[index] for index in indices], self.input_size)
         weak = augmented(frames, self.shared, rng)

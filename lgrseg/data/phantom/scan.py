@@ -141,8 +141,8 @@ class Scan:
 
 def _speckle(rng: np.random.Generator, grain: tuple[float, float]) -> np.ndarray:
     """Complex echoes of many small scatterers, mean power 1; (NUM_SAMPLES, NUM_BEAMS)."""
-    parts = rng.standard_normal((2, NUM_SAMPLES, NUM_BEAMS), dtype=np.float32)
-    parts = [cv2.GaussianBlur(part, (0, 0), grain[1], sigmaY=grain[0]) for part in parts]
+    noise = rng.standard_normal((2, NUM_SAMPLES, NUM_BEAMS), dtype=np.float32)
+    parts = [cv2.GaussianBlur(part, (0, 0), grain[1], sigmaY=grain[0]) for part in noise]
     field_ = parts[0] + 1j * parts[1]
     return field_ / np.sqrt((np.abs(field_) ** 2).mean())
 

@@ -1,4 +1,4 @@
-"""Raw videos become a store: cropped to the fan, checked, hashed, in several processes."""
+"""Prepares raw videos: crops them to the fan, checks and hashes them, and writes the store."""
 
 from lgrseg.data.prepare.pipeline import prepare, prepare_video
 from lgrseg.data.prepare.report import print_report

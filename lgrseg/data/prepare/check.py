@@ -1,4 +1,4 @@
-"""Opening every file of a raw download, without preparing it: what there is, and what is odd."""
+"""Opens every file of a raw download without preparing it, and reports what it contains."""
 
 import json
 from collections import Counter
@@ -10,9 +10,9 @@ import numpy as np
 from lgrseg.data.prepare.label_check import label_values, odd_labels
 from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
-from lgrseg.data.prepare.pipeline import hash_pictures, reason_of, refuse_unfit
+from lgrseg.data.prepare.pipeline import reason_of, refuse_unfit
 from lgrseg.data.prepare.report import shortened
-from lgrseg.data.raw_video import LoadedVideo, RawVideo
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, hash_pictures
 
 
 def check(
@@ -27,20 +27,26 @@ def check(
     Args:
         videos: raw videos from the dataset's `find_videos`.
         problems: problems from the dataset's `find_videos`.
-        classes: names; value k + 1 in a mask is class k.
-        num_workers: processes.
+        classes: class names; value k + 1 in a mask is class k.
+        num_workers: number of processes.
 
     Returns:
-        "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings" (how many
-        videos of each; None where a file does not say) and "classes" (frames that show it);
+        "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings"
+        (number of videos of each; None if a file does not state it); "classes" (number of frames
+        that show each class);
         "suspicious" and "unusable" (name -> reasons); "leaks" (a patient, or a file of the same
         content, in several splits); "warnings" (copies in one split, classes that never occur).
     """
     from tqdm import tqdm
 
-    counts = {key: Counter() for key in ("sites", "views", "splits", "shapes", "spacings")}
-    found = {"videos": 0, "annotated_frames": 0, "classes": dict.fromkeys(classes, 0)}
-    suspicious, unusable, pictures, shown = {}, dict(problems), {}, []
+    keys = ("sites", "views", "splits", "shapes", "spacings")
+    counts: dict[str, Counter[str]] = {key: Counter() for key in keys}
+    num_videos = num_annotated = 0
+    num_showing = dict.fromkeys(classes, 0)
+    unusable = dict(problems)
+    suspicious: dict[str, list[str]] = {}
+    pictures: dict[tuple[str, ...], list[RawVideo]] = {}
+    shown: list[tuple[str | None, list[int]]] = []
     bar = tqdm(total=len(videos), desc="checking", unit="video")
     for video, facts in in_parallel(partial(_examine, classes=classes), videos, num_workers):
         bar.update()
@@ -48,10 +54,10 @@ def check(
         if isinstance(facts, str):
             unusable[video.video_id] = facts
             continue
-        found["videos"] += 1
-        found["annotated_frames"] += facts["annotated_frames"]
+        num_videos += 1
+        num_annotated += facts["annotated_frames"]
         for name in classes:
-            found["classes"][name] += facts["classes"][name]
+            num_showing[name] += facts["classes"][name]
         values = (video.site, video.view, video.split, facts["shape"], facts["spacing"])
         for counter, value in zip(counts.values(), values, strict=True):
             counter[str(value)] += 1
@@ -61,13 +67,18 @@ def check(
         if facts["values"] is not None:
             shown.append((video.split, facts["values"]))
     bar.close()
-    found |= {key: dict(sorted(counter.items())) for key, counter in counts.items()}
-    return found | {
-        "suspicious": suspicious,
-        "unusable": unusable,
-        "leaks": leaks(videos, pictures),
-        "warnings": copies(pictures) + absent_classes(shown, classes),
-    }
+    found = {"videos": num_videos, "annotated_frames": num_annotated, "classes": num_showing}
+    sorted_counts = {key: dict(sorted(counter.items())) for key, counter in counts.items()}
+    return (
+        found
+        | sorted_counts
+        | {
+            "suspicious": suspicious,
+            "unusable": unusable,
+            "leaks": leaks(videos, pictures),
+            "warnings": copies(pictures) + absent_classes(shown, classes),
+        }
+    )
 
 
 def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
@@ -92,7 +103,7 @@ def _examine(video: RawVideo, classes: tuple[str, ...]) -> dict | str:
 
 
 def _fan(video: RawVideo, loaded: LoadedVideo) -> np.ndarray | None:
-    """(H, W) bool: what is kept of the picture; None where all of it is."""
+    """(H, W) bool: the part of the picture that is kept; None if nothing is cut away."""
     if not (video.crop_to_fan and loaded.masks):
         return None
     from lgrseg.data.prepare.fan_crop import find_fan
@@ -104,13 +115,13 @@ def _fan(video: RawVideo, loaded: LoadedVideo) -> np.ndarray | None:
 
 
 def write_check(found: dict, file: Path) -> None:
-    """As JSON."""
+    """Write the result of `check` as JSON."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def print_check(found: dict) -> None:
-    """As a person reads it."""
+    """Print the result of `check` as tables."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""The clips that a path means, and the part of a clip that is looked at."""
+"""Finds the clips below a path, and the part of a clip that is segmented."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,20 +12,20 @@ from lgrseg.data.prepare.fan_crop import find_fan
 MASK = re.compile(
     r"(^|[_\-. ])(gt|masks?|seg|segmentations?|labels?(tr|ts)?)$|^(gt|mask|label)_", re.IGNORECASE
 )
-"""Names of mask files, the suffix aside, and of folders of masks."""
+"""Names of mask files, without suffix, and of folders of masks."""
 WRITTEN = re.compile(r"_(overlay|features|preview|measurements)$|^measurements$")
-"""Names of films, pictures and tables that the tools write, the suffix aside."""
+"""Names of films, pictures and tables that the tools write, without suffix."""
 
 
 @dataclass
 class ClipsInFolder:
-    """What a path holds."""
+    """The clips below a path, and the files that are not used."""
 
     clips: dict[str, Path] = field(default_factory=dict)
-    """By name for the output: the place within the folder, without the suffix where no other clip
-    has the same name."""
+    """Name for the output -> clip. The name is the path within the folder; it has a suffix only if
+    two clips would have the same name without it."""
     left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    """What is not taken, by reason."""
+    """Reason -> files and folders that are not used."""
 
     def describe_left_out(self, *, shown: int = 3) -> list[str]:
         """One line for each reason, with a few of the paths."""
@@ -38,17 +38,17 @@ class ClipsInFolder:
 
 
 def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
-    """The path itself, or all clips of a folder and of the folders within.
+    """Find the clip at a path, or all clips of a folder and its subfolders.
 
-    A folder of images is one clip, unless there are clips beside or below them: then the images
-    are previews.
+    A folder of images is one clip. If other clips are in it or below it, the images are taken for
+    previews, and not used.
 
     Args:
-        path: a clip, or a folder. What is named here is taken, whatever its name.
-        output: a folder for results, which is not searched where it lies within `path`.
+        path: path of a clip or folder. A clip given here is used even if it is named like a mask.
+        output: folder for results; it is not searched if it is inside `path`.
 
     Raises:
-        FileNotFoundError: nothing there that could be a clip.
+        FileNotFoundError: the path does not exist, or has no clip.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
@@ -59,9 +59,9 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     if clips == [path]:
         return ClipsInFolder({path.resolve().name: path}, found.left_out)
     if not clips:
-        left_out = "".join(f"; not taken: {line}" for line in found.describe_left_out())
+        left_out = "".join(f"; not used: {line}" for line in found.describe_left_out())
         raise FileNotFoundError(
-            f"{path} holds no clip; known are NIfTI, MHD, DICOM, MP4, AVI, PNG{left_out}"
+            f"{path} has no clip; supported formats are NIfTI, MHD, DICOM, MP4, AVI, PNG{left_out}"
         )
     found.clips = dict(zip(_names(clips, path), clips, strict=True))
     return found
@@ -70,13 +70,14 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
 def _clips_of(
     folder: Path, found: ClipsInFolder, seen: set[Path], output: Path | None
 ) -> Iterator[Path]:
-    """The clips of a folder, or the folder itself; `found` takes note of what is none."""
+    """Yield the clips of a folder, or the folder itself; add other files to `found.left_out`."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         found.left_out[f"cannot be opened ({error.strerror})"].append(folder)
         return
-    images, clips = [], []
+    images: list[Path] = []
+    clips: list[Path] = []
     for entry in entries:
         reason = _reason_against(entry, seen, output)
         if reason:
@@ -88,7 +89,7 @@ def _clips_of(
             images.append(entry)
         elif _may_be_clip(entry):
             clips.append(entry)
-        elif not entry.with_suffix(".mhd").exists():  # pixels of a clip that is taken
+        elif not entry.with_suffix(".mhd").exists():  # it has the pixels of an MHD file
             found.left_out[f"no known kind of clip ({entry.suffix or 'no suffix'})"].append(entry)
     masks = [p for p in entries if p.suffix.lower() in IMAGES and MASK.search(name_of_clip(p))]
     if images and clips:
@@ -104,19 +105,19 @@ def _may_be_clip(path: Path) -> bool:
     try:
         return is_readable(path)
     except OSError:
-        return True  # reading it will say what is wrong
+        return True  # the error is reported when it is read
 
 
 def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
-    """Why a file or folder is not looked at; empty where it is."""
+    """Reason why a file or folder is not searched; empty if it is."""
     if entry.name.startswith(".") or entry.name == "__MACOSX":
         return "hidden"
     if entry.name.upper() == "DICOMDIR":
-        return "a list of DICOM files, which are taken themselves"
+        return "a list of DICOM files, which are used directly"
     if MASK.search(name_of_clip(entry)):
-        return "named as a mask; as --input by itself it would be taken"
+        return "named like a mask; if it is a clip, give its path as --input"
     if WRITTEN.search(name_of_clip(entry)):
-        return "named as a result of these tools; as --input by itself it would be taken"
+        return "named like a result of these tools; if it is a clip, give its path as --input"
     if entry.is_dir():
         place = entry.resolve()
         if place in seen:
@@ -127,7 +128,7 @@ def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
 
 
 def name_of_clip(path: Path) -> str:
-    """The file's name without .mp4, .nii.gz and the like; a folder's name is whole."""
+    """The name of a file without its suffix, such as .mp4 or .nii.gz, or the name of a folder."""
     if path.is_dir():
         return path.name
     name = path.name[:-3] if path.name.lower().endswith(".nii.gz") else path.name
@@ -135,12 +136,12 @@ def name_of_clip(path: Path) -> str:
 
 
 def _has_suffix(name: str) -> bool:
-    """Whether a name ends in something like .mp4, and not in a number of a DICOM UID."""
+    """True if a name ends in a suffix such as .mp4, and not in a number of a DICOM UID."""
     return re.search(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,4}$", name) is not None
 
 
 def _names(clips: list[Path], root: Path) -> list[str]:
-    """Different names: with the suffix where they would be the same without (a.mp4 and a.dcm)."""
+    """Unique names: with the suffix if two would be equal without it (a.mp4 and a.dcm)."""
     whole = [clip.relative_to(root).as_posix() for clip in clips]
     names = [clip.relative_to(root).with_name(name_of_clip(clip)).as_posix() for clip in clips]
     while shared := {name for name, count in Counter(names).items() if count > 1}:
@@ -149,7 +150,7 @@ def _names(clips: list[Path], root: Path) -> list[str]:
 
 
 def box_of_clip(video: Video, *, crop: bool) -> tuple[tuple[int, int, int, int], str]:
-    """The fan as (top, left, bottom, right), or the whole frame; and what is doubtful about it."""
+    """Box (top, left, bottom, right) of the fan or whole frame; and a doubt about it, or ""."""
     whole = (0, 0, *video.frames.shape[1:3])
     if not crop:
         return whole, ""

@@ -1,8 +1,7 @@
 """Finding the ultrasound fan in a clip, among text, ECG, colour bars and black frames.
 
-What the fan has and the rest has not: it is large, in one piece, textured, and it changes from
-frame to frame almost everywhere. Text and bars do not change; an ECG trace changes along a thin
-line.
+The fan is large, in one piece and textured, and almost all of it changes from frame to frame. Text
+and bars do not change; an ECG trace changes only along a thin line.
 """
 
 from collections.abc import Sequence
@@ -13,38 +12,38 @@ import numpy as np
 from scipy import ndimage
 
 MAX_FRAMES = 24
-"""Frames looked at, evenly over the clip."""
+"""Largest number of frames that are examined, evenly distributed over the clip."""
 MIN_AREA = 0.06
-"""The smallest part of the picture that a fan can take."""
+"""Smallest share of the picture that a fan can cover."""
 
 
 @dataclass
 class Fan:
-    """Where the fan is."""
+    """Position of the fan in the picture."""
 
     box: tuple[int, int, int, int]
-    """(top, left, bottom, right), bottom and right exclusive; the whole frame where none is
+    """(top, left, bottom, right), bottom and right exclusive; the whole frame if none is
     found."""
     found: bool
     reason: str
     """How the fan was found, or why not."""
     mask: np.ndarray
-    """(H, W) bool: the convex hull of the fan; all true where none is found."""
+    """(H, W) bool: the convex hull of the fan; all true if none is found."""
 
     @property
     def doubt(self) -> str:
-        """What a user must know where no fan is found; empty where there is one."""
+        """Message for the user if no fan was found; else empty."""
         return "" if self.found else f"no fan found ({self.reason}), using whole frames"
 
 
-def find_fan(frames: Sequence[np.ndarray]) -> Fan:
+def find_fan(frames: np.ndarray | Sequence[np.ndarray]) -> Fan:
     """Find the fan of a clip.
 
     Args:
         frames: (T, H, W) or (T, H, W, 3) uint8; T may be 1.
 
     Returns:
-        The fan; `found` is false, and the box the whole frame, where nothing fits the description.
+        The fan. If there is none, `found` is false and the box is the whole frame.
     """
     picked = _usable_frames(frames)
     if picked is None:
@@ -53,7 +52,7 @@ def find_fan(frames: Sequence[np.ndarray]) -> Fan:
     candidates = [("by brightness", bright)]
     if len(picked) >= 3:
         moving = _large_parts(_filled(_changing(picked)))
-        # What moves is the surest sign; its outline is then completed by what is bright around it.
+        # Motion is the most reliable sign; bright tissue around it completes the outline.
         candidates.insert(0, ("by change over time", _grown(moving, bright)))
     for reason, mask in candidates:
         fan = _fan_of(mask, reason)
@@ -62,7 +61,7 @@ def find_fan(frames: Sequence[np.ndarray]) -> Fan:
     return _whole(picked.shape[1:3], f"no connected area of {MIN_AREA:.0%} of the frame")
 
 
-def _usable_frames(frames: Sequence[np.ndarray]) -> np.ndarray | None:
+def _usable_frames(frames: np.ndarray | Sequence[np.ndarray]) -> np.ndarray | None:
     """Up to MAX_FRAMES grey frames (T, H, W) that are not black."""
     indices = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAX_FRAMES)).astype(int))
     picked = [_grey(np.asarray(frames[index])) for index in indices]
@@ -75,7 +74,7 @@ def _grey(frame: np.ndarray) -> np.ndarray:
 
 
 def _tissue(frames: np.ndarray) -> np.ndarray:
-    """Pixels that are brighter than the background at some time."""
+    """Pixels that are brighter than the background in any frame."""
     brightest = frames.max(axis=0)
     # The background is the most frequent dark level; some machines do not use 0.
     background = int(np.bincount(brightest.ravel(), minlength=256)[:64].argmax())
@@ -83,14 +82,14 @@ def _tissue(frames: np.ndarray) -> np.ndarray:
 
 
 def _changing(frames: np.ndarray) -> np.ndarray:
-    """Pixels that change often: a line that passes once is not enough."""
+    """Pixels that change in many frames; a line that passes once does not count."""
     steps = np.abs(np.diff(frames.astype(np.int16), axis=0)) > 3
-    # Compression makes stills flicker by a level or two; a trace crosses a pixel now and then.
+    # Compression lets still pixels flicker by one or two levels; a trace crosses a pixel rarely.
     return steps.mean(axis=0) > 0.2
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    """Close the gaps of speckle, then cut what is thin: letters, traces, tick marks."""
+    """Close the gaps between speckles, then remove letters, traces and tick marks."""
     height, width = mask.shape
     reach = max(3, round(min(height, width) * 0.012)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
@@ -121,11 +120,11 @@ def _overlap_of_boxes(part: np.ndarray, main: np.ndarray) -> float:
 
 
 def _grown(moving: np.ndarray, bright: np.ndarray) -> np.ndarray:
-    """What moves, completed by the bright part where both are of one fan."""
+    """The moving part, completed by the bright part if both belong to one fan."""
     if not moving.any() or not bright.any():
         return moving
     shared = (moving & bright).sum()
-    alike = shared > 0.6 * bright.sum()  # the bright part is hardly more than what moves
+    alike = shared > 0.6 * bright.sum()  # the bright part is hardly larger
     return moving | bright if alike else moving
 
 

@@ -1,4 +1,4 @@
-"""Masks of one video: what would break training is refused, what looks odd is told."""
+"""Checks the masks of a video: refuses those that training cannot use, reports odd ones."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import numpy as np
 from lgrseg.data.raw_video import LoadedVideo, UnusableVideo
 
 TINY = 0.02
-"""A part of a structure below this share of its area is named."""
+"""A separate part below this share of a structure's area is reported as tiny."""
 
 
 def refuse_wrong_labels(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
@@ -16,7 +16,7 @@ def refuse_wrong_labels(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
 
     Args:
         loaded: video as the dataset's `load` gives it.
-        classes: names, where they are known: values beyond them are refused. Empty: not known.
+        classes: class names; larger values are refused. Empty if the classes are not known.
     """
     masks = loaded.masks or {}
     num_frames, size = len(loaded.frames), loaded.frames.shape[1:3]
@@ -37,7 +37,7 @@ def refuse_wrong_labels(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
 
 
 def refuse_unknown_values(values: list[int], classes: tuple[str, ...]) -> None:
-    """Raise UnusableVideo where a mask holds what is no class."""
+    """Raise UnusableVideo if a mask has a value that is not a class."""
     most = len(classes) or 255
     unknown = [value for value in values if not 0 < value <= most]
     if unknown:
@@ -51,8 +51,9 @@ def label_values(masks: dict[int, np.ndarray] | None) -> list[int]:
     """Values other than 0 that occur in any mask, in order."""
     found: set[int] = set()
     for mask in (masks or {}).values():
-        bytes_only = mask.dtype == np.uint8  # counted in a twentieth of the time that sorting takes
-        values = np.flatnonzero(np.bincount(mask.ravel())) if bytes_only else np.unique(mask)
+        # Counting takes a twentieth of the time of sorting, but needs small numbers.
+        can_count = mask.dtype == np.uint8
+        values = np.flatnonzero(np.bincount(mask.ravel())) if can_count else np.unique(mask)
         found.update(map(int, values))
     return sorted(found - {0})
 
@@ -60,12 +61,12 @@ def label_values(masks: dict[int, np.ndarray] | None) -> list[int]:
 def odd_labels(
     masks: dict[int, np.ndarray] | None, classes: tuple[str, ...], inside: np.ndarray | None = None
 ) -> list[str]:
-    """What is odd about masks: empty, outside the fan, in pieces, not filled.
+    """Sentences about odd masks: empty, outside the fan, in pieces, or not filled.
 
     Args:
         masks: frame index -> (H, W); None without labels.
-        classes: names; a value without one is called by its number.
-        inside: (H, W) bool, the part of the picture that is kept; None for all of it.
+        classes: class names; a value without a name is shown as a number.
+        inside: (H, W) bool, the part of the picture that is kept; None if all of it is kept.
     """
     frames_of: dict[str, list[int]] = {}
     for frame, labels in sorted((masks or {}).items()):

@@ -1,4 +1,4 @@
-"""One task for many videos, in several processes, none of which can take the others with it."""
+"""Runs a task for many videos in several processes; if one is killed, the others go on."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 KILLED = "the process that read it was killed; it may need more memory than there is"
-"""Why there is no result where `in_parallel` gives None."""
+"""Reason to report for an item without a result from `in_parallel`."""
 
 
 def in_parallel(
     task: Callable[[Item], Any], items: list[Item], num_workers: int
 ) -> Iterator[tuple[Item, Any]]:
-    """Every item with the task's result, as they are done; None where it killed its process.
+    """Yield every item with its result as it is done; None if its process was killed.
 
-    A process that is killed (for memory, most often) takes the whole pool with it. Nobody can tell
-    whose fault it was, so what was lost is tried again, each alone.
+    If a process is killed, mostly for lack of memory, Python stops the whole pool. Which item was
+    the cause is not known, so all unfinished items are tried again, each in a process of its own.
     """
     lost = []
     for item, future in _futures(task, items, max(1, num_workers)):
@@ -37,7 +37,7 @@ def _futures(task, items: list, num_workers: int) -> Iterator[tuple[Any, Future]
         for future in as_completed(futures):
             yield futures[future], future
     finally:
-        # On an interruption only the items at hand are waited for, not all that are in the queue.
+        # After an interruption, wait only for the items in progress, not for the whole queue.
         pool.shutdown(cancel_futures=True)
 
 
@@ -45,6 +45,6 @@ def _submit(pool: ProcessPoolExecutor, task, item) -> Future:
     try:
         return pool.submit(task, item)
     except BrokenProcessPool as error:  # broken by an earlier item
-        failed = Future()
+        failed: Future[Any] = Future()
         failed.set_exception(error)
         return failed

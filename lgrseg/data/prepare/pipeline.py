@@ -1,13 +1,14 @@
-"""From a raw download to the store: in parallel, restartable, with a report of all that was odd.
+"""Prepares a raw download: in parallel, restartable, with a report of everything unusual.
 
-A dataset module gives a list of `RawVideo`s and of problems found while listing; everything else is
-here. A file that cannot be used is in the report with the reason, and the others go on.
+A dataset module lists the `RawVideo`s, and the problems that it found while listing. A file that
+cannot be used is reported with the reason, and all others are prepared.
 """
 
 import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,32 +20,32 @@ from lgrseg.data.prepare.label_check import (
     refuse_wrong_labels,
 )
 from lgrseg.data.prepare.leaks import absent_classes, copies, leaks
-from lgrseg.data.prepare.leftovers import record_before, remove_moved
+from lgrseg.data.prepare.leftovers import meta_before, remove_moved
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
 from lgrseg.data.prepare.report import Report, print_report
-from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash, hash_pictures
 from lgrseg.data.store import write_video
 
 __all__ = [
-    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "hash_pictures", "prepare",
+    "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "prepare",
     "prepare_video", "print_report", "reason_of", "refuse_unfit",
 ]  # fmt: skip
 
 VERSION = 2
-"""Raised when what is written changes, so that videos of an earlier version are done again."""
+"""Increased when the stored form changes; videos of an earlier version are prepared again."""
 
 
 @dataclass
 class Prepared:
-    """What came of one video."""
+    """Result of one video."""
 
     is_new: bool
-    """Whether it was written now; else it was up to date."""
+    """True if it was written now, false if it was up to date."""
     notes: list[str]
     pictures: tuple[str, ...]
-    """Hashes of the files that hold its pictures."""
+    """Hashes of the files with its pictures."""
     values: list[int] | None
-    """Classes + 1 that its labels show; None without labels."""
+    """Values (class + 1) that occur in its labels; None without labels."""
 
 
 def prepare(
@@ -57,17 +58,17 @@ def prepare(
 ) -> Report:
     """Write every video to the store below `out`, and `prepare_report.json` beside them.
 
-    A video is left as it is where its sources have the hashes that its prepared form names, and the
-    lists say the same of it. Whatever goes wrong with one video, the others go on; what is finished
-    survives an interruption. A video that lies elsewhere now, in another split for example, leaves
-    its old place in the store.
+    A video is not prepared again if its sources have the same hashes as before, and the same facts
+    are listed. An error in one video does not stop the others, and finished videos survive an
+    interruption. A video with another name now, because of another split for example, is removed
+    from its old place in the store.
 
     Args:
         videos: raw videos from the dataset's `find_videos`.
         problems: problems from the dataset's `find_videos`.
         out: folder of the prepared dataset.
-        classes: names; value k + 1 in a mask is class k. Empty: values are not compared with them.
-        num_workers: processes.
+        classes: class names; value k + 1 in a mask is class k. Empty: values are not checked.
+        num_workers: number of processes.
     """
     from tqdm import tqdm
 
@@ -99,8 +100,8 @@ def prepare(
 
 
 def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
-    """The first video of every name: two would overwrite each other."""
-    first = {}
+    """The first video of every name, because two would overwrite each other."""
+    first: dict[str, RawVideo] = {}
     for video in videos:
         other = first.setdefault(video.video_id, video)
         if other is not video:
@@ -113,7 +114,7 @@ def _without_repeats(videos: list[RawVideo], report: Report) -> list[RawVideo]:
 def _compare_videos(
     done: list[tuple[RawVideo, Prepared]], classes: tuple[str, ...], report: Report
 ) -> None:
-    """Report what only shows when all videos are seen together."""
+    """Report problems between videos: leaks, copies, and classes without a pixel."""
     pictures: dict[tuple[str, ...], list[RawVideo]] = {}
     for video, outcome in done:
         if outcome.pictures:
@@ -126,60 +127,55 @@ def _compare_videos(
 def _names_of_pictures(
     videos: list[RawVideo], done: list[tuple[RawVideo, Prepared]]
 ) -> dict[tuple[str, ...], str]:
-    """Hashes of pictures -> video_id, of all that are listed now, usable or not."""
+    """Hashes of pictures -> video_id, for all listed videos, usable or not."""
     names = {outcome.pictures: video.video_id for video, outcome in done}
     usable = {video.video_id for video, _ in done}
     for video in videos:
         if video.video_id not in usable:
             try:
                 names.setdefault(hash_pictures(video), video.video_id)
-            except OSError:  # it cannot be read, so nothing is known to be it
+            except OSError:  # unreadable, so its hashes are not known
                 continue
     names.pop((), None)
     return names
 
 
-def hash_pictures(video: RawVideo) -> tuple[str, ...]:
-    """SHA-256 of the files that hold a video's pictures."""
-    return tuple(file_hash(path) for path in video.sources[: video.num_pictures])
-
-
 def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared | str:
-    """Prepare one video in a worker, or say why it cannot be used.
+    """Prepare one video in a worker process; the result is the reason if it cannot be used.
 
-    Every error becomes a sentence here: a damaged header can raise anything in a reading library,
-    and not every error travels between processes.
+    Every error becomes a sentence here, because libraries raise errors of all kinds for a damaged
+    header, and some errors cannot be sent between processes.
     """
     folder = out / video.video_id
     try:
         return prepare_video(video, out, classes)
-    except UnusableVideo as error:  # the files were understood: what was made of them is wrong now
+    except UnusableVideo as error:  # readable, so what was prepared before is wrong
         reason = str(error)
         if (folder / "meta.json").is_file():
             shutil.rmtree(folder)
-            reason += "; its form prepared earlier was taken out of the store"
+            reason += "; the video prepared earlier was removed from the store"
     except Exception as error:
         reason = reason_of(error)
         if (folder / "meta.json").is_file():
             reason += (
-                f"; the form prepared earlier from other files is still there: delete {folder} to "
-                "leave the video out"
+                "; the video prepared earlier from other files stays in the store: delete "
+                f"{folder} to leave it out"
             )
     return reason
 
 
 def reason_of(error: Exception) -> str:
-    """An error as a sentence; the kind goes before it where it was not made for users."""
+    """An error as a sentence; begins with its type if it was not written for users."""
     expected = isinstance(error, (UnusableVideo, UnreadableFile, OSError))
     return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
 def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> Prepared:
-    """Prepare one video, unless that is done already."""
+    """Prepare one video, unless it is up to date."""
     sources = [{"name": path.name, "sha256": file_hash(path)} for path in video.sources]
     pictures = tuple(source["sha256"] for source in sources[: video.num_pictures])
     listed = {"version": VERSION, "sources": sources, "facts_sha256": video.facts_hash()}
-    before = record_before(out / video.video_id)
+    before = meta_before(out / video.video_id)
     if listed.items() <= before.items():
         refuse_unknown_values(before["label_values"] or [], classes)
         return Prepared(False, before["notes"], pictures, before["label_values"])
@@ -189,7 +185,9 @@ def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> 
     top, left, bottom, right = box
     inside = np.zeros(loaded.frames.shape[1:3], bool)
     inside[top:bottom, left:right] = True
-    meta = {
+    notes = loaded.notes + notes + odd_labels(loaded.masks, classes, inside)
+    values = _shown(video, loaded)
+    meta: dict[str, Any] = {
         "video_id": video.video_id,
         "original_size": list(loaded.frames.shape[1:3]),
         "crop_box": list(box),
@@ -199,12 +197,12 @@ def prepare_video(video: RawVideo, out: Path, classes: tuple[str, ...] = ()) -> 
         "patient": video.patient,
         "view": video.view,
         "has_labels": loaded.masks is not None,
-        "label_values": _shown(video, loaded),
-        "notes": loaded.notes + notes + odd_labels(loaded.masks, classes, inside),
+        "label_values": values,
+        "notes": notes,
     }
     meta |= listed | video.facts | loaded.extra
     write_video(out, loaded.frames[:, top:bottom, left:right], loaded.masks, meta)
-    return Prepared(True, meta["notes"], pictures, meta["label_values"])
+    return Prepared(True, notes, pictures, values)
 
 
 def refuse_unfit(loaded: LoadedVideo, classes: tuple[str, ...]) -> None:
@@ -223,7 +221,7 @@ def _shown(video: RawVideo, loaded: LoadedVideo) -> list[int] | None:
 
 
 def _sound_spacing(loaded: LoadedVideo, notes: list[str]) -> list[float] | None:
-    """Millimetres, or None with a note where they make no sense."""
+    """Spacing in mm; None, with a note, if it makes no sense."""
     if not loaded.spacing_mm:
         return None
     spacing = [float(step) for step in loaded.spacing_mm]
@@ -234,14 +232,14 @@ def _sound_spacing(loaded: LoadedVideo, notes: list[str]) -> list[float] | None:
 
 
 def _sound_rate(loaded: LoadedVideo, notes: list[str]) -> float | None:
-    """Frames a second, or None with a note where they make no sense."""
+    """Frames per second; None, with a note, if they make no sense."""
     if loaded.fps is None or (np.isfinite(loaded.fps) and loaded.fps > 0):
         return loaded.fps
-    notes.append(f"a rate of {loaded.fps} frames a second makes no sense: taken as unknown")
+    notes.append(f"a rate of {loaded.fps} frames per second makes no sense: taken as unknown")
     return None
 
 
-def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], list[str]]:
+def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, int, int, int], list[str]]:
     height, width = loaded.frames.shape[1:3]
     if not video.crop_to_fan:
         return (0, 0, height, width), []
@@ -249,4 +247,4 @@ def _crop_box(video: RawVideo, loaded: LoadedVideo) -> tuple[tuple[int, ...], li
 
     fan = find_fan(loaded.frames)
     notes = [] if fan.found else [f"no fan found, not cropped: {fan.reason}"]
-    return tuple(int(edge) for edge in fan.box), notes
+    return fan.box, notes

@@ -1,16 +1,16 @@
-"""What came of a preparation, as a record, as JSON and as a person reads it."""
+"""The result of a preparation: an object, which is written as JSON and printed as a table."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 NUM_SHOWN = 5
-"""Notes of one video that are printed; the file has all."""
+"""Largest number of notes printed per video; the file has all of them."""
 
 
 @dataclass
 class Report:
-    """What came of a preparation."""
+    """Result of a preparation."""
 
     prepared: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -18,13 +18,13 @@ class Report:
     """File or video -> reason."""
     notes: dict[str, list[str]] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
-    """Video that was prepared earlier and left the store -> reason."""
+    """Video that was prepared earlier and is removed from the store -> reason."""
     left_over: list[str] = field(default_factory=list)
     """Videos that were prepared earlier, are not in the raw folder now, and stay in the store."""
     leaks: list[str] = field(default_factory=list)
-    """A patient, or a file of the same content, in several splits."""
+    """Patients, or files with the same content, in several splits."""
     warnings: list[str] = field(default_factory=list)
-    """What concerns the whole dataset: copies, classes that never occur."""
+    """Problems of the whole dataset: copies, classes that never occur."""
 
     @property
     def num_usable(self) -> int:
@@ -33,7 +33,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each kind; `with_notes` are among prepared and kept."""
+        """Number of entries of each kind; `with_notes` are among prepared and kept."""
         return {
             "prepared": len(self.prepared),
             "kept": len(self.kept),
@@ -45,13 +45,13 @@ class Report:
         }
 
     def write(self, file: Path) -> None:
-        """As JSON."""
+        """Write the report as JSON."""
         text = json.dumps({"counts": self.counts} | vars(self), indent=1, sort_keys=True)
         file.write_text(text, encoding="utf-8")
 
 
 def print_report(report: Report) -> None:
-    """The report as a person reads it."""
+    """Print the report as a table."""
     from rich.console import Console
     from rich.markup import escape  # names and messages may hold brackets
     from rich.table import Table
@@ -61,7 +61,7 @@ def print_report(report: Report) -> None:
     for name, reason in sorted(report.unusable.items()):
         table.add_row(escape(name), f"[red]not used[/red]: {escape(reason)}")
     for name, reason in sorted(report.removed.items()):
-        table.add_row(escape(name), f"taken out of the store: {escape(reason)}")
+        table.add_row(escape(name), f"removed from the store: {escape(reason)}")
     for leak in report.leaks:
         table.add_row("[red]leak[/red]", escape(leak))
     for warning in report.warnings:

@@ -6,7 +6,7 @@ fraction is then too low. An extreme at an end of the recording is therefore tru
 extremes inside the recording are not more extreme, or if the frame is labelled.
 """
 
-import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +133,7 @@ def _peaks(curve: np.ndarray) -> np.ndarray:
 def _pairs(maxima: list[int], minima: list[int]) -> list[tuple[int, int]]:
     """Pair every maximum with the first minimum before the next maximum."""
     pairs = []
-    for start, stop in itertools.pairwise([*maxima, np.inf]):
+    for start, stop in zip(maxima, [*maxima[1:], math.inf], strict=False):
         later = [minimum for minimum in minima if start < minimum < stop]
         if later:
             pairs.append((start, later[0]))

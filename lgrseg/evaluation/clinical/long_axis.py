@@ -110,16 +110,30 @@ def _ends(points: np.ndarray) -> np.ndarray:
 def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
     """The middle of the flat, wide end of a shape, and how much that end bulges.
 
-    The principal axis gives the two ends; the wider end is the base. The valve plane, which may be
-    oblique, is a line through the outermost points of the base's middle part.
+    The principal axis gives the two ends; the wider end is the base, or the flatter one if both are
+    equally wide.
     """
-    centre, bulge = points.mean(axis=0), 0.0
+    centre = points.mean(axis=0)
     if len(points) < 3:
-        return centre, bulge
+        return centre, 0.0
     across, along = np.linalg.eigh(np.cov((points - centre).T))[1].T  # eigenvalues ascend
     v, u = (points - centre) @ along, (points - centre) @ across
-    if _width(u, v, v.min()) > _width(u, v, v.max()):
-        along, v = -along, -v
+    width, other = _width(u, v, v.max()), _width(u, v, v.min())
+    if abs(width - other) <= 1e-6 * width:  # the sign of an eigenvector is arbitrary
+        ends = [_fit_base(points, centre, end) for end in (along, -along)]
+        return min(ends, key=lambda end: abs(end[1]))
+    return _fit_base(points, centre, along if width > other else -along)
+
+
+def _fit_base(
+    points: np.ndarray, centre: np.ndarray, along: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """The middle of the end in direction `along`, and how much it bulges.
+
+    The valve plane, which may be oblique, is a line through the outermost points of the end's
+    middle part.
+    """
+    base, bulge = centre, 0.0
     for _ in range(3):  # the axis turns towards the base's middle, and the plane with it
         across = np.array([-along[1], along[0]])
         v, u = (points - centre) @ along, (points - centre) @ across

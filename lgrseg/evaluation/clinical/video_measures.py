@@ -1,6 +1,7 @@
 """Measures of the predicted masks of a whole video: areas over time, beats, volumes, steadiness."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -16,8 +17,26 @@ CUT_OFF = 0.1
 """A chamber counts as cut off if a larger share of its border lies at the edge of the fan."""
 
 
+@dataclass(frozen=True)
+class MeasuredBeat:
+    """One beat of a video, measured on the predicted masks."""
+
+    ed: int
+    """Frame of end-diastole."""
+    es: int
+    """Frame of end-systole."""
+    edv: float | None
+    """End-diastolic volume in ml; None without spacing."""
+    esv: float | None
+    """End-systolic volume in ml; None without spacing."""
+    ejection_fraction: float
+    """In %; NaN if the volumes do not allow one from 0 to 100."""
+    problems: list[str]
+    """Reasons to doubt the beat."""
+
+
 def measure_video(
-    masks: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray] | np.ndarray,
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     *,
@@ -41,14 +60,13 @@ def measure_video(
 
     Returns:
         "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
-        every class; and, with a left ventricle, "ventricle", the class that it is; "beats": for
-        each its frames "ed" and "es", "edv" and "esv" (ml; None without spacing),
-        "ejection_fraction" (%, NaN where it would not be 0 to 100) and "problems", for which it is
-        doubtful; and "ejection_fraction", the mean over the beats that are not (NaN where all are).
+        every class; and, with a left ventricle, "ventricle", the class that it is; "beats", each a
+        dict with the fields of MeasuredBeat; and "ejection_fraction", the mean over the beats
+        without problems (NaN if there is none).
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
-    measures = {
+    measures: dict[str, object] = {
         "unit": "mm" if spacing_mm else "px",
         "areas": {name: areas[:, k].tolist() for k, name in enumerate(classes)},
         "steadiness": {
@@ -58,14 +76,15 @@ def measure_video(
     }
     ventricle = chambers_of(classes, roles or {}).get("left_ventricle")
     if ventricle is not None:
-        measures["ventricle"] = ventricle
-        areas = np.array(measures["areas"][ventricle])
-        beats = find_beats(np.where(areas > 0, areas, np.nan), ed_frame=ed_frame, es_frame=es_frame)
-        measures["beats"] = [
-            _measured(masks, classes, spacing_mm, fan, beat, roles) for beat in beats
-        ]
-        whole = [beat["ejection_fraction"] for beat in measures["beats"] if not beat["problems"]]
-        measures["ejection_fraction"] = float(np.mean(whole)) if whole else float("nan")
+        area = areas[:, classes.index(ventricle)]
+        found = find_beats(np.where(area > 0, area, np.nan), ed_frame=ed_frame, es_frame=es_frame)
+        beats = [_measured(masks, classes, spacing_mm, fan, beat, roles or {}) for beat in found]
+        whole = [beat.ejection_fraction for beat in beats if not beat.problems]
+        measures |= {
+            "ventricle": ventricle,
+            "beats": [asdict(beat) for beat in beats],
+            "ejection_fraction": float(np.mean(whole)) if whole else float("nan"),
+        }
     return measures
 
 
@@ -74,24 +93,31 @@ def _pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(labels.ravel(), minlength=num_classes + 1)[1 : num_classes + 1]
 
 
-def _measured(masks, classes, spacing_mm, fan, beat: Beat, roles) -> dict:
-    label = classes.index(chambers_of(classes, roles or {})["left_ventricle"]) + 1
+def _measured(
+    masks: Sequence[np.ndarray] | np.ndarray,
+    classes: tuple[str, ...],
+    spacing_mm: tuple[float, float] | None,
+    fan: np.ndarray | None,
+    beat: Beat,
+    roles: Mapping[str, str],
+) -> MeasuredBeat:
+    label = classes.index(chambers_of(classes, roles)["left_ventricle"]) + 1
     problems, volumes = list(beat.problems), []
     for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
         found = measure_heart(masks[frame], classes, spacing_mm, roles)["left_ventricle"]
-        volumes.append(found["volume_ml"])
-        problems += [f"{phase}: {problem}" for problem in found["problems"]]
+        volumes.append(found.volume_ml)
+        problems += [f"{phase}: {problem}" for problem in found.problems]
         if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
             problems.append(f"{phase}: cut off by the edge of the fan")
     edv, esv = volumes
-    return {
-        "ed": beat.ed,
-        "es": beat.es,
-        "edv": edv if spacing_mm else None,
-        "esv": esv if spacing_mm else None,
-        "ejection_fraction": 100 * ejection_fraction(edv, esv),
-        "problems": problems + impossible_change(edv, esv),
-    }
+    return MeasuredBeat(
+        ed=beat.ed,
+        es=beat.es,
+        edv=edv if spacing_mm else None,
+        esv=esv if spacing_mm else None,
+        ejection_fraction=100 * ejection_fraction(edv, esv),
+        problems=problems + impossible_change(edv, esv),
+    )
 
 
 def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from lgrseg.evaluation.clinical.long_axis import LongAxis, find_long_axis, large
 NUM_DISKS = 20
 LARGEST_BULGE = 0.03
 """Largest bulge of a base that the shape gave. On truncated ellipsoids it stays below this value if
-the volume is within 6%, and reaches 0.04 if the side was taken for the base."""
+the volume is within 8%, and reaches 0.04 if the side was taken for the base."""
 LARGEST_SHARE_BEYOND = 0.03
 """Largest share of a chamber's area beyond the base; the volume is too low by about twice that."""
 

@@ -7,6 +7,9 @@ the class. Average precision (pycocotools) also penalises boxes on frames withou
 
 import contextlib
 import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +22,26 @@ from lgrseg.structures.boxes import boxes_of_masks, corner_iou, corners
 RECALLS = (0.5, 0.75)
 
 
-def score_boxes(
-    boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry
-) -> dict[str, list]:
-    """Bring the boxes of one frame to plain values, to be sent between processes.
+@dataclass
+class FrameBoxes:
+    """Boxes of the K classes on one frame, (x0, y0, x1, y1) in pixels of the original frame.
+
+    It holds plain values, to be sent between processes.
+    """
+
+    predicted: list[list[float]]
+    truth: list[list[int] | None]
+    """The box around the true mask; None if the frame does not show the class."""
+    scores: list[float]
+    """Confidence of each predicted box, 0 to 1."""
+
+    def pairs(self) -> Iterator[tuple[list[float], list[int] | None]]:
+        """The predicted and the true box of every class."""
+        return zip(self.predicted, self.truth, strict=True)
+
+
+def score_boxes(boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry) -> FrameBoxes:
+    """Bring the boxes of one frame to pixels of the original.
 
     Args:
         boxes: (K, 4) predicted boxes on the CPU, (cx, cy, w, h) as parts of the clip's width and
@@ -30,10 +49,6 @@ def score_boxes(
         scores: (K,) confidence of each box on the CPU, 0 to 1.
         truth: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
         geometry: position of the clip's pixels in the original video.
-
-    Returns:
-        "predicted" and "truth": boxes (x0, y0, x1, y1) in pixels of the original; the truth is None
-        if the class is absent. "score": the confidence.
     """
     top, left, bottom, right = geometry.crop_box
     size = torch.tensor([right - left, bottom - top] * 2)
@@ -41,28 +56,31 @@ def score_boxes(
     classes = torch.arange(1, len(boxes) + 1)[:, None, None]
     truth_boxes, present = boxes_of_masks(torch.from_numpy(truth) == classes)
     pixels = (corners(truth_boxes) * torch.tensor([*truth.shape[::-1]] * 2)).round().int().tolist()
-    return {
-        "predicted": placed.tolist(),
-        "truth": [
+    return FrameBoxes(
+        predicted=placed.tolist(),
+        truth=[
             box if is_present else None for box, is_present in zip(pixels, present, strict=True)
         ],
-        "score": scores.tolist(),
-    }
+        scores=scores.tolist(),
+    )
 
 
-def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
+def summarise_boxes(
+    frames: list[FrameBoxes], patients: list[str], classes: tuple[str, ...]
+) -> dict[str, dict]:
     """Box entries of results.json: means over patients, of frames that show the class.
 
     Args:
-        rows: one dict per frame with "patient" and "boxes" (the result of `score_boxes`).
+        frames: boxes of every annotated frame.
+        patients: patient of each frame.
         classes: names of the K classes.
 
     Returns:
         "classes": name -> "iou", "recall_50", "recall_75", "ap" (mean over IoU 0.5 to 0.95) and
         "ap_50", all 0 to 1; "mean": their means over classes.
     """
-    ious = np.array([[_iou(*pair) for pair in _pairs(row)] for row in rows])  # F K, NaN: absent
-    patients = [row["patient"] for row in rows]
+    # (F, K), NaN where the frame does not show the class.
+    ious = np.array([[_iou(*pair) for pair in boxes.pairs()] for boxes in frames])
     measures = {"iou": ious}
     for least in RECALLS:
         hits = np.where(np.isnan(ious), np.nan, ious >= least)
@@ -70,7 +88,7 @@ def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
     by_class = {
         name: overlap.mean(overlap.group_means(values, patients)[1], axis=0)
         for name, values in measures.items()
-    } | average_precision(rows, len(classes))
+    } | average_precision(frames, len(classes))
     return {
         "classes": {
             cls: {name: float(values[k]) for name, values in by_class.items()}
@@ -80,32 +98,29 @@ def summarise_boxes(rows: list[dict], classes: tuple[str, ...]) -> dict:
     }
 
 
-def _pairs(row: dict):
-    return zip(row["boxes"]["predicted"], row["boxes"]["truth"], strict=True)
-
-
 def _iou(predicted: list[float], truth: list[int] | None) -> float:
     if truth is None:
         return float("nan")
     return float(corner_iou(torch.tensor(predicted), torch.tensor(truth, dtype=torch.float32))[0])
 
 
-def average_precision(rows: list[dict], num_classes: int) -> dict[str, np.ndarray]:
+def average_precision(frames: list[FrameBoxes], num_classes: int) -> dict[str, np.ndarray]:
     """COCO's AP of every class over all frames: "ap" and "ap_50", (K,), NaN without a truth."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     categories = [{"id": k + 1, "name": str(k)} for k in range(num_classes)]
-    truths, detections = [], []
-    for image, row in enumerate(rows):
-        for k, (predicted, truth) in enumerate(_pairs(row)):
+    truths: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
+    for image, boxes in enumerate(frames):
+        for k, (predicted, truth) in enumerate(boxes.pairs()):
             about = {"image_id": image, "category_id": k + 1}
-            detections.append(about | {"bbox": _xywh(predicted), "score": row["boxes"]["score"][k]})
+            detections.append(about | {"bbox": _xywh(predicted), "score": boxes.scores[k]})
             if truth is not None:
                 box = _xywh(truth)
                 extra = {"id": len(truths) + 1, "iscrowd": 0, "area": box[2] * box[3]}
                 truths.append(about | {"bbox": box} | extra)
-    images = [{"id": image} for image in range(len(rows))]
+    images = [{"id": image} for image in range(len(frames))]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         ground_truth = COCO()
         ground_truth.dataset = {"images": images, "annotations": truths, "categories": categories}

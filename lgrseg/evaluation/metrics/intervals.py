@@ -4,6 +4,8 @@
 nothing to measure. Here such a draw is left out, and one set of draws serves several measures.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 MIN_PATIENTS = 5
@@ -11,7 +13,9 @@ MIN_PATIENTS = 5
 take three values: the interval would be a point, or the two patients' scores."""
 
 
-def percentile_interval(draws: np.ndarray, *, num_patients: int) -> list[float] | None:
+def percentile_interval(
+    draws: Sequence[float] | np.ndarray, *, num_patients: int
+) -> list[float] | None:
     """Middle 95% of bootstrap values; None for too few patients, or without a finite value.
 
     Args:

@@ -6,6 +6,8 @@ tests compare with it; a call of its AUC takes 5 ms where this takes 0.1 ms (300
 half a minute for 1000 draws of five classes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lgrseg.evaluation.metrics.intervals import percentile_interval
@@ -107,7 +109,7 @@ def measure(
 def intervals(
     labels: np.ndarray,
     probs: np.ndarray,
-    patients: list[str],
+    patients: Sequence[str] | np.ndarray,
     *,
     num_resamples: int = 1000,
     seed: int = 0,

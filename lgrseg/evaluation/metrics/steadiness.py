@@ -30,15 +30,19 @@ def steadiness(masks: Iterable[np.ndarray], spacing_mm: tuple[float, float] | No
         cannot be computed are NaN: a jerk needs three consecutive frames with the structure.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
-    areas, centroids, dice, split, previous = [], [], [], 0, None
+    sizes: list[float] = []
+    centroids: list[np.ndarray] = []
+    dice: list[float] = []
+    num_split = 0
+    previous: np.ndarray | None = None
     for mask in masks:
-        areas.append(mask.sum() * rows * columns)
+        sizes.append(mask.sum() * rows * columns)
         centroids.append(_centroid(mask) * (rows, columns))
-        split += _is_split(mask)
+        num_split += _is_split(mask)
         if previous is not None and (previous.any() or mask.any()):
             dice.append(2 * (previous & mask).sum() / (previous.sum() + mask.sum()))
         previous = mask
-    areas = np.array(areas)
+    areas = np.array(sizes)
     shown = np.where(areas > 0, areas, np.nan)
     steps = np.diff(np.reshape(centroids, (-1, 2)), 2, axis=0)
     return {
@@ -46,7 +50,7 @@ def steadiness(masks: Iterable[np.ndarray], spacing_mm: tuple[float, float] | No
         "centroid_jerk": _mean(np.linalg.norm(steps, axis=1)),
         "dice_of_neighbours": _mean(np.array(dice)),
         "frames_absent": int((areas == 0).sum()),
-        "frames_split": split,
+        "frames_split": num_split,
         "frames": len(areas),
     }
 

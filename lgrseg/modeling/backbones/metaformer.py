@@ -224,6 +224,9 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """MLP of four times the width with StarReLU; 1 x 1 convolutions on maps, linear on tokens."""
 
+    fc1: nn.Module
+    fc2: nn.Module
+
     def __init__(self, dim: int, *, linear: bool):
         super().__init__()
         if linear:

@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lgrseg.layers.drop_path import DropPath
+from lgrseg.layers.map_size import map_size
 
 DIMS = {"b0": (32, 64, 160, 256)} | {f"b{i}": (64, 128, 320, 512) for i in range(1, 6)}
 DEPTHS = {
@@ -93,7 +94,7 @@ class PatchEmbed(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(N, C, H, W) -> tokens (N, H'W', D) and (H', W')."""
         maps = self.proj(images)
-        return self.norm(rearrange(maps, "n c h w -> n (h w) c")), tuple(maps.shape[-2:])
+        return self.norm(rearrange(maps, "n c h w -> n (h w) c")), map_size(maps)
 
 
 class Block(nn.Module):
@@ -179,4 +180,5 @@ def _initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.Conv2d):
         fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
         nn.init.normal_(module.weight, std=(2 * module.groups / fan_out) ** 0.5)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,9 +1,37 @@
 """A pretrained encoder as a backbone of this project: "res2" to "res5" at strides 4 to 32."""
 
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
 
+from lgrseg.layers.map_size import map_size
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.pyramid import LEVELS
+
+
+@runtime_checkable
+class Neck(Protocol):
+    """A module from an encoder's maps to a feature pyramid, such as `ViTPyramid`."""
+
+    @property
+    def channels(self) -> Mapping[str, int]:
+        """Number of channels of every level."""
+        ...
+
+    @property
+    def strides(self) -> Mapping[str, int]:
+        """Stride of every level in pixels of the image."""
+        ...
+
+    def check(self, channels: list[int], strides: list[int]) -> None:
+        """Raise ValueError if an encoder's maps are not those for which the neck was made."""
+
+    def __call__(
+        self, maps: list[Tensor], size: tuple[int, int] | None = None
+    ) -> dict[str, Tensor]:
+        """Levels by name of the maps of images of `size`."""
+        ...
 
 
 class FoundationBackbone(nn.Module):
@@ -18,7 +46,9 @@ class FoundationBackbone(nn.Module):
     patches (of 14 px) need more padding, and no image is too small.
     """
 
-    def __init__(self, *, encoder: Encoder, neck: nn.Module | None = None):
+    neck: Neck
+
+    def __init__(self, *, encoder: Encoder, neck: Neck | None = None):
         """Combine encoder and neck.
 
         Args:
@@ -36,7 +66,7 @@ class FoundationBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Normalised images (N, 3, H, W) to {"res2": (N, C, ceil(H / 4), ceil(W / 4)), ...}."""
-        return self.neck(self.encoder(images), size=tuple(images.shape[-2:]))
+        return self.neck(self.encoder(images), size=map_size(images))
 
 
 class StagesAsLevels(nn.Module):

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.modeling.foundation.encoder import Encoder
-from lgrseg.modeling.foundation.names import WHOLE_MODEL, Layout
+from lgrseg.modeling.foundation.encoder import TransformersEncoder
+from lgrseg.modeling.foundation.layouts import Layout
+from lgrseg.modeling.foundation.names import WHOLE_MODEL
 
 PARTS = frozenset(
     "blocks cls_token downsample_layers embedder embeddings encoder layer layers norm patch_embed "
@@ -27,7 +28,7 @@ SHOWN = 3
 class Fit:
     """A weight file, an encoder, and the report of which tensors matched."""
 
-    encoder: Encoder
+    encoder: TransformersEncoder
     name: str
     """Name of the encoder."""
     file: str

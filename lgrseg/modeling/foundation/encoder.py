@@ -1,11 +1,17 @@
 """Interface of all pretrained encoders: images of any size to feature maps and a global token."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.layers.drop_path import DropPath
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Encoder(nn.Module, ABC):
@@ -65,6 +71,12 @@ class Encoder(nn.Module, ABC):
         return F.pad(images, (0, -width % divisor, 0, -height % divisor), mode="replicate")
 
 
+class TransformersEncoder(Encoder):
+    """An encoder around one model of transformers."""
+
+    model: "PreTrainedModel"
+
+
 def covering(maps: Tensor, stride: int, images: Tensor) -> Tensor:
     """Crop maps (N, C, h, w) of padded images to the part that covers the images."""
     height, width = images.shape[-2:]
@@ -81,7 +93,7 @@ def keep_frozen_in_eval(module: nn.Module) -> None:
         keep_frozen_in_eval(child)
 
 
-def with_own_drop_paths(model: nn.Module) -> nn.Module:
+def with_own_drop_paths(model: Model) -> Model:
     """Replace the stochastic depth of transformers by that of this project.
 
     Its random numbers then belong to the clip, not to the batch (drop_path.py). If transformers has
@@ -90,5 +102,5 @@ def with_own_drop_paths(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__.endswith("DropPath") and not isinstance(child, DropPath):
-                setattr(module, name, DropPath(child.drop_prob))
+                setattr(module, name, DropPath(cast(float, child.drop_prob)))
     return model

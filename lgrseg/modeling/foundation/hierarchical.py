@@ -1,25 +1,32 @@
 """Encoders with four stages: maps at strides 4, 8, 16 and 32, from transformers' models.
 
-Hiera (Ryali et al., ICML 2023), SAM 2's Hiera (Ravi et al., arXiv 2408.00714), Swin (Liu et al.,
-ICCV 2021), DINOv3's ConvNeXt (arXiv 2508.10104) and ResNet (He et al., CVPR 2016).
+SAM 2's Hiera (Ravi et al., arXiv 2408.00714), Swin (Liu et al., ICCV 2021), DINOv3's ConvNeXt
+(arXiv 2508.10104) and ResNet (He et al., CVPR 2016); Hiera is in hiera.py.
 
 Images are padded to multiples of 32, and the maps are cropped to the image. The model's final norm,
 if it has one, is applied to the last map only.
 """
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.foundation.encoder import Encoder, covering, with_own_drop_paths
+from lgrseg.modeling.foundation.encoder import (
+    TransformersEncoder,
+    covering,
+    with_own_drop_paths,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 DIVISOR = 32
 """The coarsest stride in pixels; also the size of Hiera's mask unit and of SAM 2's first window."""
 
 
-class HierarchicalEncoder(Encoder):
+class HierarchicalEncoder(TransformersEncoder):
     """Base class of the five encoders; a subclass computes the stages' maps."""
 
     norm: str | None = None
@@ -27,7 +34,7 @@ class HierarchicalEncoder(Encoder):
     norms_the_mean = False
     """True if the global token is norm(mean(map)), False for mean(norm(map)), as by the authors."""
 
-    def __init__(self, *, model: nn.Module, channels: list[int]):
+    def __init__(self, *, model: "PreTrainedModel", channels: list[int]):
         """`model` is a model of transformers; `channels` are the widths of its four stages."""
         super().__init__(
             channels=channels,
@@ -63,87 +70,9 @@ class HierarchicalEncoder(Encoder):
         return features if self.norm is None else self.model.get_submodule(self.norm)(features)
 
 
-class HieraEncoder(HierarchicalEncoder):
-    """Hiera at any size.
-
-    The model of transformers only reorders tokens for the image size of its config. Here they are
-    reordered for the actual size, and positions are interpolated.
-    """
-
-    norm, norms_the_mean = "pooler.layernorm", True
-
-    def __init__(self, **config: Any):
-        """Take the settings of a HieraConfig.
-
-        Raises:
-            ValueError: the stages are not pooled by 2 x 2 three times, or positions are not square.
-        """
-        from transformers import HieraConfig, HieraModel
-
-        model = HieraModel(HieraConfig(**config))
-        config = model.config
-        pooling = (config.num_query_pool, *config.query_stride, *config.masked_unit_size)
-        if pooling != (3, 2, 2, 8, 8):
-            raise ValueError(
-                "Hiera pools by 2 x 2 three times, in units of 8 x 8 tokens; num_query_pool, "
-                f"query_stride and masked_unit_size cannot be {pooling}"
-            )
-        if len(set(config.image_size)) != 1:
-            raise ValueError(
-                f"image_size must be two equal numbers, not {config.image_size}: it is the square "
-                "on which positions were trained; images themselves may have any size"
-            )
-        super().__init__(model=model, channels=[config.embed_dim * 2**i for i in range(4)])
-
-    @property
-    def blocks(self) -> list[nn.Module]:
-        """The blocks of all stages."""
-        return [block for stage in self.model.encoder.stages for block in stage.layers]
-
-    def stages(self, padded: Tensor) -> list[Tensor]:
-        """See `HierarchicalEncoder.stages`."""
-        units = padded.shape[-2] // DIVISOR, padded.shape[-1] // DIVISOR
-        tokens = self.model.embeddings(padded, interpolate_pos_encoding=True)[0]
-        tokens, maps = in_mask_units(tokens, units), []
-        for number, stage in enumerate(self.model.encoder.stages):
-            tokens = stage(tokens, False)[0]
-            maps.append(from_mask_units(tokens, units, times=3 - number))
-        return maps
-
-
-def in_mask_units(tokens: Tensor, units: tuple[int, int]) -> Tensor:
-    """Reorder tokens so that tokens to be pooled are a fixed step apart, as Hiera needs it.
-
-    Each of three halvings moves the four tokens of every 2 x 2 square into four separate parts.
-    Afterwards the innermost axis is the grid of units, so the 64 tokens of a unit are as many
-    positions apart as there are units.
-
-    Args:
-        tokens: (N, 8h * 8w, C) tokens, row by row.
-        units: (h, w) numbers of units of 8 x 8 tokens.
-    """
-    maps = rearrange(tokens, "n (h w) c -> n c h w", h=8 * units[0])
-    for _ in range(3):
-        maps = rearrange(maps, "n c (h y) (w x) -> (n y x) c h w", y=2, x=2)
-    return rearrange(maps, "(n r) c h w -> n (r h w) c", n=len(tokens))
-
-
-def from_mask_units(tokens: Tensor, units: tuple[int, int], *, times: int) -> Tensor:
-    """Restore the map of tokens in the order of `in_mask_units`, with `times` halvings left.
-
-    Args:
-        tokens: (N, 4 ** times * h * w, C) tokens.
-        units: (h, w) numbers of units.
-        times: number of halvings: 3 before pooling, one less after each pooling.
-
-    Returns:
-        (N, C, 2 ** times * h, 2 ** times * w).
-    """
-    height, width = units
-    maps = rearrange(tokens, "n (r h w) c -> (n r) c h w", h=height, w=width)
-    for _ in range(times):
-        maps = rearrange(maps, "(n y x) c h w -> n c (h y) (w x)", y=2, x=2)
-    return maps
+def blocks_of(stages: nn.Module, name: str) -> list[nn.Module]:
+    """The blocks of all stages in order; `name` is the list of blocks in a stage."""
+    return [block for stage in stages.children() for block in stage.get_submodule(name).children()]
 
 
 class Sam2HieraEncoder(HierarchicalEncoder):
@@ -158,18 +87,19 @@ class Sam2HieraEncoder(HierarchicalEncoder):
         from transformers import Sam2HieraDetConfig, Sam2HieraDetModel
 
         model = Sam2HieraDetModel(Sam2HieraDetConfig(**config))
-        config = model.config
-        if 8 % config.window_size_per_stage[0]:
+        windows, widths = model.config.window_size_per_stage, model.config.embed_dim_per_stage
+        assert windows and widths  # transformers fills in its defaults
+        if 8 % windows[0]:
             raise ValueError(
                 "the first window_size_per_stage must divide maps of a multiple of 8 tokens, so it "
-                f"must be 8, 4, 2 or 1, not {config.window_size_per_stage[0]}"
+                f"must be 8, 4, 2 or 1, not {windows[0]}"
             )
-        super().__init__(model=model, channels=list(config.embed_dim_per_stage))
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return list(self.model.blocks)
+        return list(self.model.get_submodule("blocks").children())
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
@@ -193,7 +123,7 @@ class SwinEncoder(HierarchicalEncoder):
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return [block for stage in self.model.encoder.layers for block in stage.blocks]
+        return blocks_of(self.model.get_submodule("encoder.layers"), "blocks")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
@@ -218,21 +148,24 @@ class ConvNextEncoder(HierarchicalEncoder):
         from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
 
         model = DINOv3ConvNextModel(DINOv3ConvNextConfig(**config))
-        super().__init__(model=model, channels=list(model.config.hidden_sizes))
+        widths = model.config.hidden_sizes
+        assert widths  # transformers fills in its defaults
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The blocks of all stages."""
-        return [block for stage in self._stages for block in stage.layers]
+        return blocks_of(self._stages, "layers")
 
     @property
-    def _stages(self) -> nn.ModuleList:
-        return getattr(self.model, "model", self.model).stages  # 5.x moved them
+    def _stages(self) -> nn.Module:
+        inner = hasattr(self.model, "model")  # 5.x moved them
+        return self.model.get_submodule("model.stages" if inner else "stages")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""
         maps = []
-        for stage in self._stages:
+        for stage in self._stages.children():
             padded = stage(padded)
             maps.append(padded)
         return maps
@@ -246,12 +179,14 @@ class ResNetEncoder(HierarchicalEncoder):
         from transformers import ResNetConfig, ResNetModel
 
         model = ResNetModel(ResNetConfig(**config))
-        super().__init__(model=model, channels=list(model.config.hidden_sizes))
+        widths = model.config.hidden_sizes
+        assert widths  # transformers fills in its defaults
+        super().__init__(model=model, channels=list(widths))
 
     @property
     def blocks(self) -> list[nn.Module]:
         """The residual blocks of all stages."""
-        return [block for stage in self.model.encoder.stages for block in stage.layers]
+        return blocks_of(self.model.get_submodule("encoder.stages"), "layers")
 
     def stages(self, padded: Tensor) -> list[Tensor]:
         """See `HierarchicalEncoder.stages`."""

@@ -8,6 +8,7 @@ and concatenated with Hiera's maps along the channels.
 import torch
 from torch import Tensor, nn
 
+from lgrseg.layers.map_size import map_size
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.pyramid import LEVELS, resample
 
@@ -104,7 +105,7 @@ class InterleavedNeck(nn.Module):
                 patches,
                 stride=self.patch_stride,
                 to_stride=stride,
-                size=tuple(stage.shape[-2:]),
+                size=map_size(stage),
             )
             levels[name] = torch.cat([stage, at_level], dim=1)
         return levels

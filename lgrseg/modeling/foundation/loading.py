@@ -13,8 +13,9 @@ from torch import Tensor
 from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.pretrained import load_pretrained
 from lgrseg.modeling.foundation.completeness import Fit, check_complete, is_part
-from lgrseg.modeling.foundation.encoder import Encoder
-from lgrseg.modeling.foundation.names import Layout, Tensors, to_module
+from lgrseg.modeling.foundation.encoder import TransformersEncoder
+from lgrseg.modeling.foundation.layouts import Layout
+from lgrseg.modeling.foundation.names import Tensors, to_module
 
 MIN_OVERLAP = 0.9
 """Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller
@@ -23,7 +24,12 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_encoder_weights(
-    encoder: Encoder, file: str | Path, *, name: str, layout: Layout, siblings: list[str]
+    encoder: TransformersEncoder,
+    file: str | Path,
+    *,
+    name: str,
+    layout: Layout,
+    siblings: list[str],
 ) -> dict[str, list[str]]:
     """Load pretrained weights into an encoder, and log a table of the matching tensors.
 
@@ -47,7 +53,9 @@ def load_encoder_weights(
         CheckpointError: the weights belong to another model or size, or are incomplete.
     """
     model = encoder.model
-    expected, shapes, left_out = model.state_dict(), {}, []
+    expected = model.state_dict()
+    shapes: dict[str, tuple[int, ...]] = {}
+    left_out: list[str] = []
 
     def picked(tensors: Tensors, pick: Callable[[Tensors], Tensors]) -> Tensors:
         selected = pick(tensors)

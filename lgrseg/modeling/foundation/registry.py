@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from lgrseg.config import did_you_mean
-from lgrseg.modeling.foundation import hierarchical, names, vit
-from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.foundation import hiera, hierarchical, layouts, vit
+from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
 from lgrseg.modeling.sam2 import network as sam2
 
@@ -26,10 +26,10 @@ VIT_SIZES = {
 class Entry:
     """One encoder of the registry."""
 
-    build: Callable[..., Encoder]
+    build: Callable[..., TransformersEncoder]
     config: str
     """Name of transformers' config class."""
-    layout: names.Layout
+    layout: layouts.Layout
     """Layout of the published weights."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings that differ from the defaults of the config class."""
@@ -97,10 +97,10 @@ def _dinov2() -> dict[str, Entry]:
     common = {"image_size": 518, "patch_size": 14, "drop_path_rate": 0.0}
     for size, settings in VIT_SIZES.items():
         entries[f"dinov2_{size}"] = Entry(
-            vit.dinov2, "Dinov2Config", names.DINOV2, common | settings
+            vit.dinov2, "Dinov2Config", layouts.DINOV2, common | settings
         )
         entries[f"dinov2_{size}_registers"] = Entry(
-            vit.dinov2_registers, "Dinov2WithRegistersConfig", names.DINOV2, common | settings
+            vit.dinov2_registers, "Dinov2WithRegistersConfig", layouts.DINOV2, common | settings
         )
     return entries
 
@@ -111,7 +111,7 @@ def _dinov3() -> dict[str, Entry]:
         settings = VIT_SIZES[size] | {"num_register_tokens": 4, "drop_path_rate": 0.0}
         settings["intermediate_size"] = 4 * settings["hidden_size"]
         entries[f"dinov3_vit{letter}16"] = Entry(
-            vit.dinov3, "DINOv3ViTConfig", names.DINOV3_VIT, settings
+            vit.dinov3, "DINOv3ViTConfig", layouts.DINOV3_VIT, settings
         )
     convnext = {
         "tiny": ([3, 3, 9, 3], 96),
@@ -120,12 +120,12 @@ def _dinov3() -> dict[str, Entry]:
         "large": ([3, 3, 27, 3], 192),
     }
     for size, (depths, width) in convnext.items():
-        settings = {"depths": depths, "hidden_sizes": [width * 2**i for i in range(4)]}
+        stages = {"depths": depths, "hidden_sizes": [width * 2**i for i in range(4)]}
         entries[f"dinov3_convnext_{size}"] = Entry(
             hierarchical.ConvNextEncoder,
             "DINOv3ConvNextConfig",
-            names.DINOV3_CONVNEXT,
-            settings | {"drop_path_rate": 0.0},
+            layouts.DINOV3_CONVNEXT,
+            stages | {"drop_path_rate": 0.0},
         )
     return entries
 
@@ -141,18 +141,18 @@ def _hiera() -> dict[str, Entry]:
     entries = {}
     for size, (width, depths, heads) in sizes.items():
         settings = {"embed_dim": width, "depths": depths, "num_heads": heads}
-        layout = names.HIERA
-        entries[f"hiera_{size}"] = Entry(hierarchical.HieraEncoder, "HieraConfig", layout, settings)
+        layout = layouts.HIERA
+        entries[f"hiera_{size}"] = Entry(hiera.HieraEncoder, "HieraConfig", layout, settings)
     for size, settings in sam2.VARIANTS.items():
         entries[f"sam2_hiera_{size}"] = Entry(
-            hierarchical.Sam2HieraEncoder, "Sam2HieraDetConfig", names.SAM2_HIERA, settings
+            hierarchical.Sam2HieraEncoder, "Sam2HieraDetConfig", layouts.SAM2_HIERA, settings
         )
     return entries
 
 
 def _others() -> dict[str, Entry]:
-    swin = partial(Entry, hierarchical.SwinEncoder, "SwinConfig", names.SWIN)
-    resnet = partial(Entry, hierarchical.ResNetEncoder, "ResNetConfig", names.RESNET)
+    swin = partial(Entry, hierarchical.SwinEncoder, "SwinConfig", layouts.SWIN)
+    resnet = partial(Entry, hierarchical.ResNetEncoder, "ResNetConfig", layouts.RESNET)
     base = VIT_SIZES["base"] | {"layer_norm_eps": 1e-6}
     basic = {
         "layer_type": "basic",
@@ -170,8 +170,8 @@ def _others() -> dict[str, Entry]:
     return {
         "swin_tiny": swin({"drop_path_rate": 0.0}),
         "swin_base": swin(swin_base | {"drop_path_rate": 0.0}),
-        "usfm_base": Entry(vit.usfm, "BeitConfig", names.USFM, base | beit),
-        "mae_base": Entry(vit.mae, "ViTConfig", names.MAE, base),
+        "usfm_base": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit),
+        "mae_base": Entry(vit.mae, "ViTConfig", layouts.MAE, base),
         "resnet18": resnet(basic),
         "resnet50": resnet(bottleneck),
         "vfm4us_resnet18": resnet(basic),

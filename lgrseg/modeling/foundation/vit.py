@@ -9,15 +9,31 @@ to the grid of patches at run time, and DINOv3's rotary positions are computed f
 would cut off incomplete patches; here the image is padded to whole patches.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.modeling.foundation.encoder import Encoder, covering, with_own_drop_paths
+from lgrseg.modeling.foundation.encoder import (
+    TransformersEncoder,
+    covering,
+    with_own_drop_paths,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
-class ViTEncoder(Encoder):
+class ViTConfig(Protocol):
+    """What the configs of all plain transformers have."""
+
+    image_size: int | list[int] | tuple[int, ...]
+    patch_size: int
+    hidden_size: int
+    num_hidden_layers: int
+
+
+class ViTEncoder(TransformersEncoder):
     """Encoder of a plain transformer; its maps are taken after the last block or after several.
 
     The model's final norm is applied to every map, as in DINOv2's own evaluation.
@@ -26,7 +42,7 @@ class ViTEncoder(Encoder):
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: "PreTrainedModel",
         blocks: str,
         norm: str,
         num_prefix: int,
@@ -49,7 +65,7 @@ class ViTEncoder(Encoder):
         Raises:
             ValueError: a layer does not exist, or `image_size` is not one number.
         """
-        config = model.config
+        config = cast(ViTConfig, model.config)
         if not isinstance(config.image_size, int):
             raise ValueError(
                 f"image_size must be one number, not {config.image_size}: it is the square on "
@@ -78,7 +94,7 @@ class ViTEncoder(Encoder):
     @property
     def blocks(self) -> list[nn.Module]:
         """The transformer's blocks in order."""
-        return list(self.model.get_submodule(self._blocks))
+        return list(self.model.get_submodule(self._blocks).children())
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """See `Encoder.forward`: one map, or one after each of `layers`."""

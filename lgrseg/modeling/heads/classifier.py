@@ -3,7 +3,7 @@
 Letters: B clips, T frames, D width of the token, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ class ClipClassifier(ClipModel):
     """
 
     predicts_masks = False
+    num_classes: int
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class ClipClassifier(ClipModel):
         self.num_classes = num_classes
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
 
-    def loss_totals(self, targets: list[LabelTarget]) -> dict[str, float]:
+    def loss_totals(self, targets: Sequence[LabelTarget]) -> dict[str, float]:
         """Normaliser of the loss of these clips: their number."""
         return {"clips": float(len(targets))}
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from lgrseg.layers.convolutions import conv_norm_relu, resized
+from lgrseg.layers.map_size import map_size
 
 
 class FPNHead(nn.Module):
@@ -24,5 +25,5 @@ class FPNHead(nn.Module):
         joined = self.lateral[self.names[0]](features[self.names[0]])
         for name in self.names[1:]:
             lateral = self.lateral[name](features[name])
-            joined = lateral + resized(joined, lateral.shape[-2:])
+            joined = lateral + resized(joined, map_size(lateral))
         return self.classify(self.smooth(joined))

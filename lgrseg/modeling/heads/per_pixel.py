@@ -4,7 +4,7 @@
 separately. The U-Net baseline is here; heads are in heads/.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from lgrseg.layers.clip_batch import (
     stack_clips,
 )
 from lgrseg.layers.drop_path import draw_drop_paths
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.contracts import ClipModel, HeadOfKnownMaps, HeadWithLosses
@@ -33,6 +34,8 @@ class PerPixelSegmenter(ClipModel):
 
     It is trained by weighted cross-entropy and Dice, or by the head's method `losses`.
     """
+
+    num_classes: int
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class PerPixelSegmenter(ClipModel):
         self.ce_weight, self.dice_weight = ce_weight, dice_weight
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
-    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+    def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normaliser of the losses of these clips: "frames", the number of annotated frames."""
         return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
 
@@ -101,22 +104,24 @@ class PerPixelSegmenter(ClipModel):
             ValueError: clips of one batch differ in shape, or training without targets.
         """
         frames = stack_clips(clips)
-        if self.training:
-            if targets is None:
-                raise ValueError("a model in training mode needs targets; call .eval() to predict")
-            generators = clip_generators(clips)
-            draw_drop_paths(self.backbone, generators, frames.shape[1])
-            draw_channel_dropout(self.head, generators, frames.shape[1])
+        if not self.training:
+            return self._predict(clips, frames)
+        if targets is None:
+            raise ValueError("a model in training mode needs targets; call .eval() to predict")
+        generators = clip_generators(clips)
+        draw_drop_paths(self.backbone, generators, frames.shape[1])
+        draw_channel_dropout(self.head, generators, frames.shape[1])
         images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
         features = self.features(clips, images)
-        if self.training:
-            totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
-            padded_size = tuple(images.shape[-2:])
-            truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=padded_size)
-            return self._losses(features, truth)
-        scores = self.head(features)
+        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=map_size(images))
+        return self._losses(features, truth)
+
+    def _predict(self, clips: list[Clip], frames: Tensor) -> list[ClipPrediction]:
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        scores = self.head(self.features(clips, images))
         stride = images.shape[-1] // scores.shape[-1]
-        scores = crop_to_input(scores, tuple(frames.shape[-2:]), stride=stride)
+        scores = crop_to_input(scores, map_size(frames), stride=stride)
         scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
         return [_prediction(clip_scores) for clip_scores in scores.float()]
 

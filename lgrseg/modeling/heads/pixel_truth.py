@@ -1,11 +1,13 @@
 """Ground truth of the pixels of a batch, for per-pixel losses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lgrseg.layers.clip_batch import crop_to_input, to_device
+from lgrseg.layers.map_size import map_size
 from lgrseg.structures import ClipTargets
 
 
@@ -32,11 +34,11 @@ class PixelTruth:
             (A, C, h', w') maps that cover exactly the labels' H x W.
         """
         stride = self.padded_size[1] // maps.shape[-1]
-        return crop_to_input(maps, self.labels.shape[-2:], stride=stride)[self.frames]
+        return crop_to_input(maps, map_size(self.labels), stride=stride)[self.frames]
 
 
 def pixel_truth(
-    targets: list[ClipTargets], *, num_frames: float | Tensor, padded_size: tuple[int, int]
+    targets: Sequence[ClipTargets], *, num_frames: float | Tensor, padded_size: tuple[int, int]
 ) -> PixelTruth:
     """Make the ground truth of a batch of clips; their frames are the images in order."""
     maps = []

@@ -18,6 +18,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from lgrseg.layers.convolutions import resized
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.heads.pixel_truth import PixelTruth
 
@@ -115,14 +116,14 @@ class SegViT(nn.Module):
 
         Masks are the sum of this and all earlier modules, at the finest map's size.
         """
-        size = features[self.names[-1]].shape[-2:]
+        size = map_size(features[self.names[-1]])
         num_images = len(features[self.names[0]])
         tokens = self.tokens.weight.expand(num_images, -1, -1)
-        outputs, masks = [], 0.0
+        outputs, masks = [], tokens.new_zeros(())
         for name in self.names:
             height, width = features[name].shape[-2:]
             places = self.project[name](rearrange(features[name], "n c h w -> n (h w) c"))
-            for layer in self.stages[name]:
+            for layer in self.stages[name].children():
                 tokens, similarity = layer(tokens, places)
             module_mask = rearrange(similarity, "n q (h w) -> n q h w", h=height, w=width)
             masks = masks + resized(module_mask, size)
@@ -155,9 +156,9 @@ class SegViT(nn.Module):
             predicted = at_least_float32(truth.crop(mask_logits))
             true_masks = masks
             if is_last:
-                predicted = resized(predicted, masks.shape[-2:])
+                predicted = resized(predicted, map_size(masks))
             else:
-                true_masks = F.adaptive_avg_pool2d(masks, predicted.shape[-2:])
+                true_masks = F.adaptive_avg_pool2d(masks, map_size(predicted))
             unweighted = self._losses_of(class_logits[truth.frames], predicted, true_masks)
             for name, per_image in unweighted.items():
                 key = f"loss_{name}" if is_last else f"aux_loss_{name}"

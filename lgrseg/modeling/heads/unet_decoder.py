@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lgrseg.layers.convolutions import conv_norm_relu, enlarged, resized
+from lgrseg.layers.map_size import map_size
 
 
 class UNetDecoder(nn.Module):
@@ -61,5 +62,5 @@ class UNetDecoder(nn.Module):
         maps = features[self.names[0]]
         for name in self.names[1:]:
             skipped = features[name]
-            maps = self.merge[name](torch.cat([resized(maps, skipped.shape[-2:]), skipped], dim=1))
+            maps = self.merge[name](torch.cat([resized(maps, map_size(skipped)), skipped], dim=1))
         return enlarged(self.classify(maps), self.upsample)

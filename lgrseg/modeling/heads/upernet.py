@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lgrseg.layers.channel_dropout import ChannelDropout
 from lgrseg.layers.convolutions import conv_norm_relu, resized
+from lgrseg.layers.map_size import map_size
 
 
 class PyramidPooling(nn.Module):
@@ -26,7 +27,7 @@ class PyramidPooling(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, h, w) of any size -> (N, dim, h, w)."""
         pooled = [
-            resized(project(F.adaptive_avg_pool2d(maps, cells)), maps.shape[-2:])
+            resized(project(F.adaptive_avg_pool2d(maps, cells)), map_size(maps))
             for cells, project in zip(self.bins, self.project, strict=True)
         ]
         return self.join(torch.cat([maps, *pooled], dim=1))
@@ -75,7 +76,7 @@ class UPerNet(nn.Module):
         levels = [joined]
         for name in self.names[1:]:
             lateral = self.lateral[name](features[name])
-            joined = lateral + resized(joined, lateral.shape[-2:])
+            joined = lateral + resized(joined, map_size(lateral))
             levels.append(self.smooth[name](joined))
-        levels = [resized(level, joined.shape[-2:]) for level in levels]
+        levels = [resized(level, map_size(joined)) for level in levels]
         return self.classify(self.dropout(self.fuse(torch.cat(levels, dim=1))))

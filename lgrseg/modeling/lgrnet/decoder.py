@@ -22,7 +22,9 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.position_encoding import sine_position_1d, sine_position_2d
+from lgrseg.modeling.lgrnet.decoder_layer import DecoderLayer
 from lgrseg.structures.boxes import draw_boxes
 
 
@@ -45,6 +47,8 @@ class DecoderOutput:
 
 class MaskedDecoder(nn.Module):
     """Refines queries in layers that attend to the encoder's maps at strides 32, 16, 8 in turn."""
+
+    box_head: nn.Module | None
 
     def __init__(
         self,
@@ -116,7 +120,7 @@ class MaskedDecoder(nn.Module):
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             memory, memory_position = memories[level]
-            size = features[self.memory_scales[level]].shape[-2:]
+            size = map_size(features[self.memory_scales[level]])
             blocked = self._blocked(outputs[-1].mask_logits, size)
             queries = layer(queries, positions, memory, memory_position, blocked, times=times)
             outputs.append(self._answer(queries, features))
@@ -141,17 +145,16 @@ class MaskedDecoder(nn.Module):
         }
         of_frames = self._predict(rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), alone)
 
-        def joined(values: Tensor | None) -> Tensor | None:
-            if values is None:
-                return None
+        def joined(values: Tensor) -> Tensor:
             return rearrange(values, "(b t) q 1 ... -> b q t ...", t=num_frames)
 
+        boxes, objectness = of_frames.boxes, of_frames.objectness
         class_logits = rearrange(of_frames.class_logits, "(b t) q k -> b t q k", t=num_frames)
         return DecoderOutput(
             class_logits=class_logits.mean(dim=1),
             mask_logits=joined(of_frames.mask_logits),
-            boxes=joined(of_frames.boxes),
-            objectness=joined(of_frames.objectness),
+            boxes=None if boxes is None else joined(boxes),
+            objectness=None if objectness is None else joined(objectness),
             frame_class_logits=class_logits,
         )
 
@@ -194,6 +197,8 @@ class BoxDecoder(MaskedDecoder):
     Queries attend to the inside of their predicted boxes.
     """
 
+    box_head: nn.Module
+
     def __init__(
         self,
         *,
@@ -226,52 +231,5 @@ class BoxDecoder(MaskedDecoder):
     def _predict(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
         normed = self.norm(queries)
         boxes, objectness = self.box_head(normed, features)
-        masks = draw_boxes(boxes, features["mask_features"].shape[-2:])
+        masks = draw_boxes(boxes, map_size(features["mask_features"]))
         return DecoderOutput(self.class_head(normed), masks, boxes, objectness)
-
-
-class DecoderLayer(nn.Module):
-    """Masked cross-attention, self-attention, FFN; each residual, then norm."""
-
-    def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
-        super().__init__()
-        self.cross_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
-        self.cross_norm = nn.LayerNorm(dim)
-        self.self_attn = nn.MultiheadAttention(dim, num_heads, batch_first=True)
-        self.self_norm = nn.LayerNorm(dim)
-        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
-        self.ffn_norm = nn.LayerNorm(dim)
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-
-    def forward(
-        self,
-        queries: Tensor,
-        positions: Tensor,
-        memory: Tensor,
-        memory_position: Tensor,
-        blocked: Tensor,
-        times: int = 1,
-    ) -> Tensor:
-        """Queries and positions (B, G Q, D), memory and its position (B, S, D) to (B, G Q, D).
-
-        `blocked` (B * M, G Q, S) bool is true where a query must not attend; no row is all true.
-        Positions are added to queries and keys, never to values. There are `times` (G) sets of
-        queries, and self-attention is within a set.
-        """
-        attended, _ = self.cross_attn(
-            queries + positions,
-            memory + memory_position,
-            memory,
-            attn_mask=blocked,
-            need_weights=False,
-        )
-        queries = self.cross_norm(queries + attended)
-        placed, values = (
-            rearrange(x, "b (g q) d -> (b g) q d", g=times) for x in (queries + positions, queries)
-        )
-        shared, _ = self.self_attn(placed, placed, values, need_weights=False)
-        shared = rearrange(shared, "(b g) q d -> b (g q) d", g=times)
-        queries = self.self_norm(queries + shared)
-        return self.ffn_norm(queries + self.ffn(queries))

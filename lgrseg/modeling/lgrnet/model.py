@@ -6,7 +6,7 @@ Ultrasound Videos", MICCAI 2024; docs/design.md lists what differs from its publ
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -22,9 +22,11 @@ from lgrseg.layers.clip_batch import (
     to_device,
 )
 from lgrseg.layers.drop_path import draw_drop_paths
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.position_encoding import sine_time
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
+from lgrseg.modeling.lgrnet.parts import ClipEncoder, QueryCriterion, QueryDecoder
 from lgrseg.modeling.lgrnet.public_release import from_public, is_public
 from lgrseg.modeling.semi_supervised.model import student_of
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -36,27 +38,30 @@ ABSENT = -1024.0
 class LGRNet(ClipModel):
     """Segments every frame of a clip; one query answers for one structure through the clip."""
 
+    encoder: ClipEncoder
+    decoder: QueryDecoder
+    criterion: QueryCriterion
+    num_classes: int
+
     def __init__(
         self,
         *,
         backbone: nn.Module,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        criterion: nn.Module,
+        encoder: ClipEncoder,
+        decoder: QueryDecoder,
+        criterion: QueryCriterion,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         presence_threshold: float = 0.5,
         time_period: float | None = None,
     ):
-        """Combine the parts of the model.
+        """Combine the parts of the model; parts.py lists what each of them must offer.
 
         Args:
             backbone: module from images (N, 3, H, W) to maps "res2" to "res5".
-            encoder: module from maps of clips to maps of one width; has `connect(backbone)` and
-                `causal`.
-            decoder: module from these maps to classes and masks of queries; has `num_classes`,
-                `num_queries` and `causal`.
-            criterion: module from outputs and targets to losses; has `num_classes`.
+            encoder: module from maps of clips to maps of one width.
+            decoder: module from these maps to classes and masks of queries.
+            criterion: module from outputs and targets to losses.
             pixel_mean: mean of each RGB channel (0 to 1), which is subtracted; by default
                 ImageNet's.
             pixel_std: standard deviation of each RGB channel, by which it is divided.
@@ -99,7 +104,7 @@ class LGRNet(ClipModel):
         self.presence_threshold = presence_threshold
         self.time_period = time_period
 
-    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+    def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normalisers of the losses of these clips; those of batches can be added."""
         boxes = self.decoder.box_head is not None
         return self.criterion.totals(targets, self.decoder.num_queries, boxes=boxes)
@@ -127,7 +132,7 @@ class LGRNet(ClipModel):
         """
         generators = clip_generators(clips) if self.training else None
         outputs = self.decode(clips, generators)
-        size = clips[0].frames.shape[-2:]
+        size = map_size(clips[0].frames)
         if not self.training:
             output = on_input(outputs[-1], size)
             return [prediction_of(output, b, self.presence_threshold) for b in range(len(clips))]
@@ -195,11 +200,13 @@ def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
 def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -> ClipPrediction:
     """Take the query with the highest probability of each class, with its mask and boxes."""
     if output.frame_class_logits is not None:
-        return _prediction_by_frame(output, clip, presence_threshold)
+        logits = output.frame_class_logits[clip]
+        return _prediction_by_frame(output, logits, clip, presence_threshold)
     probs = output.class_logits[clip].float().softmax(dim=-1)[:, :-1]  # Q K
     class_probs, query = probs.max(dim=0)
     boxes = {}
     if output.boxes is not None:
+        assert output.objectness is not None  # a box head gives both
         scores = class_probs[:, None] * output.objectness[clip][query].sigmoid()
         boxes = {"boxes": output.boxes[clip][query], "box_scores": scores}
     return ClipPrediction(
@@ -211,19 +218,21 @@ def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -
 
 
 def _prediction_by_frame(
-    output: DecoderOutput, clip: int, presence_threshold: float
+    output: DecoderOutput, class_logits: Tensor, clip: int, presence_threshold: float
 ) -> ClipPrediction:
     """Like `prediction_of` for a causal model, which selects queries at every frame.
 
-    A class has no mask on frames before the model has detected it.
+    A class has no mask on frames before the model has detected it. `class_logits` (T, Q, K + 1)
+    are those of the clip's frames.
     """
-    probs = output.frame_class_logits[clip].float().softmax(dim=-1)[..., :-1]  # T Q K
+    probs = class_logits.float().softmax(dim=-1)[..., :-1]  # T Q K
     frame_probs, query = (values.T for values in probs.max(dim=1))  # K T
     frames = torch.arange(len(probs), device=query.device)
     present = frame_probs > presence_threshold
     masks = output.mask_logits[clip][query, frames].where(present[..., None, None], ABSENT)
     boxes = {}
     if output.boxes is not None:
+        assert output.objectness is not None  # a box head gives both
         scores = frame_probs * output.objectness[clip][query, frames].sigmoid()
         boxes = {"boxes": output.boxes[clip][query, frames], "box_scores": scores}
     return ClipPrediction(

@@ -7,7 +7,7 @@ a frame is the objectness.
 Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from lgrseg.layers.clip_batch import to_device
 from lgrseg.layers.numerics import divide
+from lgrseg.modeling.lgrnet.decoder import DecoderOutput
+from lgrseg.modeling.losses.matcher import Matches
 from lgrseg.structures import ClipTargets
 from lgrseg.structures.boxes import box_iou, boxes_of_masks
 
@@ -39,7 +41,30 @@ def box_truth(target: ClipTargets) -> BoxTruth:
     return BoxTruth(frames, *boxes_of_masks(target.masks[:, frames]))
 
 
-def box_totals(targets: list[ClipTargets], num_queries: int) -> dict[str, float]:
+class BoxOutputs(NamedTuple):
+    """The boxes of all decoder outputs, and the true ones."""
+
+    predicted: Tensor
+    """(L, B, Q, T, 4) as (cx, cy, w, h)."""
+    objectness: Tensor
+    """(L, B, Q, T) logits."""
+    truths: list[BoxTruth]
+    """The true boxes of every clip."""
+
+
+def box_outputs(
+    outputs: Sequence[DecoderOutput], targets: Sequence[ClipTargets]
+) -> BoxOutputs | None:
+    """The boxes of the outputs with the true ones; None without a box head."""
+    boxes = [output.boxes for output in outputs if output.boxes is not None]
+    objectness = [output.objectness for output in outputs if output.objectness is not None]
+    if not boxes:
+        return None
+    truths = [box_truth(target) for target in targets]
+    return BoxOutputs(torch.stack(boxes), torch.stack(objectness), truths)
+
+
+def box_totals(targets: Sequence[ClipTargets], num_queries: int) -> dict[str, float]:
     """Normalisers of the box losses: "box" counts objects x frames, "object" counts outputs."""
     boxes = answers = 0.0
     for target in targets:
@@ -74,8 +99,8 @@ def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: 
 def box_losses(
     boxes: Tensor,
     objectness: Tensor,
-    matches,
-    truths: list[BoxTruth],
+    matches: Sequence[Matches],
+    truths: Sequence[BoxTruth],
     totals: Mapping[str, float | Tensor],
     *,
     box_weight: float,

@@ -3,15 +3,22 @@
 Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1;
 costs on sampled points: Mask2Former (CVPR 2022), section 3.3.
 
-Letters: L decoder outputs, Q queries, N objects, P points, K classes.
+Letters: L decoder outputs, Q queries, N objects, A annotated frames, P points, K classes.
 """
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import einsum
+from einops import einsum, rearrange
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from lgrseg.layers.clip_batch import to_device
+from lgrseg.ops import point_sample
+from lgrseg.structures import ClipTargets
+
+Matches = list[tuple[np.ndarray, np.ndarray]]
+"""The pairs (query indices, object indices) of one clip, for every decoder output."""
 
 
 def matching_cost(
@@ -55,7 +62,51 @@ def matching_cost(
     return class_weight * class_cost + mask_weight * mask_cost + dice_weight * dice_cost
 
 
-def assign(costs: list[Tensor]) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+def cost_of_clip(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    target: ClipTargets,
+    *,
+    num_points: int,
+    generator: torch.Generator | None,
+    class_weight: float,
+    mask_weight: float,
+    dice_weight: float,
+) -> Tensor:
+    """Cost of matching each query with each object, on random points of the annotated frames.
+
+    Args:
+        class_logits: (L, Q, K + 1) class logits of one clip.
+        mask_logits: (L, Q, T, h, w) mask logits of the clip.
+        target: targets of the clip.
+        num_points: number of points per frame, the same ones for every query and output.
+        generator: random generator of the points; None uses torch's own.
+        class_weight: weight of the class probability.
+        mask_weight: weight of the binary cross-entropy.
+        dice_weight: weight of the Dice loss.
+
+    Returns:
+        (L, Q, N) costs, see `matching_cost`.
+    """
+    device = mask_logits.device
+    frames = to_device(torch.tensor(target.annotated_frames, dtype=torch.long), device)
+    points = torch.rand(len(frames), num_points, 2, device=device, generator=generator)  # A P xy
+    predicted = rearrange(mask_logits[:, :, frames], "l q a h w -> a (l q) h w")
+    truth = rearrange(target.masks[:, frames], "n a h w -> a n h w").to(predicted)
+    point_logits = point_sample(predicted, points, padding="border")
+    point_targets = point_sample(truth, points, padding="border")
+    return matching_cost(
+        class_logits,
+        rearrange(point_logits, "a (l q) p -> l q (a p)", l=len(mask_logits)),
+        to_device(target.labels, device),
+        rearrange(point_targets, "a n p -> n (a p)"),
+        class_weight=class_weight,
+        mask_weight=mask_weight,
+        dice_weight=dice_weight,
+    )
+
+
+def assign(costs: list[Tensor]) -> list[Matches]:
     """Hungarian assignment for every clip and decoder output.
 
     Args:

@@ -15,9 +15,16 @@ from lgrseg.comm.processes import mean_over_processes
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips
 from lgrseg.layers.numerics import divide
 from lgrseg.modeling.contracts import ClipModel
-from lgrseg.modeling.sam2.box_tracking import Boxes, Opinions, choose_prompts, track_video
+from lgrseg.modeling.losses.criterion import SetCriterion
+from lgrseg.modeling.sam2.box_tracking import track_video
 from lgrseg.modeling.sam2.box_training import draw_starts, follow_both_ways, jittered
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
+from lgrseg.modeling.sam2.predicted_boxes import (
+    Boxes,
+    Opinions,
+    boxes_of_model,
+    choose_prompts,
+)
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -32,12 +39,14 @@ class BoxSam2(ClipModel):
     """
 
     takes_boxes = True
+    criterion: SetCriterion
+    num_classes: int
 
     def __init__(
         self,
         *,
         sam: nn.Module,
-        criterion: nn.Module,
+        criterion: SetCriterion,
         num_classes: int,
         box_model: Callable[[list[Clip]], list[ClipPrediction]] | None = None,
         every: int = 0,
@@ -54,7 +63,7 @@ class BoxSam2(ClipModel):
 
         Args:
             sam: SAM 2 model from `build_sam2`.
-            criterion: SetCriterion whose mask losses are used.
+            criterion: criterion whose mask losses are used.
             num_classes: number K of classes.
             box_model: model that predicts boxes, such as a `FrozenRun` of an LGRNet with box head.
             every: number of frames between prompts with predicted boxes; 0 prompts only on the
@@ -89,7 +98,7 @@ class BoxSam2(ClipModel):
         self.iou_weight = iou_weight
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
 
-    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+    def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normalisers of the losses of these clips; those of batches can be added.
 
         Returns:
@@ -163,7 +172,11 @@ class BoxSam2(ClipModel):
     # -- training -----------------------------------------------------------------------------
 
     def _track(
-        self, clip: Clip, frames: Sequence[Embedding], target: ClipTargets, generator
+        self,
+        clip: Clip,
+        frames: Sequence[Embedding],
+        target: ClipTargets,
+        generator: torch.Generator,
     ) -> TrackLosses:
         """Prompt every object of one clip, track it to both ends, and compare it with the truth."""
         boxes, present = boxes_of_masks(target.masks)  # N T 4, N T
@@ -175,7 +188,9 @@ class BoxSam2(ClipModel):
         follow_both_ways(self.tracker, frames, first, starts, losses, target.annotated_frames)
         return losses
 
-    def _predicted_first(self, clip, target: ClipTargets, starts: dict[int, int], generator):
+    def _predicted_first(
+        self, clip: Clip, target: ClipTargets, starts: dict[int, int], generator: torch.Generator
+    ) -> Boxes:
         """Predicted boxes with high scores for the objects that start on these frames.
 
         For a random share of the clips; empty for the others.
@@ -183,10 +198,10 @@ class BoxSam2(ClipModel):
         number = torch.rand((), generator=generator, device=generator.device)
         if number >= self.predicted_share:
             return {}
-        prediction = self.predicted_boxes(clip)
+        boxes, scores = self._boxes_and_scores(clip)
         labels = target.labels.tolist()
-        sure = (prediction.box_scores >= self.least_score).tolist()
-        return {n: prediction.boxes[labels[n], t] for n, t in starts.items() if sure[labels[n]][t]}
+        sure = (scores >= self.least_score).tolist()
+        return {n: boxes[labels[n], t] for n, t in starts.items() if sure[labels[n]][t]}
 
     # -- prediction ---------------------------------------------------------------------------
 
@@ -194,8 +209,7 @@ class BoxSam2(ClipModel):
         opinions = None
         prompts = clip.boxes
         if prompts is None:
-            tracked = self.predicted_boxes(clip)
-            prompts, opinions = self.choose_prompts(tracked.boxes, tracked.box_scores)
+            prompts, opinions = self.choose_prompts(*self._boxes_and_scores(clip))
         prompts = {t: {k: b.to(frames) for k, b in boxes.items()} for t, boxes in prompts.items()}
         if not any(prompts.values()):
             side = self.tracker.size // 4
@@ -218,23 +232,13 @@ class BoxSam2(ClipModel):
         Raises:
             ValueError: there is no box model, or it does not predict boxes.
         """
-        if self.box_model is None:
-            raise ValueError(
-                "there is no box prompt: give boxes with --box or --boxes, set box_model, "
-                "or use clips with boxes (PromptedMapper)"
-            )
-        (prediction,) = self.box_model([clip])
-        if prediction.boxes is None:
-            raise ValueError(
-                "the box model gives no boxes: its decoder needs a box_head, as with method=boxes"
-            )
-        if len(prediction.boxes) != self.num_classes:
-            raise ValueError(
-                f"the box model has {len(prediction.boxes)} classes, this model has "
-                f"{self.num_classes}: "
-                "both must be of the same dataset"
-            )
-        return prediction
+        return boxes_of_model(self.box_model, clip, self.num_classes)
+
+    def _boxes_and_scores(self, clip: Clip) -> tuple[Tensor, Tensor]:
+        """Boxes (K, T, 4) and scores (K, T) of the box model."""
+        prediction = self.predicted_boxes(clip)
+        assert prediction.boxes is not None and prediction.box_scores is not None
+        return prediction.boxes, prediction.box_scores
 
     def choose_prompts(
         self, boxes: Tensor, scores: Tensor

@@ -4,66 +4,29 @@ Letters: K classes, T frames, s side of the masks, a quarter of the input's.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import IO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lgrseg.modeling.sam2.predicted_boxes import Boxes, Opinions, disagreeing
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding, FrameMasks, Memory, ObjectMemory
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
-from lgrseg.structures.boxes import box_iou, boxes_of_masks, corners
-
-STRAY = 0.02
-"""Share of a tracked mask that may lie beyond each side of its box."""
-
-Boxes = dict[int, Tensor]
-"""Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
+from lgrseg.structures.boxes import corners
 
 
-class Opinion(NamedTuple):
-    """Predicted box of one class on one frame."""
+class Frames(Protocol):
+    """Frames of a video, as one tensor (T, 3, size, size) or read when they are needed."""
 
-    box: Tensor
-    """(4,) as (cx, cy, w, h), parts of the frame."""
-    score: float
-    """Confidence of the box, 0 to 1."""
+    def __len__(self) -> int:
+        """Number T of frames."""
+        ...
 
-
-Opinions = dict[int, Opinion]
-"""Class -> predicted box on one frame."""
-
-
-def choose_prompts(
-    boxes: Tensor, scores: Tensor, *, every: int, least_score: float
-) -> tuple[dict[int, Boxes], list[Opinions]]:
-    """Select predicted boxes as prompts.
-
-    Args:
-        boxes: (K, T, 4) predicted boxes.
-        scores: (K, T) confidence of the boxes, 0 to 1.
-        every: number of frames between prompts; 0 uses only the best frame of each class.
-        least_score: smallest score of boxes that are used.
-
-    Returns:
-        Frame -> boxes to prompt with; and for every frame the boxes with high enough scores.
-    """
-    num_classes, num_frames = scores.shape
-    sure, values = (scores >= least_score).tolist(), scores.tolist()
-    opinions = [
-        {k: Opinion(boxes[k, t], values[k][t]) for k in range(num_classes) if sure[k][t]}
-        for t in range(num_frames)
-    ]
-    prompts: dict[int, Boxes] = {}
-    for k, best in enumerate(scores.argmax(dim=1).tolist()):
-        if sure[k][best]:
-            prompts.setdefault(best, {})[k] = boxes[k, best]
-    if every:
-        for t in range(0, num_frames, every):
-            surest = {k: opinion.box for k, opinion in opinions[t].items()}
-            prompts[t] = prompts.get(t, {}) | surest
-    return prompts, opinions
+    def __getitem__(self, number: int, /) -> Tensor:
+        """(3, size, size) normalised frame."""
+        ...
 
 
 class BoxTracking:
@@ -106,13 +69,13 @@ class BoxTracking:
             masks, memory = self.tracker.follow(embedding, memories, number)
             everything = everything.replaced(labels, masks)
             followed |= {label: memory.of(position) for position, label in enumerate(labels)}
-            doubted |= _disagreeing(labels, masks, opinions or {}, agreement)
+            doubted |= disagreeing(labels, masks, opinions or {}, agreement)
         if boxes:
             labels, masks, prompted = self._prompt(embedding, number, boxes)
             everything = everything.replaced(labels, masks)
         if doubted:
-            everything, memories = self._surer(embedding, number, everything, doubted)
-            prompted |= memories
+            everything, again = self._surer(embedding, number, everything, doubted)
+            prompted |= again
         for label, memory in prompted.items():
             one = self.objects.setdefault(label, ObjectMemory())
             self.tracker.remember(one, memory, prompted=True)
@@ -171,7 +134,7 @@ class BoxTracking:
 
 def track_video(
     tracker: Sam2Tracker,
-    frames: Sequence[Tensor],
+    frames: Frames,
     prompts: dict[int, Boxes],
     num_classes: int,
     *,
@@ -196,13 +159,14 @@ def track_video(
     Yields:
         (frame, (K, s, s) logits).
     """
-    first = {}  # class -> its first prompted frame
+    first: dict[int, int] = {}  # class -> its first prompted frame
     for number in sorted(prompts):
         for label in prompts[number]:
             first.setdefault(label, number)
     with tempfile.TemporaryFile() as file:
-        opinion = {"look": look, "agreement": agreement}
-        backward_masks = _backward(tracker, frames, prompts, first, num_classes, file, **opinion)
+        backward_masks = _backward(
+            tracker, frames, prompts, first, num_classes, file, look=look, agreement=agreement
+        )
         tracking = BoxTracking(tracker, num_classes)
         for number in range(len(frames)):
             boxes = prompts.get(number, {})
@@ -222,7 +186,9 @@ def track_video(
             yield number, logits
 
 
-def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number: int) -> None:
+def _look_ahead(
+    tracking: BoxTracking, frames: Frames, prompts: dict[int, Boxes], number: int
+) -> None:
     """For classes prompted on this frame, add the memory of their next prompted frame."""
     coming: dict[int, Boxes] = {}
     for label in prompts.get(number, {}):
@@ -234,11 +200,21 @@ def _look_ahead(tracking: BoxTracking, frames, prompts: dict[int, Boxes], number
         tracking.look_ahead(embedding, frame, boxes)
 
 
-def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, agreement: float):
+def _backward(
+    tracker: Sam2Tracker,
+    frames: Frames,
+    prompts: dict[int, Boxes],
+    first: dict[int, int],
+    num_classes: int,
+    file: IO[bytes],
+    *,
+    look: Callable[[int], Opinions] | None,
+    agreement: float,
+) -> np.ndarray:
     """Masks before the first box of each class, (frames, K, s, s) float16 in `file`."""
     last, side = max(first.values()), tracker.size // 4
-    if last == 0:
-        return None
+    if last == 0:  # a memory map cannot be empty
+        return np.zeros((0, num_classes, side, side), np.float16)
     masks = np.memmap(file, np.float16, "w+", shape=(last, num_classes, side, side))
     tracking = BoxTracking(tracker, num_classes)
     for number in range(last, -1, -1):
@@ -251,17 +227,3 @@ def _backward(tracker, frames, prompts, first, num_classes: int, file, *, look, 
         if number < last:
             masks[number] = step.logits.detach().float().cpu().numpy()
     return masks
-
-
-def _disagreeing(
-    labels: list[int], masks: FrameMasks, opinions: Opinions, agreement: float
-) -> Opinions:
-    """The predicted boxes that disagree with the masks of `labels`."""
-    compared = [position for position, label in enumerate(labels) if label in opinions]
-    if not compared:
-        return {}
-    followed, _ = boxes_of_masks(masks.logits[compared] > 0, trim=STRAY)
-    others = {labels[position]: opinions[labels[position]] for position in compared}
-    iou, _ = box_iou(followed, torch.stack([opinion.box for opinion in others.values()]))
-    pairs = zip(others.items(), iou.tolist(), strict=True)
-    return {label: opinion for (label, opinion), i in pairs if i < agreement}

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lgrseg.modeling.sam2.box_tracking import Boxes, BoxTracking
+from lgrseg.modeling.sam2.box_tracking import BoxTracking
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
+from lgrseg.modeling.sam2.predicted_boxes import Boxes
 from lgrseg.modeling.sam2.records import Embedding
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures.boxes import corners, from_corners

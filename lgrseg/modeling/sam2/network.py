@@ -6,13 +6,14 @@ trains on a CPU, is this project's.
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from lgrseg.checkpoint.files import CheckpointError
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "nano": {
         "hidden_size": 32,
         "embed_dim_per_stage": [32, 64, 128, 256],
@@ -79,7 +80,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     if weights is None:
         return start_from_random(Sam2VideoModel(config))
     source = Path(weights).as_posix() if Path(weights).is_dir() else weights
-    model, report = Sam2VideoModel.from_pretrained(
+    loaded = Sam2VideoModel.from_pretrained(
         source,
         config=config,
         use_safetensors=True,
@@ -87,6 +88,8 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are reported below
     )
+    # With output_loading_info it returns a pair.
+    model, report = cast(tuple[Sam2VideoModel, dict[str, list]], loaded)
     wrong = {
         "not in the file": report["missing_keys"],
         "of another shape": [entry[0] for entry in report["mismatched_keys"]],
@@ -108,10 +111,12 @@ def start_from_random(model: nn.Module) -> nn.Module:
     of the mask decoder: a box has no effect, and the model does not learn.
     """
     for module in model.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+        reset = getattr(module, "reset_parameters", None)
+        if reset is not None:
+            reset()
     # Initially objects are predicted as present, because absent objects have no mask to remember.
-    nn.init.constant_(model.mask_decoder.pred_obj_score_head.proj_out.bias, 3.0)
+    bias = model.get_parameter("mask_decoder.pred_obj_score_head.proj_out.bias")
+    nn.init.constant_(bias, 3.0)
     return model
 
 
@@ -135,7 +140,7 @@ def sam2_config(variant: str, size: int):
         multimask_output_in_sam=variant != "nano",
         vision_config=Sam2VisionConfig(
             backbone_config=encoder,
-            backbone_channel_list=encoder.embed_dim_per_stage[::-1],
+            backbone_channel_list=VARIANTS[variant]["embed_dim_per_stage"][::-1],
             backbone_feature_sizes=maps,
             fpn_hidden_size=width,
         ),

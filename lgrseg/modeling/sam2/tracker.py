@@ -15,6 +15,8 @@ Letters: O objects, C width of the features (256), M of the memory (64), S pixel
 J mask candidates of an object, s side of a mask.
 """
 
+from typing import TYPE_CHECKING, cast
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -28,6 +30,9 @@ from lgrseg.modeling.sam2.records import (
     ObjectMemory,
     together,
 )
+
+if TYPE_CHECKING:
+    from transformers import Sam2VideoModel
 
 TOP_LEFT, BOTTOM_RIGHT = 2, 3
 """SAM 2's point labels of the two corners of a box."""
@@ -55,13 +60,15 @@ class Sam2Tracker(nn.Module):
         super().__init__()
         if max_prompted < 1:
             raise ValueError(f"max_prompted must be 1 or more, not {max_prompted}")
-        self.sam = sam
+        self.sam = cast("Sam2VideoModel", sam)
         self.max_prompted = max_prompted
 
     @property
     def size(self) -> int:
         """Height and width of the input frames in pixels."""
-        return self.sam.image_size
+        size = self.sam.image_size
+        assert isinstance(size, int)  # as `sam2_config` sets it
+        return size
 
     @property
     def max_recent(self) -> int:
@@ -151,7 +158,7 @@ class Sam2Tracker(nn.Module):
         most = sam.config.max_object_pointers_in_encoder
         pointers = [(abs(frame - memory.frame), memory.pointer) for memory in prompted]
         pointers += [(d, m.pointer) for d, m in sorted(by_distance.items()) if d < most]
-        pointers, pointer_positions = sam._process_object_pointers(
+        pointer_tokens, pointer_positions = sam._process_object_pointers(
             [distance for distance, _ in pointers],
             [pointer for _, pointer in pointers],
             most,
@@ -160,12 +167,20 @@ class Sam2Tracker(nn.Module):
             tokens[0].device,
         )
         return (
-            torch.cat([*tokens, pointers]),
+            torch.cat([*tokens, pointer_tokens]),
             torch.cat([*positions, pointer_positions]),
-            len(pointers),
+            len(pointer_tokens),
         )
 
-    def _decode(self, embedding, features, frame, *, points=None, labels=None):
+    def _decode(
+        self,
+        embedding: Embedding,
+        features: Tensor,
+        frame: int,
+        *,
+        points: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> tuple[FrameMasks, Memory]:
         """Decode masks of O objects from features (S, O, C), and compute their memory."""
         sam, num_objects = self.sam, features.shape[1]
         sizes = sam.backbone_feature_sizes
@@ -200,12 +215,14 @@ class Sam2Tracker(nn.Module):
         large = F.interpolate(
             logits[:, None].float(), (self.size, self.size), mode="bilinear", align_corners=False
         )
-        remembered, position = sam._encode_new_memory(
+        remembered, positions = sam._encode_new_memory(
             current_vision_feats=embedding.features[-1].expand(-1, num_objects, -1),
             pred_masks_high_res=large.to(logits.dtype),
             object_score_logits=presence_logits,
             is_mask_from_pts=prompted,
         )
+        # transformers annotates a list of position encodings, but returns one tensor.
+        position = cast(Tensor, positions)
         memory = Memory(frame, remembered.to(features.dtype), position, pointer)
         candidates = masks[:, 0].expand(-1, self.num_candidates, -1, -1)
         expected = ious[:, 0].expand(-1, self.num_candidates)

@@ -7,7 +7,7 @@ from lgrseg.modeling.foundation.tuning import add_adapters
 
 def frozen_image_encoder(*, sam: nn.Module) -> nn.Module:
     """Freeze the image encoder; train the prompt, mask and memory parts."""
-    sam.vision_encoder.requires_grad_(False)
+    sam.get_submodule("vision_encoder").requires_grad_(False)
     return sam
 
 
@@ -26,5 +26,6 @@ def lora_image_encoder(*, sam: nn.Module, rank: int = 8, alpha: float = 16.0) ->
         ImportError: peft is not installed.
     """
     frozen_image_encoder(sam=sam)
-    add_adapters(sam.vision_encoder, target_modules=["qkv", "proj"], rank=rank, alpha=alpha)
+    encoder = sam.get_submodule("vision_encoder")
+    add_adapters(encoder, target_modules=["qkv", "proj"], rank=rank, alpha=alpha)
     return sam

@@ -7,14 +7,27 @@ first merged into one map per class, because the queries of two networks may dif
 Letters: N clips, K classes, Q queries, T frames.
 """
 
+from typing import Protocol
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lgrseg.layers.clip_batch import clip_generators, crop_to_input
+from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
-from lgrseg.structures import UnlabelledViews
+from lgrseg.structures import Clip, UnlabelledViews
+
+
+class Decoding(Protocol):
+    """A model that gives classes and masks of queries, as LGRNet does."""
+
+    def decode(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> list[DecoderOutput]:
+        """Classes and masks after every layer, the last ones for the prediction."""
+        ...
 
 
 class MaskConsistency(Objective):
@@ -39,13 +52,13 @@ class MaskConsistency(Objective):
         self.iteration = 0
 
     def forward(
-        self, student: nn.Module, teacher: nn.Module, views: list[UnlabelledViews]
+        self, student: Decoding, teacher: Decoding, views: list[UnlabelledViews]
     ) -> dict[str, Tensor]:
         """Compute "loss_consistency" of `views`; both networks get views with the same geometry.
 
         Afterwards `monitored` has the share of confident pixels.
         """
-        size = views[0].teacher[0].frames.shape[-2:]
+        size = map_size(views[0].teacher[0].frames)
         with torch.no_grad():
             clips = [clip for view in views for clip in view.teacher]
             teacher_probs = crop_to_input(class_probabilities(teacher.decode(clips)[-1]), size)

@@ -7,14 +7,14 @@ those of the student.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lgrseg.checkpoint.ema import move
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.contracts import ClipModel, Objective
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets, UnlabelledViews
 
 
@@ -22,12 +22,15 @@ class SemiSupervised(ClipModel):
     """Losses of labelled clips by the student, and of unlabelled views by the objective."""
 
     has_teacher = True
+    student: ClipModel
+    teacher: ClipModel
+    objective: Objective
 
     def __init__(
         self,
         *,
         student: ClipModel,
-        objective: nn.Module,
+        objective: Objective,
         weight: Callable[[int], float],
         momentum: Callable[[int], float],
     ):
@@ -57,7 +60,7 @@ class SemiSupervised(ClipModel):
         """Of the last step: the weight of unlabelled videos, and what the objective monitors."""
         return self._monitored
 
-    def loss_totals(self, targets: list[ClipTargets]) -> dict[str, float]:
+    def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float] | None:
         """Normalisers of the losses of labelled clips, from the student."""
         return self.student.loss_totals(targets)
 

@@ -24,7 +24,8 @@ Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens o
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -36,30 +37,18 @@ from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
+from lgrseg.modeling.semi_supervised.projection_head import ProjectionHead
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class ProjectionHead(nn.Module):
-    """Three linear layers, normalisation, and cosine similarity to K prototypes."""
+class Encoding(Protocol):
+    """A model that gives features of clips, as LGRNet does."""
 
-    def __init__(self, *, dim: int, hidden_dim: int, bottleneck_dim: int, num_prototypes: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, bottleneck_dim),
-        )
-        self.prototypes = nn.Parameter(torch.randn(num_prototypes, bottleneck_dim))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Compute cosine similarities (..., K) of tokens (..., D)."""
-        projected = at_least_float32(self.layers(tokens))
-        # Cosines in bfloat16 have three digits, too few after division by the temperature.
-        with torch.autocast(tokens.device.type, enabled=False):
-            return F.normalize(projected, dim=-1) @ F.normalize(self.prototypes, dim=-1).T
+    def encode(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """Features by name, see `LGREncoder.forward`."""
+        ...
 
 
 class LocalGlobalDistillation(Objective):
@@ -108,12 +97,13 @@ class LocalGlobalDistillation(Objective):
         self.student_temperature = student_temperature
         self.teacher_temperature = teacher_temperature
         self.center_momentum = center_momentum
+        self.num_prototypes = num_prototypes
         self.global_pairs = global_pairs
         self.iteration = 0
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"query": [], "clip": []}
 
     def forward(
-        self, student: nn.Module, teacher: nn.Module, views: list[UnlabelledViews]
+        self, student: Encoding, teacher: Encoding, views: list[UnlabelledViews]
     ) -> dict[str, Tensor]:
         """Compute half the loss of each type of token: "loss_lgsd_query", "loss_lgsd_clip".
 
@@ -177,12 +167,12 @@ class LocalGlobalDistillation(Objective):
             f"lgsd_{kind}_contrast": between - within,
         }
 
-    def complaint(self, means: dict[str, float]) -> str | None:
+    def complaint(self, means: Mapping[str, float]) -> str | None:
         """Describe a collapse of the outputs, from means of `monitored`; None if there is none."""
-        for kind, head in self.heads.items():
+        most = math.log(self.num_prototypes)
+        for kind in self.heads:
             if f"lgsd_{kind}_entropy" not in means:  # nothing was asked yet
                 continue
-            most = math.log(len(head.prototypes))
             entropy = means[f"lgsd_{kind}_entropy"]
             if entropy > 0.99 * most:
                 return (
@@ -199,7 +189,7 @@ class LocalGlobalDistillation(Objective):
 
 
 def tokens_of(
-    model: nn.Module, clips: list[Clip], num_videos: int, *, train: bool = False
+    model: Encoding, clips: list[Clip], num_videos: int, *, train: bool = False
 ) -> dict[str, Tensor]:
     """Compute tokens of views: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
 
@@ -243,7 +233,8 @@ def _kl(probs: Tensor, others: Tensor) -> Tensor:
 
 def _move(average: Tensor, batches: list[Tensor], momentum: float) -> None:
     """Set average = m average + (1 - m) mean over views and videos of all batches and processes."""
-    total = sum(at_least_float32(values).sum(dim=(0, 1)) for values in batches)
+    sums = (at_least_float32(values).sum(dim=(0, 1)) for values in batches)
+    total = sum(sums, start=torch.zeros_like(average))
     count = sum(values.shape[0] * values.shape[1] for values in batches)
     summed = torch.cat([total.flatten(), total.new_tensor([float(count)])])
     summed = distributed.all_reduce_sum(summed)

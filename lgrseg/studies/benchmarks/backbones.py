@@ -37,10 +37,8 @@ def _table(
     size: tuple[int, int], encoders: dict[str, dict[str, Any]], *, repeats: int, device: str
 ) -> Comparison:
     timings = {}
-    for (
-        name,
-        settings,
-    ) in encoders.items():  # one at a time, because all together do not fit in memory
+    # One encoder at a time, because all together do not fit in memory.
+    for name, settings in encoders.items():
         begin = time.perf_counter()
         call = EncodeOnce(name, settings, size, device)
         label = f"{name}, {call.parameters / 1e6:.1f} M"
@@ -49,10 +47,10 @@ def _table(
         if device == "cpu":
             arguments = (name, settings, size, device)
             timings[label].peak_mib = peak_rss_mib(EncodeOnce, *arguments, repeats=1)
-        print(f"{label}: {time.perf_counter() - begin:.0f} s of measuring", flush=True)
+        print(f"{label}: measured in {time.perf_counter() - begin:.0f} s", flush=True)
     note = "Random weights, one image, float32, no gradients."
     if device == "cpu":
-        note += " Memory is that of a process with everything in it."
+        note += " Memory is that of a whole process, with Python and the libraries."
     height, width = size
     return Comparison(f"Encoders at {height} x {width} px", timings, next(iter(timings)), note)
 

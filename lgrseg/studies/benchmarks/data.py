@@ -14,6 +14,7 @@ from lgrseg.data import (
     RandomSpeckle,
 )
 from lgrseg.data.io import read_nifti
+from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_record, write_video
 from lgrseg.data.transforms.resizing import resize_labels
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
@@ -51,13 +52,13 @@ def run(*, repeats: int) -> Comparison:
         timings = in_turns(candidates, repeats=repeats)
     rate = 1 / timings["store, resized to 336 px, augmented"].seconds
     note = (
-        f"A worker gives {rate:.1f} clips a second, resized and augmented. A model that trains on "
-        f"N clips a second needs N / {rate:.1f} workers."
+        f"One worker gives {rate:.1f} clips per second, resized and augmented. A model that trains "
+        f"on N clips per second needs N / {rate:.1f} workers."
     )
     return Comparison("A clip of 7 frames, 800 x 600", timings, "JPEG through PIL", note).show()
 
 
-def _whole_mapper(record: dict):
+def _whole_mapper(record: VideoRecord):
     mapper = ClipMapper(
         frame_sampler=DenseSampler(num_frames=CLIP),
         input_size=(336, 336),
@@ -66,7 +67,7 @@ def _whole_mapper(record: dict):
     return lambda: mapper(record, MIDDLE, np.random.default_rng(0))
 
 
-def _write(folder: Path) -> tuple[dict, list[Path], Path]:
+def _write(folder: Path) -> tuple[VideoRecord, list[Path], Path]:
     import cv2
     import nibabel
 

@@ -58,7 +58,11 @@ class Case:
         # versions.
         numbers = torch.arange(result.numel(), device=result.device).reshape(result.shape)
         result.backward(numbers.double().cos().to(result.dtype))
-        return {"result": result.detach()} | {name: t.grad for name, t in inputs.items()}
+        tensors_of_case = {"result": result.detach()}
+        for name, tensor in inputs.items():
+            assert tensor.grad is not None, f"{self.name}: {name} has no gradient"
+            tensors_of_case[name] = tensor.grad
+        return tensors_of_case
 
 
 def deformable(name, function, queries, heads, width, levels, points, clips=2) -> Case:

@@ -15,7 +15,10 @@ from lgrseg.studies.benchmarks.timing import in_turns
 
 def describe() -> dict[str, str | int]:
     """Processor, GPU, threads and versions."""
-    description = {"processor": _processor(), "threads": torch.get_num_threads()}
+    description: dict[str, str | int] = {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+    }
     if torch.cuda.is_available():
         description["gpu"] = torch.cuda.get_device_name()
     description["python"] = platform.python_version()

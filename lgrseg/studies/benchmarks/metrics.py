@@ -36,5 +36,4 @@ def run(*, repeats: int) -> Comparison:
 def frames() -> tuple[np.ndarray, np.ndarray]:
     """Two label maps of a phantom that are four frames apart, at the size of CardiacUDC."""
     scan = next(iter(scans("demo").values()))
-    maps = [scan.labels(frame) for frame in (0, 4)]
-    return tuple(resize_labels(m, SIZE) for m in maps)
+    return resize_labels(scan.labels(0), SIZE), resize_labels(scan.labels(4), SIZE)

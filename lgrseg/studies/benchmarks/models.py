@@ -54,10 +54,13 @@ def mask2former(
     torch.manual_seed(0)
     backbone = SwinConfig(
         embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7,
-        drop_path_rate=0.3, out_features=["stage1", "stage2", "stage3", "stage4"],
+        drop_path_rate=0.3,
     )  # fmt: skip
-    config = Mask2FormerConfig(backbone_config=backbone, num_labels=NUM_OBJECTS)
-    model = Mask2FormerForUniversalSegmentation(config).to(device)
+    backbone.out_features = ["stage1", "stage2", "stage3", "stage4"]
+    config = Mask2FormerConfig(backbone_config=backbone)
+    config.num_labels = NUM_OBJECTS
+    model: nn.Module = Mask2FormerForUniversalSegmentation(config)
+    model = model.to(device)
     _settle(device)
     pixels = torch.rand(images, 3, size, size, device=device)
     masks = _masks(images, size).movedim(1, 0).float().to(device)

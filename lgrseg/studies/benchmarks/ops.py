@@ -10,6 +10,9 @@ from lgrseg.studies.benchmarks import machine, peers
 from lgrseg.studies.benchmarks.kernel_check import CASES, HALF_BOUNDS, check
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns
 
+Version = tuple[Callable[..., Tensor], list[Tensor]]
+"""One implementation of an operation, and its inputs."""
+
 PYRAMIDS = {
     "LGRNet 336 px, 7 frames": (7, [(11, 11), (21, 21), (42, 42)], 8, 8),
     "LGRNet 384 px, 11 frames": (11, [(12, 12), (24, 24), (48, 48)], 8, 8),
@@ -68,12 +71,14 @@ def deformable(name: str, backward: bool, dtype, *, repeats: int, device: str) -
     weights = torch.randn(frames, num, heads, len(shapes) * 4, device=device).softmax(-1)
     weights = weights.unflatten(-1, (len(shapes), 4)).to(dtype)
     inputs = [value, locations, weights]
-    versions = _versions(lambda k: lambda v, p, w: ops.ms_deform_attn(v, shapes, p, w, kernels=k))
+    versions = _versions(
+        lambda k: lambda v, p, w: ops.ms_deform_attn(v, shapes, p, w, kernels=k), inputs
+    )
     for peer, function in peers.deformable_attention().items():
         wide = [t.float() for t in inputs] if dtype != torch.float32 else inputs
         versions[peer] = (lambda f: lambda v, p, w: f(v, shapes, p, w))(function), wide
     return _compare(
-        f"deformable attention, {name}", versions, inputs, backward, dtype,
+        f"deformable attention, {name}", versions, backward, dtype,
         flops=value[:, :, :, 0].numel() * len(shapes) * 4 * width * 10,
         repeats=repeats, device=device, baseline="transformers",
     )  # fmt: skip
@@ -83,12 +88,13 @@ def neighbours(backward: bool, dtype, *, repeats: int, device: str) -> Compariso
     """Time neighbourhood attention: every pixel of 48 x 48 maps attends to 5 x 5 pixels."""
     inputs = [torch.randn(7, 48, 48, 8, 8, device=device).to(dtype) for _ in range(3)]
     versions = _versions(
-        lambda k: lambda q, x, v: ops.neighborhood_attention(q, x, v, kernel_size=5, kernels=k)
+        lambda k: lambda q, x, v: ops.neighborhood_attention(q, x, v, kernel_size=5, kernels=k),
+        inputs,
     )
     for peer, function in peers.neighborhood_attention().items():
-        versions[peer] = lambda q, x, v, f=function: f(q, x, v, 5)
+        versions[peer] = (lambda f: lambda q, x, v: f(q, x, v, 5))(function), inputs
     return _compare(
-        "neighbourhood attention 5 x 5, 7 x 48 x 48", versions, inputs, backward, dtype,
+        "neighbourhood attention 5 x 5, 7 x 48 x 48", versions, backward, dtype,
         flops=inputs[0].numel() * 25 * 4, repeats=repeats, device=device, baseline="reference",
     )  # fmt: skip
 
@@ -97,9 +103,9 @@ def sampling(backward: bool, dtype, *, repeats: int, device: str) -> Comparison:
     """Time point sampling as in the loss: 12,544 points of 80 masks."""
     maps = torch.randn(80, 1, 96, 96, device=device).to(dtype)
     points = torch.rand(80, 12_544, 2, device=device)
-    versions = _versions(lambda k: lambda m, p: ops.point_sample(m, p, kernels=k))
+    versions = _versions(lambda k: lambda m, p: ops.point_sample(m, p, kernels=k), [maps, points])
     return _compare(
-        "point sampling, 80 maps, 12,544 points", versions, [maps, points], backward, dtype,
+        "point sampling, 80 maps, 12,544 points", versions, backward, dtype,
         flops=80 * 12_544 * 10, repeats=repeats, device=device, baseline="reference",
     )  # fmt: skip
 
@@ -120,31 +126,34 @@ def scan(name, clips, scans, length, channels, *, repeats: int, device: str) -> 
             *tensors[:6], delta_bias=tensors[6], reverse=reverse, kernels=kernels
         )
 
-    versions = _versions(version)
+    versions = _versions(version, inputs)
     if scans == 1:
         flat = [inputs[0], *(t[:, 0] for t in inputs[1:2]), inputs[2][0]]
         flat += [inputs[3][:, 0], inputs[4][:, 0], inputs[5][0], inputs[6][0]]
         versions |= {peer: (f, flat) for peer, f in peers.scans().items()}
     return _compare(
-        f"selective scan, {name}", versions, inputs, True, torch.float32,
+        f"selective scan, {name}", versions, True, torch.float32,
         flops=clips * scans * length * channels * 16 * 8, repeats=repeats, device=device,
         baseline="mambapy",
     )  # fmt: skip
 
 
-def _versions(make: Callable[[str], Callable]) -> dict[str, Callable]:
-    return {"lgrseg": make("auto"), "reference": make("reference")}
+def _versions(
+    make: Callable[[str], Callable[..., Tensor]], inputs: list[Tensor]
+) -> dict[str, Version]:
+    return {"lgrseg": (make("auto"), inputs), "reference": (make("reference"), inputs)}
 
 
 def _compare(
-    title, versions, inputs, backward, dtype, *, flops, repeats, device, baseline
-) -> Comparison:
-    """Time versions; a version with other inputs is given as a pair (function, tensors)."""
+    title: str, versions: dict[str, Version], backward: bool, dtype: torch.dtype, *,
+    flops: float, repeats: int, device: str, baseline: str,
+) -> Comparison:  # fmt: skip
+    """Time the versions; the number of moved bytes is that of "lgrseg"."""
     passes, factor = ("forward and backward", 3) if backward else ("forward", 1)
-    candidates = {}
-    for name, version in versions.items():
-        function, tensors = version if isinstance(version, tuple) else (version, inputs)
-        candidates[name] = _call(function, tensors, backward)
+    candidates = {
+        name: _call(function, tensors, backward) for name, (function, tensors) in versions.items()
+    }
+    inputs = versions["lgrseg"][1]
     timings = in_turns(candidates, repeats=repeats, device=device)
     result = candidates["lgrseg"]()
     moved = sum(t.numel() * t.element_size() for t in (*inputs, result))
@@ -156,7 +165,9 @@ def _compare(
     return Comparison(f"{title}, {passes}, {short}", timings, baseline).show()
 
 
-def _call(function: Callable[..., Tensor], tensors: list[Tensor], backward: bool) -> Callable:
+def _call(
+    function: Callable[..., Tensor], tensors: list[Tensor], backward: bool
+) -> Callable[[], Tensor]:
     if not backward:
 
         def forward():

@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Timing:
 
 
 def in_turns(
-    candidates: dict[str, Callable[[], object]], *, repeats: int, device: str = "cpu"
+    candidates: Mapping[str, Callable[[], object]], *, repeats: int, device: str = "cpu"
 ) -> dict[str, Timing]:
     """Time the candidates alternately, so that other load affects all of them equally.
 

@@ -1,6 +1,8 @@
 """BOX-SAM2: time per frame for one and for four objects, and memory for different lengths."""
 
 import time
+from collections.abc import Sequence
+from typing import overload
 
 import torch
 
@@ -49,7 +51,7 @@ def seconds_a_frame(*, repeats: int, device: str) -> Comparison:
         "4 runs of 1 object": lambda: [run_alone() for run_alone in alone],
     }
     timings = in_turns(candidates, repeats=repeats, device=device)
-    note = f"SAM 2.1 tiny, random weights, {SIZE} px, {FILLED} frames behind it."
+    note = f"SAM 2.1 tiny, random weights, {SIZE} px, after {FILLED} frames."
     return Comparison("BOX-SAM2, one frame", timings, "4 runs of 1 object", note)
 
 
@@ -61,11 +63,13 @@ def memory() -> Comparison:
         peak = peak_rss_mib(_follower, length, SIZE, repeats=1)
         seconds = time.perf_counter() - begin
         timings[f"{length} frames"] = Timing(seconds, seconds, seconds, peak)
-    note = f"A small SAM 2 ('nano'), {SIZE} px, 4 objects, CPU; times hold the start of a process."
+    note = (
+        f"A small SAM 2 ('nano'), {SIZE} px, 4 objects, CPU; times include the start of a process."
+    )
     return Comparison("BOX-SAM2, memory of a process", timings, f"{LENGTHS[0]} frames", note)
 
 
-class _Frames:
+class _Frames(Sequence[torch.Tensor]):
     """A video whose frames are generated on access."""
 
     def __init__(self, length: int, size: int):
@@ -74,7 +78,13 @@ class _Frames:
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    @overload
+    def __getitem__(self, index: int) -> torch.Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[torch.Tensor]: ...
+    def __getitem__(self, index: int | slice) -> torch.Tensor | list[torch.Tensor]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self.length))]
         generator = torch.Generator().manual_seed(index)
         return torch.rand(3, self.size, self.size, generator=generator)
 

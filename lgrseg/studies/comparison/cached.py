@@ -15,12 +15,16 @@ from torch import Tensor, nn
 
 from lgrseg.config import TARGET, instantiate
 from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.layers.map_size import map_size
+from lgrseg.modeling.foundation import Encoder, FoundationBackbone
 from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.structures import Clip
 from lgrseg.studies.comparison.feature_store import FeatureStore, weights_hash
 
 ENCODER_SEED = 0
 """Seed of random weights of a frozen encoder, so that they are the same in every run."""
+FEATURE_CACHE = "feature_cache"
+"""Key by which a config tells `CachedTrainer.build_model` of the cache; removed afterwards."""
 
 
 class CachedSegmenter(PerPixelSegmenter):
@@ -29,6 +33,9 @@ class CachedSegmenter(PerPixelSegmenter):
     For a clip in the cache (also from another run) only neck and head are computed. Maps are
     computed in float32, also under autocast. A clip without a key is computed every time.
     """
+
+    backbone: FoundationBackbone
+    """Or another module with `encoder` and `neck`."""
 
     def __init__(
         self,
@@ -95,8 +102,11 @@ class CachedSegmenter(PerPixelSegmenter):
     def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
         """Compute the neck's maps; the encoder's maps are read from the cache if possible."""
         store = self._store(tuple(images.shape[-2:]))
-        maps = [store.read(clip.key) if clip.key else None for clip in clips]
-        missing = [number for number, clip_maps in enumerate(maps) if clip_maps is None]
+        maps: dict[int, list[Tensor]] = {}
+        for number, clip in enumerate(clips):
+            if clip.key and (stored := store.read(clip.key)) is not None:
+                maps[number] = stored
+        missing = [number for number in range(len(clips)) if number not in maps]
         if missing:
             num_frames = len(images) // len(clips)
             of_clips = images.split(num_frames)
@@ -104,11 +114,12 @@ class CachedSegmenter(PerPixelSegmenter):
             parts = zip(*(level.split(num_frames) for level in computed), strict=True)
             for number, clip_maps in zip(missing, parts, strict=True):
                 maps[number] = list(clip_maps)
-                if clips[number].key:
-                    store.write(clips[number].key, maps[number])
+                if key := clips[number].key:
+                    store.write(key, maps[number])
             self.num_computed += len(missing)
-        levels = [torch.cat([m.to(images) for m in level]) for level in zip(*maps, strict=True)]
-        return self.backbone.neck(levels, size=tuple(images.shape[-2:]))
+        in_order = (maps[number] for number in range(len(clips)))
+        levels = [torch.cat([m.to(images) for m in level]) for level in zip(*in_order, strict=True)]
+        return self.backbone.neck(levels, size=map_size(images))
 
     def check_encoder(self) -> None:
         """Check after loading weights that the encoder is the one whose features are cached.
@@ -135,8 +146,8 @@ class CachedSegmenter(PerPixelSegmenter):
                 "settings": self._about,
                 "sha256": self.encoder_hash,
                 "input_size": list(size),
-                "mean": self.normalizer.mean.flatten().tolist(),
-                "std": self.normalizer.std.flatten().tolist(),
+                "mean": self.normalizer.get_buffer("mean").flatten().tolist(),
+                "std": self.normalizer.get_buffer("std").flatten().tolist(),
                 "precision": self._precision,
             }
             folder = self._cache / store_name(properties)
@@ -153,7 +164,7 @@ def store_name(properties: dict) -> str:
     return f"{properties['encoder']}-{properties['sha256'][:16]}-{height}x{width}-{digest}"
 
 
-def build_frozen_encoder(cfg: DictConfig) -> nn.Module:
+def build_frozen_encoder(cfg: DictConfig) -> Encoder:
     """Build the encoder of a config; random weights do not depend on the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(ENCODER_SEED)
@@ -163,7 +174,9 @@ def build_frozen_encoder(cfg: DictConfig) -> nn.Module:
 class CachedTrainer(DefaultTrainer):
     """Trains neck and head of a PerPixelSegmenter on cached features of its frozen encoder."""
 
-    def __init__(self, cfg: DictConfig, *, cache: Path | None, name: str, precision="float32"):
+    def __init__(
+        self, cfg: DictConfig, *, cache: Path | None, name: str, precision: str = "float32"
+    ):
         """Set up the trainer like DefaultTrainer, with a feature cache.
 
         Args:
@@ -175,8 +188,12 @@ class CachedTrainer(DefaultTrainer):
         Raises:
             ValueError: the config has another type of model.
         """
-        self._settings = {"cache": cache, "name": name, "precision": precision}
+        cfg = cfg.copy()
+        if cache is not None:
+            OmegaConf.set_struct(cfg, False)
+            cfg[FEATURE_CACHE] = {"cache": str(cache), "name": name, "precision": precision}
         super().__init__(cfg)
+        self.cfg.pop(FEATURE_CACHE, None)
 
     def load_state_dict(self, state: dict) -> None:
         """Like DefaultTrainer; raises ValueError if the encoder is not that of the cache."""
@@ -192,11 +209,16 @@ class CachedTrainer(DefaultTrainer):
             raise ValueError(f"{path} cannot be loaded: {error}") from error
 
     def _check_encoder(self) -> None:
-        if self._settings["cache"] is not None:
+        if isinstance(self.model, CachedSegmenter):
             self.model.check_encoder()
 
-    def build_model(self, cfg: DictConfig) -> PerPixelSegmenter:
-        """The model; its encoder is the same whatever the run's seed."""
+    @classmethod
+    def build_model(cls, cfg: DictConfig) -> PerPixelSegmenter:
+        """The model; its encoder does not depend on the run's seed.
+
+        Raises:
+            ValueError: the config has another type of model.
+        """
         target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
         if cfg.model[TARGET] != target:
             raise ValueError(
@@ -210,9 +232,9 @@ class CachedTrainer(DefaultTrainer):
         backbone = instantiate(cfg.model.backbone, encoder=encoder)
         del cfg.model.backbone
         extra = {"backbone": backbone}
-        if self._settings["cache"] is not None:
+        if FEATURE_CACHE in cfg:
             OmegaConf.update(cfg, f"model.{TARGET}", f"{__name__}.CachedSegmenter")
-            extra |= self._settings | {"about": _without_files(described)}
+            extra |= {**cfg[FEATURE_CACHE], "about": _without_files(described)}
         return instantiate(cfg.model, **extra)
 
 

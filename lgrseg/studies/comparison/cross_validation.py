@@ -1,4 +1,7 @@
-"""The runs of a cross-validation as one result: every patient counts once, in the fold left out."""
+"""Pools the runs of a cross-validation.
+
+Every patient counts once, with the scores of the run that was not trained on his videos.
+"""
 
 import json
 from pathlib import Path
@@ -8,18 +11,19 @@ import numpy as np
 from lgrseg.evaluation.metrics import overlap
 from lgrseg.evaluation.metrics.agreement import agreement
 from lgrseg.evaluation.results import plain
+from lgrseg.reporting.tables import markdown_table
 
 
 def pooled(files: list[Path]) -> dict:
     """Scores over the patients of all folds.
 
     Args:
-        files: results.json of every fold, of the part that was not trained on.
+        files: results.json of every fold, for the patients on whom it was not trained.
 
     Returns:
-        "patients" (patient -> class -> Dice), "classes" (class -> "dice", "dice_ci95", "folds", the
-        mean of each fold), "mean" likewise over classes, and "ejection_fraction" (what `agreement`
-        returns) where any video has one.
+        "num_patients"; "classes": class -> "dice", "dice_ci95" and "folds" (mean of each fold);
+        "mean": the same over all classes; "patients": patient -> class -> Dice; and, if a video
+        has an ejection fraction, "ejection_fraction": the result of `agreement`.
 
     Raises:
         ValueError: a patient is in two folds, or two runs have other classes.
@@ -31,7 +35,7 @@ def pooled(files: list[Path]) -> dict:
         if list(result["classes"]) != classes:
             raise ValueError(f"{file} has the classes {list(result['classes'])}, not {classes}")
         if twice := set(patients) & set(result["patients"]):
-            raise ValueError(f"{file}: patient {min(twice)} is in another fold, too")
+            raise ValueError(f"{file}: patient {min(twice)} is in another fold too")
         patients |= result["patients"]
     scores = np.array([[row[name] for name in classes] for row in patients.values()], float)
     folds = np.array([[r["classes"][name]["dice"] for name in classes] for r in results], float)
@@ -63,18 +67,17 @@ def table_of(found: dict) -> str:
     """The pooled scores as a Markdown table."""
     num_folds = len(found["mean"]["folds"])
     head = ["structure", "Dice", "95% interval", *(f"fold {k}" for k in range(num_folds))]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for name, scores in {**found["classes"], "mean": found["mean"]}.items():
         ends = scores["dice_ci95"]
         interval = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"
         values = [scores["dice"], *scores["folds"]]
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         rows.append([name.replace("_", " "), shown[0], interval, *shown[1:]])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", f"Dice of {found['num_patients']} patients, each in the fold that was left out."]
+    note = f"Dice of {found['num_patients']} patients, each in the fold that was left out."
     if heart := found.get("ejection_fraction"):
-        lines[-1] += f" Ejection fraction: {_error(heart)}."
-    return "\n".join(lines) + "\n"
+        note += f" Ejection fraction: {_error(heart)}."
+    return f"{markdown_table(head, rows)}\n\n{note}\n"
 
 
 def _error(heart: dict) -> str:

@@ -64,7 +64,7 @@ def plan(
     free = shutil.disk_usage(existing).free
     clips = f"{copies} copies of each training clip" if copies else "training clips, unaugmented"
     lines.append(
-        f"in all at most {total / GIB:.3f} GiB as {precision} in {cache}, where {free / GIB:.1f} "
+        f"in total at most {total / GIB:.3f} GiB as {precision} in {cache}, where {free / GIB:.1f} "
         f"GiB are free ({images} images: {clips}, and the test clips)"
     )
     if total > min(free, limit_gib * GIB):

@@ -20,8 +20,8 @@ def check_shared_model(model: DictConfig | None, row: Row) -> None:
             encoder, which no row would use.
     """
     target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
-    actual = model.get(TARGET, "nothing to build") if model else "missing"
-    if actual != target or "in_channels" not in model.get("head", {}):
+    if not model or model.get(TARGET) != target or "in_channels" not in model.get("head", {}):
+        actual = model.get(TARGET, "nothing to build") if model else "missing"
         raise ValueError(
             f"{row.name} is compared with the head of a PerPixelSegmenter, but the shared "
             f"config's model is {actual}: use a config with such a head "
@@ -40,7 +40,7 @@ def _weights_in(node, key: str) -> list[tuple[str, str, str]]:
     if not isinstance(node, DictConfig):
         return []
     this_node = (f"{key}.weights", node.get("weights"), node.get("name", "NAME"))
-    nested = [pair for name in node for pair in _weights_in(node[name], f"{key}.{name}")]
+    nested = [pair for name in map(str, node) for pair in _weights_in(node[name], f"{key}.{name}")]
     return [this_node] * bool(this_node[1]) + nested
 
 
@@ -50,6 +50,7 @@ def encoder_of_row(row: Row, model: DictConfig) -> DictConfig:
     `layers` are scaled with the depth: blocks 3, 5, 7, 11 of 12 become 7, 11, 15, 23 of 24. An
     encoder with stages has fixed maps and gets no `layers`.
     """
+    assert row.encoder is not None  # rows of whole configs take nothing from the shared model
     shared = model.get("backbone", {}).get("encoder")
     while shared is not None and shared[TARGET] != L(build_encoder)(name="")[TARGET]:
         shared = shared.get("encoder")  # of frozen(encoder=...)

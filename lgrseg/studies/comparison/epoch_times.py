@@ -11,9 +11,9 @@ from lgrseg.studies.comparison.cached import CachedTrainer
 from lgrseg.studies.comparison.prepared import Prepared
 
 NOTE = (
-    "{clips} clips of {images}, batch {batch}; one epoch to warm up and fill the store, then "
-    "{repeats} epochs of each in turns. Features are kept as {precision}. Reading, augmenting and "
-    "the head's training are in all."
+    "{clips} clips of {images}, batch {batch}; one epoch for warm-up, which also fills the cache, "
+    "then {repeats} timed epochs of each variant, alternately. Features are cached as {precision}. "
+    "All times include reading, augmentation and the training of the head."
 )
 WITHOUT, FILLING, WITH = "no cache", "first epoch, which fills the cache", "from the cache"
 
@@ -39,7 +39,7 @@ def time_epochs(
         without.seconds_of(0)
         for epoch in range(1, repeats + 1) if prepared.cfg.dataloader.train.mapper.copies else ():
             cached.seconds_of(epoch)
-        seconds = {WITHOUT: [], WITH: []}
+        seconds: dict[str, list[float]] = {WITHOUT: [], WITH: []}
         for epoch in range(1, repeats + 1):
             seconds[WITHOUT].append(without.seconds_of(epoch))
             seconds[WITH].append(cached.seconds_of(epoch))
@@ -47,7 +47,7 @@ def time_epochs(
     timings[WITH] = _timing(seconds[WITH])
     loader = prepared.cfg.dataloader.train
     note = NOTE.format(
-        clips=len(cached.trainer.loader.dataset),
+        clips=cached.num_clips,
         images=" x ".join(map(str, cached.shape)),
         batch=loader.batch_size,
         repeats=repeats,
@@ -67,9 +67,11 @@ class _Epochs:
             cfg, cache=cache, name=prepared.features_name, precision=precision
         )
         self.trainer.hooks = []  # only steps are timed
-        self.trainer.loader = self.trainer.build_train_loader(cfg)
-        self.length = max(1, round(self.trainer.loader.iterations_per_epoch))
-        clip, _ = self.trainer.loader.dataset[0]
+        loader = self.trainer.build_train_loader(cfg)
+        self.trainer.loader = loader
+        self.length = max(1, round(loader.iterations_per_epoch))
+        self.num_clips = len(loader.dataset)
+        clip, _ = loader.dataset[0]
         self.shape = tuple(clip.frames.shape)
 
     def seconds_of(self, epoch: int) -> float:

@@ -4,6 +4,7 @@ Letters: P patients.
 """
 
 import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -11,7 +12,25 @@ from scipy.stats import wilcoxon
 from lgrseg.evaluation.metrics.overlap import bootstrap_interval
 
 
-def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[dict]:
+@dataclass(frozen=True)
+class Pair:
+    """Difference between two rows, over the patients for whom both have a score."""
+
+    one: str
+    other: str
+    num: int
+    """Number of patients."""
+    difference: float
+    """Mean of one - other; NaN without patients."""
+    difference_ci95: list[float] | None
+    """95% percentile interval of a bootstrap over patients; None for fewer than MIN_PATIENTS."""
+    p: float
+    """Two-sided p of Wilcoxon's signed-rank test; NaN without patients."""
+    p_holm: float
+    """The same, corrected for the number of pairs; equal to `p` for one pair."""
+
+
+def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[Pair]:
     """Compare every pair of rows over the patients for whom both have a score.
 
     Args:
@@ -19,30 +38,23 @@ def paired_tests(scores: dict[str, dict[str, float]], *, seed: int = 0) -> list[
         seed: seed of the bootstrap.
 
     Returns:
-        One dict per pair, in the order of `scores`: "one", "other", "num" (patients), "difference"
-        (mean of one - other), "difference_ci95" (95% percentile interval of a bootstrap over
-        patients; None for fewer than MIN_PATIENTS), "p" (Wilcoxon signed rank, two-sided) and
-        "p_holm" (corrected for the number of pairs; equal to `p` for one pair). Values are NaN
-        without patients.
+        The pairs, in the order of `scores`.
     """
-    pairs = []
-    for one, other in itertools.combinations(scores, 2):
-        differences = _differences(scores[one], scores[other])
-        nan, interval = float("nan"), None
-        if len(differences):
-            interval = bootstrap_interval(differences[:, None], seed=seed)
-        pairs.append(
-            {
-                "one": one,
-                "other": other,
-                "num": len(differences),
-                "difference": float(differences.mean()) if len(differences) else nan,
-                "difference_ci95": interval,
-                "p": signed_rank(differences),
-            }
-        )
-    corrected = holm([pair["p"] for pair in pairs])
-    return [pair | {"p_holm": p} for pair, p in zip(pairs, corrected, strict=True)]
+    pairs = [
+        _pair(one, other, _differences(scores[one], scores[other]), seed)
+        for one, other in itertools.combinations(scores, 2)
+    ]
+    corrected = holm([pair.p for pair in pairs])
+    return [replace(pair, p_holm=p) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+def _pair(one: str, other: str, differences: np.ndarray, seed: int) -> Pair:
+    """The pair with its uncorrected p."""
+    p = signed_rank(differences)
+    if not len(differences):
+        return Pair(one, other, 0, float("nan"), None, p, p)
+    interval = bootstrap_interval(differences[:, None], seed=seed)
+    return Pair(one, other, len(differences), float(differences.mean()), interval, p, p)
 
 
 def _differences(one: dict[str, float], other: dict[str, float]) -> np.ndarray:
@@ -55,7 +67,7 @@ def signed_rank(differences: np.ndarray) -> float:
     """Two-sided p of Wilcoxon's signed-rank test; zero differences are left out.
 
     The result is 1 if all differences are zero, and NaN without differences. With n differences
-    that are not zero, p is at least 2 / 2^n, so five patients can never show a difference at 5%.
+    that are not zero, p is at least 2 / 2^n: five patients are too few for p < 0.05.
 
     Source: Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
     """

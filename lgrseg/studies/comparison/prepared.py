@@ -3,6 +3,7 @@
 import copy
 import inspect
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -10,7 +11,13 @@ from torch import nn
 
 from lgrseg.config import TARGET, L, instantiate, load_config, locate
 from lgrseg.data import ClipMapper, FixedCopies
-from lgrseg.modeling.foundation import FoundationBackbone, ResizedPyramid, ViTPyramid, frozen
+from lgrseg.modeling.foundation import (
+    Encoder,
+    FoundationBackbone,
+    ResizedPyramid,
+    ViTPyramid,
+    frozen,
+)
 from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 from lgrseg.studies.comparison.cached import build_frozen_encoder
 from lgrseg.studies.comparison.encoder_settings import check_shared_model, encoder_of_row
@@ -80,7 +87,7 @@ def prepare(row: Row, cfg: DictConfig) -> Prepared:
     """
     cfg = copy.deepcopy(cfg)
     if row.config is not None:
-        return _whole_config(row, cfg)
+        return _whole_config(row, row.config, cfg)
     check_shared_model(cfg.get("model"), row)
     described = L(frozen)(encoder=encoder_of_row(row, cfg.model))
     encoder = build_frozen_encoder(described)
@@ -92,7 +99,7 @@ def prepare(row: Row, cfg: DictConfig) -> Prepared:
     return _with_encoder(Prepared(row, cfg, random_frozen=random, blocks=blocks), encoder)
 
 
-def _with_encoder(prepared: Prepared, encoder: nn.Module) -> Prepared:
+def _with_encoder(prepared: Prepared, encoder: Encoder) -> Prepared:
     """Add the hash of the encoder and the size of its features."""
     height, width = (size + -size % 32 for size in prepared.cfg.dataloader.train.mapper.input_size)
     with torch.no_grad():
@@ -102,16 +109,16 @@ def _with_encoder(prepared: Prepared, encoder: nn.Module) -> Prepared:
     return prepared
 
 
-def _blocks(encoder: nn.Module) -> str:
+def _blocks(encoder: Encoder) -> str:
     """Text: blocks whose output is used, counted from 1."""
     if len(set(encoder.strides)) > 1:
         return f"after each of {len(encoder.strides)} stages"
     depth = len(encoder.blocks)
-    layers = [layer + 1 for layer in encoder.layers or [depth - 1]]
-    return f"after {', '.join(map(str, layers))} of {depth} blocks"
+    layers = getattr(encoder, "layers", None) or [depth - 1]
+    return f"after {', '.join(str(layer + 1) for layer in layers)} of {depth} blocks"
 
 
-def _neck(cfg: DictConfig, encoder: nn.Module) -> DictConfig | None:
+def _neck(cfg: DictConfig, encoder: Encoder) -> DictConfig | None:
     """Config of the pyramid for the encoder's maps; None for an encoder with stages."""
     if len(set(encoder.strides)) > 1:
         return None
@@ -144,7 +151,7 @@ def _in_channels(head: DictConfig, channels: dict[str, int]):
     return selected[names[0]] if of_one_map else selected
 
 
-def _whole_config(row: Row, cfg: DictConfig) -> Prepared:
+def _whole_config(row: Row, path: Path, cfg: DictConfig) -> Prepared:
     """Use model and optimiser of another config; data and number of steps are shared.
 
     If its encoder is completely frozen, such as the interleaved one, its features are cached too.
@@ -160,10 +167,10 @@ def _whole_config(row: Row, cfg: DictConfig) -> Prepared:
                 f"{', '.join(OF_A_WHOLE_CONFIG)} are taken from a whole config, all others are "
                 "shared: give it as a separate argument"
             )
-    other = load_config(row.config, row.overrides)
+    other = load_config(path, row.overrides)
     for key in ("model", "optimizer", "schedule", "train"):
         if key not in other:
-            raise ValueError(f"{row.config} has no {key!r}: it is not a config of a whole model")
+            raise ValueError(f"{path} has no {key!r}: it is not a config of a whole model")
     for key in ("model", "optimizer", "schedule"):
         cfg[key] = other[key]
     for key in OF_TRAIN:

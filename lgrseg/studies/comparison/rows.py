@@ -46,7 +46,7 @@ def parse_rows(texts: list[str]) -> list[Row]:
     named = []
     for row in rows:
         name = row.name
-        if row.weights and encoders.count(row.encoder) > 1:
+        if row.encoder and row.weights and encoders.count(row.encoder) > 1:
             name = f"{name}_{Path(row.weights).stem}"
         name = re.sub(r"[^\w.-]", "_", name)
         named.append(dataclasses.replace(row, name=name))

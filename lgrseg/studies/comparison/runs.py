@@ -117,10 +117,10 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
     folder = Path(cfg.train.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with log_to_file(folder / "log.txt"):
-        costs = measure_costs(
-            cfg
-        )  # before training, because memory of the training would count too
+        # Before training, because memory of the training would count too.
+        costs = measure_costs(cfg)
         is_cached = prepared.encoder_hash is not None
+        trainer: DefaultTrainer
         if is_cached:
             name = prepared.features_name
             trainer = CachedTrainer(cfg, cache=cache, name=name, precision=precision)

@@ -12,15 +12,15 @@ import numpy as np
 from lgrseg.evaluation.clinical.heart_function import QUANTITIES
 from lgrseg.evaluation.metrics.agreement import agreement
 from lgrseg.evaluation.metrics.overlap import mean
-from lgrseg.evaluation.results import plain
 from lgrseg.studies.comparison.paired import paired_tests
+from lgrseg.studies.comparison.results import ComparedRow, Table
 from lgrseg.studies.comparison.runs import read_record
 
 RESULTS = "Results"
 MACHINERY = "Machinery check: frozen weights are random, so nothing is ranked"
 
 
-def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
+def summarise(runs: dict[str, list[Path]], dataset: str) -> list[Table]:
     """Make the tables of one dataset and label fraction.
 
     Args:
@@ -29,9 +29,8 @@ def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
 
     Returns:
         A table RESULTS of the rows with pretrained or trained weights, and a table MACHINERY of the
-        rows with random frozen weights; tables without rows are left out. A table has "title",
-        "machinery_check", "rows", "paired" and "agreement" (None without volumes). Pairs with one
-        row of each table are in MACHINERY.
+        rows with random frozen weights; tables without rows are left out. Pairs with one row of
+        each table are in MACHINERY.
     """
     results = {row: _read(folders, dataset) for row, folders in runs.items() if folders}
     random = {
@@ -46,17 +45,17 @@ def summarise(runs: dict[str, list[Path]], dataset: str) -> list[dict]:
         compared = {row: scores[row] for row in results if checked or not random[row]}
         pairs = paired_tests(compared)
         if checked:
-            pairs = [pair for pair in pairs if random[pair["one"]] or random[pair["other"]]]
+            pairs = [pair for pair in pairs if random[pair.one] or random[pair.other]]
         tables.append(
-            {
-                "title": title,
-                "machinery_check": checked,
-                "rows": [_row(row, results[row], scores[row]) for row in chosen],
-                "paired": pairs,
-                "agreement": _agreement({row: results[row] for row in chosen}),
-            }
+            Table(
+                title=title,
+                machinery_check=checked,
+                rows=[_row(row, results[row], scores[row]) for row in chosen],
+                paired=pairs,
+                agreement=_agreement({row: results[row] for row in chosen}),
+            )
         )
-    return plain(tables)
+    return tables
 
 
 def _read(folders: list[Path], dataset: str) -> list[dict]:
@@ -79,40 +78,40 @@ def _patients(all_results: list[dict]) -> dict[str, float]:
     return {patient: float(mean(np.array(values))) for patient, values in by_patient.items()}
 
 
-def _row(name: str, all_results: list[dict], patients: dict[str, float]) -> dict:
+def _row(name: str, all_results: list[dict], patients: dict[str, float]) -> ComparedRow:
     records = [results["record"] for results in all_results]
     costs = [record["costs"] for record in records]
     finite = [score for score in patients.values() if np.isfinite(score)]
     by_seed = [results["mean"]["dice"] for results in all_results]
-    return {
-        "row": name,
-        "weights": records[0]["weights"] or _config(records[0]) or "random",
-        "blocks": records[0].get("blocks"),
-        "seeds": [record["seed"] for record in records],
-        "num_patients": len(patients),
-        "num_scored": len(finite),
-        "dice": _mean(by_seed),
-        "dice_sd_patients": statistics.stdev(finite) if len(finite) > 1 else None,
-        "dice_sd_seeds": _spread(by_seed),
-        "dice_by_seed": by_seed,
-        "hd95": _mean([results["mean"]["hd95"] for results in all_results]),
-        "hd95_sd_seeds": _spread([results["mean"]["hd95"] for results in all_results]),
-        "missed": _mean([results["mean"].get("missed") for results in all_results]),
-        "distance_unit": all_results[0]["distance_unit"],
-        "parameters": costs[0]["parameters"],
-        "trained": costs[0]["trained"],
-        "gflops": costs[0]["gflops"],
-        "images_per_second": statistics.median(cost["images_per_second"] for cost in costs),
-        "memory_mib": max(cost["memory_mib"] for cost in costs),
-        "steps": records[0]["steps"],
-        "train_seconds": statistics.fmean(record["train_seconds"] for record in records),
-        "whole_config": records[0]["config"] is not None,
-        "cached": records[0]["cached"],
-        "copies": records[0]["copies"],
-        "precision": records[0]["precision"],
-        "encoder_sha256": records[0]["encoder_sha256"],
-        "patients": patients,
-    }
+    return ComparedRow(
+        row=name,
+        weights=records[0]["weights"] or _config(records[0]) or "random",
+        blocks=records[0].get("blocks"),
+        seeds=[record["seed"] for record in records],
+        num_patients=len(patients),
+        num_scored=len(finite),
+        dice=_mean(by_seed),
+        dice_sd_patients=statistics.stdev(finite) if len(finite) > 1 else None,
+        dice_sd_seeds=_spread(by_seed),
+        dice_by_seed=by_seed,
+        hd95=_mean([results["mean"]["hd95"] for results in all_results]),
+        hd95_sd_seeds=_spread([results["mean"]["hd95"] for results in all_results]),
+        missed=_mean([results["mean"].get("missed") for results in all_results]),
+        distance_unit=all_results[0]["distance_unit"],
+        parameters=costs[0]["parameters"],
+        trained=costs[0]["trained"],
+        gflops=costs[0]["gflops"],
+        images_per_second=statistics.median(cost["images_per_second"] for cost in costs),
+        memory_mib=max(cost["memory_mib"] for cost in costs),
+        steps=records[0]["steps"],
+        train_seconds=statistics.fmean(record["train_seconds"] for record in records),
+        whole_config=records[0]["config"] is not None,
+        cached=records[0]["cached"],
+        copies=records[0]["copies"],
+        precision=records[0]["precision"],
+        encoder_sha256=records[0]["encoder_sha256"],
+        patients=patients,
+    )
 
 
 def _config(record: dict) -> str:
@@ -121,11 +120,13 @@ def _config(record: dict) -> str:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    return None if None in values else statistics.fmean(values)
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _spread(values: list[float | None]) -> float | None:
-    return None if None in values or len(values) < 2 else statistics.stdev(values)
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) == len(values) > 1 else None
 
 
 def _agreement(results: dict[str, list[dict]]) -> list[dict] | None:

@@ -1,7 +1,7 @@
-"""Two finished runs on the same patients: is one better by more than chance?
+"""Paired tests of two finished runs on the same patients.
 
-What is compared is read from eval/<dataset>/results.json of both runs, which the training or
-`tools/train_net.py --eval-only` wrote.
+The scores are read from eval/<dataset>/results.json of both runs. The training or
+`tools/train_net.py --eval-only` writes this file.
 
 Letters: P patients.
 """
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.studies.comparison.paired import holm, paired_tests
+from lgrseg.studies.comparison.paired import Pair, holm, paired_tests
 
 Scores = dict[str, float]
-"""Patient -> score; NaN where there is none."""
+"""Patient -> score; NaN without a score."""
 
 
 @dataclass(frozen=True)
 class PairedRow:
-    """One quantity of both runs, over the patients that both have a score for."""
+    """One quantity of both runs, over the patients for whom both have a score."""
 
     quantity: str
     higher_is_better: bool
@@ -32,8 +32,8 @@ class PairedRow:
     difference: float
     """Mean of first - second."""
     interval: list[float] | None
-    """95% percentile interval of the difference, patients drawn anew (bootstrap); None where there
-    are too few."""
+    """95% percentile interval of the difference, by a bootstrap over patients; None for fewer than
+    MIN_PATIENTS."""
     p: float
     """Two-sided p of Wilcoxon's signed-rank test."""
     p_holm: float
@@ -41,32 +41,35 @@ class PairedRow:
 
     @property
     def better(self) -> str:
-        """Which run is better by more than chance at 5% after the correction: first, second, ""."""
+        """The significantly better run, "first" or "second"; empty if p_holm is 0.05 or more."""
         if not self.p_holm < 0.05:
             return ""
         return "first" if (self.difference > 0) == self.higher_is_better else "second"
 
     def as_dict(self) -> dict:
-        """Plain values."""
+        """Return a dict for JSON."""
         return asdict(self) | {"better": self.better}
 
 
-def compare_runs(one: Path, other: Path, dataset: str | None = None, *, seed: int = 0) -> dict:
-    """Compare two runs on every dataset that both were evaluated on.
+def compare_runs(
+    one: Path, other: Path, dataset: str | None = None, *, seed: int = 0
+) -> dict[str, list[PairedRow]]:
+    """Compare two runs on every dataset on which both were evaluated.
 
     Args:
         one: folder of the first run.
         other: folder of the second run.
-        dataset: name of the only dataset to compare on.
+        dataset: name of a dataset, to compare on this one only; None for all.
         seed: seed of the bootstrap.
 
     Returns:
-        Dataset -> list of PairedRow: Dice of every class, their mean, and the absolute error of the
-        ejection fraction where both runs have it.
+        Dataset -> rows: Dice of every class, mean Dice, and the absolute error of the ejection
+        fraction if both runs have it.
 
     Raises:
         FileNotFoundError: a run was not evaluated.
-        ValueError: the runs share no such dataset, or differ in patients, frames, classes or truth.
+        ValueError: no dataset is in both runs, or they differ in patients, frames, classes or
+            ground truth.
     """
     of_one, of_other = _results_of(one), _results_of(other)
     shared = [name for name in of_one if name in of_other and dataset in (None, name)]
@@ -80,7 +83,7 @@ def compare_runs(one: Path, other: Path, dataset: str | None = None, *, seed: in
 
 
 def _results_of(run: Path) -> dict[str, dict]:
-    """Dataset -> results.json of every segmentation dataset that a run was evaluated on."""
+    """Dataset -> content of results.json, of all segmentation datasets of a run."""
     files = sorted(run.glob("eval/*/results.json"))
     results = {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
     results = {name: found for name, found in results.items() if "patients" in found}
@@ -107,7 +110,7 @@ def _rows(dataset: str, one: dict, other: dict, seed: int) -> list[PairedRow]:
         paired_tests({"one": scores, "other": others}, seed=seed)[0]
         for scores, others, _ in quantities.values()
     ]
-    corrected = holm([test["p"] for test in tests])
+    corrected = holm([test.p for test in tests])
     return [
         _row(name, scores, others, higher, test, p)
         for (name, (scores, others, higher)), test, p in zip(
@@ -117,7 +120,7 @@ def _rows(dataset: str, one: dict, other: dict, seed: int) -> list[PairedRow]:
 
 
 def _row(
-    name: str, one: Scores, other: Scores, higher: bool, test: dict, p_holm: float
+    name: str, one: Scores, other: Scores, higher: bool, test: Pair, p_holm: float
 ) -> PairedRow:
     both = np.array([(one[p], other[p]) for p in one if p in other], float).reshape(-1, 2)
     both = both[np.isfinite(both).all(axis=1)]
@@ -125,18 +128,18 @@ def _row(
     return PairedRow(
         quantity=name,
         higher_is_better=higher,
-        patients=test["num"],
+        patients=test.num,
         one=means[0],
         other=means[1],
-        difference=test["difference"],
-        interval=test["difference_ci95"],
-        p=test["p"],
+        difference=test.difference,
+        interval=test.difference_ci95,
+        p=test.p,
         p_holm=p_holm,
     )
 
 
 def _check_same_data(dataset: str, one: dict, other: dict) -> None:
-    """Refuse results that are not of the same patients, frames, classes and truth."""
+    """Raise ValueError if the results differ in patients, frames, classes or ground truth."""
     missing = [name for name in one["patients"] if name not in other["patients"]]
     added = [name for name in other["patients"] if name not in one["patients"]]
     if missing or added:
@@ -151,7 +154,7 @@ def _check_same_data(dataset: str, one: dict, other: dict) -> None:
         )
     if list(one["classes"]) != list(other["classes"]):
         raise ValueError(
-            f"{dataset}: the runs know different classes: {', '.join(one['classes'])} and "
+            f"{dataset}: the runs have different classes: {', '.join(one['classes'])} and "
             f"{', '.join(other['classes'])}"
         )
     if set(one["videos"]) != set(other["videos"]) or one["num_frames"] != other["num_frames"]:
@@ -162,11 +165,11 @@ def _check_same_data(dataset: str, one: dict, other: dict) -> None:
         )
     truths = _true_fractions(one), _true_fractions(other)
     for video in truths[0].keys() & truths[1].keys():
-        values = np.array([truths[0][video], truths[1][video]], float)
-        if not np.allclose(*values, atol=1e-6, equal_nan=True):
+        first, second = np.array([truths[0][video], truths[1][video]], float)
+        if not np.allclose(first, second, atol=1e-6, equal_nan=True):
             raise ValueError(
-                f"{dataset}: the true ejection fraction of {video} is {values[0]:.2f} in the first "
-                f"run and {values[1]:.2f} in the second, so its masks were not the same. Evaluate "
+                f"{dataset}: the true ejection fraction of {video} is {first:.2f} in the first "
+                f"run and {second:.2f} in the second, so its masks were not the same. Evaluate "
                 "both again on the dataset as it is now"
             )
 
@@ -177,7 +180,7 @@ def _some(names: list[str], *, shown: int = 3) -> str:
 
 
 def _dice(results: dict, classes: list[str]) -> Scores:
-    """Mean Dice over classes of every patient; a class that a patient has not is left out."""
+    """Mean Dice over the classes of every patient; classes without a score are left out."""
     scores = {}
     for patient, by_class in results["patients"].items():
         values = np.array([by_class[name] for name in classes], float)  # None becomes NaN
@@ -195,7 +198,7 @@ def _true_fractions(results: dict) -> dict[str, float | None]:
 
 
 def _ef_errors(results: dict) -> Scores:
-    """Mean absolute error of the ejection fraction of every patient, in per cent points."""
+    """Mean absolute error of the ejection fraction of every patient, in percentage points."""
     errors: dict[str, list[float]] = {}
     for case in _cases(results):
         pair = [case[source]["ejection_fraction"] for source in ("prediction", "truth")]

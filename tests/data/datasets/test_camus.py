@@ -39,14 +39,14 @@ def test_whole_release(raw, tmp_path, monkeypatch):
     assert len(report.prepared) == 3 * 2 * 2 and not report.unusable
     (record,) = DatasetCatalog.get("camus_4ch_train")
     frames, masks = open_frames(record), read_masks(record)
-    assert frames.shape == (2, *record["original_size"]) and sorted(masks) == [0, 1]
+    assert frames.shape == (2, *record.original_size) and sorted(masks) == [0, 1]
     # End-diastole first: the ventricle is larger then.
     assert (masks[0] == 1).sum() > 1.3 * (masks[1] == 1).sum()
     assert set(np.unique(masks[0])) == {0, 1, 2, 3}
-    assert record["patient"] == "patient0001" and record["info"]["ImageQuality"] == "Good"
+    assert record.patient == "patient0001" and record.image_quality == "Good"
     sequence = DatasetCatalog.get("camus_half_sequence_val")
-    assert {r["view"] for r in sequence} == {"2CH", "4CH"}
-    assert all(len(r["annotated_frames"]) == r["num_frames"] > 5 for r in sequence)
+    assert {r.view for r in sequence} == {"2CH", "4CH"}
+    assert all(len(r.annotated_frames) == r.num_frames > 5 for r in sequence)
 
 
 def test_the_picture_stands_upright(raw, tmp_path, monkeypatch):
@@ -71,7 +71,7 @@ def test_sequences_recorded_backwards_are_turned(raw, tmp_path, monkeypatch):
         nibabel.save(nibabel.Nifti1Image(turned, image.affine), file)
     prepared(raw, tmp_path, monkeypatch)
     records = DatasetCatalog.get("camus_half_sequence_train")
-    masks = read_masks(next(r for r in records if r["view"] == "4CH"))
+    masks = read_masks(next(r for r in records if r.view == "4CH"))
     assert (masks[0] == 1).sum() > 1.3 * (masks[max(masks)] == 1).sum()
 
 
@@ -143,7 +143,7 @@ def test_real_files(shared_data, tmp_path, monkeypatch):
     assert len(splits) == 33
     monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))
     (record,) = DatasetCatalog.get("camus_4ch_train")
-    assert record["spacing_mm"] == pytest.approx([0.308, 0.308])
+    assert record.spacing_mm == pytest.approx([0.308, 0.308])
     masks = read_masks(record)
     assert (masks[0] == 1).sum() > (masks[1] == 1).sum()
 
@@ -173,7 +173,7 @@ def test_an_order_taken_on_trust_and_an_empty_mask_are_told(raw, tmp_path, monke
     _change(folder / "patient0001_2CH_ES_gt.nii.gz", lambda labels: labels * 0)
     report = prepared(raw, tmp_path, monkeypatch)
     assert report.notes["patient0001_4CH_half_sequence"][0] == (
-        "no ED and ES in Info_4CH.cfg: taken to run from ED to ES"
+        "Info_4CH.cfg lacks ED or ES: the clip is read as ED to ES"
     )
     assert "frame 1: the mask is empty" in report.notes["patient0001_2CH"]
 
@@ -188,11 +188,11 @@ def test_a_line_of_the_cfg_that_is_no_number_costs_that_number_alone(raw, tmp_pa
     report = prepared(raw, tmp_path, monkeypatch)
     assert len(report.prepared) == 12 and not report.unusable
     told = report.notes["patient0001_4CH_half_sequence"]
-    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is no number above -1")
+    assert told[0].startswith("Info_4CH.cfg, line 2: ES is '', which is not a number above -1")
     assert told[1].startswith("Info_4CH.cfg, line 7: EF is '140'") and "up to 100" in told[1]
     records = DatasetCatalog.get("camus_half_sequence_train")
-    record = next(r for r in records if r["view"] == "4CH")
-    assert record["fps"] == 47.5 and record["reference_ejection_fraction"] is None
+    record = next(r for r in records if r.view == "4CH")
+    assert record.fps == 47.5 and record.reference_ejection_fraction is None
 
 
 def test_an_interrupted_preparation_has_no_lists_yet(raw, tmp_path, monkeypatch):

@@ -51,13 +51,13 @@ def test_sites_patients_views_and_splits(tmp_path, monkeypatch):
     write(raw, "label_all_frame/normal-1-4", frames(), labels())
     prepared(raw, tmp_path, monkeypatch)
     (record,) = DatasetCatalog.get("cardiac_udc_train")
-    assert record["video_id"] == "Site_G_100/patient7-4" and record["view"] == "4"
-    assert record["patient"] == "Site_G_100/7" and record["annotated_frames"] == [1]
-    assert record["spacing_mm"] == pytest.approx([0.4, 0.3])  # (row, column)
+    assert record.video_id == "Site_G_100/patient7-4" and record.view == "4"
+    assert record.patient == "Site_G_100/7" and record.annotated_frames == (1,)
+    assert record.spacing_mm == pytest.approx([0.4, 0.3])  # (row, column)
     assert np.array_equal(read_masks(record)[1], labels()[1])
-    names = {s: DatasetCatalog.get(f"cardiac_udc_{s}")[0]["site"] for s in ("val", "test")}
+    names = {s: DatasetCatalog.get(f"cardiac_udc_{s}")[0].site for s in ("val", "test")}
     assert names == {"val": "Site_G_20", "test": "Site_G_29"}
-    assert [r["site"] for r in DatasetCatalog.get("cardiac_udc_unlabelled")] == ["Site_R_73"]
+    assert [r.site for r in DatasetCatalog.get("cardiac_udc_unlabelled")] == ["Site_R_73"]
 
 
 def test_the_order_of_chambers():
@@ -197,7 +197,7 @@ def test_unlabelled_videos_of_val_and_test_sites_are_kept_apart(tmp_path, monkey
     for site in ("Site_R_73", "Site_G_100", "Site_G_20", "Site_G_29"):
         write(raw, f"{site}/patient1-4", frames())
     prepared(raw, tmp_path, monkeypatch)
-    found = [record["site"] for record in DatasetCatalog.get("cardiac_udc_unlabelled")]
+    found = [record.site for record in DatasetCatalog.get("cardiac_udc_unlabelled")]
     assert found == ["Site_G_100", "Site_R_73"]
 
 

@@ -58,14 +58,14 @@ def prepared(raw, tmp_path, monkeypatch):
 def test_pairs_across_the_long_axis(raw, tmp_path, monkeypatch):
     assert not prepared(raw, tmp_path, monkeypatch).unusable
     (record,) = DatasetCatalog.get("echonet_dynamic_train")
-    assert (record["ed_frame"], record["es_frame"]) == (1, 5)
-    assert record["reference_ejection_fraction"] == 62.5 and record["reference_edv_ml"] == 80.3
-    assert record["num_frames"] == 8 and record["fps"] == 50 and record["spacing_mm"] is None
+    assert (record.ed_frame, record.es_frame) == (1, 5)
+    assert record.reference_ejection_fraction == 62.5 and record.facts["reference_edv_ml"] == 80.3
+    assert record.num_frames == 8 and record.fps == 50 and record.spacing_mm is None
     masks = read_masks(record)
     assert masks[1].sum() == 61 * 31 and masks[5].sum() == 31 * 21  # edges included
     assert masks[1][20:81, 40:71].all()
     (other,) = DatasetCatalog.get("echonet_dynamic_val")
-    assert other["annotated_frames"] == [2] and "ed_frame" not in other
+    assert other.annotated_frames == (2,) and other.ed_frame is None
 
 
 def test_outlines_point_by_point(raw, tmp_path, monkeypatch):
@@ -135,7 +135,9 @@ def test_lines_that_cannot_be_used_are_named_and_the_rest_is_kept(raw, tmp_path,
     assert report.prepared == ["0X1A"] and report.kept == ["0X2B"]  # what changed, and no more
     (record,) = DatasetCatalog.get("echonet_dynamic_train")
     assert all(np.array_equal(mask, masks[k]) for k, mask in read_masks(record).items())
-    assert f"line {first + 4} has the coordinate -1, outside the picture" in str(record["notes"])
+    assert f"line {first + 4} has the coordinate -1, outside the picture" in str(
+        record.facts["notes"]
+    )
 
 
 def test_a_corrected_tracing_is_prepared_anew(raw, tmp_path, monkeypatch):
@@ -154,7 +156,7 @@ def test_a_video_in_another_split_is_in_that_alone(raw, tmp_path, monkeypatch):
     file.write_text(file.read_text().replace("TRAIN", "TEST"))
     assert prepared(raw, tmp_path, monkeypatch).prepared == ["0X1A"]
     (record,) = DatasetCatalog.get("echonet_dynamic_test")
-    assert record["video_id"] == "0X1A"
+    assert record.video_id == "0X1A"
     with pytest.raises(FileNotFoundError, match="no video of part 'train'"):
         DatasetCatalog.get("echonet_dynamic_train")
 
@@ -169,13 +171,15 @@ def test_measurements_that_are_none_are_unknown(raw, tmp_path, monkeypatch):
         "FileList.csv: 0X3": "there is no Videos/0X3.avi",
     }
     record = DatasetCatalog.get("echonet_dynamic_train")[0]
-    known = [record[f"reference_{key}"] for key in ("ejection_fraction", "edv_ml", "esv_ml")]
+    known = [record.reference_ejection_fraction] + [
+        record.facts[f"reference_{key}_ml"] for key in ("edv", "esv")
+    ]
     assert known == [None, 80.3, None]
     assert report.notes["0X1A"][:2] == [
         "FileList.csv, line 2: EF is 'nan', taken as unknown",
         "FileList.csv, line 2: ESV is '-1', taken as unknown",
     ]
-    assert DatasetCatalog.get("echonet_dynamic_val")[0]["reference_ejection_fraction"] is None
+    assert DatasetCatalog.get("echonet_dynamic_val")[0].reference_ejection_fraction is None
 
 
 def test_a_video_of_which_no_tracing_is_usable_is_refused(raw, tmp_path, monkeypatch):

@@ -70,9 +70,9 @@ def test_class_folders(tmp_path, monkeypatch):
     report = prepared("class_folders", raw, tmp_path, monkeypatch)
     assert "is none of the classes benign" in report.unusable["training_set/strange"]
     records = DatasetCatalog.get("class_folders_train")
-    labels = {record["video_id"]: record["label"] for record in records}
+    labels = {record.video_id: record.label for record in records}
     assert labels == {"train/benign/a": 0, "train/malignant/a": 1}
-    assert records[0]["annotated_frames"] == [] and open_frames(records[0]).shape == (1, 40, 60)
+    assert records[0].annotated_frames == () and open_frames(records[0]).shape == (1, 40, 60)
 
 
 def test_an_image_in_another_split_leaves_the_old_one(tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_an_image_in_another_split_leaves_the_old_one(tmp_path, monkeypatch):
     assert report.removed == {"train/b": "the same pictures are val/b now"}
     for split, name in (("train", "train/a"), ("val", "val/b")):
         (record,) = DatasetCatalog.get(f"image_folders_{split}")
-        assert record["video_id"] == name
+        assert record.video_id == name
 
 
 def test_an_image_that_moved_without_its_mask_is_in_no_split(tmp_path, monkeypatch):

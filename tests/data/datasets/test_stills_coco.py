@@ -42,7 +42,7 @@ def test_coco_polygons_and_runs(tmp_path, monkeypatch):
         + [{"category_id": 0, "segmentation": polygon}, {"category_id": 1, "segmentation": []}],
     )
     report = prepared("brain_tumor_coco", raw, tmp_path, monkeypatch)
-    assert "names it, but none" in report.unusable["valid/gone.jpg"]
+    assert "but missing" in report.unusable["valid/gone.jpg"]
     assert report.notes["val/a"][:2] == [
         "an object of category 0 is none of ('tumor',): left out",
         "1 of 5 objects have no outline: left out",
@@ -74,7 +74,7 @@ def test_real_coco(shared, tmp_path, monkeypatch):
         if len(areas.get(image["id"], ())) == 1
     }
     found = {
-        record["video_id"].removeprefix("train/"): read_masks(record)[0].sum()
+        record.video_id.removeprefix("train/"): read_masks(record)[0].sum()
         for record in DatasetCatalog.get("brain_tumor_coco_train")
     }
     # The file's areas are those of boxes: a mask fills part of one, and never more.
@@ -99,7 +99,7 @@ def test_a_corrected_outline_of_coco_is_prepared_anew(tmp_path, monkeypatch):
     assert mask.sum() == 30 and mask[:5, :6].all()
     coco(raw / "train", [])  # the outline was wrong altogether
     report = again("brain_tumor_coco", raw, tmp_path)
-    assert "its form prepared earlier was taken out of the store" in report.unusable["train/a"]
+    assert "the video prepared earlier was removed from the store" in report.unusable["train/a"]
     assert not list((tmp_path / "store").glob("**/meta.json"))
 
 

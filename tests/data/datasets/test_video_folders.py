@@ -45,7 +45,7 @@ def test_prepare_and_list(raw, tmp_path, monkeypatch):
     assert "GT/odd/7.png has no image of this name" in report.unusable["train/odd"]
     monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path / "store"))
     (record,) = DatasetCatalog.get("sun_seg_train")
-    assert (record["num_frames"], record["annotated_frames"]) == (3, [1, 2])  # 1, 2, 10
+    assert (record.num_frames, record.annotated_frames) == (3, (1, 2))  # 1, 2, 10
     assert open_frames(record)[:, 0, 0].tolist() == [10, 20, 100]
     masks = read_masks(record)
     for frame in (1, 2):  # 255 and 1 both mean the structure
@@ -79,7 +79,7 @@ def test_palettes_of_youtube_vos(tmp_path, monkeypatch):
     assert not report.unusable
     monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path / "s"))
     (record,) = DatasetCatalog.get("youtube_vos_train")
-    assert record["annotated_frames"] == [1]
+    assert record.annotated_frames == (1,)
     assert np.array_equal(read_masks(record)[1], (indices > 0).astype(np.uint8))
 
 
@@ -100,7 +100,7 @@ def test_coloured_masks_and_masks_of_several_images(raw, tmp_path):
         "GT/twice/1.png has several images or masks of this name" in report.unusable["train/twice"]
     )
     record = read_record(tmp_path / "store" / "train" / "case1_1")
-    assert read_masks(record)[1].sum() == 4 * 6 and record["annotated_frames"] == [1, 2]
+    assert read_masks(record)[1].sum() == 4 * 6 and record.annotated_frames == (1, 2)
 
 
 def test_nothing_there(tmp_path):

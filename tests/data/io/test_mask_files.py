@@ -29,6 +29,7 @@ def test_axes_spacing_and_mark(tmp_path):
         assert masks.shape == (7, 3, 4) and masks.made_by == "lgrseg " + "f" * 64
         assert all(np.array_equal(masks[t], whole[t]) for t in (3, 6, 0, -1))  # back and forth
         assert np.array_equal(np.stack(list(masks)), whole)
+        assert np.array_equal(np.stack(masks[1:6:2]), whole[1:6:2])
         with pytest.raises(IndexError):
             masks[7]
     before = file.read_bytes()
@@ -56,6 +57,11 @@ def test_what_is_not_whole_does_not_appear(tmp_path, shape, told):
     with pytest.raises(ValueError, match=told):
         write_masks(tmp_path / "a.nii.gz", numbered(4), shape=shape)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_mask_at_all_is_too_few(tmp_path):
+    with pytest.raises(ValueError, match="only 0 masks for 2 frames"):
+        write_masks(tmp_path / "a.nii.gz", iter(()), shape=(2, 3, 4))
 
 
 def test_an_error_leaves_the_file_as_it_was(tmp_path):

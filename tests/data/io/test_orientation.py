@@ -99,7 +99,7 @@ def test_parts_of_a_picture_that_is_to_be_turned_are_refused(tmp_path):
     (raw / "labels").mkdir()
     (raw / "labels" / "a.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.3")
     report = prepare(*RAW["brain_tumor_yolo"].find_videos(raw.parent), tmp_path / "out")
-    assert "EXIF (orientation 6) says that the image is to be turned" in report.unusable["train/a"]
+    assert "EXIF (orientation 6) turns the image" in report.unusable["train/a"]
 
 
 def test_frames_of_a_video_and_their_masks(tmp_path):

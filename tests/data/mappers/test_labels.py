@@ -1,5 +1,7 @@
 """lgrseg/data/mappers/labels.py and SegmentSampler: clips with a class, of every video one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ def mapper(**changes):
 
 
 def test_a_clip_and_its_label(make_video):
-    record = make_video("v", num_frames=4, annotated=()) | {"label": 2}
+    record = replace(make_video("v", num_frames=4, annotated=()), label=2)
     assert mapper().samples([record]) == [(record, 2)]
     clip, target = mapper()(record, 2, RNG)
     assert clip.frames.shape == (2, 1, 16, 24) and clip.frame_indices.tolist() == [1, 3]
@@ -55,13 +57,14 @@ def test_a_clip_and_its_label(make_video):
 
 
 def test_samplers_around_an_anchor_work_too(make_video):
-    record = make_video("v", num_frames=3, annotated=()) | {"label": 0}
+    record = replace(make_video("v", num_frames=3, annotated=()), label=0)
     whole = LabelMapper(frame_sampler=WholeVideoSampler(), input_size=(8, 8))
     assert whole(record, 1, RNG)[0].frame_indices.tolist() == [0, 1, 2]
 
 
 def test_a_sample_depends_on_seed_and_position_alone(make_video):
-    records = [make_video(f"v{n}", num_frames=4, annotated=()) | {"label": n} for n in range(3)]
+    videos = [make_video(f"v{n}", num_frames=4, annotated=()) for n in range(3)]
+    records = [replace(video, label=n) for n, video in enumerate(videos)]
     jittered = LabelMapper(
         frame_sampler=SegmentSampler(num_frames=2, jitter=1.0),
         input_size=(16, 24),
@@ -84,4 +87,4 @@ def test_what_is_missing_is_named(make_video):
         ClipDataset(records=[unlabelled], mapper=mapper())
     masks = ClipMapper(frame_sampler=WholeVideoSampler(), input_size=(8, 8))
     with pytest.raises(ValueError, match="no annotated frame: v"):
-        ClipDataset(records=[unlabelled | {"label": 0}], mapper=masks)
+        ClipDataset(records=[replace(unlabelled, label=0)], mapper=masks)

@@ -68,9 +68,9 @@ def test_masks_hidden_files_and_other_kinds_are_named(put):
     assert reasons.pop("hidden") == ["._x.mp4", ".hidden"]
     assert reasons.pop("no known kind of clip (.txt)") == ["notes.txt"]
     assert reasons.pop("no known kind of clip (no suffix)") == ["readme"]
-    assert reasons.pop("a list of DICOM files, which are taken themselves") == ["DICOMDIR"]
+    assert reasons.pop("a list of DICOM files, which are used directly") == ["DICOMDIR"]
     ((reason, masks),) = reasons.items()
-    assert "named as a mask" in reason and len(masks) == 6
+    assert "named like a mask" in reason and len(masks) == 6
     # Who names one means it.
     assert find_clips(root / "x_gt.nii.gz").clips == {"x_gt": root / "x_gt.nii.gz"}
     lines = found.describe_left_out(shown=2)
@@ -106,7 +106,7 @@ def test_the_pixels_of_a_metaimage_are_part_of_it(put):
 
 def test_nothing_to_take(put):
     root = put("notes.txt")
-    with pytest.raises(FileNotFoundError, match=r"holds no clip; .*notes.txt: no known kind"):
+    with pytest.raises(FileNotFoundError, match=r"has no clip; .*notes.txt: no known kind"):
         find_clips(root)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         find_clips(root / "nowhere")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import made_up_record
 from omegaconf import OmegaConf
 
 from lgrseg.config import load_config
@@ -28,11 +29,11 @@ def heart(length):
 
 
 def test_a_role_gives_the_measures_of_the_usual_name():
-    for name in ("volume_ml", "length_mm", "area_mm2"):
-        told = measure_heart(heart(60), OWN, (1.0, 1.0), ROLES)
-        usual = measure_heart(heart(60), USUAL, (1.0, 1.0))
-        assert told["left_ventricle"][name] == usual["left_ventricle"][name] > 0
-        assert told["left_atrium"][name] == usual["left_atrium"][name] > 0
+    told = measure_heart(heart(60), OWN, (1.0, 1.0), ROLES)
+    assert told == measure_heart(heart(60), USUAL, (1.0, 1.0))
+    assert set(told) == {"left_ventricle", "left_atrium"}
+    for chamber in told.values():
+        assert min(chamber.volume_ml, chamber.length_mm, chamber.area_mm2) > 0
     assert measure_heart(heart(60), OWN, (1.0, 1.0)) == {}
 
 
@@ -43,25 +44,23 @@ def test_a_video_has_an_ejection_fraction_by_its_role():
     told = measure_video(masks, OWN, (1.0, 1.0), roles=ROLES)
     assert told["beats"] == usual["beats"]
     assert told["beats"][0]["ejection_fraction"] == pytest.approx(25, abs=3)
+    keys = ["ed", "es", "edv", "esv", "ejection_fraction", "problems"]
+    assert list(told["beats"][0]) == keys
     assert told["ventricle"] == "lv_cavity" and set(told["areas"]) == set(OWN)
     assert "ejection_fraction" not in measure_video(masks, OWN, (1.0, 1.0))
 
 
 def test_frames_of_end_diastole_and_end_systole_are_compared_by_role():
-    record = {
-        "video_id": "a", "patient": "p", "site": None, "spacing_mm": [1.0, 1.0],
-        "ed_frame": 0, "es_frame": 7,
-    }  # fmt: skip
+    record = made_up_record("a", spacing_mm=(1.0, 1.0), ed_frame=0, es_frame=7)
     rows = [
         score_frame(heart(length), heart(length), record, frame, OWN, tolerance=1, roles=ROLES)
-        | {"anchor": frame}
         for frame, length in ((0, 60), (7, 45))
     ]
     results = summarise(rows, OWN, tolerance=1)
     truth = results["heart"]["cases"][0]["truth"]
     assert truth["area_change"] == pytest.approx(25)  # 60 rows to 45, of one width
     assert truth["ejection_fraction"] == pytest.approx(25, abs=3)
-    silent = [score_frame(heart(60), heart(60), record, 0, OWN, tolerance=1) | {"anchor": 0}]
+    silent = [score_frame(heart(60), heart(60), record, 0, OWN, tolerance=1)]
     assert summarise(silent, OWN, tolerance=1)["heart"] is None
 
 
@@ -135,9 +134,8 @@ def test_results_without_ejection_fraction_say_so_in_the_report(tmp_path, monkey
         MetadataCatalog, "_described", {"told_val": Metadata(OWN, ((1, 2, 3),) * 3)}
     )
     evaluator = SegmentationEvaluator(dataset="told_val", protocol="test")
-    record = {"video_id": "a", "patient": "p", "site": None, "spacing_mm": None}
+    record = made_up_record("a")
     evaluator._rows = [score_frame(heart(60), heart(60), record, 0, OWN, tolerance=2)]
-    evaluator._rows[0]["anchor"] = 0
     with caplog.at_level("INFO", logger="lgrseg"):
         results = evaluator.evaluate()
     assert results["no_ejection_fraction"] in caplog.text

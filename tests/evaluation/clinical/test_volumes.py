@@ -6,6 +6,7 @@ import pytest
 from lgrseg.data.datasets import phantom
 from lgrseg.data.io import read_nifti
 from lgrseg.evaluation.clinical.beats import find_beats
+from lgrseg.evaluation.clinical.long_axis import find_long_axis
 from lgrseg.evaluation.clinical.volumes import (
     biplane_volume,
     ejection_fraction,
@@ -117,9 +118,20 @@ def test_a_volume_that_is_off_comes_with_a_doubt(angle, atrium):
                     masks[0], (0.6, 0.6), neighbour=masks[1] if atrium else None
                 )
                 error = chamber.volume_ml / true_volume(**facts) - 1
-                assert abs(error) < 0.065 or chamber.problems, (facts, error)
+                # The largest error without a doubt: a narrow chamber whose base is oblique.
+                assert abs(error) < 0.08 or chamber.problems, (facts, error)
                 if slope == 0 and (1 + cut) * LENGTH > 2.1 * radius:  # a heart as it should be
                     assert abs(error) < 0.03 and chamber.problems == (), (facts, error)
+
+
+def test_of_two_ends_of_equal_width_the_flat_one_is_the_base():
+    # The sign of the principal axis, which depends on the processor, must not decide.
+    mask = truncated_ellipsoid(0.1, cut=0.0, radius=15.0, slope=0.3, spacing=(0.6, 0.6), size=300)
+    points = np.argwhere(mask) * 0.6
+    bases = [find_long_axis(m, (0.6, 0.6)).base for m in (mask, mask[::-1, ::-1])]
+    turned = (np.array(mask.shape) - 1) * 0.6 - bases[1]
+    np.testing.assert_allclose(turned, bases[0], atol=1e-6)
+    assert bases[0][0] > points[:, 0].mean()  # the flat end is below
 
 
 def test_doubts_tell_their_measure():

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from lgrseg.modeling.foundation.hierarchical import from_mask_units, in_mask_units
+from lgrseg.modeling.foundation.hiera import from_mask_units, in_mask_units
 
 
 def test_hiera_is_that_of_transformers_at_its_own_size(tiny):

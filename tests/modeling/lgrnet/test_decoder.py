@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lgrseg.modeling.lgrnet.decoder import DecoderLayer, MaskedDecoder
+from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
+from lgrseg.modeling.lgrnet.decoder_layer import DecoderLayer
 
 
 def features(*, num_clips=2, num_frames=3, dim=16, size=32):

@@ -1,14 +1,10 @@
-"""lgrseg/modeling/lgrnet/encoder.py: shapes, independence, and what hears of what."""
+"""LGRNet's encoder and its layers: shapes, independence, and what hears of what."""
 
 import pytest
 import torch
 
-from lgrseg.modeling.lgrnet.encoder import (
-    DeformableAttention,
-    LGREncoder,
-    layout_of,
-    outside_object,
-)
+from lgrseg.modeling.lgrnet.encoder import LGREncoder
+from lgrseg.modeling.lgrnet.encoder_layer import DeformableAttention, layout_of, outside_object
 from lgrseg.modeling.lgrnet.temporal import CyclicNeighborhoodPropagation
 
 CHANNELS = {"res2": 4, "res3": 6, "res4": 8, "res5": 10}

@@ -7,6 +7,7 @@ import torch
 
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
 from lgrseg.modeling.losses.criterion import SetCriterion
+from lgrseg.modeling.losses.matched_masks import sampled_masks
 from lgrseg.structures import ClipTargets
 
 
@@ -118,12 +119,18 @@ def test_points_are_never_more_than_pixels():
     assert SetCriterion(num_classes=1)._points_per_mask(torch.zeros(1, 1, 256, 256)) == 12_544
 
 
+def uncertain_points_of(logits, num_points):
+    """Points of masks (L, R, h, w), all of them uncertain ones."""
+    ratios = {"oversample_ratio": 3.0, "importance_ratio": 1.0}
+    rows = [(logits, torch.zeros_like(logits).bool())]
+    return sampled_masks(rows, [None], num_points=num_points, **ratios).points
+
+
 def test_uncertain_points_lie_on_the_boundary():
     torch.manual_seed(0)
-    criterion = SetCriterion(num_classes=1, importance_ratio=1.0)
     logits = (torch.arange(8.0) - 3.5).expand(1, 1, 8, 8)  # 0 at x = 0.5
-    points = criterion._uncertain_points(logits, 200, [(1, None)])
-    assert points.shape == (1, 200, 2)
+    points = uncertain_points_of(logits, 200)
+    assert points.shape == (1, 1, 200, 2)
     # 200 of 600 candidates, those of the middle third: |x - 1/2| < 1/6, give or take the draw.
     assert (points[..., 0] - 0.5).abs().max() == pytest.approx(1 / 6, abs=0.03)
 
@@ -131,8 +138,7 @@ def test_uncertain_points_lie_on_the_boundary():
 @pytest.mark.parametrize("value", [-3.0, 0.0, 3.0])
 def test_uncertain_points_of_an_even_map_do_not_gather_at_the_border(value):
     """A ring of half a pixel's width is 1 - (7 / 8)^2 = 23% of an 8 x 8 map."""
-    criterion = SetCriterion(num_classes=1, importance_ratio=1.0)
-    points = criterion._uncertain_points(torch.full((1, 1, 8, 8), value), 2000, [(1, None)])
+    points = uncertain_points_of(torch.full((1, 1, 8, 8), value), 2000)
     at_border = ((points - 0.5).abs() > 0.5 - 1 / 16).any(dim=-1)
     assert at_border.float().mean().item() == pytest.approx(1 - (7 / 8) ** 2, abs=0.04)
 

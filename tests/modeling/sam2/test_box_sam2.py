@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lgrseg.modeling.losses.criterion import SetCriterion
-from lgrseg.modeling.sam2.box_sam2 import BoxSam2, choose_prompts
+from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.modeling.sam2.mask_candidates import TrackLosses
 from lgrseg.modeling.sam2.network import build_sam2
+from lgrseg.modeling.sam2.predicted_boxes import choose_prompts
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
@@ -152,6 +153,17 @@ def test_predicted_boxes_prompt_and_none_is_an_empty_clip(sam):
     assert prediction.present.tolist() == [True, False, True]
     (nothing,) = model(sam, box_model=Boxes([[0.1] * 4] * 3)).eval()([clip()])
     assert not nothing.present.any() and (nothing.mask_logits < 0).all()
+
+
+def test_a_box_model_without_scores_is_refused(sam):
+    """What it finds cannot be compared with `least_score`."""
+
+    def boxes_alone(clips):
+        (prediction,) = Boxes([[0.9] * 4] * 3)(clips)
+        return [dataclasses.replace(prediction, box_scores=None)]
+
+    with pytest.raises(ValueError, match="gives no boxes with scores: its decoder needs"):
+        model(sam, box_model=boxes_alone).eval()([clip()])
 
 
 def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from lgrseg.modeling.sam2.box_tracking import BoxTracking, Opinion, track_video
+from lgrseg.modeling.sam2.box_tracking import BoxTracking, track_video
 from lgrseg.modeling.sam2.network import build_sam2
+from lgrseg.modeling.sam2.predicted_boxes import Opinion
 from lgrseg.modeling.sam2.records import NO_OBJECT, FrameMasks, ObjectMemory
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.structures.boxes import boxes_of_masks, from_corners

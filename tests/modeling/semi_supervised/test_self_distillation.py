@@ -8,9 +8,9 @@ from in_processes import lgsd, small_lgrnet, views
 
 from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.semi_supervised.model import follow
+from lgrseg.modeling.semi_supervised.projection_head import ProjectionHead
 from lgrseg.modeling.semi_supervised.schedules import LinearRamp
 from lgrseg.modeling.semi_supervised.self_distillation import (
-    ProjectionHead,
     pairwise_cross_entropy,
     tokens_of,
 )

@@ -142,7 +142,7 @@ def test_tables_of_whole_models(monkeypatch, capsys):
         )
     monkeypatch.setattr(machine, "peak_rss_mib", lambda build: 1)
     tables = whole.run_forward(repeats=1, device="cpu") + whole.run_train(repeats=1, device="cpu")
-    assert len(tables) == 5 and "frames a second" in capsys.readouterr().out
+    assert len(tables) == 5 and "frames per second" in capsys.readouterr().out
 
 
 def test_metrics(capsys):
@@ -155,7 +155,7 @@ def test_metrics(capsys):
 def test_data(capsys):
     comparison = data.run(repeats=1)
     assert comparison.times_as_fast("prepared store") > 3
-    assert "clips a second" in capsys.readouterr().out
+    assert "clips per second" in capsys.readouterr().out
 
 
 @pytest.mark.slow

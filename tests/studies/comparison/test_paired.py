@@ -34,25 +34,25 @@ def test_pairs_are_over_the_patients_of_both():
         "b": {"p1": 0.8, "p2": 0.6, "p3": 0.4, "only b": 0.9, "p4": 0.5},
         "c": {"p1": 0.9, "p2": 0.8, "p3": 0.7},
     }
-    pairs = {(pair["one"], pair["other"]): pair for pair in paired_tests(scores)}
+    pairs = {(pair.one, pair.other): pair for pair in paired_tests(scores)}
     assert list(pairs) == [("a", "b"), ("a", "c"), ("b", "c")]
     first = pairs["a", "b"]
-    assert first["num"] == 3 and first["difference"] == pytest.approx(0.2)
-    assert first["p"] == pytest.approx(0.25) and first["p_holm"] == pytest.approx(0.75)
-    assert first["difference_ci95"] is None  # of three patients
-    assert pairs["a", "c"]["p"] == 1.0
-    assert pairs["b", "c"]["difference"] == pytest.approx(-0.2)
+    assert first.num == 3 and first.difference == pytest.approx(0.2)
+    assert first.p == pytest.approx(0.25) and first.p_holm == pytest.approx(0.75)
+    assert first.difference_ci95 is None  # of three patients
+    assert pairs["a", "c"].p == 1.0
+    assert pairs["b", "c"].difference == pytest.approx(-0.2)
 
 
 def test_one_pair_is_not_corrected_and_no_shared_patient_is_no_number():
     (pair,) = paired_tests({"a": {"p": 0.5}, "b": {"q": 0.5}})
-    assert pair["num"] == 0 and math.isnan(pair["p_holm"]) and math.isnan(pair["difference"])
+    assert pair.num == 0 and math.isnan(pair.p_holm) and math.isnan(pair.difference)
     rng = np.random.default_rng(0)
     scores = {n: dict(enumerate(rng.random(40))) for n in "ab"}
     (pair,) = paired_tests(scores)
     one, other = (np.array(list(scores[n].values())) for n in "ab")
-    assert pair["p"] == pair["p_holm"] == pytest.approx(stats.wilcoxon(one, other).pvalue)
+    assert pair.p == pair.p_holm == pytest.approx(stats.wilcoxon(one, other).pvalue)
     # The percentile interval of a mean is near the normal one.
     half = 1.96 * (one - other).std(ddof=1) / 40**0.5
     middle = (one - other).mean()
-    assert pair["difference_ci95"] == pytest.approx([middle - half, middle + half], abs=0.02)
+    assert pair.difference_ci95 == pytest.approx([middle - half, middle + half], abs=0.02)

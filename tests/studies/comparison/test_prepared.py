@@ -135,7 +135,7 @@ def test_weights_of_the_shared_configs_own_encoder_are_refused():
 
 
 def test_a_shared_config_without_a_head_for_them_is_refused():
-    lgrnet = UNET.parents[1] / "lgrnet" / "camus.py"
+    lgrnet = UNET.parents[1] / "lgrnet" / "base.py"
     cfg = with_fixed_copies(load_config(lgrnet), 0)
     with pytest.raises(ValueError, match="model is lgrseg.modeling.lgrnet.model.LGRNet: use"):
         prepare(Row.parse("resnet18"), cfg)

@@ -9,7 +9,7 @@ from lgrseg.studies.comparison.rows import Row, parse_rows
 
 def test_rows_as_they_are_asked_for():
     rows = parse_rows(["dinov2_small", "dinov2_base=a/w.pth", "config:configs/lgrnet/base.py"])
-    assert [row.name for row in rows] == ["dinov2_small", "dinov2_base", "camus"]
+    assert [row.name for row in rows] == ["dinov2_small", "dinov2_base", "base"]
     assert rows[1] == Row("dinov2_base", "dinov2_base", "a/w.pth")
     assert rows[2].config == Path("configs/lgrnet/base.py") and rows[2].encoder is None
     several = parse_rows(["mae_base", "mae_base=a/x.pth", "mae_base=a/y.v2.pth"])

@@ -13,7 +13,7 @@ from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.config import load_config
 from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.writers import read_metrics
-from lgrseg.studies.comparison.cached import CachedTrainer
+from lgrseg.studies.comparison.cached import FEATURE_CACHE, CachedTrainer
 from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
 from lgrseg.studies.comparison.rows import Row
 from lgrseg.studies.comparison.runs import (
@@ -39,7 +39,7 @@ def files(tmp_path_factory):
 @pytest.mark.slow
 def test_costs_of_a_whole_lgrnet(datasets, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    cfg = load_config(CONFIGS / "lgrnet" / "camus.py", FAST)
+    cfg = load_config(CONFIGS / "lgrnet" / "base.py", FAST)
     costs = measure_costs(cfg)
     assert costs["parameters"] == costs["trained"] == 4_696_452
     assert costs["gflops"] > 0 and costs["images_per_second"] > 0
@@ -55,6 +55,8 @@ def test_kept_features_train_the_same_weights(datasets, files, tmp_path, monkeyp
         trainer = CachedTrainer(prepared.cfg, cache=cache, name="dinov2_small")
         trainer.train()
         trained.append(trainer)
+        # The cache is no part of the run's config.
+        assert FEATURE_CACHE not in load_config(trainer.output_dir / "config.yaml")
     plain, filling, reading = (trainer.model for trainer in trained)
     # Two copies of two clips to train on, and one clip to test.
     assert filling.num_computed == 5 and reading.num_computed == 0

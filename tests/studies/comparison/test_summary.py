@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
 
 import pytest
 
+from lgrseg.studies.comparison.results import BackboneComparison, Section
 from lgrseg.studies.comparison.summary import MACHINERY, RESULTS, summarise
 from lgrseg.studies.comparison.tables import markdown, write_tables
 
@@ -64,15 +66,15 @@ def test_means_over_patients_and_seeds(tmp_path):
         ]
     }
     (table,) = summarise(runs, "d")
-    (row,) = table["rows"]
-    assert (table["title"], table["machinery_check"], table["paired"]) == (RESULTS, False, [])
-    assert row["dice"] == pytest.approx(0.65)  # of 0.7 and 0.6
-    assert row["dice_sd_seeds"] == pytest.approx(0.1 / 2**0.5)
-    assert row["patients"] == pytest.approx({"p": 0.7, "q": 0.6})
-    assert row["dice_sd_patients"] == pytest.approx(0.1 / 2**0.5)
-    assert row["missed"] == 1.5
-    assert row["hd95"] == 2.5 and row["images_per_second"] == 20.5 and row["seeds"] == [0, 1]
-    assert table["agreement"] is None
+    (row,) = table.rows
+    assert (table.title, table.machinery_check, table.paired) == (RESULTS, False, [])
+    assert row.dice == pytest.approx(0.65)  # of 0.7 and 0.6
+    assert row.dice_sd_seeds == pytest.approx(0.1 / 2**0.5)
+    assert row.patients == pytest.approx({"p": 0.7, "q": 0.6})
+    assert row.dice_sd_patients == pytest.approx(0.1 / 2**0.5)
+    assert row.missed == 1.5
+    assert row.hd95 == 2.5 and row.images_per_second == 20.5 and row.seeds == [0, 1]
+    assert table.agreement is None
 
 
 def test_random_frozen_weights_are_never_among_the_results(tmp_path):
@@ -83,15 +85,15 @@ def test_random_frozen_weights_are_never_among_the_results(tmp_path):
         "not done": [],
     }
     results, machinery = summarise(runs, "d")
-    assert [row["row"] for row in results["rows"]] == ["loaded", "other"]
-    assert [(p["one"], p["other"]) for p in results["paired"]] == [("loaded", "other")]
-    assert machinery["title"] == MACHINERY and machinery["machinery_check"] is True
-    assert [row["row"] for row in machinery["rows"]] == ["random"]
-    pairs = [(p["one"], p["other"]) for p in machinery["paired"]]
+    assert [row.row for row in results.rows] == ["loaded", "other"]
+    assert [(p.one, p.other) for p in results.paired] == [("loaded", "other")]
+    assert machinery.title == MACHINERY and machinery.machinery_check is True
+    assert [row.row for row in machinery.rows] == ["random"]
+    pairs = [(p.one, p.other) for p in machinery.paired]
     assert pairs == [("random", "loaded"), ("random", "other")]
-    assert results["paired"][0]["difference"] == pytest.approx(-0.05)
+    assert results.paired[0].difference == pytest.approx(-0.05)
     # The correction among the results does not depend on what was checked beside them.
-    assert results["paired"][0]["p"] == results["paired"][0]["p_holm"]
+    assert results.paired[0].p == results.paired[0].p_holm
 
 
 def test_agreement_against_the_truth_and_between_rows(tmp_path):
@@ -103,7 +105,7 @@ def test_agreement_against_the_truth_and_between_rows(tmp_path):
         "b": [write_run(tmp_path / "b", {"p": 0.8, "q": 0.6}, volumes={"p": 9.0, "q": 9.0})],
     }
     (table,) = summarise(runs, "d")
-    found = {(line["one"], line["other"]): line for line in table["agreement"]}
+    found = {(line["one"], line["other"]): line for line in table.agreement}
     assert list(found) == [("a", "truth"), ("b", "truth"), ("a", "b")]
     # a: 12 and 14 against 10 and 10, so 2 and 4.
     against = found["a", "truth"]
@@ -113,17 +115,35 @@ def test_agreement_against_the_truth_and_between_rows(tmp_path):
     assert found["b", "truth"]["bias"] == -1.0 and found["a", "b"]["bias"] == 4.0
 
 
+COLUMNS = (
+    "dataset,label_fraction,table,machinery_check,row,weights,blocks,seeds,num_patients,num_scored,"
+    "dice,dice_sd_patients,dice_sd_seeds,dice_by_seed,hd95,hd95_sd_seeds,missed,distance_unit,"
+    "parameters,trained,gflops,images_per_second,memory_mib,steps,train_seconds,whole_config,"
+    "cached,copies,precision,encoder_sha256"
+)
+PAIRED_COLUMNS = (
+    "dataset,label_fraction,table,machinery_check,one,other,num,difference,difference_ci95,p,p_holm"
+)
+
+
+def cells(text):
+    """The text of a Markdown table without the spaces that pad its columns."""
+    return re.sub(" +", " ", text)
+
+
 def test_files(tmp_path):
     runs = {
         "a": [write_run(tmp_path / "a", {"p": 0.8, "q": 0.6}, volumes={"p": 11.0, "q": 14.0})],
         "b": [write_run(tmp_path / "b", {"p": 0.7, "q": 0.6}, random=True)],
         "c": [write_run(tmp_path / "c", {"p": 0.7, "q": 0.7}, cached=False)],
     }
-    section = {
-        "dataset": "d", "label_fraction": 0.1, "labelled_patients": ["x"],
-        "labelled_videos": ["x_4CH"], "tables": summarise(runs, "d"),
-    }  # fmt: skip
-    comparison = {"sections": [section], "failed": ["out/z, see out/z.log"]}
+    comparison = BackboneComparison(
+        config="c.py",
+        overrides=[],
+        machine={"threads": 1},
+        sections=[Section("d", 0.1, ["x"], ["x_4CH"], summarise(runs, "d"))],
+        failed=["out/z, see out/z.log"],
+    )
     write_tables(comparison, tmp_path / "out")
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert text == markdown(comparison)
@@ -131,22 +151,43 @@ def test_files(tmp_path):
     assert "## d, 10% of the labels (1 patients): Machinery check" in text
     assert (
         "| a | w.pth | 1 | 2 of 2 | 0.7000 ± 0.1414 | - | 2.00 | 1.0 | 22.000 | 0.500 | 5.50 |"
-        in text
+        in cells(text)
     )
-    assert "| c (whole config) | w.pth |" in text
-    assert "Maps are taken: a after 4, 12 of 12 blocks." in text
+    assert "| c (whole config) | w.pth |" in cells(text)
+    assert "Feature maps are taken: a after 4, 12 of 12 blocks." in text
     assert "Trained on unaugmented clips, the encoder's features cached as float32." in text
-    assert (
-        "| a - truth | edv, ml | 2 | 0 | 2.5 [not given: 2 patients] |" in text
-        and "none: no volumes" in text
-    )
+    assert "| a - truth | edv, ml | 2 | 0 | 2.5 [not given: 2 patients] |" in cells(text)
+    assert "none: no volumes" in text
     assert "Fewer than six patients" in text and "- out/z, see out/z.log" in text
-    with open(tmp_path / "out" / "comparison.csv") as file:
-        rows = list(csv.DictReader(file))
+
+
+def test_csv_and_json_have_a_column_or_key_for_every_field(tmp_path):
+    runs = {
+        "a": [write_run(tmp_path / "a", {"p": 0.8, "q": 0.6}, volumes={"p": 11.0, "q": 14.0})],
+        "b": [write_run(tmp_path / "b", {"p": 0.7, "q": 0.6}, random=True)],
+        "c": [write_run(tmp_path / "c", {"p": 0.7, "q": 0.7}, cached=False)],
+    }
+    section = Section("d", 0.1, ["x"], ["x_4CH"], summarise(runs, "d"))
+    write_tables(BackboneComparison("c.py", [], {}, [section], []), tmp_path)
+    with open(tmp_path / "comparison.csv") as file:
+        assert file.readline() == COLUMNS + "\n"
+        rows = list(csv.DictReader(file, COLUMNS.split(",")))
     assert [(row["row"], row["machinery_check"]) for row in rows] == [
         ("a", "False"), ("c", "False"), ("b", "True"),
     ]  # fmt: skip
     assert rows[0]["label_fraction"] == "0.1" and float(rows[0]["dice"]) == pytest.approx(0.7)
-    with open(tmp_path / "out" / "comparison_paired.csv") as file:
-        assert [row["one"] + row["other"] for row in csv.DictReader(file)] == ["ac", "ab", "bc"]
-    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == comparison
+    assert rows[0]["dice_sd_seeds"] == ""  # of one seed
+    with open(tmp_path / "comparison_paired.csv") as file:
+        assert file.readline() == PAIRED_COLUMNS + "\n"
+        pairs = list(csv.DictReader(file, PAIRED_COLUMNS.split(",")))
+    assert [pair["one"] + pair["other"] for pair in pairs] == ["ac", "ab", "bc"]
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert list(written) == ["config", "overrides", "machine", "sections", "failed"]
+    (section,) = written["sections"]
+    assert list(section) == [
+        "dataset", "label_fraction", "labelled_patients", "labelled_videos", "tables",
+    ]  # fmt: skip
+    table = section["tables"][0]
+    assert list(table) == ["title", "machinery_check", "rows", "paired", "agreement"]
+    assert list(table["rows"][0]) == [*COLUMNS.split(",")[4:], "patients"]
+    assert list(table["paired"][0]) == PAIRED_COLUMNS.split(",")[4:]
