@@ -25,8 +25,6 @@ class ClipModel(nn.Module):
 
     num_classes: int | None = None
     """K, which is compared with the data sets; None: not compared."""
-    takes_boxes: ClassVar[bool] = False
-    """Whether it follows box prompts through a whole video, as BOX-SAM2 does."""
     predicts_masks: ClassVar[bool] = True
     """Whether its predictions are masks; otherwise they are labels of whole clips."""
     has_teacher: ClassVar[bool] = False

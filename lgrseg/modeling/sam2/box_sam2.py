@@ -38,7 +38,6 @@ class BoxSam2(ClipModel):
     no box is predicted in the whole clip, the prediction is empty.
     """
 
-    takes_boxes = True
     criterion: SetCriterion
     num_classes: int
 
