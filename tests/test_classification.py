@@ -24,7 +24,7 @@ from tiny_encoder import TinyEncoder
 from lgrseg.config import L, load_config
 from lgrseg.modeling.heads.classifier import ClipClassifier, LinearHead
 
-data = load_config({str(ROOT / "configs" / "common" / "data" / "class_folders.py")!r})
+data = load_config({str(ROOT / "configs" / "datasets" / "class_folders.py")!r})
 loop = load_config({str(ROOT / "configs" / "common" / "train.py")!r})
 dataloader, evaluator = data.dataloader, data.evaluator
 train, optimizer, schedule = loop.train, loop.optimizer, loop.schedule
