@@ -86,6 +86,7 @@ def test_an_empty_file_annotates_nothing_and_says_so(root):
     ],
 )
 def test_axes_that_disagree_with_the_clip_are_noted(root, of_clip, of_masks, is_noted):
+    root.mkdir(exist_ok=True)
     for name, (x, y) in (("a.nii.gz", of_clip), ("a_gt.nii.gz", of_masks)):
         array = volume([1]).transpose(2, 1, 0)
         affine = np.diag([0.3 * x, 0.3 * y, 1, 1]).astype(float)
