@@ -15,6 +15,7 @@ from lgrseg.data.annotations.clip import AnnotatedClip, Annotation, Clips
 from lgrseg.data.class_list import ClassList
 from lgrseg.data.io import UnreadableFile, read_nifti
 from lgrseg.data.io.axes import clip_axes
+from lgrseg.data.io.placement import affine_of_file, affine_without_place
 from lgrseg.data.io.video import one_line
 from lgrseg.data.raw_video import UnusableVideo
 
@@ -64,6 +65,11 @@ def read(
             )
         if number is not None and len(labels) != 1:
             raise UnusableVideo(f"{file.name} is of frame {number}, but holds {len(labels)} frames")
+        if is_turned(file, clip.path):
+            notes.append(
+                f"{file.name} says that its axes run in other directions than those of the clip. "
+                "Its values are used as they are stored: look whether masks lie on their structures"
+            )
         masks |= annotated_frames(labels, classes, source=file.name, first=first)
     if not masks:
         notes.append(f"{annotation.files[0].name} shows nothing: no frame counts as annotated")
@@ -83,6 +89,30 @@ def annotated_frames(
     """
     shown = np.flatnonzero(labels.any(axis=(1, 2))).tolist()
     return {first + index: classes.map_values(labels[index], source=source) for index in shown}
+
+
+def is_turned(file: Path, clip: Path) -> bool:
+    """Whether the affines of masks and clip disagree about the directions of rows and columns.
+
+    An affine without a position (identity, apart from the spacing) says nothing: programs that know
+    only the array write it.
+    """
+    if not (claims(clip) and clip.is_file()):
+        return False
+    of_masks, of_clip = (_directions(affine_of_file(path, None)) for path in (file, clip))
+    without_position = [
+        _directions(np.eye(4)),
+        _directions(affine_without_place(None)),
+    ]
+    if any(np.allclose(of_masks, plain, atol=1e-3) for plain in without_position):
+        return False
+    return bool(((of_masks * of_clip).sum(axis=0) < 0.9).any())
+
+
+def _directions(affine: np.ndarray) -> np.ndarray:
+    """Unit vectors (3, 2) along which columns and rows increase."""
+    axes = affine[:3, :2]
+    return axes / np.linalg.norm(axes, axis=0)
 
 
 def read_labels(file: Path) -> np.ndarray:

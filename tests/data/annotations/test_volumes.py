@@ -73,3 +73,25 @@ def test_an_empty_file_annotates_nothing_and_says_so(root):
     notes = []
     assert masks_in(root, "a", notes=notes) == {}
     assert "no frame counts as annotated" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("of_clip", "of_masks", "is_noted"),
+    [
+        ((-1, -1), (-1, 1), True),  # rows run the other way
+        ((-1, -1), (1, -1), True),
+        ((-1, -1), (-1, -1), False),
+        ((-1, -1), (1, 1), False),  # an affine that says nothing
+        ((1, -1), (-1, -1), False),  # that of a picture without a position, as ours are written
+    ],
+)
+def test_axes_that_disagree_with_the_clip_are_noted(root, of_clip, of_masks, is_noted):
+    root.mkdir(exist_ok=True)
+    for name, (x, y) in (("a.nii.gz", of_clip), ("a_gt.nii.gz", of_masks)):
+        array = volume([1]).transpose(2, 1, 0)
+        affine = np.diag([0.3 * x, 0.3 * y, 1, 1]).astype(float)
+        affine[:3, 3] = 5
+        nibabel.save(nibabel.Nifti1Image(array, affine), root / name)
+    notes = []
+    assert_same(masks_in(root, "a", notes=notes), {1: BOTH})
+    assert [("other directions" in note) for note in notes] == [True] * is_noted
