@@ -93,8 +93,8 @@ ELSEWHERE = {
     "--import my_dataset": "test_examples.py runs it",
     "my_config.py": "test_examples.py runs it",
     "--trust my_dataset": "test_examples.py runs it",
-    "--folds 5": "the tests of folders run it",
     "cross_validate.py": "trains five models; its own tests run it",
+    "--ensemble output/mine_folds": "needs the runs of the folds; tests of the predictor run it",
     "prepare_dataset.py NAME": "stands for the other prepare commands",
 }
 SHORT = [

@@ -176,6 +176,11 @@ def test_a_cross_validation(project):
     again = run(project, "cross_validate.py", *words)
     assert again.returncode == 0 and "training" not in again.stderr
     assert "| mean " in again.stdout
+    # The folds of the preparation are one way; here the patients are divided by the command.
+    drawn = run(project, "cross_validate.py", *words, "--folds", "2", "--output", "output/drawn")
+    assert drawn.returncode == 0, drawn.stderr
+    found = json.loads((project / "output/drawn/cross_validation.json").read_text())
+    assert set(found["patients"]) == {f"patient{k}" for k in range(4)}
 
 
 @pytest.mark.parametrize(

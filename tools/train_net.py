@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     start.add_argument("--resume", action="store_true", help="continue the run, if there is one")
     start.add_argument("--overwrite", action="store_true", help="replace the run, if there is one")
     parser.add_argument(
-        "--datasets", nargs="+", metavar="NAME", help="with --eval-only: evaluate these instead"
+        "--datasets", nargs="+", metavar="NAME", help="evaluate on these test datasets instead"
     )
     add_import_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
@@ -79,8 +79,6 @@ def parse_arguments() -> argparse.Namespace:
         # key=value may follow the names.
         arguments.overrides += [word for word in arguments.datasets if "=" in word]
         arguments.datasets = [word for word in arguments.datasets if "=" not in word]
-        if not arguments.eval_only:
-            parser.error("--datasets needs --eval-only; for training, use dataset=NAME")
     return arguments
 
 

@@ -9,7 +9,8 @@ from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from lgrseg.config.suggestions import nearest
-from lgrseg.data.own_store import read_facts, records_of_part, store_of
+from lgrseg.data.folds import Fold
+from lgrseg.data.own_store import has_part, read_facts, records_of_part, store_of
 from lgrseg.data.record import VideoRecord
 
 
@@ -47,8 +48,12 @@ class _Catalog(Generic[Entry]):
         return sorted(self._entries)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is registered, or that of a store that describes itself."""
-        return name in self._entries or store_of(name, data_root()) is not None
+        """Whether a name is registered, or that of a fold, or of a store that describes itself."""
+        if name in self._entries:
+            return True
+        if fold := Fold.parse(name):
+            return f"{fold.dataset}_train" in self
+        return store_of(name, data_root()) is not None
 
     def home(self, name: str) -> str | None:
         """The module that registered a dataset; None for this project and for scripts."""
@@ -79,9 +84,20 @@ class _DatasetCatalog(_Catalog[Callable[[], list[VideoRecord]]]):
             FileNotFoundError: the dataset is not prepared.
             TypeError: the registered function does not return a list of VideoRecord.
         """
+        if name not in self._entries and (fold := Fold.parse(name)):
+            return fold.select(self._with_labels(fold.dataset))
         if name not in self._entries and (found := store_of(name, data_root())):
             return records_of_part(*found)
         return _checked(self._find(name)(), name)
+
+    def _with_labels(self, dataset: str) -> list[VideoRecord]:
+        """The records of NAME_train, and of NAME_val if there is such a part."""
+        records = self.get(f"{dataset}_train")
+        name = f"{dataset}_val"
+        found = None if name in self._entries else store_of(name, data_root())
+        if name in self._entries or (found and has_part(*found)):
+            records = records + self.get(name)
+        return records
 
 
 def _checked(records: object, name: str) -> list[VideoRecord]:
@@ -119,6 +135,8 @@ class _MetadataCatalog(_Catalog[Metadata]):
                 prepared dataset has now.
         """
         described = self._described.get(name)
+        if name not in self._entries and described is None and (fold := Fold.parse(name)):
+            return self.get(f"{fold.dataset}_train")
         if name in self._entries:
             metadata = self._entries[name]
             if described is None or described.classes != metadata.classes:

@@ -4,26 +4,93 @@ Every patient counts once, with the scores of the run that was not trained on hi
 """
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.catalog import DatasetCatalog, data_root
+from lgrseg.data.own_store import FACTS, num_folds_of
 from lgrseg.evaluation.metrics import overlap
 from lgrseg.evaluation.metrics.agreement import agreement
 from lgrseg.evaluation.results import plain
 from lgrseg.reporting.tables import markdown_table
 
 
-def pooled(files: list[Path]) -> dict:
+@dataclass(frozen=True)
+class FoldOfDataset:
+    """The names of a fold's datasets in the catalog."""
+
+    number: int
+    train: str
+    """Dataset to train on."""
+    tests: tuple[str, ...]
+    """Datasets to evaluate on: the first one chooses the best checkpoint, the last one counts."""
+
+    def run(self, output: Path) -> Path:
+        """The folder of the fold's run."""
+        return output / f"fold{self.number}"
+
+    def results(self, output: Path) -> Path:
+        """The results on the patients that the fold's run was not trained on."""
+        return self.run(output) / "eval" / self.tests[-1] / "results.json"
+
+
+def folds_of(dataset: str, num_folds: int | None = None) -> list[FoldOfDataset]:
+    """The folds of a dataset.
+
+    Args:
+        dataset: name of the training set, NAME_train.
+        num_folds: number of folds to divide the patients of NAME_train and NAME_val into; None for
+            the folds that the dataset has: registered as NAME_fold1_train and so on, or made when
+            it was prepared.
+
+    Raises:
+        ValueError: the dataset has no folds, or is not called NAME_train.
+        FileNotFoundError: the dataset is not prepared.
+    """
+    if not isinstance(dataset, str) or not dataset.endswith("_train"):
+        raise ValueError(f"folds need one training set called NAME_train, not {dataset}")
+    name = dataset.removesuffix("_train")
+    if num_folds is not None:
+        names = {k: f"{name}_fold{k}of{num_folds}" for k in range(num_folds)}
+        DatasetCatalog.get(f"{name}_fold0of{num_folds}_train")  # raises if there are too few
+    else:
+        matches = [
+            re.fullmatch(rf"({re.escape(name)}_fold(\d+))_train", n) for n in DatasetCatalog.list()
+        ]
+        names = {int(match[2]): match[1] for match in matches if match}
+        if not names and (data_root() / name / FACTS).is_file():
+            names = {k: f"{name}_fold{k}" for k in range(num_folds_of(data_root() / name))}
+    if not names:
+        raise ValueError(f"{name} has no folds of its own: --folds 5 divides its patients")
+    return [
+        FoldOfDataset(
+            number,
+            f"{fold}_train",
+            tuple(f"{fold}_{part}" for part in ("val", "test") if _is_part(fold, part)),
+        )
+        for number, fold in sorted(names.items())
+    ]
+
+
+def _is_part(fold: str, part: str) -> bool:
+    return part == "val" or f"{fold}_test" in DatasetCatalog.list()
+
+
+def pooled(files: list[Path], numbers: list[int] | None = None) -> dict:
     """Scores over the patients of all folds.
 
     Args:
         files: results.json of every fold, for the patients on whom it was not trained.
+        numbers: number of every fold; None counts from 0.
 
     Returns:
-        "num_patients"; "classes": class -> "dice", "dice_ci95" and "folds" (mean of each fold);
-        "mean": the same over all classes; "patients": patient -> class -> Dice; and, if a video
-        has an ejection fraction, "ejection_fraction": the result of `agreement`.
+        "num_patients"; "folds": their numbers; "classes": class -> "dice", "dice_ci95" and "folds"
+        (mean of each fold); "mean": the same over all classes; "patients": patient -> class ->
+        Dice; and, if a video has an ejection fraction, "ejection_fraction": the result of
+        `agreement`.
 
     Raises:
         ValueError: a patient is in two folds, or two runs have other classes.
@@ -41,6 +108,7 @@ def pooled(files: list[Path]) -> dict:
     folds = np.array([[r["classes"][name]["dice"] for name in classes] for r in results], float)
     found = {
         "num_patients": len(patients),
+        "folds": list(range(len(files))) if numbers is None else numbers,
         "classes": {name: _scores(scores[:, [k]], folds[:, k]) for k, name in enumerate(classes)},
         "mean": _scores(scores, [result["mean"]["dice"] for result in results]),
         "patients": patients,
@@ -65,8 +133,7 @@ def _scores(scores: np.ndarray, folds) -> dict:
 
 def table_of(found: dict) -> str:
     """The pooled scores as a Markdown table."""
-    num_folds = len(found["mean"]["folds"])
-    head = ["structure", "Dice", "95% interval", *(f"fold {k}" for k in range(num_folds))]
+    head = ["structure", "Dice", "95% interval", *(f"fold {k}" for k in found["folds"])]
     rows = []
     for name, scores in {**found["classes"], "mean": found["mean"]}.items():
         ends = scores["dice_ci95"]
@@ -75,6 +142,8 @@ def table_of(found: dict) -> str:
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         rows.append([name.replace("_", " "), shown[0], interval, *shown[1:]])
     note = f"Dice of {found['num_patients']} patients, each in the fold that was left out."
+    if len(means := found["mean"]["folds"]) > 1:
+        note += f" Standard deviation of the folds' means: {np.std(means, ddof=1):.4f}."
     if heart := found.get("ejection_fraction"):
         note += f" Ejection fraction: {_error(heart)}."
     return f"{markdown_table(head, rows)}\n\n{note}\n"
