@@ -21,7 +21,10 @@ setup(
     packages=[*find_packages(include=["lgrseg", "lgrseg.*"]), *INSIDE],
     package_dir=INSIDE,
     entry_points={"console_scripts": ["lgrseg = lgrseg.command:main"]},
-    package_data={"lgrseg": ["py.typed"], "lgrseg.reporting": ["templates/*.j2"]},
+    package_data={
+        "lgrseg": ["py.typed", "pretrained/*/*", "pretrained/*/checkpoints/*.safetensors"],
+        "lgrseg.reporting": ["templates/*.j2"],
+    },
     python_requires=">=3.11,<3.14",
     # Why each is here, and what it replaces: docs/design.md, "What replaces what".
     install_requires=[

@@ -1,5 +1,6 @@
 r"""Segment and measure clips without labels, with lgrseg.Predictor.
 
+    python tools/predict.py CLIP
     python tools/predict.py --run output/demo --input CLIP --output output/predictions
 
     python tools/predict.py --config-file output/demo/config.yaml \\
@@ -10,6 +11,9 @@ r"""Segment and measure clips without labels, with lgrseg.Predictor.
 
     python tools/predict.py --run output/box_sam2 --input CLIP --output output/predictions \\
         --box 0,120,40,310,290,left_ventricle
+
+Without a run or a config, the model is the one that comes with lgrseg: apical four-chamber views,
+trained on simulated hearts only, for research.
 
 CLIP is a .nii.gz, .nii, .mhd, .mha, .dcm, .mp4 or .avi file, a folder of images, or a folder of
 such clips, which is searched with all its subfolders. Files that are not used are listed. Results
@@ -49,6 +53,7 @@ from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
 from lgrseg.inference.members import Member
+from lgrseg.inference.pretrained import DEFAULT, NOTES, pretrained_run
 from lgrseg.inference.run_files import run_files
 from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
 
@@ -84,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    model = parser.add_mutually_exclusive_group(required=True)
+    model = parser.add_mutually_exclusive_group()
     model.add_argument("--run", type=Path, help="folder of a run with its config and weights")
     model.add_argument(
         "--ensemble",
@@ -101,8 +106,13 @@ def parse_arguments() -> argparse.Namespace:
         help="test-time augmentation: the mean over five views of a clip (rotated by 5 degrees and "
         "made smaller, brighter, darker), which takes five times as long",
     )
-    parser.add_argument("--input", required=True, type=Path, help="CLIP, see above")
-    parser.add_argument("--output", required=True, type=Path, help="folder of the results")
+    parser.add_argument("--input", type=Path, help="CLIP, see above")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("output/predictions"),
+        help="folder of the results (default: output/predictions)",
+    )
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
     parser.add_argument(
         "--spacing-mm",
@@ -125,8 +135,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
     parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
     add_import_options(parser)
-    parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args()
+    parser.add_argument("words", nargs="*", metavar="CLIP | key=value")
+    arguments = parser.parse_intermixed_args()
+    arguments.overrides = [word for word in arguments.words if "=" in word]
+    clips = [Path(word) for word in arguments.words if "=" not in word]
+    if len(clips) + (arguments.input is not None) != 1:
+        parser.error("name one clip, or one folder of clips")
+    arguments.input = arguments.input or clips[0]
     if arguments.config_file and not arguments.weights:
         parser.error("--config-file needs --weights FILE; --run RUN finds both")
     return arguments
@@ -138,6 +153,10 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     Raises:
         ValueError: there are boxes by hand and from a model.
     """
+    notes = []
+    if not (arguments.run or arguments.ensemble or arguments.config_file):
+        arguments.run, notes = pretrained_run(), [NOTES[DEFAULT]]
+        print(f"note: {notes[0]}", file=sys.stderr)
     if runs := arguments.ensemble or ([arguments.run] if arguments.run else []):
         named_files = [(str(run), *run_files(run, arguments.weights)) for run in runs]
     else:
@@ -147,6 +166,7 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
         cfg = load_asked_config(arguments)
         members.append(Member.load(cfg, weights, name=name, tta=arguments.tta))
     predictor = Predictor(members=members, crop=not arguments.no_crop, progress=True)
+    predictor.notes += notes
     if arguments.boxes_from_model:
         if arguments.box or arguments.boxes:
             raise ValueError("give boxes by hand or from a model, not both")

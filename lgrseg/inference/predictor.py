@@ -11,6 +11,7 @@ result.save("output/predictions")
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +23,7 @@ from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
 from lgrseg.inference.members import Member, label_maps
+from lgrseg.inference.pretrained import DEFAULT, NOTES, pretrained_run
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
 from lgrseg.inference.run_files import run_files
@@ -51,6 +53,23 @@ class Predictor:
                     + "; ".join(f"{m.name} has {', '.join(m.metadata.classes)}" for m in members)
                 )
         self.members, self.crop, self.progress = list(members), crop, progress
+        self.notes: list[str] = []
+
+    @classmethod
+    def from_pretrained(cls, name: str = DEFAULT, **how: Any) -> "Predictor":
+        """Load a model that comes with the package.
+
+        Args:
+            name: "apical_simulated": left ventricle, myocardium and left atrium in apical
+                four-chamber views. It was trained on simulated hearts, and is for research.
+            how: `device`, `tta`, `crop` and `progress`, as in `from_run`.
+
+        Raises:
+            ValueError: there is no such model.
+        """
+        predictor = cls.from_run(pretrained_run(name), **how)
+        predictor.notes.append(NOTES[name])
+        return predictor
 
     @classmethod
     def from_run(
@@ -210,6 +229,7 @@ class Predictor:
         video = as_video(clip, spacing_mm=spacing_mm, fps=fps)
         path = Path(clip) if isinstance(clip, str | Path) else None
         result = Result.of_clip(video, path, metadata=self.metadata, model=self.name)
+        result.clip_notes += self.notes
         if path is not None:
             result.made_by = self.made_with_clip(path, spacing_mm=spacing_mm, fps=fps, boxes=boxes)
         else:

@@ -1,0 +1,31 @@
+"""The models that come with the package, each as a run's folder in lgrseg/pretrained."""
+
+from pathlib import Path
+
+from lgrseg.config.suggestions import did_you_mean
+
+FOLDER = Path(__file__).parents[1] / "pretrained"
+DEFAULT = "apical_simulated"
+NOTES = {
+    DEFAULT: "the model that comes with lgrseg was trained on simulated hearts only: apical "
+    "four-chamber views, for research, not for diagnosis"
+}
+"""What a user must know of each model; it is a note of every result."""
+
+
+def pretrained_run(name: str = DEFAULT) -> Path:
+    """The folder of a model that comes with the package.
+
+    Raises:
+        ValueError: there is no such model.
+        FileNotFoundError: the package was installed without its weights.
+    """
+    if name not in NOTES:
+        raise ValueError(
+            f"no model of the package is called {name!r}; there are: {', '.join(NOTES)}"
+            f"{did_you_mean(name, NOTES)}"
+        )
+    run = FOLDER / name
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} is missing: install lgrseg again, or use a run of your own")
+    return run

@@ -1,0 +1,67 @@
+"""The models that come with the package, and tools/export_weights.py, which makes them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from bright_disc import CONFIG, OVERRIDES, dice, disc_clip, learnt_weights
+from forked import run_script
+from safetensors.torch import load_file
+
+import lgrseg
+from lgrseg.config import load_config, save_config
+from lgrseg.inference import pretrained
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run that finds a disc."""
+    folder = tmp_path_factory.mktemp("runs") / "disc"
+    (folder / "checkpoints").mkdir(parents=True)
+    learnt_weights(folder / "checkpoints" / "last.safetensors")
+    save_config(load_config(CONFIG, OVERRIDES), folder / "config.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def copy(run, tmp_path_factory):
+    """What tools/export_weights.py makes of it."""
+    folder = tmp_path_factory.mktemp("pretrained") / "disc"
+    words = ("--run", run, "--output", folder)
+    done = run_script(ROOT / "tools" / "export_weights.py", words)
+    assert done.returncode == 0 and "last.safetensors: 0.0 MB" in done.stdout, done.stderr
+    return folder
+
+
+def test_a_copy_has_half_the_size_and_draws_the_same(run, copy):
+    small, whole = (load_file(f / "checkpoints" / "last.safetensors") for f in (copy, run))
+    assert small.keys() == whole.keys()
+    assert {t.dtype for t in small.values() if t.is_floating_point()} == {torch.bfloat16}
+    frames, discs = disc_clip(3)
+    result = lgrseg.Predictor.from_run(copy)(frames)
+    assert dice(result.masks, discs) > 0.9
+    assert str(run.parent) not in (copy / "config.yaml").read_text()
+
+
+def test_a_run_that_is_not_there_is_one_sentence(tmp_path):
+    words = ("--run", tmp_path / "none", "--output", tmp_path / "copy")
+    done = run_script(ROOT / "tools" / "export_weights.py", words)
+    assert done.returncode == 1 and "is no run" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "copy").exists()
+
+
+def test_results_say_what_the_model_has_seen(copy, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", copy.parent)
+    monkeypatch.setitem(pretrained.NOTES, "disc", "has seen discs only")
+    result = lgrseg.Predictor.from_pretrained("disc", device="cpu")(disc_clip(2)[0])
+    assert "has seen discs only" in result.notes
+
+
+def test_a_model_that_is_not_there(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="called 'apical'; there are: apical_simulated"):
+        lgrseg.Predictor.from_pretrained("apical")
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match="install lgrseg again"):
+        lgrseg.Predictor.from_pretrained()
