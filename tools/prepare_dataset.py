@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lgrseg.data.datasets import classes_of, raw_dataset
 from lgrseg.data.datasets.base import FinishedDataset, GeneratedDataset, RawDataset
-from lgrseg.data.datasets.folder import add_folder_options, folder_of
+from lgrseg.data.datasets.folder_options import add_folder_options, folder_of
 from lgrseg.data.prepare import prepare, print_report
 from lgrseg.data.prepare.check import check, print_check, write_check
 
