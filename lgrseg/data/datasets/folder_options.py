@@ -1,4 +1,4 @@
-"""The command line of a folder of one's own clips: its options, and the folder that they describe."""
+"""The command line of a folder of clips: its options, and the folder that they describe."""
 
 import argparse
 from pathlib import Path
