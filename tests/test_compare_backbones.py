@@ -105,7 +105,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(datasets, files, tmp_path):
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + number, errors
-        assert f"stopped by {number.name}; the same command goes on" in errors
+        assert f"stopped by {number.name}; the same command resumes" in errors
         assert "failed" not in errors and not (tmp_path / "comparison.json").exists()
         assert not folder.with_name("seed_1").exists()
         assert (folder / "checkpoints" / "last.state.pt").is_file()
