@@ -28,6 +28,8 @@ METADATA = Metadata(
 PATIENTS = {"seed": 0, "train": 1500, "val": 50}
 """Default content of patients.json: the seed, and the number of patients of each part."""
 SPLITS = ("train", "val")
+SIMULATOR = 1
+"""Increased when the simulator draws other pictures; patients of an earlier one are made again."""
 FIRST = {"train": 0, "val": 1_000_000}
 """First patient of each part: the same patient keeps its number if a part grows."""
 
@@ -58,7 +60,12 @@ def find_videos(raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
             patient=f"{split}{number:05d}",
             view="4CH",
             load=_load,
-            facts={"split": split, "seed": counts["seed"], "number": FIRST[split] + number},
+            facts={
+                "split": split,
+                "seed": counts["seed"],
+                "number": FIRST[split] + number,
+                "simulator": SIMULATOR,
+            },
         )
         for split in SPLITS
         for number in range(counts[split])

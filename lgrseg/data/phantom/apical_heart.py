@@ -155,7 +155,7 @@ class ApicalHeart:
         }
         lines = self._leaflets(left, right, amount, rng)
         lines.append(curve(hinge, outer[0], 0.08))
-        lines.append(curve(ventricle[4], ventricle[-8], 0.1))
+        lines.append(curve(ventricle[-26], ventricle[-9], 0.1))
         return Outlines(
             **{name: self._placed(outline) for name, outline in found.items()},
             leaflets=[self._placed(line) for line in lines],
