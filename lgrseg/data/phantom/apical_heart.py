@@ -58,6 +58,8 @@ class Outlines:
     right_atrium: np.ndarray
     leaflets: list[np.ndarray]
     """Open lines: mitral and tricuspid leaflets, and the moderator band."""
+    hinges: list[np.ndarray]
+    """Hinge points of the valves, each (2,): mitral septal, mitral lateral, tricuspid."""
     lumps: list[np.ndarray]
     """Papillary muscles and trabeculae inside the cavity, which is labelled as cavity."""
 
@@ -159,6 +161,7 @@ class ApicalHeart:
         return Outlines(
             **{name: self._placed(outline) for name, outline in found.items()},
             leaflets=[self._placed(line) for line in lines],
+            hinges=list(self._placed(np.stack([outer[0], (right + outer[-1]) / 2, hinge]))),
             lumps=[self._placed(lump) for lump in self._lumps(inner, rng)],
         )
 
@@ -211,11 +214,11 @@ class ApicalHeart:
         ring = np.stack([np.cos(turn), np.sin(turn)], axis=1)
         lumps = []
         for number in range(self.num_lumps):
-            at = rng.uniform(0.3, 0.8) if number % 3 == 0 else rng.uniform(-0.5, 0.5)
+            at = rng.uniform(0.3, 0.8) if number % 4 == 0 else rng.uniform(-0.7, 0.9)
             place = inner[int((at + 1) / 2 * (len(inner) - 1))]
-            centre = [place[0] * rng.uniform(0.6, 0.95), place[1] + rng.uniform(0, 5)]
-            size = rng.uniform(3, 7) if number % 3 == 0 else rng.uniform(1.2, 3)
-            lumps.append(centre + ring * [size * 0.7, size * rng.uniform(1.0, 2.2)])
+            centre = [place[0] * rng.uniform(0.5, 0.98), place[1] + rng.uniform(0, 5)]
+            size = rng.uniform(2, 5) if number % 4 == 0 else rng.uniform(0.5, 1.8)
+            lumps.append(centre + ring * [size * 0.7, size * rng.uniform(0.8, 2.0)])
         return lumps
 
     def _placed(self, points: np.ndarray) -> np.ndarray:

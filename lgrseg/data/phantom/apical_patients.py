@@ -96,7 +96,7 @@ def _heart(draw: Draw) -> ApicalHeart:
         right_apex=draw.uniform(0.05, 0.5),
         valve_opening=draw.uniform(0, 1) if draw.chance(0.4) else 0.0,
         tenting=draw.uniform(-1, 9),
-        num_lumps=int(draw.rng.integers(0, 8)),
+        num_lumps=int(draw.rng.integers(0, 16)),
         apex=(middle - length / 2 * float(np.sin(tilt)), depth),
         tilt=float(tilt),
         cycle=int(draw.rng.integers(18, 34)),
@@ -108,19 +108,19 @@ def _probe(draw: Draw, heart: ApicalHeart) -> Probe:
     """A depth that shows the ventricle, and mostly the atria."""
     base = heart.apex[1] + heart.length * np.cos(heart.tilt)
     angle = draw.normal(75, 3, 60, 95) if draw.chance(0.6) else draw.uniform(60, 95)
-    width = draw.uniform(0.7, 1.3)
+    width = draw.uniform(0.6, 1.2)
     return Probe(
         depth=float(np.clip(base / draw.normal(0.68, 0.09, 0.48, 0.95), 95, 205)),
         half_angle=float(np.radians(angle / 2)),
         first=draw.uniform(3, 14) if draw.chance(0.2) else 0.0,
-        axial=draw.uniform(0.7, 1.5),
+        axial=draw.uniform(0.6, 1.3),
         lateral=(width, width * draw.uniform(1.2, 2.6)),
         looks=int(draw.rng.integers(1, 4)),
     )
 
 
 def _tissue(draw: Draw) -> Tissue:
-    contrast = draw.uniform(9, 24)
+    contrast = draw.uniform(9, 20)
     return Tissue(
         blood=-contrast + draw.normal(0, 1, -3, 3),
         atrium=-contrast + draw.normal(4, 3.5, -3, 14),
@@ -132,9 +132,11 @@ def _tissue(draw: Draw) -> Tissue:
         lung=draw.normal(-8, 4, -20, 2),
         pericardium=draw.uniform(4, 18),
         valve=draw.normal(2, 4, -6, 10),
+        hinge=draw.normal(5, 4, -4, 14),
         posterior=draw.normal(5, 5, -8, 15),
-        lump=draw.normal(-4, 4, -14, 3),
+        lump=draw.normal(-4, 5, -14, 6),
         patchiness=draw.uniform(2, 7),
+        grain=draw.uniform(1.5, 6.5),
         irregularity=draw.uniform(0.3, 1.6),
     )
 
@@ -145,19 +147,20 @@ def _artefacts(draw: Draw) -> Artefacts:
         for _ in range(int(draw.rng.choice([0, 0, 1, 1, 2, 3])))
     )
     arcs = tuple(
-        (draw.uniform(3, 45), draw.uniform(-14, -2)) for _ in range(int(draw.rng.integers(0, 4)))
+        (draw.uniform(3, 45), draw.uniform(-18, -4)) for _ in range(int(draw.rng.integers(0, 4)))
     )
     return Artefacts(
         near_haze=draw.normal(-2, 5, -16, 8),
         near_reach=draw.uniform(7, 32),
-        haze=draw.uniform(-30, -9),
+        haze=draw.uniform(-30, -12),
+        rings=(draw.uniform(-18, 6), draw.uniform(2, 7)),
         reverberations=arcs,
         shadows=shadows,
         edge_loss=(draw.uniform(0, 10), draw.uniform(0, 14)),
         dropout=draw.uniform(0, 8),
-        side_lobes=draw.uniform(-32, -14),
+        side_lobes=draw.uniform(-36, -18),
         tgc=tuple(draw.normal(0, 2.5, -6, 6) for _ in range(5)),
-        noise=draw.uniform(-40, -14),
+        noise=draw.uniform(-42, -18),
     )
 
 
@@ -181,9 +184,9 @@ def _display(draw: Draw) -> Display:
         height=height,
         margins=margins,
         muscle=draw.normal(0.47, 0.07, 0.3, 0.68),
-        range_db=draw.uniform(42, 75),
+        range_db=draw.uniform(42, 68),
         curve=float(np.exp(draw.normal(0, 0.22, -0.5, 0.5))),
-        smooth=draw.uniform(0, 1.1),
+        smooth=draw.uniform(0, 0.9),
         text=text,
     )
     return replace(

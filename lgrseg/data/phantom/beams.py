@@ -34,11 +34,15 @@ class Tissue:
     pericardium: float = 7.0
     """Bright border around the heart, strongest at the base and behind the atria."""
     valve: float = 5.0
+    hinge: float = 7.0
+    """Fibrous ring at the hinge points of the valves."""
     posterior: float = 3.0
     """Tissue behind the atria."""
     lump: float = -3.0
     patchiness: float = 3.0
     """Slow variation within muscle and surroundings, in dB."""
+    grain: float = 5.0
+    """Fine variation of tissue, but not of blood, in dB: few strong scatterers among many weak."""
     irregularity: float = 1.0
     """Unevenness of the borders, in mm."""
 
@@ -52,6 +56,8 @@ class Artefacts:
     """Depth in mm at which the near haze has fallen to a third."""
     haze: float = -20.0
     """Haze over the whole fan, in slow patches."""
+    rings: tuple[float, float] = (-6.0, 3.0)
+    """Strength in dB, and distance in mm, of the rings that the probe's face repeats."""
     reverberations: tuple[tuple[float, float], ...] = ()
     """(depth in mm, strength in dB) of bright arcs at constant depth."""
     shadows: tuple[tuple[float, float, float, float], ...] = ()
@@ -114,7 +120,7 @@ def decibel_map(
     )
     patches = tissue.patchiness * (0.7 * clouds(rng, 26, 11) + 0.6 * clouds(rng, 7, 4))
     level = _surroundings(heart, outlines, probe, tissue, rng) + patches
-    level = _over(level, heart, tissue.septum - 2 + patches)
+    level = _over(level, heart, tissue.septum - 4 + 1.7 * patches)
     top = probe.beam_coordinates(outlines.cavity[len(outlines.cavity) // 2][None])[0, 1]
     near_apex = np.exp(-((np.maximum(_samples() - top, 0) / (0.1 * NUM_SAMPLES)) ** 2))
     for wall, outline in ((tissue.septum, outlines.septum), (tissue.lateral, outlines.lateral)):
@@ -136,21 +142,28 @@ def decibel_map(
         inside = _filled(lump, probe)
         level = np.maximum(level, _over(np.full_like(level, -90), inside, tissue.lump + patches))
         blood *= 1 - inside
+    gaps = 6 * clouds(rng, 6, 5)
     for line in outlines.leaflets:
         drawn = np.zeros_like(level)
         points = np.rint(probe.beam_coordinates(line) * 16).astype(np.int32)
-        cv2.polylines(drawn, [points], False, 1.0, int(rng.integers(2, 5)), cv2.LINE_8, 4)
+        cv2.polylines(drawn, [points], False, 1.0, int(rng.integers(1, 4)), cv2.LINE_8, 4)
         drawn = cv2.GaussianBlur(drawn, (0, 0), 0.7)
-        level = np.maximum(level, level + drawn * (tissue.valve + patches - level))
-    return level, blood
+        level = np.maximum(level, level + drawn * (tissue.valve + patches + gaps - level))
+    for hinge in outlines.hinges:
+        beam, sample = probe.beam_coordinates(hinge[None])[0]
+        wide, high = rng.uniform(1.5, 6), rng.uniform(3, 10)
+        away = ((_samples() - sample) / high) ** 2 + ((_beams() - beam) / wide) ** 2
+        spot = np.exp(-(away**0.7)) * (1 - 0.9 * _filled(outlines.cavity, probe))
+        level = np.maximum(level, level + spot * (tissue.hinge + patches - level))
+    grain = 0.8 * clouds(rng, 1.2, 1.5, factor=1) + 0.6 * clouds(rng, 2.5, 4, factor=2)
+    return level + (1 - blood) * (0.5 + 0.5 * heart) * tissue.grain * grain, blood
 
 
 def _surroundings(heart, outlines: Outlines, probe: Probe, tissue: Tissue, rng) -> np.ndarray:
     """Levels outside the heart: darker beside the lateral wall, a bright border, more behind."""
     roof = probe.beam_coordinates(outlines.left_atrium)[:, 1].max()
     valve = probe.beam_coordinates(outlines.cavity[-1:])[0]
-    beams = np.arange(NUM_BEAMS, dtype=np.float32)[None]
-    lung = _step((beams - valve[0]) / 8)
+    lung = _step((_beams() - valve[0]) / 8)
     behind = _step((_samples() - roof) / 14)
     level = tissue.around + lung * (tissue.lung - tissue.around) * (1 - 0.5 * behind)
     level = level + behind * (tissue.posterior - level)
@@ -218,9 +231,10 @@ def spread(field: np.ndarray, probe: Probe) -> np.ndarray:
     return np.sqrt(1 - part) * near + np.sqrt(part) * far
 
 
-def clouds(rng: np.random.Generator, samples: float, beams: float) -> np.ndarray:
-    """Smooth random numbers of mean 0 and deviation 1, of the given widths."""
-    factor = 4
+def clouds(
+    rng: np.random.Generator, samples: float, beams: float, *, factor: int = 4
+) -> np.ndarray:
+    """Smooth random numbers of mean 0 and deviation 1, of the given widths, drawn coarsely."""
     coarse = rng.standard_normal((NUM_SAMPLES // factor, NUM_BEAMS // factor), dtype=np.float32)
     coarse = cv2.GaussianBlur(coarse, (0, 0), beams / factor, sigmaY=samples / factor)
     coarse = (coarse - coarse.mean()) / coarse.std()
@@ -248,6 +262,9 @@ def _veil(probe: Probe, artefacts: Artefacts, rng: np.random.Generator) -> np.nd
     radius = probe.radius()
     near = 10 ** ((artefacts.near_haze + 3 * clouds(rng, 20, 20)) / 20)
     veil = near * np.exp(-radius / artefacts.near_reach)
+    strength, distance = artefacts.rings
+    rings = 0.5 + 0.5 * np.cos(2 * np.pi * radius / distance)
+    veil = veil + 10 ** (strength / 20) * rings**3 * np.exp(-radius / (3 * distance))
     veil = veil + 10 ** ((artefacts.haze + 4 * clouds(rng, 50, 25)) / 20)
     for depth, strength in artefacts.reverberations:
         arc = np.exp(-(((radius - depth) / 1.5) ** 2)) * (0.6 + 0.4 * clouds(rng, 60, 12))
@@ -265,7 +282,7 @@ def _filled(outline: np.ndarray, probe: Probe) -> np.ndarray:
 def _uneven(mask: np.ndarray, bent, strength: float, probe: Probe) -> np.ndarray:
     """The mask with a wavy and slightly soft border."""
     per_mm = np.float32(strength * NUM_SAMPLES / (probe.depth - probe.first))
-    rows, columns = _samples(), np.arange(NUM_BEAMS, dtype=np.float32)[None]
+    rows, columns = _samples(), _beams()
     mask = cv2.remap(
         mask, columns + 0.6 * per_mm * bent[0], rows + per_mm * bent[1], cv2.INTER_LINEAR
     )
@@ -278,6 +295,10 @@ def _over(level: np.ndarray, inside: np.ndarray, strength) -> np.ndarray:
 
 def _samples() -> np.ndarray:
     return np.arange(NUM_SAMPLES, dtype=np.float32)[:, None]
+
+
+def _beams() -> np.ndarray:
+    return np.arange(NUM_BEAMS, dtype=np.float32)[None]
 
 
 def _step(x: np.ndarray) -> np.ndarray:
