@@ -1,7 +1,7 @@
-"""Simulated apical scans to learn from, and real ones of CAMUS to test on: no real training image.
+"""Simulated apical scans to learn from, and real ones of CAMUS to test on.
 
-Like camus.py, with stronger augmentation. The first test is on simulated scans, the second one needs
-CAMUS; `dataloader.test` without its entry does without.
+No real image is used in training. Like camus.py, with stronger augmentation. The first test is on
+simulated scans, the second one needs CAMUS.
 """
 
 from omegaconf import OmegaConf

@@ -1,8 +1,8 @@
 """A beating heart in the apical four-chamber view, as outlines in millimetres.
 
-Heart coordinates: u across (0 on the long axis, positive towards the lateral wall), v along the axis
-from the apex (0) down to the mitral plane. Outlines are (N, 2) arrays of x (to the right) and z
-(depth) under the probe. The borders of the left heart follow the conventions of CAMUS: the cavity
+Heart coordinates: u across (0 on the long axis, positive towards the lateral wall), v along the
+axis from the apex (0) down to the mitral plane. Outlines are (N, 2) arrays of x (to the right) and
+z (depth) under the probe. The borders of the left heart follow the conventions of CAMUS: the cavity
 ends at a straight line between the two hinge points of the mitral valve, the muscle is a U around
 it, and the left atrium begins at the same line.
 """
@@ -228,5 +228,3 @@ class ApicalHeart:
         cos, sin = np.cos(self.tilt), np.sin(self.tilt)
         x = self.apex[0] + cos * u + sin * v
         return np.stack([x, self.apex[1] - sin * u + cos * v], axis=1)
-
-

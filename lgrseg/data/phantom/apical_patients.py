@@ -11,7 +11,9 @@ import numpy as np
 
 from lgrseg.data.phantom.apical_heart import ApicalHeart, Wall
 from lgrseg.data.phantom.apical_scan import ApicalScan, Display
-from lgrseg.data.phantom.beams import Artefacts, Probe, Tissue
+from lgrseg.data.phantom.artefacts import Artefacts
+from lgrseg.data.phantom.beams import Probe
+from lgrseg.data.phantom.tissue import Tissue
 
 
 class Draw:
@@ -27,6 +29,11 @@ class Draw:
     def uniform(self, low: float, high: float) -> float:
         """Uniform between low and high."""
         return float(self.rng.uniform(low, high))
+
+    def margins(self, low: float, high: float) -> tuple[int, int, int, int]:
+        """Four whole numbers between low and high."""
+        top, bottom, left, right = self.rng.uniform(low, high, 4).astype(int).tolist()
+        return top, bottom, left, right
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""
@@ -169,7 +176,7 @@ def _display(draw: Draw) -> Display:
     margins, text = (0, 0, 0, 0), ""
     layout = draw.rng.random()
     if layout < 0.25:
-        margins = tuple(int(draw.uniform(2, 0.09 * height)) for _ in range(4))
+        margins = draw.margins(2, 0.09 * height)
         text = str(draw.rng.choice(["ADULT ECHO", "4CH", "TTE S5", "A4C"]))
     elif layout < 0.37:  # zoomed: the sides of the fan are cut off
         margins = (
@@ -179,7 +186,7 @@ def _display(draw: Draw) -> Display:
             -int(draw.uniform(0, 0.2 * height)),
         )
     elif layout < 0.6:
-        margins = tuple(int(draw.uniform(0, 0.04 * height)) for _ in range(4))
+        margins = draw.margins(0, 0.04 * height)
     plain = Display(
         height=height,
         margins=margins,

@@ -6,15 +6,9 @@ import cv2
 import numpy as np
 
 from lgrseg.data.phantom.apical_heart import ApicalHeart
-from lgrseg.data.phantom.beams import (
-    NUM_BEAMS,
-    NUM_SAMPLES,
-    Artefacts,
-    Probe,
-    Tissue,
-    amplitudes,
-    decibel_map,
-)
+from lgrseg.data.phantom.artefacts import Artefacts, amplitudes
+from lgrseg.data.phantom.beams import NUM_BEAMS, NUM_SAMPLES, Probe
+from lgrseg.data.phantom.tissue import Tissue, decibel_map
 
 
 @dataclass(frozen=True)
@@ -140,7 +134,9 @@ class ApicalScan:
             return picture
         height, width = picture.shape
         drawn = np.zeros_like(picture)
-        for row, text in enumerate((self.display.text, f"{self.probe.depth / 10:.0f} cm", "MI 1.2")):
+        for row, text in enumerate(
+            (self.display.text, f"{self.probe.depth / 10:.0f} cm", "MI 1.2")
+        ):
             cv2.putText(drawn, text, (4, 12 + 11 * row), cv2.FONT_HERSHEY_PLAIN, 0.7, 200, 1)
         bar = np.linspace(255, 0, height // 4).astype(np.uint8)
         drawn[10 : 10 + len(bar), width - 9 : width - 4] = bar[:, None]

@@ -29,9 +29,7 @@ def curve(start: np.ndarray, end: np.ndarray, height: float, *, num_points: int 
 
 def smooth_noise(count: int, rng: np.random.Generator, *, knots: int = 7) -> np.ndarray:
     """`count` values of a smooth random function, of mean 0 and deviation about 1."""
-    return np.interp(
-        np.linspace(0, knots - 1, count), np.arange(knots), rng.standard_normal(knots)
-    )
+    return np.interp(np.linspace(0, knots - 1, count), np.arange(knots), rng.standard_normal(knots))
 
 
 def atrium(
@@ -52,7 +50,7 @@ def atrium(
         half_width: half of the largest width; at least that of the valve.
         rng: generator of the irregularities.
     """
-    opening = np.linalg.norm(right - left) / 2
+    opening = float(np.linalg.norm(right - left)) / 2
     half_width = max(half_width, 1.02 * opening)
     cut = np.sqrt(1 - (opening / half_width) ** 2)
     start = -np.arcsin(cut)  # of the angle on the ellipse, at the valve
