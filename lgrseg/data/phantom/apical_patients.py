@@ -69,7 +69,7 @@ def _heart(draw: Draw) -> ApicalHeart:
         widest=draw.uniform(0.35, 0.8),
         taper=draw.uniform(0.05, 0.5),
         roundness=draw.uniform(0.36, 0.6),
-        thickness=draw.normal(10.5, 2, 6, 16),
+        thickness=draw.normal(11.5, 2, 6, 16),
         basal=draw.uniform(0.6, 1.05),
         bulge=draw.uniform(1, 5) if draw.chance(0.3) else 0.0,
     )
@@ -78,26 +78,27 @@ def _heart(draw: Draw) -> ApicalHeart:
         widest=draw.uniform(0.4, 0.8),
         taper=draw.uniform(0.1, 0.55),
         roundness=draw.uniform(0.38, 0.62),
-        thickness=draw.normal(11, 2, 6, 16),
+        thickness=draw.normal(12.2, 2, 6, 16),
         basal=draw.uniform(0.75, 1.1),
     )
     tilt = np.radians(draw.normal(10, 9, -25, 25))
     middle = draw.normal(5, 9, -22, 28)
-    depth = draw.normal(31, 7, 15, 52)
+    apex_thickness = draw.normal(10.5, 2.5, 6, 16) + 2 * foreshortened
+    depth = apex_thickness + draw.normal(19, 6, 7, 40)
     return ApicalHeart(
         length=length,
         septum=septum,
         lateral=lateral,
-        apex_thickness=draw.normal(10.5, 2.5, 6, 16) + 2 * foreshortened,
+        apex_thickness=apex_thickness,
         shortening=shortening,
         thinning=float(1 - np.sqrt((1 - fraction) / (1 - shortening))),
         thickening=fraction * draw.uniform(0.2, 0.7),
         base_slope=draw.uniform(-0.15, 0.15),
         bend=draw.normal(0, 2, -5, 5),
-        foot=draw.uniform(2, 7),
-        atrium_length=draw.normal(38, 9, 18, 65),
-        atrium_half_width=draw.normal(19, 4, 10, 32),
-        atrium_turn=np.radians(draw.normal(-8, 12, -35, 25)),
+        foot=draw.uniform(0, 4),
+        atrium_length=draw.normal(40, 11, 18, 70),
+        atrium_half_width=draw.normal(18.5, 5, 8, 34),
+        atrium_turn=np.radians(draw.normal(-11, 12, -38, 25)),
         atrium_filling=draw.uniform(0.0, 0.35),
         right_width=draw.uniform(18, 48),
         right_apex=draw.uniform(0.05, 0.5),
@@ -114,10 +115,12 @@ def _heart(draw: Draw) -> ApicalHeart:
 def _probe(draw: Draw, heart: ApicalHeart) -> Probe:
     """A depth that shows the ventricle, and mostly the atria."""
     base = heart.apex[1] + heart.length * np.cos(heart.tilt)
+    # A quarter of the recordings show the ventricle alone, with a slit of the atrium.
+    part = draw.uniform(0.76, 0.97) if draw.chance(0.25) else draw.normal(0.67, 0.08, 0.5, 0.9)
     angle = draw.normal(75, 3, 60, 95) if draw.chance(0.6) else draw.uniform(60, 95)
     width = draw.uniform(0.6, 1.2)
     return Probe(
-        depth=float(np.clip(base / draw.normal(0.68, 0.09, 0.48, 0.95), 95, 205)),
+        depth=float(np.clip(base / part, 95, 205)),
         half_angle=float(np.radians(angle / 2)),
         first=draw.uniform(3, 14) if draw.chance(0.2) else 0.0,
         axial=draw.uniform(0.6, 1.3),
@@ -130,7 +133,7 @@ def _tissue(draw: Draw) -> Tissue:
     contrast = draw.uniform(9, 20)
     return Tissue(
         blood=-contrast + draw.normal(0, 1, -3, 3),
-        atrium=-contrast + draw.normal(4, 3.5, -3, 14),
+        atrium=-contrast + draw.normal(5, 4, -3, 15),
         right=-contrast + draw.normal(1.5, 2.5, -3, 8),
         septum=draw.normal(2, 3, -5, 9),
         lateral=draw.normal(-4, 4.5, -16, 6),

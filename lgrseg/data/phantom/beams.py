@@ -64,8 +64,8 @@ def clouds(
     rng: np.random.Generator, samples: float, beams: float, *, factor: int = 4
 ) -> np.ndarray:
     """Smooth random numbers of mean 0 and deviation 1, of the given widths, drawn coarsely."""
-    coarse = rng.standard_normal((NUM_SAMPLES // factor, NUM_BEAMS // factor), dtype=np.float32)
-    coarse = cv2.GaussianBlur(coarse, (0, 0), beams / factor, sigmaY=samples / factor)
+    drawn = rng.standard_normal((NUM_SAMPLES // factor, NUM_BEAMS // factor), dtype=np.float32)
+    coarse = cv2.GaussianBlur(drawn, (0, 0), beams / factor, sigmaY=samples / factor)
     even = (coarse - coarse.mean()) / coarse.std()
     return cv2.resize(even, (NUM_BEAMS, NUM_SAMPLES), interpolation=cv2.INTER_LINEAR)
 

@@ -64,14 +64,18 @@ def decibel_map(
         level = _over(level, area(outline), strength + patches)
     blood = np.zeros_like(level)
     chambers = (
-        (outlines.right_ventricle, tissue.right),
-        (outlines.right_atrium, tissue.atrium),
-        (outlines.left_atrium, tissue.atrium),
-        (outlines.cavity, tissue.blood),
+        (outlines.right_ventricle, tissue.right, 0.0),
+        (outlines.right_atrium, tissue.atrium, 0.0),
+        (outlines.left_atrium, tissue.atrium, 3.5),  # its wall divides it from the right one
+        (outlines.cavity, tissue.blood, 0.0),
     )
     slow = 1.5 * clouds(rng, 40, 20)
-    for outline, strength in chambers:
+    for outline, strength, wall in chambers:
         inside = area(outline)
+        if wall:
+            around = area(grown(outline, wall)) * (1 - area(outlines.cavity))
+            level = _over(level, around, tissue.septum - 3 + 1.7 * patches)
+            blood *= 1 - around
         level = _over(level, inside, strength + slow)
         blood = np.maximum(blood, inside)
     for lump in outlines.lumps:
@@ -88,7 +92,8 @@ def decibel_map(
     for hinge in outlines.hinges:
         beam, sample = probe.beam_coordinates(hinge[None])[0]
         wide, high = rng.uniform(1.5, 6), rng.uniform(3, 10)
-        away = ((SAMPLES - sample) / high) ** 2 + ((BEAMS - beam) / wide) ** 2
+        tail = np.where(SAMPLES > sample, rng.uniform(1, 7), 1)  # echoes between its layers
+        away = ((SAMPLES - sample) / (high * tail)) ** 2 + ((BEAMS - beam) / wide) ** 2
         spot = np.exp(-(away**0.7)) * (1 - 0.9 * _filled(outlines.cavity, probe))
         level = np.maximum(level, level + spot * (tissue.hinge + patches - level))
     grain = 0.8 * clouds(rng, 1.2, 1.5, factor=1) + 0.6 * clouds(rng, 2.5, 4, factor=2)
