@@ -40,64 +40,110 @@ class Tissue:
     """Unevenness of the borders, in mm."""
 
 
+class Canvas:
+    """The echo strengths that are painted, layer over layer; later layers cover earlier ones."""
+
+    def __init__(self, probe: Probe, tissue: Tissue, rng: np.random.Generator):
+        """Begin with an empty picture and the random fields that all layers share."""
+        self.probe, self.tissue, self.rng = probe, tissue, rng
+        self.level: np.ndarray = np.zeros((NUM_SAMPLES, NUM_BEAMS), np.float32)
+        self.blood: np.ndarray = np.zeros_like(self.level)
+        """Blood's part of each scatterer, 0 to 1."""
+        self._bent = clouds(rng, 5, 4), clouds(rng, 5, 4)
+        self.patches = tissue.patchiness * (0.7 * clouds(rng, 26, 11) + 0.6 * clouds(rng, 7, 4))
+
+    def area(self, outline: np.ndarray) -> np.ndarray:
+        """The inside of an outline, 0 to 1, with a wavy and slightly soft border."""
+        per_mm = NUM_SAMPLES / (self.probe.depth - self.probe.first)
+        shift = np.float32(self.tissue.irregularity * per_mm)
+        across, down = self._bent
+        mask = cv2.remap(
+            filled(outline, self.probe),
+            BEAMS + 0.6 * shift * across,
+            SAMPLES + shift * down,
+            cv2.INTER_LINEAR,
+        )
+        return cv2.GaussianBlur(mask, (0, 0), 0.7)
+
+    def cover(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
+        """Paint over what is there."""
+        self.level = self.level + inside * (strength - self.level)
+
+    def add(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
+        """Paint where it is stronger than what is there."""
+        self.level = np.maximum(self.level, self.level + inside * (strength - self.level))
+
+    def fill(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
+        """Paint blood."""
+        self.cover(inside, strength)
+        self.blood = np.maximum(self.blood, inside)
+
+
 def decibel_map(
     outlines: Outlines, probe: Probe, tissue: Tissue, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Echo strength of every scatterer in dB, and the part of it that is blood (0 to 1)."""
-    bent = clouds(rng, 5, 4), clouds(rng, 5, 4)
+    canvas = Canvas(probe, tissue, rng)
+    heart = _paint_walls(canvas, outlines)
+    _paint_chambers(canvas, outlines)
+    _paint_details(canvas, outlines)
+    grain = 0.8 * clouds(rng, 1.2, 1.5, factor=1) + 0.6 * clouds(rng, 2.5, 4, factor=2)
+    rough = (1 - canvas.blood) * (0.5 + 0.5 * heart)
+    return canvas.level + rough * tissue.grain * grain, canvas.blood
 
-    def area(outline: np.ndarray) -> np.ndarray:
-        return _uneven(_filled(outline, probe), bent, tissue.irregularity, probe)
 
+def _paint_walls(canvas: Canvas, outlines: Outlines) -> np.ndarray:
+    """Surroundings and muscle; returns the inside of the whole heart."""
+    tissue, probe, area = canvas.tissue, canvas.probe, canvas.area
     heart = np.maximum.reduce(
         [area(grown(o, 4.0)) for o in (outlines.right_ventricle, outlines.right_atrium)]
         + [area(o) for o in (outlines.septum, outlines.lateral, outlines.cavity)]
         + [area(grown(outlines.left_atrium, 3.0))]
     )
-    patches = tissue.patchiness * (0.7 * clouds(rng, 26, 11) + 0.6 * clouds(rng, 7, 4))
-    level = _surroundings(heart, outlines, probe, tissue, rng) + patches
-    level = _over(level, heart, tissue.septum - 4 + 1.7 * patches)
+    canvas.level = _surroundings(heart, outlines, probe, tissue, canvas.rng) + canvas.patches
+    canvas.cover(heart, tissue.septum - 4 + 1.7 * canvas.patches)
     top = probe.beam_coordinates(outlines.cavity[len(outlines.cavity) // 2][None])[0, 1]
     near_apex = np.exp(-((np.maximum(SAMPLES - top, 0) / (0.1 * NUM_SAMPLES)) ** 2))
     for wall, outline in ((tissue.septum, outlines.septum), (tissue.lateral, outlines.lateral)):
         strength = wall + near_apex * (tissue.apex - wall)
-        level = _over(level, area(outline), strength + patches)
-    blood = np.zeros_like(level)
-    chambers = (
-        (outlines.right_ventricle, tissue.right, 0.0),
-        (outlines.right_atrium, tissue.atrium, 0.0),
-        (outlines.left_atrium, tissue.atrium, 3.5),  # its wall divides it from the right one
-        (outlines.cavity, tissue.blood, 0.0),
-    )
-    slow = 1.5 * clouds(rng, 40, 20)
-    for outline, strength, wall in chambers:
-        inside = area(outline)
-        if wall:
-            around = area(grown(outline, wall)) * (1 - area(outlines.cavity))
-            level = _over(level, around, tissue.septum - 3 + 1.7 * patches)
-            blood *= 1 - around
-        level = _over(level, inside, strength + slow)
-        blood = np.maximum(blood, inside)
+        canvas.cover(area(outline), strength + canvas.patches)
+    return heart
+
+
+def _paint_chambers(canvas: Canvas, outlines: Outlines) -> None:
+    """Blood of the four chambers, and the wall between the atria."""
+    tissue, area = canvas.tissue, canvas.area
+    slow = 1.5 * clouds(canvas.rng, 40, 20)
+    cavity = area(outlines.cavity)
+    canvas.fill(area(outlines.right_ventricle), tissue.right + slow)
+    canvas.fill(area(outlines.right_atrium), tissue.atrium + slow)
+    wall = area(grown(outlines.left_atrium, 3.5)) * (1 - cavity)
+    canvas.cover(wall, tissue.septum - 3 + 1.7 * canvas.patches)
+    canvas.blood *= 1 - wall
+    canvas.fill(area(outlines.left_atrium), tissue.atrium + slow)
+    canvas.fill(cavity, tissue.blood + slow)
+
+
+def _paint_details(canvas: Canvas, outlines: Outlines) -> None:
+    """Trabeculae, leaflets and the fibrous rings of the valves."""
+    tissue, probe, rng = canvas.tissue, canvas.probe, canvas.rng
     for lump in outlines.lumps:
-        inside = _filled(lump, probe)
-        level = np.maximum(level, _over(np.full_like(level, -90), inside, tissue.lump + patches))
-        blood *= 1 - inside
+        inside = filled(lump, probe)
+        canvas.add(inside, tissue.lump + canvas.patches)
+        canvas.blood *= 1 - inside
     gaps = 6 * clouds(rng, 6, 5)
     for line in outlines.leaflets:
-        drawn = np.zeros_like(level)
+        drawn = np.zeros_like(canvas.level)
         points = np.rint(probe.beam_coordinates(line) * 16).astype(np.int32)
         cv2.polylines(drawn, [points], False, 1.0, int(rng.integers(1, 4)), cv2.LINE_8, 4)
-        drawn = cv2.GaussianBlur(drawn, (0, 0), 0.7)
-        level = np.maximum(level, level + drawn * (tissue.valve + patches + gaps - level))
+        canvas.add(cv2.GaussianBlur(drawn, (0, 0), 0.7), tissue.valve + canvas.patches + gaps)
     for hinge in outlines.hinges:
         beam, sample = probe.beam_coordinates(hinge[None])[0]
         wide, high = rng.uniform(1.5, 6), rng.uniform(3, 10)
         tail = np.where(SAMPLES > sample, rng.uniform(1, 7), 1)  # echoes between its layers
         away = ((SAMPLES - sample) / (high * tail)) ** 2 + ((BEAMS - beam) / wide) ** 2
-        spot = np.exp(-(away**0.7)) * (1 - 0.9 * _filled(outlines.cavity, probe))
-        level = np.maximum(level, level + spot * (tissue.hinge + patches - level))
-    grain = 0.8 * clouds(rng, 1.2, 1.5, factor=1) + 0.6 * clouds(rng, 2.5, 4, factor=2)
-    return level + (1 - blood) * (0.5 + 0.5 * heart) * tissue.grain * grain, blood
+        spot = np.exp(-(away**0.7)) * (1 - 0.9 * filled(outlines.cavity, probe))
+        canvas.add(spot, tissue.hinge + canvas.patches)
 
 
 def _surroundings(heart, outlines: Outlines, probe: Probe, tissue: Tissue, rng) -> np.ndarray:
@@ -115,22 +161,9 @@ def _surroundings(heart, outlines: Outlines, probe: Probe, tissue: Tissue, rng) 
     return level + np.maximum(strength, 0) * np.exp(-distance / rng.uniform(4, 12))
 
 
-def _filled(outline: np.ndarray, probe: Probe) -> np.ndarray:
+def filled(outline: np.ndarray, probe: Probe) -> np.ndarray:
+    """The inside of an outline as a mask of 0 and 1, (NUM_SAMPLES, NUM_BEAMS)."""
     mask = np.zeros((NUM_SAMPLES, NUM_BEAMS), np.float32)
     points = np.clip(probe.beam_coordinates(outline), -500, 1500)
     cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
     return mask
-
-
-def _uneven(mask: np.ndarray, bent, strength: float, probe: Probe) -> np.ndarray:
-    """The mask with a wavy and slightly soft border."""
-    per_mm = np.float32(strength * NUM_SAMPLES / (probe.depth - probe.first))
-    rows, columns = SAMPLES, BEAMS
-    mask = cv2.remap(
-        mask, columns + 0.6 * per_mm * bent[0], rows + per_mm * bent[1], cv2.INTER_LINEAR
-    )
-    return cv2.GaussianBlur(mask, (0, 0), 0.7)
-
-
-def _over(level: np.ndarray, inside: np.ndarray, strength) -> np.ndarray:
-    return level + inside * (strength - level)
