@@ -84,7 +84,7 @@ def _heart(draw: Draw) -> ApicalHeart:
     tilt = np.radians(draw.normal(10, 9, -25, 25))
     middle = draw.normal(5, 9, -22, 28)
     apex_thickness = draw.normal(10.5, 2.5, 6, 16) + 2 * foreshortened
-    depth = apex_thickness + draw.normal(19, 6, 7, 40)
+    depth = apex_thickness + draw.normal(22, 6, 8, 42)
     return ApicalHeart(
         length=length,
         septum=septum,
@@ -133,7 +133,7 @@ def _tissue(draw: Draw) -> Tissue:
     contrast = draw.uniform(9, 20)
     return Tissue(
         blood=-contrast + draw.normal(0, 1, -3, 3),
-        atrium=-contrast + draw.normal(5, 4, -3, 15),
+        atrium=-contrast + draw.normal(6, 4, -3, 16),
         right=-contrast + draw.normal(1.5, 2.5, -3, 8),
         septum=draw.normal(2, 3, -5, 9),
         lateral=draw.normal(-4, 4.5, -16, 6),
