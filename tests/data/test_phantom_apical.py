@@ -11,6 +11,7 @@ from lgrseg.data.datasets import camus, phantom_apical, raw_dataset
 from lgrseg.data.phantom.apical_heart import ApicalHeart, Wall
 from lgrseg.data.phantom.apical_patients import apical_scan
 from lgrseg.data.prepare import prepare
+from lgrseg.data.prepare.check import check
 from lgrseg.data.store import read_masks
 
 UPRIGHT = ApicalHeart(
@@ -95,6 +96,8 @@ def store(tmp_path_factory):
     dataset = raw_dataset("phantom_apical")
     dataset.generate(raw)
     videos, problems = dataset.find_videos(raw)
+    found = check(videos, problems, camus.METADATA.classes)
+    assert found["splits"] == {"train": 2, "val": 1} and not found["leaks"]
     report = prepare(
         videos, problems, root / "phantom_apical", classes=camus.METADATA.classes, num_workers=2
     )
