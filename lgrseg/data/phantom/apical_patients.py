@@ -125,15 +125,16 @@ def _probe(draw: Draw, heart: ApicalHeart) -> Probe:
         first=draw.uniform(3, 14) if draw.chance(0.2) else 0.0,
         axial=draw.uniform(0.6, 1.3),
         lateral=(width, width * draw.uniform(1.2, 2.6)),
-        looks=int(draw.rng.integers(1, 4)),
+        looks=int(draw.rng.choice([1, 2, 2, 3, 3, 4])),
     )
 
 
 def _tissue(draw: Draw) -> Tissue:
-    contrast = draw.uniform(9, 20)
+    contrast = draw.uniform(8, 18)
     return Tissue(
         blood=-contrast + draw.normal(0, 1, -3, 3),
         atrium=-contrast + draw.normal(6, 4, -3, 16),
+        clutter=draw.uniform(1, 7),
         right=-contrast + draw.normal(1.5, 2.5, -3, 8),
         septum=draw.normal(2, 3, -5, 9),
         lateral=draw.normal(-4, 4.5, -16, 6),
@@ -145,8 +146,8 @@ def _tissue(draw: Draw) -> Tissue:
         hinge=draw.normal(5, 4, -4, 14),
         posterior=draw.normal(5, 5, -8, 15),
         lump=draw.normal(-4, 5, -14, 6),
-        patchiness=draw.uniform(2, 7),
-        grain=draw.uniform(1.5, 6.5),
+        patchiness=draw.uniform(2.5, 8),
+        grain=draw.uniform(2, 8),
         irregularity=draw.uniform(0.3, 1.6),
     )
 
@@ -162,7 +163,7 @@ def _artefacts(draw: Draw) -> Artefacts:
     return Artefacts(
         near_haze=draw.normal(-2, 5, -16, 8),
         near_reach=draw.uniform(7, 32),
-        haze=draw.uniform(-30, -12),
+        haze=draw.uniform(-28, -12),
         rings=(draw.uniform(-18, 6), draw.uniform(2, 7)),
         reverberations=arcs,
         shadows=shadows,
@@ -194,7 +195,7 @@ def _display(draw: Draw) -> Display:
         height=height,
         margins=margins,
         muscle=draw.normal(0.47, 0.07, 0.3, 0.68),
-        range_db=draw.uniform(42, 68),
+        range_db=draw.uniform(38, 62),
         curve=float(np.exp(draw.normal(0, 0.22, -0.5, 0.5))),
         smooth=draw.uniform(0, 0.9),
         text=text,

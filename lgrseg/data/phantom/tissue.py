@@ -17,6 +17,8 @@ class Tissue:
     blood: float = -16.0
     atrium: float = -13.0
     """Blood of the atria, which more clutter reaches."""
+    clutter: float = 3.0
+    """Slow variation of the atria's blood, in dB."""
     right: float = -14.0
     septum: float = 0.0
     lateral: float = -3.0
@@ -114,13 +116,14 @@ def _paint_chambers(canvas: Canvas, outlines: Outlines) -> None:
     """Blood of the four chambers, and the wall between the atria."""
     tissue, area = canvas.tissue, canvas.area
     slow = 1.5 * clouds(canvas.rng, 40, 20)
+    clutter = slow + tissue.clutter * clouds(canvas.rng, 24, 10)
     cavity = area(outlines.cavity)
     canvas.fill(area(outlines.right_ventricle), tissue.right + slow)
-    canvas.fill(area(outlines.right_atrium), tissue.atrium + slow)
+    canvas.fill(area(outlines.right_atrium), tissue.atrium + clutter)
     wall = area(grown(outlines.left_atrium, 3.5)) * (1 - cavity)
     canvas.cover(wall, tissue.septum - 3 + 1.7 * canvas.patches)
     canvas.blood *= 1 - wall
-    canvas.fill(area(outlines.left_atrium), tissue.atrium + slow)
+    canvas.fill(area(outlines.left_atrium), tissue.atrium + clutter)
     canvas.fill(cavity, tissue.blood + slow)
 
 
