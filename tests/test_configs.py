@@ -97,7 +97,9 @@ SYSTEMS = ["lgrnet/base.py", "baselines/unet.py", "foundation/usfm_segvit.py", "
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("dataset", ["phantom_study", "cardiac_udc", "brain_tumor", "camus"])
+@pytest.mark.parametrize(
+    "dataset", ["phantom_study", "phantom_apical", "cardiac_udc", "brain_tumor", "camus"]
+)
 def test_every_system_is_for_every_dataset(system, dataset):
     cfg = load_config(ROOT / "configs" / system, [f"dataset={dataset}"])
     assert cfg.dataset == dataset and cfg.train.output_dir.endswith(f"_{dataset}")

@@ -78,6 +78,7 @@ PARSED = {
     "benchmark.py boxes": "measures for minutes",
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
+    "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",
@@ -95,6 +96,7 @@ ELSEWHERE = {
     "--trust my_dataset": "test_examples.py runs it",
     "cross_validate.py": "trains five models; its own tests run it",
     "--ensemble output/mine_folds": "needs the runs of the folds; tests of the predictor run it",
+    "prepare_dataset.py phantom_apical": "simulates for minutes; the tests of data prepare three",
     "prepare_dataset.py NAME": "stands for the other prepare commands",
 }
 SHORT = [

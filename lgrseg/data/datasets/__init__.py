@@ -12,6 +12,7 @@ from lgrseg.data.datasets import (
     cardiac_udc,
     echonet_dynamic,
     phantom,
+    phantom_apical,
     stills,
     video_folders,
 )
@@ -21,6 +22,7 @@ RAW: dict[str, RawDataset] = {
     "camus": camus,
     "cardiac_udc": cardiac_udc,
     "echonet_dynamic": echonet_dynamic,
+    "phantom_apical": phantom_apical,
     "phantom_demo": phantom.PhantomSource("demo"),
     "phantom_study": phantom.PhantomSource("study"),
     "sun_seg": video_folders.SUN_SEG,

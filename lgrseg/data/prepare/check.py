@@ -63,7 +63,8 @@ def check(
             counter[str(value)] += 1
         if facts["suspicious"]:
             suspicious[video.video_id] = facts["suspicious"]
-        pictures.setdefault(facts["pictures"], []).append(video)
+        if facts["pictures"]:  # simulated videos have no files
+            pictures.setdefault(facts["pictures"], []).append(video)
         if facts["values"] is not None:
             shown.append((video.split, facts["values"]))
     bar.close()
