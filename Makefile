@@ -1,17 +1,28 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each does all the set-up it needs.
-# `make docs` builds the documentation.
+# `make demo CLIP=clip.mp4` also segments a clip of yours. `make docs` builds the documentation.
+# `make pretrained` makes the weights that come with the package.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export LGRSEG_DATASETS ?= datasets
 
-.PHONY: demo test docs install lint clean
+.PHONY: demo test docs install lint clean pretrained
 
 demo: install
 	$(BIN)/python tools/prepare_dataset.py phantom_demo \
 		--raw $(LGRSEG_DATASETS)/raw/phantom_demo --out $(LGRSEG_DATASETS)/phantom_demo
 	$(BIN)/python tools/train_net.py --config-file configs/lgrnet/demo.py --resume
 	@echo "Open output/demo/eval/phantom_demo_test/report.html in a browser."
+ifdef CLIP
+	$(BIN)/python tools/predict.py $(CLIP) --output output/my_clip
+endif
+
+pretrained: install
+	$(BIN)/python tools/prepare_dataset.py phantom_apical --workers 2 \
+		--raw $(LGRSEG_DATASETS)/raw/phantom_apical --out $(LGRSEG_DATASETS)/phantom_apical
+	$(BIN)/python tools/train_net.py --config-file configs/baselines/apical_simulated.py --resume
+	$(BIN)/python tools/export_weights.py --run output/apical_simulated --weights last \
+		--output lgrseg/pretrained/apical_simulated
 
 test: install
 	$(BIN)/ruff check .

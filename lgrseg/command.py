@@ -26,6 +26,8 @@ SHORT_NAMES = {
     "benchmark": ("benchmark",),
     "analyze": ("analyze_model",),
     "ablation": ("ablation",),
+    "cross-validate": ("cross_validate",),
+    "export": ("export_weights",),
     "features": ("visualize_features",),
     "table": ("results_table",),
     "curves": ("plot_curves",),
