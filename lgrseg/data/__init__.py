@@ -8,12 +8,13 @@
     loader = build_train_loader(dataset="mine_train", mapper=mapper, batch_size=2, num_workers=0)
     clips, targets = next(iter(loader))
 
-The names are detectron2's: DatasetCatalog and MetadataCatalog by name, one mapper a sample,
-build_train_loader and build_test_loader. Importing this loads neither models nor the engine.
+The names follow detectron2: DatasetCatalog and MetadataCatalog hold the datasets by name, a mapper
+makes one sample, build_train_loader and build_test_loader make batches. Importing this package
+loads neither models nor the engine.
 """
 
-import lgrseg.data.datasets  # noqa: F401  registers the names, touches nothing else
-import lgrseg.data.described  # noqa: F401  what a config says of its datasets is known
+import lgrseg.data.datasets  # noqa: F401  registers the names, reads no file
+import lgrseg.data.described  # noqa: F401  adds the datasets that a config describes
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.described import unlabelled_parts
 from lgrseg.data.frame_sampling import (

@@ -23,9 +23,9 @@ class Metadata:
     colors: tuple[tuple[int, int, int], ...]
     """RGB colour of every class, 0 to 255."""
     source: str = ""
-    """Where to get it, under which licence, and what to cite."""
+    """Source of the data, its licence, and what to cite."""
     roles: Mapping[str, str] = field(default_factory=dict)
-    """Role, such as left_ventricle -> the class that has it; for classes of other names."""
+    """Role, such as left_ventricle -> its class; needed if the class has another name."""
 
 
 Entry = TypeVar("Entry")
@@ -48,7 +48,7 @@ class _Catalog(Generic[Entry]):
         return sorted(self._entries)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is registered, or that of a fold, or of a store that describes itself."""
+        """Whether a name is that of a registered dataset, a fold, or a prepared folder of clips."""
         if name in self._entries:
             return True
         if fold := Fold.parse(name):
@@ -63,10 +63,10 @@ class _Catalog(Generic[Entry]):
         if name not in self._entries:
             raise ValueError(
                 f"no dataset is called {name!r}; the nearest are "
-                f"{', '.join(nearest(str(name), self._entries))}. A dataset of your own is known "
-                "once the module that registers it is imported: --import MODULE, or imports = "
+                f"{', '.join(nearest(str(name), self._entries))}. To use a dataset of your own, "
+                "import the module that registers it: --import MODULE, or imports = "
                 '["MODULE"] in the config; one that tools/prepare_dataset.py folder has prepared '
-                f"is looked for in {data_root()} (LGRSEG_DATASETS)"
+                f"must be in {data_root()} (LGRSEG_DATASETS)"
             )
         return self._entries[name]
 
@@ -86,16 +86,16 @@ class _DatasetCatalog(_Catalog[Callable[[], list[VideoRecord]]]):
         """
         if name not in self._entries and (fold := Fold.parse(name)):
             return fold.select(self._with_labels(fold.dataset))
-        if name not in self._entries and (found := store_of(name, data_root())):
-            return records_of_part(*found)
+        if name not in self._entries and (store_and_part := store_of(name, data_root())):
+            return records_of_part(*store_and_part)
         return _checked(self._find(name)(), name)
 
     def _with_labels(self, dataset: str) -> list[VideoRecord]:
         """The records of NAME_train, and of NAME_val if there is such a part."""
         records = self.get(f"{dataset}_train")
         name = f"{dataset}_val"
-        found = None if name in self._entries else store_of(name, data_root())
-        if name in self._entries or (found and has_part(*found)):
+        store_and_part = None if name in self._entries else store_of(name, data_root())
+        if name in self._entries or (store_and_part and has_part(*store_and_part)):
             records = records + self.get(name)
         return records
 
@@ -121,17 +121,17 @@ class _MetadataCatalog(_Catalog[Metadata]):
         self._described: dict[str, Metadata] = {}
 
     def describe(self, name: str, metadata: Metadata) -> None:
-        """What a run's config says of a dataset: it counts until somebody registers the name."""
+        """Add a description from a run's config; for registered names, only its roles are used."""
         self._described[name] = metadata
 
     def __contains__(self, name: str) -> bool:
         return name in self._described or super().__contains__(name)
 
     def get(self, name: str) -> Metadata:
-        """The facts of a dataset.
+        """The metadata of a dataset.
 
         Raises:
-            ValueError: an unknown name, or a run's config describes other classes than the
+            ValueError: the name is unknown, or a run's config describes other classes than the
                 prepared dataset has now.
         """
         described = self._described.get(name)
@@ -142,14 +142,14 @@ class _MetadataCatalog(_Catalog[Metadata]):
             if described is None or described.classes != metadata.classes:
                 return metadata
             return replace(metadata, roles=described.roles or metadata.roles)
-        if found := store_of(name, data_root()):
-            metadata = Metadata(**read_facts(found[0]))
+        if store_and_part := store_of(name, data_root()):
+            metadata = Metadata(**read_facts(store_and_part[0]))
             if described is None or described.classes == metadata.classes:
                 return described or metadata
             raise ValueError(
-                f"{name} has the classes {', '.join(metadata.classes)} in {found[0]}, but "
-                f"{', '.join(described.classes)} in the config: its masks have other values now. "
-                "Train anew, or prepare the dataset with the earlier classes.yaml"
+                f"{name} has the classes {', '.join(metadata.classes)} in {store_and_part[0]}, but "
+                f"{', '.join(described.classes)} in the config, so the values in its masks differ. "
+                "Train again, or prepare the dataset with the earlier classes.yaml"
             )
         return described or self._find(name)
 

@@ -1,19 +1,20 @@
-"""The structures of a dataset of one's own: names, values in masks, colours and roles.
+"""The structures of your own dataset: names, values in masks, colours and roles.
 
 A file classes.yaml is a list of names in the order of the masks' values 1, 2, ...:
 
     [left_ventricle, myocardium, left_atrium]
 
-or a mapping, which can say more:
+or a mapping with more details:
 
     lv_cavity:  {value: 1, role: left_ventricle, color: [230, 75, 53], names: [LV, LV endo]}
     la:         {value: [3, 7], role: left_atrium}
     calipers:   {value: 4, role: background}
 
-`value` is what files of numbers hold (NIfTI, PNG); several become one structure. `names` are what
-the structure is called in files of names (CVAT, 3D Slicer, COCO, LabelMe, DICOM SEG), beside its
-own name; upper case, spaces and underscores make no difference. `role` says which chamber it is, so
-that the ejection fraction can be measured; `background` leaves a drawn structure out.
+`value` is the number of the structure in files of numbers (NIfTI, PNG); several numbers become one
+structure. `names` are further names of the structure in files of names (CVAT, 3D Slicer, COCO,
+LabelMe, DICOM SEG); upper case, spaces and underscores make no difference. `role` states which
+chamber it is, so that the ejection fraction can be measured. A structure with the role `background`
+is ignored.
 """
 
 import re
@@ -27,7 +28,7 @@ from lgrseg.config.suggestions import did_you_mean
 from lgrseg.data.raw_video import UnusableVideo
 
 ROLES = ("left_ventricle", "left_atrium")
-"""What volumes and ejection fraction are measured on."""
+"""Chambers on which volumes and the ejection fraction are measured."""
 BACKGROUND = "background"
 COLORS = (
     (230, 75, 53),
@@ -39,7 +40,7 @@ COLORS = (
     (126, 97, 72),
     (220, 0, 120),
 )
-"""RGB of the structures without a `color`, in turn."""
+"""RGB colours for structures without a `color`, used in this order."""
 KEYS = ("value", "color", "role", "names")
 
 
@@ -54,29 +55,29 @@ class ClassList:
     index_of_value: dict[int, int]
     """Value in files of numbers -> value in prepared masks: 0 background, k + 1 for class k."""
     index_of_label: dict[str, int]
-    """Name in files of names, as `plain_name` writes it -> the same."""
+    """Name in files of names, as `plain_name` writes it -> value in prepared masks."""
     index_of_color: dict[tuple[int, int, int], int]
-    """RGB in files of colours, of structures that have one in classes.yaml -> the same."""
+    """RGB in files of colours -> value in prepared masks; only for structures with a `color`."""
 
     def map_values(self, values: np.ndarray, *, source: str) -> np.ndarray:
-        """Whole numbers of a file as a prepared mask, uint8.
+        """Convert the whole numbers of a file to a prepared mask, uint8.
 
         Raises:
-            UnusableVideo: a value is that of no structure.
+            UnusableVideo: a value belongs to no structure.
         """
         present = np.unique(values)
         unknown = [value for value in present.tolist() if value not in self.index_of_value]
         if unknown:
             shown = ", ".join(f"{value:g}" for value in unknown[:6]) + ", ..." * (len(unknown) > 6)
             raise UnusableVideo(
-                f"{source} holds the value {shown}; classes.yaml knows {self._known_values()}. "
-                "Add it there, with `role: background` where it is to be left out"
+                f"{source} holds the value {shown}; classes.yaml has {self._known_values()}. "
+                "Add it there, with `role: background` if it should be ignored"
             )
         table = np.array([self.index_of_value[value] for value in present.tolist()], np.uint8)
         return table[np.searchsorted(present, values)]
 
     def index_of(self, label: str, *, source: str) -> int:
-        """The value in prepared masks of a structure's name: 0 for what is left out.
+        """The value of a structure in prepared masks, by its name; 0 if the structure is ignored.
 
         Raises:
             UnusableVideo: no structure has this name.
@@ -84,9 +85,9 @@ class ClassList:
         index = self.index_of_label.get(plain_name(label))
         if index is None:
             raise UnusableVideo(
-                f"{source} draws {label!r}{did_you_mean(label, self.names)}; classes.yaml knows "
+                f"{source} draws {label!r}{did_you_mean(label, self.names)}; classes.yaml has "
                 f"{', '.join(self.names)}. Add it to the `names` of a structure there, or as a "
-                "structure with `role: background` where it is to be left out"
+                "structure with `role: background` if it should be ignored"
             )
         return index
 
@@ -99,34 +100,35 @@ class ClassList:
 
 
 def plain_name(label: str) -> str:
-    """A name as it is compared: 'Left Ventricle' and 'left_ventricle' are one."""
+    """The form in which names are compared: 'Left Ventricle' and 'left_ventricle' are equal."""
     return re.sub(r"[\s_\-]+", "_", str(label).strip().lower())
 
 
 def read_class_list(file: Path) -> ClassList:
-    """The structures that a classes.yaml lists.
+    """Read the structures in a classes.yaml.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is not of the form above; the message says where.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file does not have the form above; the message has the reason.
     """
     import yaml
 
     if not file.is_file():
         raise FileNotFoundError(
-            f"there is no class list {file}: write one, such as [left_ventricle, left_atrium], the "
-            "names in the order of the masks' values 1, 2, ..."
+            f"there is no class list {file}: write one with the names in the order of "
+            "the masks' values 1, 2, ..., such as [left_ventricle, left_atrium]"
         )
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no YAML: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
     if isinstance(content, list):
         content = {name: {"value": k} for k, name in enumerate(content, start=1)}
     if not isinstance(content, dict) or not content:
         raise ValueError(
-            f"{file} is a list of names, such as [left_ventricle, myocardium], or a mapping from "
-            f"names to {{value: 1, color: [230, 75, 53], role: left_ventricle}}; it is {content!r}"
+            f"{file} must be a list of names, such as [left_ventricle, myocardium], or a mapping "
+            "from names to {value: 1, color: [230, 75, 53], role: left_ventricle}; it is "
+            f"{content!r}"
         )
     try:
         return class_list({str(name): facts for name, facts in content.items()})
@@ -135,49 +137,49 @@ def read_class_list(file: Path) -> ClassList:
 
 
 def class_list(structures: dict[str, dict | int | None]) -> ClassList:
-    """The structures of a mapping from names to facts, as classes.yaml has it.
+    """Make the structures from a mapping of names to facts, as in classes.yaml.
 
     Args:
         structures: name -> {"value", "color", "role", "names"}; a number alone is the value.
 
     Raises:
-        ValueError: a fact that cannot be understood, or two structures that share one.
+        ValueError: a fact is not valid, or two structures share one.
     """
-    facts = {name: _facts(name, given, k) for k, (name, given) in enumerate(structures.items(), 1)}
+    facts = {name: _facts(name, entry, k) for k, (name, entry) in enumerate(structures.items(), 1)}
     used = [name for name in facts if facts[name]["role"] != BACKGROUND]
     if not used:
-        raise ValueError("every structure is left out: at least one has another role")
-    values, shown = {0: 0}, {(0, 0, 0): 0}
-    labels: dict[str, int] = {}
+        raise ValueError("every structure has the role background: at least one needs another role")
+    index_of_value, index_of_color = {0: 0}, {(0, 0, 0): 0}
+    index_of_label: dict[str, int] = {}
     roles: dict[str, str] = {}
     for name, fact in facts.items():
         index = used.index(name) + 1 if name in used else 0
         for value in fact["values"]:
-            if value in values:
-                raise ValueError(f"the value {value} is given to {name!r} and to another structure")
-            values[value] = index
+            if value in index_of_value:
+                raise ValueError(f"the value {value} belongs to {name!r} and to another structure")
+            index_of_value[value] = index
         for label in {plain_name(label) for label in (name, *fact["names"])}:
-            if label in labels:
+            if label in index_of_label:
                 raise ValueError(f"the name {label!r} stands for {name!r} and another structure")
-            labels[label] = index
-        if fact["color"] in shown:
+            index_of_label[label] = index
+        if fact["color"] in index_of_color:
             raise ValueError(f"{name!r} has the colour {fact['color']} of another structure")
         if fact["color"]:
-            shown[fact["color"]] = index
+            index_of_color[fact["color"]] = index
         if fact["role"] in ROLES:
             if fact["role"] in roles:
-                raise ValueError(f"{roles[fact['role']]!r} and {name!r} have one role")
+                raise ValueError(f"{roles[fact['role']]!r} and {name!r} have the same role")
             roles[fact["role"]] = name
     colors = tuple(facts[name]["color"] or COLORS[k % len(COLORS)] for k, name in enumerate(used))
-    return ClassList(tuple(used), colors, roles, values, labels, shown)
+    return ClassList(tuple(used), colors, roles, index_of_value, index_of_label, index_of_color)
 
 
 def check_roles(roles: dict[str, str], classes: Iterable[str]) -> None:
-    """Refuse a role that nothing measures, and a class that is not there.
+    """Refuse unknown roles, and roles of unknown classes.
 
     Args:
         roles: role -> name of a class.
-        classes: names.
+        classes: names of the classes.
 
     Raises:
         ValueError: one of them is unknown.
@@ -190,35 +192,35 @@ def check_roles(roles: dict[str, str], classes: Iterable[str]) -> None:
             )
         if name not in classes:
             raise ValueError(
-                f"the role {role} is given to {name!r}, which is no class; the classes are "
+                f"the role {role} is given to {name!r}, which is not a class; the classes are "
                 f"{', '.join(classes)}"
             )
 
 
-def _facts(name: str, given: dict | int | None, place: int) -> dict:
-    """All facts of a structure; its value is its place in the list where none is given."""
-    given = {"value": given} if isinstance(given, int) else given or {}
-    if not isinstance(given, dict):
-        raise ValueError(f"{name} is described by {', '.join(KEYS)}, not by {given!r}")
-    for key in given:
+def _facts(name: str, entry: dict | int | None, place: int) -> dict:
+    """All facts of a structure; without a value, its place in the list is the value."""
+    entry = {"value": entry} if isinstance(entry, int) else entry or {}
+    if not isinstance(entry, dict):
+        raise ValueError(f"{name} is described by {', '.join(KEYS)}, not by {entry!r}")
+    for key in entry:
         if key not in KEYS:
             raise ValueError(f"{name}: there is no {key!r}{did_you_mean(str(key), KEYS)}")
-    role = given.get("role")
+    role = entry.get("role")
     if role is not None and role not in (*ROLES, BACKGROUND):
         raise ValueError(
             f"{name}: there is no role {role!r}{did_you_mean(str(role), ROLES)}; the roles are "
-            f"{', '.join(ROLES)}, and {BACKGROUND} for what is left out"
+            f"{', '.join(ROLES)}, and {BACKGROUND} for a structure to ignore"
         )
-    values = given.get("value", place)
+    values = entry.get("value", place)
     values = values if isinstance(values, list) else [values]
     if not values or not all(type(value) is int and 1 <= value <= 65535 for value in values):
-        raise ValueError(f"{name}: value is a whole number from 1 to 65535, or a list of them")
-    names = given.get("names") or []
+        raise ValueError(f"{name}: value must be a whole number from 1 to 65535, or a list of them")
+    names = entry.get("names") or []
     return {
         "values": values,
         "names": [names] if isinstance(names, str) else [str(label) for label in names],
         "role": role,
-        "color": _color(name, given.get("color")),
+        "color": _color(name, entry.get("color")),
     }
 
 
@@ -227,5 +229,5 @@ def _color(name: str, color: list | None) -> tuple[int, int, int] | None:
         return None
     is_color = isinstance(color, list) and len(color) == 3
     if not (is_color and all(type(c) is int and 0 <= c <= 255 for c in color)):
-        raise ValueError(f"{name}: color is [red, green, blue], each 0 to 255, not {color!r}")
+        raise ValueError(f"{name}: color must be [red, green, blue], each 0 to 255, not {color!r}")
     return tuple(color)

@@ -3,7 +3,7 @@
 imports: [my_project.data]      # modules that register other datasets
 datasets:
   my_val: {classes: [lv_cavity], colors: [[255, 0, 0]], roles: {left_ventricle: lv_cavity}}
-roles: {left_ventricle: lv_cavity}      # likewise, for all datasets that the config names
+roles: {left_ventricle: lv_cavity}      # the same for all datasets of the config
 """
 
 import copy
@@ -63,22 +63,22 @@ def dataset_names(cfg: DictConfig) -> list[str]:
 
 
 def know_datasets(described: dict, path: Path) -> None:
-    """Let the catalog know the classes of datasets that a config describes.
+    """Add the classes of datasets that a config describes to the catalog.
 
     Args:
         described: dataset -> {"classes": names, "colors": RGB of each, "roles": role -> class}.
         path: the config's file, for messages.
 
     Raises:
-        ValueError: it is not of this form.
+        ValueError: a description does not have this form.
     """
     for name, facts in described.items():
         try:
-            classes = tuple(str(found) for found in facts["classes"])
+            classes = tuple(str(class_name) for class_name in facts["classes"])
             colors = tuple((int(r), int(g), int(b)) for r, g, b in facts["colors"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: {DATASETS}.{name} lists classes, and of each its color as [R, G, B]; "
+                f"{path}: {DATASETS}.{name} must have classes, and one color [R, G, B] for each; "
                 f"it is {facts!r}"
             ) from error
         if len(classes) != len(colors):
@@ -94,18 +94,18 @@ def know_datasets(described: dict, path: Path) -> None:
 
 
 def know_roles(cfg: DictConfig, path: Path) -> None:
-    """Let the catalog know which class of a config's datasets is which chamber.
+    """Tell the catalog which class of a config's datasets is which chamber.
 
     Args:
         cfg: config with the part `roles`: role -> class.
         path: the config's file, for messages.
 
     Raises:
-        ValueError: a role that nothing measures, or a class that a dataset does not have.
+        ValueError: a role is unknown, or a dataset does not have the class of a role.
     """
     if not isinstance(cfg[ROLES], DictConfig):
         raise ValueError(
-            f"{path}: {ROLES} is {{left_ventricle: NAME OF A CLASS}}, not {cfg[ROLES]!r}"
+            f"{path}: {ROLES} must be {{left_ventricle: NAME OF A CLASS}}, not {cfg[ROLES]!r}"
         )
     roles = as_dict(cfg[ROLES])
     for name in filter(MetadataCatalog.__contains__, dataset_names(cfg)):
@@ -113,7 +113,7 @@ def know_roles(cfg: DictConfig, path: Path) -> None:
         try:
             check_roles(roles, metadata.classes)
         except ValueError as error:
-            raise ValueError(f"{path}: {ROLES}, of {name}: {error}") from error
+            raise ValueError(f"{path}: {ROLES} of {name}: {error}") from error
         MetadataCatalog.describe(name, replace(metadata, roles=dict(metadata.roles) | roles))
 
 
@@ -129,15 +129,17 @@ def unlabelled_parts(dataset: str) -> list[str]:
     part = f"{dataset.removesuffix('_train')}_unlabelled"
     if part in DatasetCatalog.list():
         return [part]
-    found = store_of(part, data_root())
-    return [part] if found and has_part(*found) else []
+    store_and_part = store_of(part, data_root())
+    return [part] if store_and_part and has_part(*store_and_part) else []
 
 
 def num_classes_of(dataset: str) -> str:
-    """For a config: as many classes as a dataset has, once it is known which dataset it is.
+    """Text for a config that stands for the number of classes of a dataset.
+
+    The number is found when it is used, so the dataset may be chosen later.
 
     Args:
-        dataset: its name, such as "${dataset}_train".
+        dataset: name of the dataset, such as "${dataset}_train".
     """
     return f"${{num_classes:{dataset}}}"
 
@@ -148,7 +150,7 @@ OmegaConf.register_new_resolver(
 
 
 def check_dataset(cfg: DictConfig) -> None:
-    """Raise a ValueError if a Python config is for a dataset of one's own that nobody knows.
+    """Raise a ValueError if a Python config names a dataset that is not registered.
 
     Args:
         cfg: config whose `dataset` was chosen on the command line.
@@ -168,11 +170,11 @@ def check_dataset(cfg: DictConfig) -> None:
 
 
 def know_config(cfg: DictConfig, path: Path) -> None:
-    """Let the catalog know what a config says of its datasets: classes, colors, roles.
+    """Add what a config states about its datasets to the catalog: classes, colors, roles.
 
     Raises:
-        ValueError: the descriptions or the roles are not of their form, or a chosen dataset is not
-            known.
+        ValueError: the descriptions or the roles do not have the right form, or a chosen dataset is
+            unknown.
     """
     if path.suffix == ".py":
         check_dataset(cfg)

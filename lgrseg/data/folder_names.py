@@ -1,9 +1,9 @@
-"""Names of folders that say what kind of files is inside, and nothing about which."""
+"""Folder names that only state the kind of files inside, such as images or masks."""
 
 FRAME_FOLDERS = ("clip", "clips", "frames", "image", "images", "imagestr", "imagests", "videos")
-"""In small letters: clips or their frames are inside."""
+"""Folders of clips or their frames, in lower case."""
 MASK_FOLDERS = (
     "annotations", "gt", "label", "labels", "labelstr", "labelsts", "mask", "masks", "seg",
     "segmentation", "segmentations",
 )  # fmt: skip
-"""Likewise, annotations are inside."""
+"""Folders of annotations, in lower case."""

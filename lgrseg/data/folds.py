@@ -26,7 +26,7 @@ class Fold:
     count: int
     """Number of folds."""
     part: str
-    """The patients of the fold are "val", all others "train"."""
+    """"val" has the patients of the fold, "train" all others."""
 
     @classmethod
     def parse(cls, name: str) -> "Fold | None":

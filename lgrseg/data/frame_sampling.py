@@ -74,8 +74,8 @@ class HybridSampler(AroundAnchor):
         """
         if not 0 <= num_far < num_frames:
             raise ValueError(
-                f"num_far={num_far} is 0 to {num_frames - 1} in a clip of num_frames={num_frames}, "
-                "which has its anchor too"
+                f"num_far={num_far} must be 0 to {num_frames - 1} in a clip of "
+                f"num_frames={num_frames}, because one frame is the anchor"
             )
         if max_step < 1:
             raise ValueError(f"max_step is 1 (consecutive frames) or more, not {max_step}")
@@ -98,9 +98,9 @@ class HybridSampler(AroundAnchor):
         repeats = self.num_frames - len(chosen)
         return sorted([*chosen, *rng.integers(length, size=repeats).tolist()])
 
-    def _walk(self, anchor: int, way: int, length: int, num_steps: int, rng) -> list[int]:
+    def _walk(self, anchor: int, direction: int, length: int, num_steps: int, rng) -> list[int]:
         steps = rng.integers(1, self.max_step + 1, size=num_steps)
-        walked = (anchor + way * np.cumsum(steps)).tolist()
+        walked = (anchor + direction * np.cumsum(steps)).tolist()
         return [index for index in walked if 0 <= index < length]
 
 

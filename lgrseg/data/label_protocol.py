@@ -85,8 +85,8 @@ def _first(
     rank = {patient: number for number, patient in enumerate(patients)}
     selected = [record for record in records if record.patient in rank]
     ranked = sorted(selected, key=lambda record: rank[record.patient])
-    kept_ids = {record.video_id for record in _at_most(ranked, count, name)}
-    return [record for record in selected if record.video_id in kept_ids]
+    selected_ids = {record.video_id for record in _at_most(ranked, count, name)}
+    return [record for record in selected if record.video_id in selected_ids]
 
 
 def _at_most(records: list[VideoRecord], count: int | None, name: str) -> list[VideoRecord]:

@@ -51,7 +51,7 @@ class TrainLoader:
             if (stream is None) != (size == 0) or size < 0:
                 raise ValueError(
                     f"batch_size={batch_size}, unlabelled.batch_size={unlabelled_batch_size}: each "
-                    "is 1 or more for what is trained on, and 0 for what is left out"
+                    "must be 1 or more if its videos are used for training, and 0 if not"
                 )
         if dataset is None and unlabelled is None:
             raise ValueError("batch_size=0 trains without labels, which needs unlabelled videos")
@@ -161,10 +161,10 @@ def build_train_loader(
         seed: seed of the order of clips and of the augmentation.
     """
     names = [dataset] if isinstance(dataset, str) else list(dataset)
-    more = _records(unlabelled.datasets if unlabelled else ())
+    additional = _records(unlabelled.datasets if unlabelled else ())
     protocol = divide_labels(
         _records(names),
-        more,
+        additional,
         fraction=label_fraction,
         num_labelled=num_labelled,
         num_unlabelled=unlabelled.num_videos if unlabelled else None,

@@ -1,13 +1,13 @@
-"""Prepared datasets that describe themselves: the store of a folder of one's own clips.
+"""Prepared datasets of your own clips, which contain their own description.
 
     datasets/mine/dataset.json    classes, colours, roles
     datasets/mine/splits.csv      clip, patient, split, and fold where there are folds
-    datasets/mine/<clip>/...      as store.py says
+    datasets/mine/<clip>/...      see store.py
 
-Names in the catalog follow from the table, read when they are asked for, so that an edited table
-counts at once: mine_train, mine_val, mine_test (or any other word in the column split),
-mine_fold0_train, mine_fold0_val, ... , and mine_unlabelled, mine_fold0_unlabelled: clips without an
-annotated frame of the patients that are trained on.
+The table determines the names in the catalog. It is read at every use, so edits take effect at
+once. The names are mine_train, mine_val, mine_test (or any other word in the column split),
+mine_fold0_train, mine_fold0_val, ..., mine_unlabelled and mine_fold0_unlabelled. The unlabelled
+parts have the clips without an annotated frame, of patients that are used for training.
 """
 
 import json
@@ -24,10 +24,10 @@ _FOLD = re.compile(r"fold(?P<fold>\d+)_(?P<part>train|val|unlabelled)")
 
 
 def store_of(name: str, root: Path) -> tuple[Path, str] | None:
-    """The folder and the part that a name such as mine_val means; None where there is no store.
+    """The folder and the part that a name such as mine_val means; None if there is no store.
 
     Args:
-        name: dataset, as in the catalog.
+        name: name of the dataset in the catalog.
         root: folder of the prepared datasets.
     """
     stores = sorted((file.parent for file in root.glob(f"*/{FACTS}")), key=lambda s: -len(s.name))
@@ -63,7 +63,7 @@ def read_facts(store: Path) -> dict:
 
 
 def list_parts(store: Path) -> list[str]:
-    """Parts that the table of a store has, such as train, val and fold0_train."""
+    """Parts in the table of a store, such as train, val and fold0_train."""
     rows = read_table(store / TABLE)
     folds = sorted({int(row.fold) for row in rows if row.fold})
     return sorted({row.split for row in rows if row.split}) + [
@@ -72,15 +72,15 @@ def list_parts(store: Path) -> list[str]:
 
 
 def num_folds_of(store: Path) -> int:
-    """How many folds the table of a store has.
+    """Number of folds in the table of a store.
 
     Raises:
         FileNotFoundError: the dataset is not prepared.
-        ValueError: it has no folds.
+        ValueError: the table has no folds.
     """
     if not (store / TABLE).is_file():
         raise FileNotFoundError(
-            f"{store} is no prepared dataset of your own: run tools/prepare_dataset.py folder"
+            f"{store} is not a prepared dataset of your own: run tools/prepare_dataset.py folder"
         )
     folds = {int(row.fold) for row in read_table(store / TABLE) if row.fold}
     if not folds:
@@ -97,23 +97,23 @@ def has_part(store: Path, part: str) -> bool:
 
 
 def records_of_part(store: Path, part: str) -> list[VideoRecord]:
-    """The records of one part, with the patients of the table.
+    """The records of one part, with the patients from the table.
 
     Raises:
-        FileNotFoundError: the table or the clips are gone.
+        FileNotFoundError: the table or the clips are missing.
         ValueError: the part has no clip, or a patient is in two parts.
     """
     rows = read_table(store / TABLE)
     check_patients(rows, source=str(store / TABLE))
     chosen = {row.clip: row for row in rows if _is_in(row, part)}
-    wants_labels = not part.endswith("unlabelled")
+    is_labelled_part = not part.endswith("unlabelled")
     records = [
         replace(record, patient=chosen[record.video_id].patient)
         for record in read_records(store, how_to_get=f"Prepare {store.name} again.")
-        if record.video_id in chosen and bool(record.annotated_frames) == wants_labels
+        if record.video_id in chosen and bool(record.annotated_frames) == is_labelled_part
     ]
     if not records:
-        kind = "annotated" if wants_labels else "unlabelled"
+        kind = "annotated" if is_labelled_part else "unlabelled"
         raise ValueError(
             f"{store.name} has no {kind} clip in its part {part!r}; its parts are "
             f"{', '.join(list_parts(store))} (see {store / TABLE}, which you may edit)"
@@ -127,5 +127,5 @@ def _is_in(row: ClipRow, part: str) -> bool:
         return row.split == ("train" if part == "unlabelled" else part)
     if fold["part"] == "val":
         return row.fold == fold["fold"]
-    # Clips without labels have no fold; those of patients kept apart are never trained on.
+    # Clips without labels have no fold; only those of patients in train are used for training.
     return row.fold not in (fold["fold"], "") or (not row.fold and row.split == "train")

@@ -1,11 +1,12 @@
-"""Which clip is of which patient, and in which part of a dataset: a table that users can edit.
+"""The table of clips, with the patient and the split of each; users can edit it.
 
     clip,patient,split
     anna/rest,anna,train
     ben/rest,ben,val
 
-`fold` is a further column where the patients are divided into folds, and ed_frame, es_frame may
-name the frames of end-diastole and end-systole, counted from 0. A patient is in one part only.
+If the patients are divided into folds, there is also a column `fold`. The columns ed_frame and
+es_frame may give the frames of end-diastole and end-systole, counted from 0. A patient is in one
+split only.
 """
 
 import csv
@@ -19,12 +20,12 @@ from lgrseg.config.suggestions import did_you_mean
 from lgrseg.data.folder_names import FRAME_FOLDERS
 
 SHARES = {"val": 0.15, "test": 0.15}
-"""Of the patients; the others are in train."""
+"""Shares of the patients; all others are in train."""
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """A line of the table; what is not known is empty."""
+    """A line of the table; unknown fields are empty."""
 
     clip: str
     patient: str = ""
@@ -34,7 +35,7 @@ class ClipRow:
     es_frame: str = ""
 
     def phase(self, name: str) -> int | None:
-        """The frame in column `name`, None where it is empty."""
+        """The frame in column `name`; None if it is empty."""
         text = getattr(self, name)
         return int(text) if text else None
 
@@ -43,11 +44,11 @@ COLUMNS = tuple(field.name for field in fields(ClipRow))
 
 
 def read_table(file: Path) -> list[ClipRow]:
-    """The lines of a CSV file; columns in any order, `clip` and one more at least.
+    """Read a CSV file with the column `clip` and at least one other, in any order.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: an unknown column, a clip twice, or a field that is no number.
+        FileNotFoundError: the file does not exist.
+        ValueError: a column is unknown, a clip is listed twice, or a field is not a number.
     """
     with open(file, encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
@@ -55,11 +56,11 @@ def read_table(file: Path) -> list[ClipRow]:
         for name in names:
             if name not in COLUMNS:
                 raise ValueError(
-                    f"{file}: there is no column {name!r}{did_you_mean(name, COLUMNS)}; known are "
-                    f"{', '.join(COLUMNS)}"
+                    f"{file}: there is no column {name!r}{did_you_mean(name, COLUMNS)}; "
+                    f"the columns are {', '.join(COLUMNS)}"
                 )
         if "clip" not in names or len(names) < 2:
-            raise ValueError(f"{file} has the columns {names}; wanted are clip, patient, split")
+            raise ValueError(f"{file} has the columns {names}; it needs clip, patient, split")
         reader.fieldnames = names
         rows = [
             ClipRow(**{name: (line[name] or "").strip() for name in names})
@@ -74,14 +75,14 @@ def read_table(file: Path) -> list[ClipRow]:
         for name in ("fold", "ed_frame", "es_frame"):
             if not re.fullmatch(r"\d*", getattr(row, name)):
                 raise ValueError(
-                    f"{file}, {row.clip}: {name} is a whole number from 0, or empty, not "
+                    f"{file}, {row.clip}: {name} must be a whole number from 0, or empty, not "
                     f"{getattr(row, name)!r}"
                 )
     return rows
 
 
 def write_table(rows: list[ClipRow], file: Path) -> None:
-    """Write the lines; columns after `split` only where a line fills them."""
+    """Write the lines; a column after `split` is left out if it is empty in all lines."""
     names = [n for n in COLUMNS if n in COLUMNS[:3] or any(getattr(row, n) for row in rows)]
     with open(file, "w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, names, lineterminator="\n", extrasaction="ignore")
@@ -90,10 +91,10 @@ def write_table(rows: list[ClipRow], file: Path) -> None:
 
 
 def check_patients(rows: list[ClipRow], *, source: str) -> None:
-    """Refuse a patient in two parts or folds: what was trained on would be tested on.
+    """Refuse a patient in two splits or folds: a model would be tested on its training data.
 
     Raises:
-        ValueError: there is one.
+        ValueError: a patient is in two splits or folds.
     """
     for column in ("split", "fold"):
         parts: dict[str, set[str]] = {}
@@ -103,22 +104,22 @@ def check_patients(rows: list[ClipRow], *, source: str) -> None:
             if len(names) > 1:
                 shown = " and ".join(sorted(name or "none" for name in names))
                 raise ValueError(
-                    f"{source}: patient {patient} is in {column} {shown}; give all clips of a "
-                    "patient one, else what is trained on is also tested on"
+                    f"{source}: patient {patient} is in {column} {shown}; all clips of a "
+                    f"patient need the same {column}, so that no model is tested on training data"
                 )
 
 
 def patients_of(clips: list[str], pattern: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    r"""The patient of every clip, and the clips of which it is not known, with the reason.
+    r"""Find the patient of every clip, and the clips whose patient is unknown, with the reason.
 
     Args:
-        clips: names: places in the folder, without the suffix.
-        pattern: a regular expression that is searched for in the name; its group `patient`, else
-            its first group, else all that it matches is the patient, such as r"(?P<patient>\w+)_".
-            None takes the folder that a clip lies in, or the clip's name where there is none.
+        clips: names of the clips, which are their paths in the folder without the suffix.
+        pattern: regular expression that is searched in the name, such as r"(?P<patient>\w+)_".
+            The patient is the group `patient`; without it the first group, or else the whole match.
+            With None, the patient is the clip's folder, or the clip's name if it is in no folder.
 
     Raises:
-        ValueError: it is no regular expression.
+        ValueError: `pattern` is not a regular expression.
     """
     if pattern is None:
         return _by_folder(clips), {}
@@ -126,21 +127,21 @@ def patients_of(clips: list[str], pattern: str | None) -> tuple[dict[str, str], 
         expression = re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"--patient-pattern {pattern!r} is no regular expression: {error}"
+            f"--patient-pattern {pattern!r} is not a regular expression: {error}"
         ) from None
     patients, problems = {}, {}
     for clip in clips:
-        found = expression.search(clip)
-        if not found:
-            problems[clip] = f"--patient-pattern {pattern!r} is not in its name: whose clip is it?"
+        match = expression.search(clip)
+        if not match:
+            problems[clip] = f"--patient-pattern {pattern!r} does not match: its patient is unknown"
             continue
         group = "patient" if "patient" in expression.groupindex else min(1, expression.groups)
-        patients[clip] = found[group] or ""
+        patients[clip] = match[group] or ""
     return patients, problems
 
 
 def _by_folder(clips: list[str]) -> dict[str, str]:
-    """The topmost folder that tells clips apart; the clip's own name where none does."""
+    """The topmost folder whose name differs between clips; the clip's name if there is none."""
     places = {
         clip: [part for part in clip.split("/")[:-1] if part.lower() not in FRAME_FOLDERS]
         for clip in clips
@@ -151,10 +152,11 @@ def _by_folder(clips: list[str]) -> dict[str, str]:
 
 
 def with_splits(rows: list[ClipRow], labelled: set[str], *, seed: int) -> list[ClipRow]:
-    """The rows with a split for every patient: those without one are drawn.
+    """Give every patient a split; a patient that has one already keeps it.
 
-    Of the patients with labels 15% are in val and in test, one each at least where there are three;
-    patients without any label are in train. Who has a split keeps it.
+    The other patients are drawn at random. Of the patients with labels, 15% are in val and 15% in
+    test. Val has at least one patient if there are two, and test if there are three. Patients
+    without any label are in train.
 
     Args:
         rows: rows of all clips.
@@ -163,23 +165,23 @@ def with_splits(rows: list[ClipRow], labelled: set[str], *, seed: int) -> list[C
     """
     split_of = {row.patient: row.split for row in rows if row.split}
     patients = sorted({row.patient for row in rows if row.clip in labelled})
-    waiting = [patient for patient in _shuffled(patients, seed) if patient not in split_of]
+    without_split = [patient for patient in _shuffled(patients, seed) if patient not in split_of]
     for number, (name, share) in enumerate(SHARES.items()):
-        wanted = max(round(share * len(patients)), int(len(patients) >= 2 + number))
-        present = sum(split_of.get(patient) == name for patient in patients)
-        for patient in waiting[: max(0, wanted - present)]:
+        target_count = max(round(share * len(patients)), int(len(patients) >= 2 + number))
+        count = sum(split_of.get(patient) == name for patient in patients)
+        for patient in without_split[: max(0, target_count - count)]:
             split_of[patient] = name
-            waiting.remove(patient)
+            without_split.remove(patient)
     return [replace(row, split=split_of.get(row.patient, "train")) for row in rows]
 
 
 def with_folds(
     rows: list[ClipRow], labelled: set[str], *, num_folds: int, seed: int
 ) -> list[ClipRow]:
-    """The rows with a fold for every patient with labels that is not kept apart as a test.
+    """Give a fold to every patient with labels, except the patients of a test split.
 
     Args:
-        rows: rows of all clips; those with a split other than train and val stay out of the folds.
+        rows: rows of all clips; a split other than train and val gets no fold.
         labelled: names of the clips that have labels.
         num_folds: number of folds, of about equally many patients each.
         seed: seed of the order in which patients are drawn.
@@ -187,17 +189,17 @@ def with_folds(
     Raises:
         ValueError: there are fewer patients than folds.
     """
-    apart = {row.patient for row in rows if row.split not in ("", "train", "val")}
-    patients = sorted({row.patient for row in rows if row.clip in labelled} - apart)
+    excluded = {row.patient for row in rows if row.split not in ("", "train", "val")}
+    patients = sorted({row.patient for row in rows if row.clip in labelled} - excluded)
     if not 2 <= num_folds <= len(patients):
         raise ValueError(
-            f"--folds is 2 to the number of patients with labels, here {len(patients)}, not "
+            f"--folds must be 2 to the number of patients with labels, here {len(patients)}, not "
             f"{num_folds}"
         )
-    kept = {row.patient: row.fold for row in rows if row.fold}
-    fold_of = {patient: kept[patient] for patient in patients if patient in kept}
+    earlier_folds = {row.patient: row.fold for row in rows if row.fold}
+    fold_of = {patient: earlier_folds[patient] for patient in patients if patient in earlier_folds}
     if any(int(fold) >= num_folds for fold in fold_of.values()):
-        raise ValueError(f"the table has folds of {num_folds} and more; --folds is {num_folds}")
+        raise ValueError(f"the table has fold {num_folds} or higher, but --folds is {num_folds}")
     for patient in _shuffled(patients, seed):
         if patient not in fold_of:
             sizes = [list(fold_of.values()).count(str(k)) for k in range(num_folds)]

@@ -47,7 +47,7 @@ class RawVideo:
     labels: Any = None
     """Labels of this video from a shared label file, such as outlines; only for `load`."""
     num_pictures: int = 1
-    """Number of first `sources` with pictures; the other sources are annotations."""
+    """Number of `sources` with pictures, which come first; the others are annotations."""
     split: str | None = None
     """Part in the dataset's own split; by default facts["split"]."""
 

@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRecord:
-    """What is known about one prepared video, without its frames and masks.
+    """Facts about one prepared video, without its frames and masks.
 
-    `open_frames` and `read_masks` (lgrseg/data/store.py) read those from `folder`. A still image is
-    a video of one frame. Frame indices count from 0.
+    `open_frames` and `read_masks` (lgrseg/data/store.py) read the frames and masks from `folder`. A
+    still image is a video of one frame. Frame indices count from 0.
     """
 
     video_id: str
@@ -63,8 +63,8 @@ class VideoRecord:
 
         Raises:
             KeyError: a required entry is missing.
-            TypeError: a size, a box or a list is something else.
-            ValueError: a size or a box has another number of entries.
+            TypeError: a size, a box or a list has another type.
+            ValueError: a size or a box has the wrong number of entries.
         """
         height, width = meta["original_size"]
         top, left, bottom, right = meta["crop_box"]

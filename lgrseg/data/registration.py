@@ -1,4 +1,4 @@
-"""Making a dataset of one's own known by name."""
+"""Registers your own dataset under a name."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,23 +27,23 @@ def register_dataset(
         MetadataCatalog.get("mine_val").classes      # ("left_ventricle", "left_atrium")
         DatasetCatalog.get("mine_val")               # the records of the prepared videos
 
-    Nothing is read before the dataset is asked for.
+    No file is read until the dataset is used.
 
     Args:
-        name: name of the dataset, which is not taken yet.
+        name: name of the dataset; it must not be registered yet.
         records: folder of prepared videos, or a function that returns the list of their
             `VideoRecord`s.
         classes: names of the structures; class k is value k + 1 in the masks.
-        colors: red, green and blue from 0 to 255 of every class; by default those of a
-            `classes.yaml` that names none.
+        colors: red, green and blue of every class, from 0 to 255; by default the colours of a
+            `classes.yaml` that lists none.
         source: origin of the data, its licence, and what to cite.
 
     Raises:
-        ValueError: the name is taken, no class is named, two have one name, or colors and classes
-            differ in number.
+        ValueError: the name is registered already, there is no class, two classes have the same
+            name, or the numbers of colors and classes differ.
     """
     if isinstance(classes, str) or not classes or len(set(classes)) != len(classes):
-        raise ValueError(f"dataset {name!r}: classes={classes!r} are to be different names")
+        raise ValueError(f"dataset {name!r}: classes={classes!r} must be a list of different names")
     classes = tuple(classes)
     if colors is None:
         colors = [COLORS[k % len(COLORS)] for k in range(len(classes))]

@@ -8,7 +8,7 @@ from lgrseg.data.store import read_records
 
 
 def register_splits(name: str, splits, metadata: Metadata, *, how_to_get: str) -> None:
-    """Register NAME_SPLIT in the catalog for every split; nothing is read."""
+    """Register NAME_SPLIT in the catalog for every split; no file is read."""
     for split in splits:
         lister = functools.partial(records_of, name, split, how_to_get=how_to_get)
         DatasetCatalog.register(f"{name}_{split}", lister)

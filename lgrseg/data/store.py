@@ -131,7 +131,7 @@ class DamagedVideoError(ValueError):
     @classmethod
     def of(cls, file: Path, error: Exception) -> "DamagedVideoError":
         """Make an error with the remedy in its message."""
-        state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
+        state = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         return cls(f"{file} {state}: delete {file.parent} and run tools/prepare_dataset.py again")
 
 
@@ -147,7 +147,7 @@ def open_frames(record: VideoRecord) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise DamagedVideoError.of(file, error) from error
     if len(frames) != record.num_frames:
-        difference = f"{len(frames)} frames, where meta.json says {record.num_frames}"
+        difference = f"{len(frames)} frames, but meta.json states {record.num_frames}"
         raise DamagedVideoError.of(file, ValueError(difference))
     return frames
 

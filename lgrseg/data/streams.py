@@ -1,9 +1,9 @@
 """Streams of samples: one training clip, unlabelled video or test clip per position.
 
-A training stream is infinite: sample i is the element i mod n of epoch i // n's permutation,
-augmented by a generator made from (seed, i). Its clip has a seed, made from the same numbers, for
-the random numbers of the model. So samples do not depend on the number of workers, a resumed run
-continues the stream, and the processes of a distributed run share one stream.
+A training stream is infinite: sample i is the element i mod n in the permutation of epoch i // n.
+It is augmented with a generator made from (seed, i). Its clip has a seed, made from the same
+numbers, for the random numbers of the model. So samples do not depend on the number of workers, a
+resumed run continues the stream, and the processes of a distributed run share one stream.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.record import VideoRecord
 
-# The uses of the seed: of labelled clips, and of unlabelled videos.
+# Purposes of random numbers: three for labelled clips, two for unlabelled videos.
 _ORDER, _AUGMENT, _MODEL, _UNLABELLED_ORDER, _UNLABELLED = range(5)
 
 

@@ -1,4 +1,4 @@
-"""What an annotation file belongs to: the clips of a folder by their names, and one clip read."""
+"""The clips of a folder, found by their names, and the clip that an annotation belongs to."""
 
 import re
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _ENDINGS = (".nii.gz", ".seg.nrrd", ".seg.nhdr")
 
 @dataclass(frozen=True)
 class Annotation:
-    """Where it stands what one clip shows."""
+    """The annotation of one clip: its files, or a part of a file."""
 
     kind: str
     """Name of the module that reads it."""
     files: tuple[Path, ...]
     content: Any = None
-    """What was read of it while it was found: the part of a file of many clips."""
+    """Content that `find` has read already, such as this clip's part of a file for many clips."""
 
     @property
     def source(self) -> str:
@@ -32,20 +32,20 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AnnotatedClip:
-    """A clip as the reader of its annotation needs to know it."""
+    """Facts about a clip that the reader of its annotation needs."""
 
     path: Path
     num_frames: int
     size: tuple[int, int]
     """(H, W) of its frames, upright."""
     frame_files: tuple[Path, ...] = ()
-    """Of a folder of images: the image of every frame."""
+    """Image of every frame, if the clip is a folder of images."""
     first_number: int = 0
-    """The number of the first frame in names of files, where the kind of file does not say it."""
+    """Number of the first frame in file names, for kinds of files that do not define it."""
 
 
 class Clips:
-    """The clips of a folder, found again from the names of files beside them."""
+    """The clips of a folder, to be found by the names of the files beside them."""
 
     def __init__(self, root: Path, paths: dict[str, Path]):
         """`paths` is name -> file or folder of images, below `root`."""
@@ -85,7 +85,7 @@ class Clips:
         return None
 
     def only_beside(self, path: Path) -> str | None:
-        """The clip in the folder of a file, where it is the only one."""
+        """The clip in the folder of a file, if it is the only one."""
         folder = path.parent.parent if path.parent.name.lower() in MASK_FOLDERS else path.parent
         beside = [name for name, clip in self.paths.items() if clip.parent == folder]
         return beside[0] if len(beside) == 1 else None
@@ -95,28 +95,28 @@ class Clips:
         return self._of_frame.get(image.resolve())
 
     def called(self, file_name: str) -> str | None:
-        """The clip with this file name, as a file of annotations states it; None for several."""
-        wanted = Path(file_name.replace("\\", "/"))
-        same = [name for name, path in self.paths.items() if path.name == wanted.name]
-        if len(same) > 1:
-            tail = "/" + "/".join(wanted.parts[-2:])
-            same = [name for name in same if f"/{self.paths[name].as_posix()}".endswith(tail)]
-        return same[0] if len(same) == 1 else None
+        """The clip with this file name; None if there is none, or more than one."""
+        stated_path = Path(file_name.replace("\\", "/"))
+        matches = [name for name, path in self.paths.items() if path.name == stated_path.name]
+        if len(matches) > 1:
+            tail = "/" + "/".join(stated_path.parts[-2:])
+            matches = [name for name in matches if f"/{self.paths[name].as_posix()}".endswith(tail)]
+        return matches[0] if len(matches) == 1 else None
 
     def _only(self, key: tuple[str, ...]) -> str | None:
         names = self._names.get(tuple(part for part in key if part), [])
         return names[0] if len(names) == 1 else None
 
     def _key(self, path: Path, stem: str) -> tuple[str, ...]:
-        """The place of a file, in small letters, without folders that only say what is in them."""
+        """The path of a file in lower case, without folders named after their kind of files."""
         folders = [part.lower() for part in path.relative_to(self.root).parent.parts]
         folders += [stem.lower()] * path.is_dir()
-        said = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
-        return said if path.is_dir() else (*said, stem.lower())
+        parts = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
+        return parts if path.is_dir() else (*parts, stem.lower())
 
 
 def stem_of(path: Path) -> str:
-    """The name without .mp4, .nii.gz and the like; the name of a folder is whole."""
+    """The name without .mp4, .nii.gz and the like; a folder keeps its full name."""
     lower = path.name.lower()
     for ending in _ENDINGS:
         if lower.endswith(ending):
@@ -126,13 +126,13 @@ def stem_of(path: Path) -> str:
 
 
 def is_named_as_mask(path: Path) -> bool:
-    """Whether a name ends as names of masks do, a number aside: clip_mask, clip_gt_0012."""
+    """Whether a name ends like that of a mask, before any number: clip_mask, clip_gt_0012."""
     stem = stem_of(path).lower()
     numbered = _NUMBERED.match(stem)
     return any(_MASK_ENDING.search(name) for name in (stem, numbered["name"] if numbered else ""))
 
 
 def number_in(path: Path) -> int | None:
-    """The last number in a file's name; None where there is none."""
+    """The last number in a file's name; None if there is none."""
     numbers = re.findall(r"\d+", stem_of(path))
     return int(numbers[-1]) if numbers else None

@@ -1,11 +1,11 @@
-"""COCO: stills that are frames of clips, and videos as YouTube-VIS has them; polygons and RLE.
+"""COCO: polygons and RLE of frames stored as images, or of videos as in YouTube-VIS.
 
-An image of the file is a frame of a clip where its file_name leads to an image of a folder of
-frames, or holds the clip's name and a number: case1/000012.png, case1_000012.png. Where all images
-belong to one clip, which the file is named after or lies beside, the number alone is enough. In
-YouTube-VIS the entry k of `segmentations` is of entry k of the video's `file_names`.
+An image of the file is a frame of a clip if its file_name is the path of an image in a folder of
+frames, or has the clip's name and a number: case1/000012.png, case1_000012.png. If the file is
+named after a clip, or lies beside the only clip of a folder, the number alone is enough. In
+YouTube-VIS, entry k of `segmentations` belongs to entry k of the video's `file_names`.
 
-Objects that are only boxes are refused. A frame on which nothing is drawn is not annotated.
+Objects that only have a box are refused. A frame without any object is not annotated.
 """
 
 from pathlib import Path
@@ -44,8 +44,8 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
             framed = _frame(entry["file_name"], file, clips)
             if framed is None:
                 problems[f"{place}, {entry['file_name']}"] = (
-                    "is a frame of no clip here: wanted is the path of a frame, or the clip's name "
-                    "and a number"
+                    "is not a frame of a clip here: its file_name must be the path of a frame, or "
+                    "have the clip's name and a number"
                 )
                 continue
             name = framed[0]
@@ -64,7 +64,7 @@ def _objects(content: dict) -> list[dict]:
     labels = {category["id"]: str(category["name"]) for category in content["categories"]}
     images = {image["id"]: image for image in content.get("images") or ()}
     videos = {video["id"]: video for video in content.get("videos") or ()}
-    found = []
+    objects = []
     for annotation in content["annotations"]:
         label = labels[annotation["category_id"]]
         if "segmentations" in annotation:
@@ -73,10 +73,12 @@ def _objects(content: dict) -> list[dict]:
             shapes = zip(video["file_names"], annotation["segmentations"], strict=False)
             for name, shape in shapes:
                 if shape:
-                    found.append({"file_name": name, "label": label, "shape": shape, "size": size})
+                    objects.append(
+                        {"file_name": name, "label": label, "shape": shape, "size": size}
+                    )
             continue
         image = images[annotation["image_id"]]
-        found.append(
+        objects.append(
             {
                 "file_name": image["file_name"],
                 "label": label,
@@ -84,7 +86,7 @@ def _objects(content: dict) -> list[dict]:
                 "size": [image.get("height"), image.get("width")],
             }
         )
-    return found
+    return objects
 
 
 def _frame(file_name: str, file: Path, clips: Clips) -> tuple[str, dict] | None:
@@ -98,8 +100,8 @@ def _frame(file_name: str, file: Path, clips: Clips) -> tuple[str, dict] | None:
             named = clips.named_as(folder / path)
             if named and named[1] is not None:
                 return named[0], {"number": named[1]}
-    own = clips.named_as(file)
-    clip = own[0] if own else clips.only_beside(file)
+    named_after = clips.named_as(file)
+    clip = named_after[0] if named_after else clips.only_beside(file)
     number = number_in(path)
     return (clip, {"number": number}) if clip and number is not None else None
 
@@ -116,6 +118,8 @@ def read(
             refuse_shape("box", source=drawing.source, frame=frame)
         shape = entry["shape"]
         if isinstance(shape, dict) and shape.get("size") != list(clip.size):
-            raise UnusableVideo(f"{drawing.source}: run lengths for frames of {shape.get('size')}")
+            raise UnusableVideo(
+                f"{drawing.source}: has run lengths for frames of {shape.get('size')}"
+            )
         drawing.add_shape(frame, entry["label"], shape)
     return drawing.finished(notes)

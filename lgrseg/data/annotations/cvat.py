@@ -1,12 +1,12 @@
-"""CVAT's XML 1.1, for video and for images: polygons and masks of frames that count from 0.
+"""CVAT's XML 1.1, for video and for images: polygons and masks, with frames counted from 0.
 
     clip.mp4   clip.xml                      named after the clip,
     case1/clip.mp4   case1/annotations.xml   or beside the only clip of a folder,
     annotations.xml                          or with the clip's file name as the task's source
 
-Tracks hold a shape a frame; those that are `outside` are not there, those that are no keyframe were
-interpolated by CVAT, and count as well. Boxes, lines and points are refused. A frame on which
-nothing is drawn is not annotated. Format: https://docs.cvat.ai/docs/other/xml_format
+A track holds one shape per frame. Shapes marked `outside` are ignored. Shapes that CVAT
+interpolated between keyframes are used too. Boxes, lines and points are refused. A frame without
+any shape is not annotated. Format: https://docs.cvat.ai/docs/other/xml_format
 """
 
 from collections import Counter
@@ -33,8 +33,8 @@ def claims(path: Path) -> bool:
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
-    """Clip -> the file, and the number of the task in it where it holds several."""
-    found: dict[str, Annotation] = {}
+    """Clip -> its file, and the number of its task if the file holds several."""
+    annotations: dict[str, Annotation] = {}
     for file in files:
         place = file.relative_to(clips.root).as_posix()
         try:
@@ -48,14 +48,14 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
             clip = clip or (clips.only_beside(file) if len(tasks) == 1 else None)
             if clip is None:
                 problems[place] = (
-                    f"is of {source or 'a task without source'}, which is no clip here; name the "
-                    "file after its clip, or put it beside it in a folder"
+                    f"belongs to {source or 'a task without source'}, which is not a clip here; "
+                    "name the file after its clip, or put it into the folder of its clip"
                 )
-            elif clip in found:
-                problems[place] = f"{clip} has another CVAT file, {found[clip].files[0].name}"
+            elif clip in annotations:
+                problems[place] = f"{clip} has another CVAT file, {annotations[clip].files[0].name}"
             else:
-                found[clip] = Annotation(KIND, (file,), number if len(tasks) > 1 else None)
-    return found
+                annotations[clip] = Annotation(KIND, (file,), number if len(tasks) > 1 else None)
+    return annotations
 
 
 def read(
@@ -69,19 +69,19 @@ def read(
         size = root.find(".//meta//original_size")
         if size is not None:
             drawing.check_size(size.findtext("height"), size.findtext("width"))
-    interpolated = 0
+    num_interpolated = 0
     shapes = [*_shapes_of_tracks(root, annotation.content), *_shapes_of_images(root, clip, file)]
     for frame, label, shape in sorted(shapes, key=_drawn_later):
         if shape.tag not in DRAWN:
             refuse_shape(shape.tag, source=file.name, frame=frame)
-        interpolated += shape.get("keyframe") == "0"
+        num_interpolated += shape.get("keyframe") == "0"
         if shape.tag == "mask":
             drawing.add_mask(frame, label, _decoded(shape, clip.size, file.name, frame))
         else:
             drawing.add_shape(frame, label, [_corners(shape, file.name, frame)])
-    if interpolated:
+    if num_interpolated:
         notes.append(
-            f"{file.name}: {interpolated} of {len(shapes)} shapes are interpolated by CVAT"
+            f"{file.name}: {num_interpolated} of {len(shapes)} shapes are interpolated by CVAT"
         )
     return drawing.finished(notes)
 
@@ -94,24 +94,26 @@ def _drawn_later(entry: DrawnShape) -> tuple[int, int]:
 def _root(file: Path) -> ElementTree.Element:
     content = file.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise UnusableVideo("defines entities, as no annotation tool does: it is not opened")
+        raise UnusableVideo("defines XML entities, which no annotation tool does: it is not opened")
     try:
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:
-        raise UnusableVideo(f"is no XML, or cut short ({error})") from error
+        raise UnusableVideo(f"is not XML, or is truncated ({error})") from error
     if root.tag != "annotations":
-        raise UnusableVideo(f"is no CVAT file: it begins with <{root.tag}>, not <annotations>")
+        raise UnusableVideo(f"is not a CVAT file: it begins with <{root.tag}>, not <annotations>")
     return root
 
 
 def _tasks(root: ElementTree.Element) -> dict[str, str]:
-    """Id of every task -> file name of what it was drawn on, empty where that is not said."""
+    """Id of every task -> name of the file that it was drawn on; empty if that is unknown."""
     tasks = root.findall(".//meta//task") or root.findall(".//meta/job")
-    named = {t.findtext("id", ""): t.findtext("source") or t.findtext("name") or "" for t in tasks}
+    sources = {
+        t.findtext("id", ""): t.findtext("source") or t.findtext("name") or "" for t in tasks
+    }
     source = root.findtext(".//meta/source")
-    if len(named) <= 1:
-        return {"": source or next(iter(named.values()), "")}
-    return named
+    if len(sources) <= 1:
+        return {"": source or next(iter(sources.values()), "")}
+    return sources
 
 
 def _shapes_of_tracks(root: ElementTree.Element, task: str | None) -> Iterator[DrawnShape]:
@@ -126,7 +128,7 @@ def _shapes_of_tracks(root: ElementTree.Element, task: str | None) -> Iterator[D
 def _shapes_of_images(
     root: ElementTree.Element, clip: AnnotatedClip, file: Path
 ) -> Iterator[DrawnShape]:
-    """Of "CVAT for images": the image is a frame by its name, or by its id."""
+    """Shapes of "CVAT for images": an image is matched to a frame by its name, or else its id."""
     names = Counter(image.name for image in clip.frame_files)
     places = {image.name: index for index, image in enumerate(clip.frame_files)}
     for image in root.iter("image"):
@@ -149,13 +151,15 @@ def _corners(shape: ElementTree.Element, source: str, frame: int) -> list[float]
         pairs = [pair.split(",") for pair in shape.get("points", "").split(";")]
         return [float(value) for x, y in pairs for value in (x, y)]
     except ValueError as error:
-        raise UnusableVideo(f"{source}, frame {frame}: points that are no x,y;x,y") from error
+        raise UnusableVideo(
+            f"{source}, frame {frame}: points are not of the form x,y;x,y"
+        ) from error
 
 
 def _decoded(
     shape: ElementTree.Element, size: tuple[int, int], source: str, frame: int
 ) -> np.ndarray:
-    """A mask, (H, W) bool: run lengths row by row within a box, the first of what is outside."""
+    """Decode a mask, (H, W) bool: run lengths of the rows of a box, beginning with background."""
     try:
         left, top, width, height = (
             int(float(shape.attrib[key])) for key in ("left", "top", "width", "height")

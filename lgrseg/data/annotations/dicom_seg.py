@@ -1,8 +1,8 @@
 """DICOM segmentations (SEG): pixels of segments on frames of a DICOM clip.
 
-The file says itself which clip it is of: it names the SOPInstanceUID and, counted from 1, the
-number of the frame. Its own name does not matter. Kinds: BINARY, FRACTIONAL (pixels of one half
-and more) and LABELMAP. A frame that no segment shows is not annotated.
+The file contains the SOPInstanceUID of its clip and the numbers of the frames, counted from 1. So
+the name of the file does not matter. The supported kinds are BINARY, FRACTIONAL (pixels of one half
+or more belong to the segment) and LABELMAP. A frame without any segment is not annotated.
 Format: DICOM PS3.3, A.51 and C.8.20
 """
 
@@ -29,26 +29,28 @@ def claims(path: Path) -> bool:
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
-    """Clip -> the segmentation that names it."""
+    """Clip -> the segmentation that refers to it."""
     by_uid = {
         _header(path).get("SOPInstanceUID"): name
         for name, path in clips.paths.items()
         if path.is_file() and is_dicom(path)
     }
-    found: dict[str, Annotation] = {}
+    annotations: dict[str, Annotation] = {}
     for file in files:
         place = file.relative_to(clips.root).as_posix()
         named = [by_uid[uid] for uid in _referenced(_header(file)) if uid in by_uid]
         if len(set(named)) != 1:
             problems[place] = (
-                f"refers to {len(set(named))} of the clips here; wanted is a segmentation of one "
-                "DICOM clip, whose SOPInstanceUID it names"
+                f"refers to {len(set(named))} of the clips here; it must refer to one DICOM "
+                "clip by its SOPInstanceUID"
             )
-        elif named[0] in found:
-            problems[place] = f"{named[0]} has another one, {found[named[0]].files[0].name}"
+        elif named[0] in annotations:
+            problems[place] = (
+                f"{named[0]} has another segmentation, {annotations[named[0]].files[0].name}"
+            )
         else:
-            found[named[0]] = Annotation(KIND, (file,))
-    return found
+            annotations[named[0]] = Annotation(KIND, (file,))
+    return annotations
 
 
 def read(
@@ -61,7 +63,7 @@ def read(
     try:
         dataset = pydicom.dcmread(file)
         pixels = np.asarray(dataset.pixel_array)
-    except Exception as error:  # pydicom raises what its decoders do
+    except Exception as error:  # pydicom passes on the errors of its decoders
         raise UnreadableFile(f"{file.name} cannot be read: {one_line(error)}") from error
     pixels = pixels.reshape(-1, *pixels.shape[-2:])
     drawing = Drawing(clip, classes, source=file.name)
@@ -85,7 +87,7 @@ def read(
             _item(group, dataset, "SegmentIdentificationSequence").ReferencedSegmentNumber
         )
         if segment not in names:
-            raise UnusableVideo(f"{file.name} draws segment {segment}, which it does not name")
+            raise UnusableVideo(f"{file.name} draws segment {segment}, which it does not describe")
         if mask.any():
             drawing.add_mask(shown, names[segment], mask)
     return drawing.finished(notes)
@@ -100,12 +102,12 @@ def _header(path: Path):
 def _groups_of_frames(dataset, num_frames: int, name: str) -> list:
     groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
     if len(groups) != num_frames:
-        raise UnusableVideo(f"{name} describes {len(groups)} frames, and holds {num_frames}")
+        raise UnusableVideo(f"{name} describes {len(groups)} frames, but holds {num_frames}")
     return groups
 
 
 def _item(group, dataset, keyword: str):
-    """The item of a functional group, of a frame or shared by all; None where there is none."""
+    """An item of a frame's functional group, or else of the shared one; None without both."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
     for owner in (group, shared):
         if sequence := owner.get(keyword):
@@ -114,7 +116,7 @@ def _item(group, dataset, keyword: str):
 
 
 def _number_of_frame(group, dataset, uid: str, name: str, number: int) -> int:
-    """The frame of the clip, counted from 1, that a frame of the segmentation is of."""
+    """The frame of the clip, counted from 1, that a frame of the segmentation belongs to."""
     derivation = _item(group, dataset, "DerivationImageSequence")
     sources = list(derivation.get("SourceImageSequence") or ()) if derivation is not None else []
     for source in sources:
@@ -124,8 +126,8 @@ def _number_of_frame(group, dataset, uid: str, name: str, number: int) -> int:
             if len(frames) == 1:
                 return int(frames[0])
     raise UnusableVideo(
-        f"{name} does not say of which frame of the clip its frame {number + 1} is: wanted is one "
-        "ReferencedFrameNumber in DerivationImageSequence"
+        f"{name} does not state to which frame of the clip its frame {number + 1} belongs: it "
+        "needs one ReferencedFrameNumber in DerivationImageSequence"
     )
 
 

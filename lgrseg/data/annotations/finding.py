@@ -1,4 +1,4 @@
-"""Which files of a folder are clips, and which say what these show."""
+"""Finds the clips of a folder, and the annotation of each clip."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,23 +13,23 @@ from lgrseg.data.prepare.clip_files import find_clips
 
 @dataclass
 class ClipAndLabels:
-    """A clip, and where it stands what it shows."""
+    """A clip and its annotation."""
 
     path: Path
     annotation: Annotation | None = None
-    """None where nothing does."""
+    """None for a clip without an annotation."""
     refused: str = ""
-    """Why it cannot be used."""
+    """Reason why the clip cannot be used; empty if it can."""
 
 
 @dataclass
 class FoundFiles:
-    """What a folder holds."""
+    """The clips of a folder, and the files that are not used."""
 
     clips: dict[str, ClipAndLabels] = field(default_factory=dict)
-    """By name: the place within the folder, without the suffix."""
+    """Name -> clip; the name is the path in the folder, without the suffix."""
     problems: dict[str, str] = field(default_factory=dict)
-    """File -> why it is not used."""
+    """File -> reason why it is not used."""
 
 
 def find_annotations(root: Path) -> FoundFiles:
@@ -38,8 +38,10 @@ def find_annotations(root: Path) -> FoundFiles:
     Raises:
         FileNotFoundError: there is no clip.
     """
-    found = find_clips(root)
-    clips = {name: path for name, path in found.clips.items() if not _is_annotation(path, root)}
+    candidates = find_clips(root)
+    clips = {
+        name: path for name, path in candidates.clips.items() if not _is_annotation(path, root)
+    }
     result = FoundFiles({name: ClipAndLabels(path) for name, path in clips.items()})
     index = Clips(root, clips)
     files = _other_files(root, clips)
@@ -50,19 +52,19 @@ def find_annotations(root: Path) -> FoundFiles:
             _attach(result.clips[name], annotation)
     for file in files:
         place = file.relative_to(root).as_posix()
-        result.problems.setdefault(place, _reason(file, found.left_out))
+        result.problems.setdefault(place, _reason(file, candidates.left_out))
     return result
 
 
 def _attach(clip: ClipAndLabels, annotation: Annotation) -> None:
     if clip.annotation is not None:
         first, second = clip.annotation.source, annotation.source
-        clip.refused = f"both {first} and {second} say what it shows, and may differ: keep one"
+        clip.refused = f"has two annotations, {first} and {second}, which may differ: keep one"
     clip.annotation = annotation
 
 
 def _is_annotation(path: Path, root: Path) -> bool:
-    """Whether what reads as a clip is an annotation: by its folder, its name or its content."""
+    """Whether a file that can be read as a clip is an annotation, by folder, name or content."""
     folders = path.relative_to(root).parts[: None if path.is_dir() else -1]
     return (
         any(folder.lower() in MASK_FOLDERS for folder in folders)
@@ -72,13 +74,13 @@ def _is_annotation(path: Path, root: Path) -> bool:
 
 
 def _other_files(root: Path, clips: dict[str, Path]) -> list[Path]:
-    """Every file that is no clip, no frame of one, and not hidden."""
-    taken = set(clips.values())
+    """All files that are neither clips, nor frames of clips, nor hidden."""
+    clip_paths = set(clips.values())
     files = []
     for path in sorted(root.rglob("*")):
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts)
-        is_frame = path.parent in taken and _is_image(path)
-        if path.is_file() and path not in taken and not hidden and not is_frame:
+        is_frame = path.parent in clip_paths and _is_image(path)
+        if path.is_file() and path not in clip_paths and not hidden and not is_frame:
             files.append(path)
     return files
 

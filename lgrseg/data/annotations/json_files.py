@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def json_content(file: Path) -> dict:
-    """The object that a file holds; empty where it is no JSON, or holds something else."""
+    """The JSON object in a file; empty if the file is not JSON, or holds something else."""
     return _content(file, file.stat().st_mtime_ns) if file.suffix.lower() == ".json" else {}
 
 

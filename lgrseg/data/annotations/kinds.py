@@ -25,12 +25,12 @@ def read_annotation(
     """The masks of a clip: frame -> (H, W) uint8, 0 background, k + 1 for class k.
 
     Args:
-        annotation: place of the masks, as `find_annotations` says.
+        annotation: files of the masks, from `find_annotations`.
         clip: the clip that the masks belong to.
-        classes: what values and names mean.
-        notes: what a user should know is added here.
+        classes: meaning of values and names.
+        notes: list to which notes for the user are added.
 
     Raises:
-        UnusableVideo, UnreadableFile: they cannot be used; the message says why.
+        UnusableVideo, UnreadableFile: the masks cannot be used; the message has the reason.
     """
     return KINDS[annotation.kind].read(annotation, clip, classes, notes)

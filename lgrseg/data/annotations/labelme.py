@@ -1,10 +1,10 @@
-"""LabelMe's JSON, one file a frame: polygons and masks.
+"""LabelMe's JSON, one file per frame: polygons and masks.
 
     frames/0001.png   frames/0001.json     beside the frame, or with its path as imagePath
     clip.mp4          clip_labels/12.json  other clips: the number in the name
 
-Rectangles, circles, lines and points are refused. A file without shapes is a frame that shows
-nothing.
+Rectangles, circles, lines and points are refused. A file without shapes is an annotated frame
+without structures.
 """
 
 import base64
@@ -31,7 +31,7 @@ def claims(path: Path) -> bool:
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
-    """Clip -> its files, and of each the frame where it is known already."""
+    """Clip -> its files, each with its frame if that is known already."""
     of_clip: dict[str, dict[Path, int | None]] = {}
     for file in files:
         if framed := _frame_beside(file, clips):
@@ -40,8 +40,8 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
             of_clip.setdefault(named[0], {})[file] = None
         else:
             problems[file.relative_to(clips.root).as_posix()] = (
-                "belongs to no frame here: its imagePath is none, and its name is not that of a "
-                "clip with a number"
+                "belongs to no frame here: its imagePath is not a frame, and its name is not "
+                "a clip's name with a number"
             )
     return {
         name: Annotation(KIND, tuple(frames), list(frames.values()))
@@ -60,10 +60,10 @@ def read(
 ) -> dict[int, np.ndarray]:
     """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
     masks: dict[int, np.ndarray] = {}
-    for file, known in zip(annotation.files, annotation.content, strict=True):
-        frame = frame_of(file, clip) if known is None else known
+    for file, known_frame in zip(annotation.files, annotation.content, strict=True):
+        frame = frame_of(file, clip) if known_frame is None else known_frame
         if frame in masks:
-            raise UnusableVideo(f"{file.name} and another file are of frame {frame}")
+            raise UnusableVideo(f"{file.name} and another file both belong to frame {frame}")
         content = json_content(file)
         drawing = Drawing(clip, classes, source=f"{file.parent.name}/{file.name}")
         drawing.check_size(content.get("imageHeight"), content.get("imageWidth"))
@@ -85,7 +85,7 @@ def _draw(shape: dict, drawing: Drawing, frame: int) -> None:
 
 
 def _decoded(shape: dict, drawing: Drawing) -> np.ndarray:
-    """A mask, (H, W) bool: an image in base64 of the box between two corners, both inside."""
+    """Decode a mask, (H, W) bool: a base64 image of a box, with both of its corners inside."""
     from PIL import Image
 
     try:
@@ -93,13 +93,13 @@ def _decoded(shape: dict, drawing: Drawing) -> np.ndarray:
         with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
             inside = np.asarray(image) > 0
     except (KeyError, TypeError, ValueError, OSError, binascii.Error) as error:
-        raise UnusableVideo(f"{drawing.source} holds a mask that is damaged ({error})") from error
+        raise UnusableVideo(f"{drawing.source} holds a damaged mask ({error})") from error
     mask = np.zeros(drawing.clip.size, bool)
-    place = mask[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
-    if place.shape != inside.shape:
+    region = mask[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
+    if region.shape != inside.shape:
         raise UnusableVideo(
             f"{drawing.source} holds a mask of {inside.shape} between ({left}, {top}) and "
             f"({right}, {bottom}), in frames of {drawing.clip.size}"
         )
-    place[:] = inside
+    region[:] = inside
     return mask

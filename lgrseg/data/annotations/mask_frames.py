@@ -1,12 +1,12 @@
-"""Masks as image files, one a frame: numbers, or the colours that classes.yaml gives.
+"""Masks as image files, one per frame: numbers, or the colours in classes.yaml.
 
     frames/0001.png   masks/0001.png           a folder of frames: the image of the same name
     clip.mp4          clip_masks/0012.png      other clips: the number in the name,
-    clip.mp4          masks/clip/frame_12.png  counted from 0, or as --first-frame says
+    clip.mp4          masks/clip/frame_12.png  counted from --first-frame (default 0)
     clip.mp4          clip_0012_mask.png
 
-Every file is an annotated frame, also one that shows nothing. For a single structure the rules of
-lgrseg/data/io/mask_images.py count: 0 and 255, a palette, smooth edges.
+Every file is an annotated frame, even if it shows no structure. With a single structure, the rules
+of lgrseg/data/io/mask_images.py apply to values of 0 and 255, palettes and smooth edges.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ KIND = "mask_frames"
 
 
 def claims(path: Path) -> bool:
-    """Whether this module reads such a file: an image, itself or its folder named as a mask."""
+    """Whether this module reads a file: an image that is named as a mask, or its folder is."""
     if path.suffix.lower() not in IMAGES:
         return False
     folders = [path.parent.name, path.parent.parent.name]
@@ -47,8 +47,8 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         named = clips.named_as(file.parent) or clips.named_as(file)
         if named is None:
             problems[file.relative_to(clips.root).as_posix()] = (
-                "is a mask of no clip here; wanted is a folder named after the clip, such as "
-                "NAME_masks or masks/NAME, or the clip's name and a number in the file's"
+                "is a mask, but of no clip here; name its folder after the clip, such as "
+                "NAME_masks or masks/NAME, or use the clip's name and a number as its file name"
             )
         else:
             of_clip.setdefault(named[0], []).append(file)
@@ -63,7 +63,7 @@ def read(
     for file in annotation.files:
         frame = frame_of(file, clip)
         if frame in masks:
-            raise UnusableVideo(f"{_name(file)} and another file are masks of frame {frame}")
+            raise UnusableVideo(f"{_name(file)} and another file are both masks of frame {frame}")
         masks[frame] = _mask(file, frame, clip, classes, notes)
     return masks
 
@@ -72,14 +72,14 @@ def frame_of(file: Path, clip: AnnotatedClip) -> int:
     """The frame that a file with one frame's annotation belongs to, counted from 0.
 
     Raises:
-        UnusableVideo: its name does not say.
+        UnusableVideo: the name of the file does not determine a frame.
     """
     stems = [image.stem for image in clip.frame_files]
     if stems.count(file.stem) == 1:
         return stems.index(file.stem)
     number = number_in(file)
     if number is None:
-        raise UnusableVideo(f"{_name(file)} has no number in its name: of which frame is it?")
+        raise UnusableVideo(f"{_name(file)} has no number in its name: its frame is unknown")
     numbers = [number_in(image) for image in clip.frame_files]
     if numbers.count(number) == 1:
         return numbers.index(number)
@@ -87,10 +87,10 @@ def frame_of(file: Path, clip: AnnotatedClip) -> int:
     if clip.frame_files or not 0 <= frame < clip.num_frames:
         last = clip.num_frames - 1 + clip.first_number
         raise UnusableVideo(
-            f"{_name(file)} is of frame {number}, and the frames of the clip count from "
+            f"{_name(file)} belongs to frame {number}, but the clip has the frames "
             f"{clip.first_number} to {last}; --first-frame 1 counts from 1"
             if not clip.frame_files
-            else f"{_name(file)} has the name of no frame in {clip.path.name}"
+            else f"{_name(file)} has not the name of a frame in {clip.path.name}"
         )
     return frame
 
@@ -115,20 +115,20 @@ def _several(file: Path, classes: ClassList) -> np.ndarray:
         with Image.open(file) as image:
             if image.format == "JPEG":
                 raise UnusableVideo(
-                    f"{_name(file)} is a JPEG, whose values are not exact: masks of several "
-                    "structures are PNG"
+                    f"{_name(file)} is a JPEG, whose values are not exact: save masks of "
+                    "several structures as PNG"
                 )
             if image.mode in ("RGB", "RGBA"):
                 return _by_color(np.asarray(image.convert("RGB")), _name(file), classes)
             grey = image.convert("L") if image.mode == "LA" else image
             numbers = whole_numbers(np.asarray(grey), source=_name(file))
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UnusableVideo(f"{_name(file)} is no image, or is damaged ({error})") from error
+        raise UnusableVideo(f"{_name(file)} is not an image, or is damaged ({error})") from error
     return classes.map_values(numbers, source=_name(file))
 
 
 def _by_color(pixels: np.ndarray, name: str, classes: ClassList) -> np.ndarray:
-    colors, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    colors, indices = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
     is_grey = (colors == colors[:, :1]).all()
     if is_grey and len(classes.index_of_color) == 1:
         return classes.map_values(pixels[..., 0], source=name)
@@ -137,11 +137,10 @@ def _by_color(pixels: np.ndarray, name: str, classes: ClassList) -> np.ndarray:
         if color not in classes.index_of_color:
             known = ", ".join(str(list(c)) for c in classes.index_of_color)
             raise UnusableVideo(
-                f"{name} holds the colour {list(color)}; classes.yaml gives structures the colours "
-                f"{known}"
+                f"{name} holds the colour {list(color)}; classes.yaml has the colours {known}"
             )
         table.append(classes.index_of_color[color])
-    return np.array(table, np.uint8)[places.ravel()].reshape(pixels.shape[:2])
+    return np.array(table, np.uint8)[indices.ravel()].reshape(pixels.shape[:2])
 
 
 def _name(file: Path) -> str:

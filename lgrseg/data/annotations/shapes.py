@@ -1,4 +1,4 @@
-"""Outlines and run lengths that annotation tools draw, as masks of frames.
+"""Draws the outlines and run lengths of annotation tools as masks of frames.
 
 Coordinates are pixels from the corner of the picture, as CVAT, COCO and LabelMe count them: the
 first pixel reaches from 0 to 1.
@@ -13,7 +13,7 @@ from lgrseg.data.raw_video import UnusableVideo
 
 
 class Drawing:
-    """The masks of a clip while structures are drawn, one over the other."""
+    """The masks of a clip, in which structures are drawn one over the other."""
 
     def __init__(self, clip: AnnotatedClip, classes: ClassList, *, source: str):
         """`source` is the name of the file, for messages."""
@@ -22,7 +22,7 @@ class Drawing:
         self._num_covered = 0
 
     def check_size(self, height: int | str | None, width: int | str | None) -> None:
-        """Refuse shapes that were drawn on frames of another size; None is not known.
+        """Refuse shapes that were drawn on frames of another size; None is an unknown size.
 
         Raises:
             UnusableVideo: the clip has another size.
@@ -36,11 +36,11 @@ class Drawing:
             )
 
     def add_shape(self, frame: int, label: str, shape: list | dict) -> None:
-        """Draw a shape over what the frame shows already.
+        """Draw a shape over the earlier shapes of its frame.
 
         Args:
             frame: index in the clip, counted from 0.
-            label: name of the structure, as the file has it.
+            label: name of the structure, as in the file.
             shape: polygons [[x1, y1, x2, y2, ...], ...], or COCO's run lengths.
 
         Raises:
@@ -64,7 +64,7 @@ class Drawing:
             UnusableVideo: the clip has no such frame.
         """
         if not 0 <= frame < self.clip.num_frames:
-            hint = "; --first-frame says which number the first one has"
+            hint = "; --first-frame sets the number of the first one"
             raise UnusableVideo(
                 f"{self.source} draws on frame {frame}, the clip has the frames 0 to "
                 f"{self.clip.num_frames - 1}{hint}"
@@ -72,10 +72,10 @@ class Drawing:
         return self.masks.setdefault(frame, np.zeros(self.clip.size, np.uint8))
 
     def finished(self, notes: list[str]) -> dict[int, np.ndarray]:
-        """The masks; what a user should know of them is added to `notes`."""
+        """Return the masks, and add notes for the user to `notes`."""
         if self._num_covered:
             notes.append(
-                f"{self.source}: {self._num_covered} pixels lie in two structures, and count for "
+                f"{self.source}: {self._num_covered} pixels lie in two structures; they belong to "
                 "the one that was drawn later"
             )
         if not self.masks:
@@ -84,9 +84,9 @@ class Drawing:
 
 
 def refuse_shape(kind: str, *, source: str, frame: int | None = None) -> None:
-    """Raise UnusableVideo for a box, a line or a point: it says too little of a structure."""
+    """Raise UnusableVideo for a box, a line or a point, which has no pixels of a structure."""
     where = "" if frame is None else f", frame {frame}"
     raise UnusableVideo(
-        f"{source}{where} holds a {kind}, which does not say which pixels belong to the structure; "
-        "wanted are polygons or masks"
+        f"{source}{where} holds a {kind}, which does not determine the pixels of a structure; "
+        "draw polygons or masks"
     )

@@ -1,4 +1,4 @@
-"""Masks as NIfTI or MetaImage files: a number a pixel, axes (x, y, t) as those of clips.
+"""Masks as NIfTI or MetaImage files: one number per pixel, and the axes (x, y, t) of clips.
 
     clip.nii.gz   clip_gt.nii.gz            as many frames as the clip
     clip.mp4      masks/clip.nii.gz
@@ -36,8 +36,8 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
             numbered.setdefault(clip[0], {})[file] = clip[1]
         else:
             problems[file.relative_to(clips.root).as_posix()] = (
-                "is named after no clip; wanted is the clip's name with _mask or _gt, or the same "
-                "name in a folder masks"
+                "is not named after a clip; name it like the clip with _mask or _gt, or like the "
+                "clip in a folder masks"
             )
     return {
         name: Annotation(KIND, tuple(numbers), list(numbers.values()))
@@ -59,33 +59,36 @@ def read(
         first = 0 if number is None else number - clip.first_number
         if number is None and len(labels) != clip.num_frames:
             raise UnusableVideo(
-                f"{file.name} holds {len(labels)} frames, the clip {clip.num_frames}: which mask "
-                "is of which frame is not certain. Give as many frames, with zeros where nothing "
-                "is annotated, or one file a frame, its number in the name"
+                f"{file.name} holds {len(labels)} frames, the clip {clip.num_frames}: it is "
+                "unclear which mask belongs to which frame. Store as many frames as the clip has, "
+                "with zeros where nothing is annotated, or one file per frame with its number in "
+                "the name"
             )
         if number is not None and len(labels) != 1:
-            raise UnusableVideo(f"{file.name} is of frame {number}, but holds {len(labels)} frames")
+            raise UnusableVideo(
+                f"{file.name} belongs to frame {number}, but holds {len(labels)} frames"
+            )
         if is_turned(file, clip.path):
             notes.append(
-                f"{file.name} says that its axes run in other directions than those of the clip. "
-                "Its values are used as they are stored: look whether masks lie on their structures"
+                f"{file.name} states that its axes have other directions than those of the clip. "
+                "Its values are used as stored: check that the masks lie on their structures"
             )
         masks |= annotated_frames(labels, classes, source=file.name, first=first)
     if not masks:
-        notes.append(f"{annotation.files[0].name} shows nothing: no frame counts as annotated")
+        notes.append(f"{annotation.files[0].name} has no labels: no frame counts as annotated")
     return masks
 
 
 def annotated_frames(
     labels: np.ndarray, classes: ClassList, *, source: str, first: int = 0
 ) -> dict[int, np.ndarray]:
-    """The frames of (T, H, W) numbers that show anything, as prepared masks.
+    """Make prepared masks of the frames that have a label.
 
     Args:
-        labels: whole numbers.
-        classes: says what they mean.
+        labels: (T, H, W) whole numbers.
+        classes: meaning of the numbers.
         source: name of the file, for messages.
-        first: frame of the clip that the first one is of.
+        first: index in the clip of the first frame.
     """
     shown = np.flatnonzero(labels.any(axis=(1, 2))).tolist()
     return {first + index: classes.map_values(labels[index], source=source) for index in shown}
@@ -94,8 +97,8 @@ def annotated_frames(
 def is_turned(file: Path, clip: Path) -> bool:
     """Whether the affines of masks and clip disagree about the directions of rows and columns.
 
-    An affine without a position (identity, apart from the spacing) says nothing: programs that know
-    only the array write it.
+    An affine without a position (identity, apart from the spacing) is ignored: programs that only
+    have the array write it.
     """
     if not (claims(clip) and clip.is_file()):
         return False
@@ -116,11 +119,11 @@ def _directions(affine: np.ndarray) -> np.ndarray:
 
 
 def read_labels(file: Path) -> np.ndarray:
-    """(T, H, W) whole numbers of a file.
+    """Read a file as whole numbers, (T, H, W).
 
     Raises:
-        UnreadableFile: it is broken, or has other axes than a clip.
-        UnusableVideo: it holds colours or fractions.
+        UnreadableFile: the file is damaged, or has other axes than a clip.
+        UnusableVideo: the file holds colours or fractions.
     """
     if file.name.lower().endswith((".nii", ".nii.gz")):
         array, _ = read_nifti(file)
@@ -133,20 +136,20 @@ def read_labels(file: Path) -> np.ndarray:
         num_frames, coloured = clip_axes(shape, name=file.name)
         axes = (0, 1, 2)
     if coloured:
-        raise UnusableVideo(f"{file.name} holds colours; wanted are the numbers of structures")
+        raise UnusableVideo(f"{file.name} holds colours; it must hold numbers of structures")
     width, height = shape[:2]
     frames = (width, height, num_frames) if axes == (2, 1, 0) else (num_frames, height, width)
     return whole_numbers(array.reshape(frames).transpose(axes), source=file.name)
 
 
 def whole_numbers(values: np.ndarray, *, source: str) -> np.ndarray:
-    """The values as integers; UnusableVideo where one is not whole, or negative."""
+    """The values as integers; UnusableVideo if one is not whole or is negative."""
     if values.dtype.kind not in "biu":
         if not np.isfinite(values).all() or (values != np.rint(values)).any():
-            raise UnusableVideo(f"{source} holds fractions; wanted are the numbers of structures")
+            raise UnusableVideo(f"{source} holds fractions; it must hold numbers of structures")
         values = values.astype(np.int64)
     if values.size and values.min() < 0:
-        raise UnusableVideo(f"{source} holds the value {values.min()}; values begin at 0")
+        raise UnusableVideo(f"{source} holds the value {values.min()}; values must be 0 or more")
     return values
 
 
