@@ -148,7 +148,6 @@ def _placed(
             "position in Segmentation_ReferenceImageExtentOffset"
         )
     placed = np.zeros((*clip_shape, values.shape[-1]), values.dtype)
-    starts = map(int, offset[::-1])
     inside, source = [], []
     for start, length, size in zip(
         map(int, offset[::-1]), values.shape[:3], clip_shape, strict=True

@@ -169,7 +169,7 @@ def _load(video: RawVideo) -> LoadedVideo:
 
 
 def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
-    """(T, rows, columns): the file has (lateral, depth[, time])."""
+    """Read a file with the axes (lateral, depth[, time]) as (T, rows, columns), and its spacing."""
     array, spacing = read_nifti(file)
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3:
@@ -192,18 +192,18 @@ def finish(raw: Path, out: Path) -> None:
         splits[split] = _patients(raw / "database_split" / f"subgroup_{name}.txt")
         for fold in range(1, 11):
             splits[f"fold{fold}_{split}"] = _patients(raw / "folds" / f"subGroup{fold}_{name}.txt")
-    known = {name: patients for name, patients in splits.items() if patients is not None}
-    (out / "splits.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
+    available = {name: patients for name, patients in splits.items() if patients is not None}
+    (out / "splits.json").write_text(json.dumps(available, indent=1), encoding="utf-8")
 
 
 def _parts_of_patients(raw: Path) -> dict[str, list[str]]:
     """Patient -> parts of the official split whose lists name the patient."""
     raw = raw.parent if raw.name == "database_nifti" else raw
-    found: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     for split, name in SPLITS.items():
         for patient in _patients(raw / "database_split" / f"subgroup_{name}.txt") or ():
-            found.setdefault(patient, []).append(split)
-    return found
+            parts.setdefault(patient, []).append(split)
+    return parts
 
 
 def _patients(file: Path) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""CardiacUDC: echocardiograms of six sites, about six annotated frames in a hundred.
+"""CardiacUDC: echocardiograms of six sites, with about 6% of the frames annotated.
 
 Source: Yang et al., "GraphEcho: Graph-Driven Unsupervised Domain Adaptation for Echocardiogram
 Video Segmentation", ICCV 2023. Academic use; see the page of the release for its terms.
@@ -37,7 +37,7 @@ HOW_TO_GET = (
     "cardiac_udc below LGRSEG_DATASETS)."
 )
 CHAMBERS = ("left_ventricle", "left_atrium", "right_atrium", "right_ventricle")
-"""Of the apical four-chamber view, in the order of the raw values 1 to 4."""
+"""Chambers of the apical four-chamber view, in the order of the raw values 1 to 4."""
 CLASSES_BY_VIEW = {
     "1": ("left_ventricle", "right_ventricle"),
     "2": ("pulmonary_artery",),
@@ -45,10 +45,10 @@ CLASSES_BY_VIEW = {
     "4": CHAMBERS,
 }
 """View number in the file name: 1 parasternal long axis, 2 pulmonary artery, 3 short axis, 4 apical
-four-chamber. The Kaggle release has view 4 alone."""
+four-chamber. The Kaggle release only has view 4."""
 DROPPED, MERGED = {5: "epicardium"}, {6: 1}
-"""Values beyond the view's classes that are known to occur: 5 is no cavity and becomes background;
-6, a second part of the left ventricle, joins it. Both are noted in the report."""
+"""Further values that occur in the files. 5 is not a cavity and becomes background. 6 is a second
+part of the left ventricle and is added to it. Notes in the report state both."""
 
 SITE_SPLIT = {
     "train": ("Site_G_100", "Site_R_126"),
@@ -155,12 +155,12 @@ def _load(video: RawVideo) -> LoadedVideo:
     if filled:
         notes.append(f"{filled} outlines were filled")
     if still_open:
-        notes.append(f"{still_open} outlines are not closed, and stay lines")
+        notes.append(f"{still_open} outlines are not closed, and remain lines")
     return LoadedVideo(frames=frames, masks=masks, spacing_mm=spacing, notes=notes)
 
 
 def _read(file: Path) -> tuple[np.ndarray, tuple[float, float]]:
-    """(t, y, x): the file has (x, y, t)."""
+    """Read a file with the axes (x, y, t) as (t, y, x), and its spacing."""
     array, spacing = read_nifti(file)
     if array.ndim != 3:
         raise UnusableVideo(f"{file.name} must have axes (x, y, t), but is {array.shape}")
@@ -215,9 +215,9 @@ def list_videos(split: str) -> list[VideoRecord]:
     records = [record for record in records if record.view == "4"]
     if split == "unlabelled":
         # Sites of val and test must not be used for training, not even without labels.
-        kept_apart = (*SITE_SPLIT["val"], *SITE_SPLIT["test"])
-        silent = [record for record in records if not record.annotated_frames]
-        return [record for record in silent if record.site not in kept_apart]
+        held_out_sites = (*SITE_SPLIT["val"], *SITE_SPLIT["test"])
+        unlabelled = [record for record in records if not record.annotated_frames]
+        return [record for record in unlabelled if record.site not in held_out_sites]
     labelled = [record for record in records if record.annotated_frames]
     if split.startswith("random_"):
         part = split.removeprefix("random_")

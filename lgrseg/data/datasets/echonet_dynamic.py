@@ -148,32 +148,34 @@ def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
     columns = ("X1", "Y1", "X2", "Y2") if in_pairs else ("X", "Y")
     if rows and not set(columns) <= set(rows[0][1]):
         header = ", ".join(map(str, rows[0][1]))
-        raise ValueError(f"{file} has columns {header}; wanted are X1 to Y2, or X, Y")
+        raise ValueError(f"{file} has columns {header}; it needs X1 to Y2, or X, Y")
     points: dict[str, dict[int, list[list[float] | None]]]
     points = defaultdict(lambda: defaultdict(list))
-    found: dict[str, Tracings] = defaultdict(Tracings)
+    tracings: dict[str, Tracings] = defaultdict(Tracings)
     problems = {}
     for line, row in rows:
         name, frame = _stem(row["FileName"]), _number(row["Frame"])
         numbers = [_number(row[column]) for column in columns]
         values = [number for number in numbers if number is not None]
-        fault = _fault_of_line(frame, values, num_wanted=len(columns))
+        fault = _fault_of_line(frame, values, num_columns=len(columns))
         if fault:
             problems[f"{file.name}, line {line}"] = fault
-            found[name].notes.append(f"{file.name}, line {line} {fault}: left out")
-        found[name].num_lines += 1
+            tracings[name].notes.append(f"{file.name}, line {line} {fault}: left out")
+        tracings[name].num_lines += 1
         if frame is not None and frame >= 0 and frame == int(frame):
             points[name][int(frame)].append(None if fault else values)
     for name, frames in points.items():
-        found[name].outlines = {frame: _outline(lines, in_pairs) for frame, lines in frames.items()}
-    return dict(found), problems
+        tracings[name].outlines = {
+            frame: _outline(lines, in_pairs) for frame, lines in frames.items()
+        }
+    return dict(tracings), problems
 
 
-def _fault_of_line(frame: float | None, values: list[float], *, num_wanted: int) -> str | None:
-    if len(values) < num_wanted or frame is None:
-        return "has a field that is no finite number"
+def _fault_of_line(frame: float | None, values: list[float], *, num_columns: int) -> str | None:
+    if len(values) < num_columns or frame is None:
+        return "has a field that is not a finite number"
     if frame < 0 or frame != int(frame):
-        return f"has the frame {frame:g}; wanted is a whole number from 0"
+        return f"has the frame {frame:g}, which is not a whole number from 0"
     if min(values) <= -1:
         return f"has the coordinate {min(values):g}, outside the picture"
     return None
@@ -184,7 +186,7 @@ def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float
 
     Pairs of points lie left and right of the long axis: the outline goes down one side and up the
     other. The first pair is the axis itself, and is left out. Lines that cannot be used are None;
-    they are listed so that the axis stays the first.
+    they stay in the list, so that the axis is always the first line.
     """
     usable = [line for line in (lines[1:] if in_pairs else lines) if line is not None]
     if not in_pairs:
@@ -192,7 +194,7 @@ def _outline(lines: list[list[float] | None], in_pairs: bool) -> list[list[float
     return [pair[:2] for pair in usable] + [pair[2:] for pair in reversed(usable)]
 
 
-def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | None]]]:
+def _read_csv(file: Path, columns: set[str]) -> list[tuple[int, dict[str, str | None]]]:
     """All rows of a CSV file as (line number, row)."""
     if not file.is_file():
         raise FileNotFoundError(f"there is no {file}. {HOW_TO_GET}")
@@ -201,8 +203,10 @@ def _read_csv(file: Path, wanted: set[str]) -> list[tuple[int, dict[str, str | N
         try:
             rows = [(lines.line_num, row) for row in lines]
         except csv.Error as error:
-            raise ValueError(f"{file}, line {lines.line_num + 1}, is no table ({error})") from error
-        missing = wanted - set(lines.fieldnames or ())
+            raise ValueError(
+                f"{file}, line {lines.line_num + 1}, is not a table ({error})"
+            ) from error
+        missing = columns - set(lines.fieldnames or ())
     if missing:
         raise ValueError(f"{file} has no column {', '.join(sorted(missing))}")
     return rows
@@ -228,7 +232,7 @@ def _reference(
     number = _number(row[key])
     if number is not None and 0 < number <= most:
         return number
-    notes.append(f"FileList.csv, line {line}: {key} is {row[key]!r}, taken as unknown")
+    notes.append(f"FileList.csv, line {line}: {key} is {row[key]!r}, which counts as unknown")
     return None
 
 

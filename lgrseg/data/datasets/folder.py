@@ -71,17 +71,17 @@ class ClipFolder:
             FileNotFoundError: there is no clip.
             ValueError: the table of splits cannot be used.
         """
-        found = find_annotations(raw)
-        rows, problems = self._rows_of(list(found.clips))
-        labelled = {name for name, clip in found.clips.items() if clip.annotation}
+        content = find_annotations(raw)
+        rows, problems = self._rows_of(list(content.clips))
+        labelled = {name for name, clip in content.clips.items() if clip.annotation}
         if self.num_folds is not None:
             rows = with_folds(rows, labelled, num_folds=self.num_folds, seed=self.seed)
         else:
             rows = with_splits(rows, labelled, seed=self.seed)
         check_patients(rows, source=str(self.table or "the splits"))
         self._rows = rows
-        videos = [self._video(row, found.clips[row.clip]) for row in rows]
-        return videos, found.problems | problems
+        videos = [self._video(row, content.clips[row.clip]) for row in rows]
+        return videos, content.problems | problems
 
     def finish(self, raw: Path, out: Path) -> None:
         """Write the description of the store, and the table of splits."""
@@ -91,8 +91,8 @@ class ClipFolder:
         write_table(self._rows, out / TABLE)
         labelled = sum((out / row.clip / "masks.npz").is_file() for row in self._rows)
         present = sum((out / row.clip / "meta.json").is_file() for row in self._rows)
-        silent = present - labelled
-        rest = f", {silent} without, which are kept as unlabelled" if silent else ""
+        unlabelled = present - labelled
+        rest = f", {unlabelled} without, which are kept as unlabelled" if unlabelled else ""
         print(
             f"{labelled} clips with masks{rest}. {out / TABLE} lists the split of each clip; you "
             "may edit it"
@@ -108,7 +108,7 @@ class ClipFolder:
         else:
             listed = _rows_of_clips(table, clips)
             problems = {
-                clip: f"{table.name} does not name it, so it is in no split, and not used"
+                clip: f"{table.name} does not list it: it has no split, and is not used"
                 for clip in clips
                 if clip not in listed
             }
@@ -151,19 +151,21 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
     Raises:
         ValueError: a row names no clip, or several.
     """
-    by_word: dict[str, list[str]] = {}
+    clips_by_name: dict[str, list[str]] = {}
     for clip in clips:
-        for word in {clip, clip.split("/")[-1]}:
-            by_word.setdefault(word, []).append(clip)
+        for name in {clip, clip.split("/")[-1]}:
+            clips_by_name.setdefault(name, []).append(clip)
     rows = {}
     for row in read_table(table):
         place = Path(row.clip)
-        words = (row.clip, place.with_name(stem_of(place)).as_posix())
-        meant = next((by_word[word] for word in words if word in by_word), [])
-        if len(meant) != 1:
-            why = f"several clips: {', '.join(meant[:3])}" if meant else "no clip in the folder"
-            raise ValueError(f"{table}: {row.clip!r} is {why}")
-        rows[meant[0]] = replace(row, clip=meant[0])
+        names = (row.clip, place.with_name(stem_of(place)).as_posix())
+        matches = next((clips_by_name[name] for name in names if name in clips_by_name), [])
+        if len(matches) != 1:
+            matched = (
+                f"several clips: {', '.join(matches[:3])}" if matches else "no clip in the folder"
+            )
+            raise ValueError(f"{table}: {row.clip!r} matches {matched}")
+        rows[matches[0]] = replace(row, clip=matches[0])
     return rows
 
 

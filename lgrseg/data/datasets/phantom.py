@@ -78,9 +78,9 @@ METADATA = Metadata(
 
 
 def scans(preset: str, *, seed: int = 0) -> dict[str, Scan]:
-    """All recordings of a phantom: "Site_P_1/patient3-4" -> scan. The same seed, the same scans."""
+    """All recordings of a phantom: "Site_P_1/patient3-4" -> scan; equal for equal seeds."""
     settings = PRESETS[preset]
-    found = {}
+    recordings = {}
     for site, count in enumerate(settings.videos_per_site):
         for number in range(1, count + 1):
             rng = np.random.default_rng([seed, site, number])
@@ -89,8 +89,8 @@ def scans(preset: str, *, seed: int = 0) -> dict[str, Scan]:
                 scan.black_first = True
             if number % 4 == 3:
                 scan.slide_mm = float(rng.choice([-1, 1]) * 70)
-            found[f"Site_P_{site + 1}/patient{number}-4"] = scan
-    return found
+            recordings[f"Site_P_{site + 1}/patient{number}-4"] = scan
+    return recordings
 
 
 def _scan(settings: Preset, site: int, rng: np.random.Generator, *, seed: int) -> Scan:
@@ -177,7 +177,7 @@ def write_raw(preset: str, raw: Path, *, seed: int = 0) -> None:
 def write_scan(
     raw: Path, name: str, scan: Scan, *, annotated: list[int] | None, outlines_only: bool = False
 ) -> None:
-    """Write one recording in CardiacUDC's raw layout; `annotated` None: without a label file."""
+    """Write one recording in CardiacUDC's raw layout; `annotated` None writes no label file."""
     image = raw / "cardiacUDC_dataset" / f"{name}_image.nii.gz"
     image.parent.mkdir(parents=True, exist_ok=True)
     frames = scan.frames()
@@ -194,7 +194,7 @@ def write_scan(
 
 
 def outlines(labels: np.ndarray) -> np.ndarray:
-    """Only the pixels of every class that touch another value."""
+    """Keep only the pixels of every class that touch another value."""
     padded = np.pad(labels, 1, mode="edge")
     centre = padded[1:-1, 1:-1]
     around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
@@ -204,9 +204,9 @@ def outlines(labels: np.ndarray) -> np.ndarray:
 
 def write_raw_camus(raw: Path, *, num_patients: int = 6, seed: int = 0) -> None:
     """Write a phantom in CAMUS's raw layout: both views, all files of each, and a split."""
-    found = list(scans("demo", seed=seed).values())[:num_patients]
-    names = [f"patient{number:04d}" for number in range(1, len(found) + 1)]
-    for name, scan in zip(names, found, strict=True):
+    recordings = list(scans("demo", seed=seed).values())[:num_patients]
+    names = [f"patient{number:04d}" for number in range(1, len(recordings) + 1)]
+    for name, scan in zip(names, recordings, strict=True):
         folder = raw / "database_nifti" / name
         folder.mkdir(parents=True, exist_ok=True)
         frames, last = scan.frames(), round(0.38 * scan.heart.cycle)
@@ -230,7 +230,7 @@ def write_raw_camus(raw: Path, *, num_patients: int = 6, seed: int = 0) -> None:
 
 
 def _save(path: Path, frames: np.ndarray, spacing: float) -> None:
-    """(T, H, W) as (x, y, t); one frame as (x, y)."""
+    """Write (T, H, W) as (x, y, t), and a single frame as (x, y)."""
     array = frames.transpose(2, 1, 0)
     array = array[..., 0] if len(frames) == 1 else array
     import nibabel

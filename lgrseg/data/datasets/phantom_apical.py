@@ -1,4 +1,4 @@
-r"""Simulated apical four-chamber scans with CAMUS's labels, to learn from without a real image.
+r"""Simulated apical four-chamber scans with CAMUS's labels, for training without real images.
 
 Every patient is a clip of two frames, end-diastole then end-systole, both labelled as CAMUS labels
 them. Anatomy, machine and artefacts are drawn from a seed (lgrseg/data/phantom/apical_*.py), so the
@@ -29,9 +29,9 @@ PATIENTS = {"seed": 0, "train": 1500, "val": 50}
 """Default content of patients.json: the seed, and the number of patients of each part."""
 SPLITS = ("train", "val")
 SIMULATOR = 1
-"""Increased when the simulator draws other pictures; patients of an earlier one are made again."""
+"""Version of the simulator: with a new one, all patients are made again."""
 FIRST = {"train": 0, "val": 1_000_000}
-"""First patient of each part: the same patient keeps its number if a part grows."""
+"""Number of the first patient of each part; patients keep their numbers if a part grows."""
 
 
 def generate(raw: Path) -> None:

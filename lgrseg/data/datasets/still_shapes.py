@@ -1,4 +1,4 @@
-"""A still image with its labels, as a reader finds it; and how its outlines are drawn."""
+"""The record of a still image with its labels, and the drawing of its outlines."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from lgrseg.data.io.orientation import is_turned, stored_size, upright
 from lgrseg.data.raw_video import UnusableVideo
 
 MAX_OUTSIDE = 0.02
-"""Corners may lie outside the picture by this share of its side: annotation tools round."""
+"""Corners may lie outside the picture by this share of its side, because of rounding."""
 
 
 @dataclass
@@ -86,14 +86,14 @@ def fault_of_shape(shape: list | dict, size: tuple[int, int]) -> str | None:
         try:
             corners = np.asarray(polygon, float).reshape(-1, 2)
         except (TypeError, ValueError):
-            return "is no list of x and y"
+            return "is not a list of x and y"
         if len(corners) < 3:
             return "has fewer than three points"
         if not np.isfinite(corners).all():
-            return "has a coordinate that is no finite number"
+            return "has a coordinate that is not a finite number"
         sides = np.array(size[::-1])
         if max(size) > 2 and corners.min() >= 0 and corners.max() <= 1:
-            return "has coordinates of 0 to 1 alone: wanted are pixels"
+            return "has only coordinates of 0 to 1: they must be pixels"
         margin = np.maximum(1, MAX_OUTSIDE * sides)
         if (corners < -margin).any() or (corners > sides + margin).any():
             low, high = corners.min(axis=0), corners.max(axis=0)

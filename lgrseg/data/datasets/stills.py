@@ -64,8 +64,8 @@ class StillImages:
                 for still in self.find(folder, self.classes, problems):
                     videos.append(self._raw_video(still, split))
         if not videos and not problems:
-            wanted = ", ".join(names[0] for names in FOLDERS.values())
-            raise FileNotFoundError(f"no folder {wanted} with images in {raw}. {self.how_to_get}")
+            folders = ", ".join(names[0] for names in FOLDERS.values())
+            raise FileNotFoundError(f"no folder {folders} with images in {raw}. {self.how_to_get}")
         return videos, problems
 
     def _raw_video(self, still: Still, split: str) -> RawVideo:
@@ -155,11 +155,11 @@ def _load(video: RawVideo) -> LoadedVideo:
 def _read_picture(file: Path) -> np.ndarray:
     """(H, W, 3) RGB uint8 as stored, without applying the EXIF orientation."""
     if file.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(file))) > 1:
-        raise UnusableVideo(f"{file.name} holds {pages} pictures; one is wanted")
+        raise UnusableVideo(f"{file.name} holds {pages} pictures; it must hold one")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:
-        raise UnusableVideo(f"{file.name} is no image")
+        raise UnusableVideo(f"{file.name} is not an image")
     return to_uint8(image[..., ::-1])
 
 

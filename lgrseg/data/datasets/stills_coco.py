@@ -10,7 +10,7 @@ from lgrseg.data.io import image_files
 
 
 def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """Polygons and RLE; categories are found by name, without regard to number and case.
+    """Polygons and RLE; categories are matched by name, in upper or lower case.
 
     An image is refused if it has objects and none can be drawn: training on it would teach that
     they are background.
@@ -28,7 +28,7 @@ def _stills(
 ) -> Iterator[Still]:
     files = sorted(folder.glob("*.json"))
     if len(files) != 1:
-        problems[folder.name] = f"holds {len(files)} .json files; one with annotations is wanted"
+        problems[folder.name] = f"holds {len(files)} .json files; one with annotations is needed"
         return
     name = f"{folder.name}/{files[0].name}"
     try:
@@ -110,14 +110,16 @@ def _read(file: Path) -> dict:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"is no JSON, or cut short ({error})") from error
-    for key, wanted in _KEYS.items():
+        raise ValueError(f"is not JSON, or is truncated ({error})") from error
+    for key, types_of_keys in _KEYS.items():
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list):
             raise ValueError(f"has no list {key!r}: a COCO file has {', '.join(_KEYS)}")
         for place, entry in enumerate(entries):
-            found = entry if isinstance(entry, dict) else {}
-            lacking = [k for k, types in wanted.items() if not isinstance(found.get(k), types)]
+            values = entry if isinstance(entry, dict) else {}
+            lacking = [
+                k for k, types in types_of_keys.items() if not isinstance(values.get(k), types)
+            ]
             if lacking:
                 raise ValueError(f"{key}[{place}] has no {lacking[0]!r} that can be used")
     return content

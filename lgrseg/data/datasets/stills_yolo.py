@@ -35,7 +35,7 @@ def _read(
     shapes: list[tuple[int, list | dict]] = []
     still = Still(image, shapes=shapes, in_parts=True)
     if others := sorted(other.name for other in label_files - {file}):
-        still.refused = f"has labels in {', '.join(others)}; wanted is {file.name}"
+        still.refused = f"has labels in {', '.join(others)}; they must be in {file.name}"
         return still
     content = file.read_text(encoding="utf-8-sig", errors="replace") if label_files else ""
     faults = []
@@ -66,10 +66,10 @@ def _shape(line: str, num_classes: int) -> tuple[int, list]:
     if not 0 <= label < num_classes or len(corners) % 2 or len(corners) < 6:
         raise ValueError(f"is not a class of 0 to {num_classes - 1} and three points or more")
     if not np.isfinite(corners).all():
-        raise ValueError("has a coordinate that is no finite number")
+        raise ValueError("has a coordinate that is not a finite number")
     if corners.min() < -MAX_OUTSIDE or corners.max() > 1 + MAX_OUTSIDE:
         raise ValueError(
-            f"has coordinates of {corners.min():g} to {corners.max():g}; wanted are parts of the "
+            f"has coordinates of {corners.min():g} to {corners.max():g}; they must be parts of the "
             "picture, 0 to 1, not pixels"
         )
     return label + 1, [corners.tolist()]

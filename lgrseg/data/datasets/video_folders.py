@@ -70,7 +70,7 @@ class VideoFolders:
             folders = {path.name: path for path in sorted((part / self.images).iterdir())}
             for name, folder in folders.items():
                 if not (folder.is_dir() and image_files(folder)):
-                    problems[f"{split}/{self.images}/{name}"] = "is no folder of images"
+                    problems[f"{split}/{self.images}/{name}"] = "is not a folder of images"
                     continue
                 images = image_files(folder)
                 truth = part / self.masks / name
@@ -97,8 +97,8 @@ class VideoFolders:
 def split_name(part: Path) -> str:
     """TestEasyDataset/Seen -> test_easy_seen; train -> train; the root itself -> all."""
     words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", "/".join(part.parts))
-    kept = [word.lower() for word in words if word.lower() not in ("dataset", "sun", "seg")]
-    return "_".join(kept) or "all"
+    parts = [word.lower() for word in words if word.lower() not in ("dataset", "sun", "seg")]
+    return "_".join(parts) or "all"
 
 
 def _load(video: RawVideo) -> LoadedVideo:
@@ -109,8 +109,8 @@ def _load(video: RawVideo) -> LoadedVideo:
     masks: dict[int, np.ndarray] = {}
     for file in truths:
         if names.count(file.stem) != 1 or names.index(file.stem) in masks:
-            few = "no image" if file.stem not in names else "several images or masks"
-            raise UnusableVideo(f"{'/'.join(file.parts[-3:])} has {few} of this name")
+            problem = "no image" if file.stem not in names else "several images or masks"
+            raise UnusableVideo(f"{'/'.join(file.parts[-3:])} has {problem} of this name")
         frame = names.index(file.stem)
         masks[frame] = read_mask_image(
             file,

@@ -5,9 +5,9 @@
 | .nii, .nii.gz | axes (x, y, t), (x, y, 1, t), (x, y, t, 3) | pixdim, in the header's unit |
 | .mhd, .mha | the same | ElementSpacing |
 | .mp4, .avi, .mov, .mkv | what a player shows, upright | rate of the stream; no spacing |
-| DICOM of any name | as many as there are | regions, PixelSpacing; FrameTime, CineRate |
+| DICOM of any name | all that the file holds | regions, PixelSpacing; FrameTime, CineRate |
 | folder of .png, .jpg, .tif | files in natural order, upright | nothing |
-| .tif of many pages | pages | nothing |
+| .tif with many pages | pages | nothing |
 
 An implausible spacing or frame rate is ignored, with a note.
 """

@@ -1,4 +1,4 @@
-"""Decodes the frames of a DICOM file one by one, with the first library that can.
+"""Decodes the frames of a DICOM file one by one, with the first library that can read them.
 
 pydicom is tried first; SimpleITK (by GDCM) also decodes JPEG-LS and lossless JPEG. SimpleITK gets
 each frame as a separate file whose header only describes how the pixels are stored, because it
@@ -58,7 +58,7 @@ def count_frames(path: Path, dataset) -> int | None:
 
 
 def frames_of(path: Path, dataset, num_frames: int) -> Frames:
-    """Decode the frames as stored, but YBR as RGB, with the first library that can.
+    """Decode the frames as stored, but YBR as RGB, with the first library that can read them.
 
     Args:
         path: DICOM file.

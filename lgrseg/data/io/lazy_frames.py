@@ -108,27 +108,27 @@ def gather(
     Raises:
         ValueError: two frames differ in size.
     """
-    size, coloured, count, held = None, False, 0, None
+    size, coloured, count, buffer = None, False, 0, None
     for frame in start():
         if size is None:
             size = frame.shape[:2]
-            held = _room((expected, *size))
+            buffer = _room((expected, *size))
         if frame.shape[:2] != size:
             raise ValueError(
                 f"frame {count} has size {frame.shape[:2]}, but frame 0 has size {size}"
             )
         if not coloured and not is_grey(frame):
             coloured = True
-            held = _moved(held, count, (expected, *size, 3))
-        if held is not None and count == len(held):
-            held = _moved(held, count, (2 * count, *held.shape[1:]))
-        if held is not None:
-            held[count] = _channels(frame, coloured)
+            buffer = _moved(buffer, count, (expected, *size, 3))
+        if buffer is not None and count == len(buffer):
+            buffer = _moved(buffer, count, (2 * count, *buffer.shape[1:]))
+        if buffer is not None:
+            buffer[count] = _channels(frame, coloured)
         count += 1
     if size is None:
         return np.zeros((0, 0, 0), np.uint8)
-    if held is not None:
-        return held[:count]
+    if buffer is not None:
+        return buffer[:count]
     read = read or FramesInOrder(start)
     return LazyFrames(
         lambda index: _channels(read(index), coloured), (count, *size, *((3,) if coloured else ()))
@@ -140,13 +140,13 @@ def _room(shape: tuple[int, ...]) -> np.ndarray | None:
     return np.empty(shape, np.uint8) if math.prod(shape) <= WHOLE_BYTES else None
 
 
-def _moved(held: np.ndarray | None, count: int, shape: tuple[int, ...]) -> np.ndarray | None:
+def _moved(buffer: np.ndarray | None, count: int, shape: tuple[int, ...]) -> np.ndarray | None:
     """Copy the first `count` frames into an array of another length or with colours."""
-    if held is None:
+    if buffer is None:
         return None
     room = _room((max(shape[0], count + 1), *shape[1:]))
     if room is not None:
-        room[:count] = held[:count] if room.ndim == held.ndim else held[:count, ..., None]
+        room[:count] = buffer[:count] if room.ndim == buffer.ndim else buffer[:count, ..., None]
     return room
 
 

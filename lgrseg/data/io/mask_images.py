@@ -4,7 +4,7 @@
 |---|---|---|
 | one value besides 0: 1, 255, ... | that value is the class | the value is the class |
 | grey values around 0 and 255 (JPEG, smooth edges) | those above 127 | refused |
-| several whole numbers | refused, or all, where they number objects | the value is the class |
+| several whole numbers | refused, unless they number objects | the value is the class |
 | a palette | its indices, as whole numbers; black is background | its indices |
 | colours on black | as with several whole numbers | refused |
 

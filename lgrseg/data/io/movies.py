@@ -91,8 +91,10 @@ def _rotation_notes(matrix: np.ndarray) -> list[str]:
     if np.array_equal(matrix, np.eye(2)):
         return []
     if sorted(np.abs(np.rint(matrix)).ravel().tolist()) != [0, 0, 1, 1]:
-        return ["the file asks for a turn that is no quarter turn: the frames are left as stored"]
-    return ["the frames are turned or mirrored, as the file asks for"]
+        return [
+            "the file asks for a rotation that is not a quarter turn: the frames are not rotated"
+        ]
+    return ["the frames are rotated or mirrored, as the file asks for"]
 
 
 def _uneven(times: list[int | None], step: float) -> list[str]:
@@ -101,7 +103,7 @@ def _uneven(times: list[int | None], step: float) -> list[str]:
     gaps = np.diff(timestamps)[:-1] * step * 1000
     if len(gaps) and gaps.max() > 1.5 * max(gaps.min(), 1e-9) + 1:
         return [
-            f"the frame rate varies: {gaps.min():.0f} to {gaps.max():.0f} ms between frames, which "
-            "are taken one after the other"
+            f"the frame rate varies: {gaps.min():.0f} to {gaps.max():.0f} ms between frames; the "
+            "frames are used in order, without these times"
         ]
     return []

@@ -19,7 +19,7 @@ def checked_rate(rate: float | None, *, source: str, notes: list[str]) -> float 
     if rate is None or (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
         return rate
     notes.append(
-        f"{source} would be {rate:.3g} frames a second (allowed are {SLOWEST:g} to {FASTEST:g}): "
+        f"{source} would be {rate:.3g} frames per second (allowed are {SLOWEST:g} to {FASTEST:g}): "
         "it is not used"
     )
     return None
@@ -60,5 +60,5 @@ def _numbers(dataset, name: str, notes: list[str]) -> np.ndarray:
     try:
         return np.atleast_1d(np.asarray(value, float))
     except (TypeError, ValueError):
-        notes.append(f"{name} {value!r} is no number: it is not used")
+        notes.append(f"{name} {value!r} is not a number: it is not used")
         return np.zeros(0)

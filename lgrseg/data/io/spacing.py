@@ -37,12 +37,12 @@ def checked_spacing(row, column, *, source: str, notes: list[str]) -> Spacing | 
     try:
         sizes = float(row), float(column)
     except (TypeError, ValueError):
-        notes.append(f"{source} {row!r}, {column!r} is no number: it is not used")
+        notes.append(f"{source} {row!r}, {column!r} is not a number: it is not used")
         return None
     if all(math.isfinite(size) and SMALLEST_MM <= size <= LARGEST_MM for size in sizes):
         return sizes
     notes.append(
-        f"{source} of {sizes[0]:g} x {sizes[1]:g} mm a pixel cannot be (allowed are "
+        f"{source} of {sizes[0]:g} x {sizes[1]:g} mm per pixel is not plausible (allowed are "
         f"{SMALLEST_MM:g} to {LARGEST_MM:g} mm): it is not used"
     )
     return None
@@ -59,7 +59,7 @@ def dicom_spacing(dataset, notes: list[str]) -> Spacing | None:
     calibrated = _region_spacing(dataset, notes)
     if general and calibrated and not _agree(general, calibrated):
         notes.append(
-            f"PixelSpacing says {general[0]:.4g} x {general[1]:.4g} mm, the ultrasound region "
+            f"PixelSpacing is {general[0]:.4g} x {general[1]:.4g} mm, but the ultrasound region has "
             f"{calibrated[0]:.4g} x {calibrated[1]:.4g} mm, which is used"
         )
     if not (general or calibrated):
@@ -74,7 +74,7 @@ def _pixel_spacing(dataset, notes: list[str]) -> Spacing | None:
     try:
         row, column = value
     except (TypeError, ValueError):
-        notes.append(f"PixelSpacing {value!r} is no pair of numbers: it is not used")
+        notes.append(f"PixelSpacing {value!r} is not a pair of numbers: it is not used")
         return None
     return checked_spacing(row, column, source="PixelSpacing", notes=notes)
 
@@ -88,9 +88,7 @@ def _region_spacing(dataset, notes: list[str]) -> Spacing | None:
         return None
     areas = [_area(region) for region in regions]
     if not any(areas) and len({_deltas(region) for region in regions}) > 1:
-        notes.append(
-            "the ultrasound regions differ in spacing and do not say where they lie: none is used"
-        )
+        notes.append("the ultrasound regions differ in spacing and have no position: none is used")
         return None
     region = regions[areas.index(max(areas))]
     try:
@@ -145,7 +143,7 @@ def _rescaled(spacing: Spacing, region, dataset, notes: list[str]) -> Spacing | 
         return None
     corrected = spacing[0] * factor, spacing[1] * factor
     notes.append(
-        f"{where}, which was made smaller by {factor:.3g}: the spacing is taken as "
+        f"{where}, which was made smaller by {factor:.3g}: the spacing is corrected to "
         f"{corrected[0]:.4g} x {corrected[1]:.4g} mm"
     )
     return corrected

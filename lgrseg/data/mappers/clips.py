@@ -66,12 +66,12 @@ class ClipMapper(FrameMapper):
         Raises:
             ValueError: a video has no annotated frame.
         """
-        silent = [record.video_id for record in records if not record.annotated_frames]
-        if silent:
-            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+        without_masks = [record.video_id for record in records if not record.annotated_frames]
+        if without_masks:
+            shown = ", ".join(without_masks[:5]) + (", ..." if len(without_masks) > 5 else "")
             raise ValueError(
-                f"{len(silent)} videos of a supervised dataset have no annotated frame: {named}; "
-                "leave them out of its list, or give them labels"
+                f"{len(without_masks)} videos of a supervised dataset have no annotated frame: "
+                f"{shown}; remove them from its list, or annotate them"
             )
         return [
             (record, anchor)
@@ -111,7 +111,7 @@ class AnnotatedMapper(ClipMapper):
 
 
 class PromptedMapper(ClipMapper):
-    """Makes clips with true boxes, for models with box prompts.
+    """Makes clips with boxes of the ground truth, for models with box prompts.
 
     Every class gets a box on the first supervised frame that shows it. With `every`, it gets
     another box on each supervised frame that is at least `every` frames after its last box.

@@ -42,15 +42,15 @@ class FixedCopies(ClipMapper):
         )
         if scheduled := _scheduled(self.frame_sampler):
             raise ValueError(
-                f"frame_sampler draws otherwise early and late in a run (start={scheduled.start}, "
-                f"end={scheduled.end}), and fixed clips are the same throughout: set both alike, "
-                "or take another sampler"
+                f"frame_sampler changes during a run (start={scheduled.start}, "
+                f"end={scheduled.end}), but fixed copies must not change: set start and end to the "
+                "same value, or use another sampler"
             )
         if copies < 0:
             raise ValueError(f"copies is 0 (no augmentation) or more, not {copies}")
         if copies and not self.augmentations:
             raise ValueError(
-                f"copies={copies} of a clip need augmentations; the mapper has none, so take 0"
+                f"copies={copies} needs augmentations; the mapper has none, so use copies=0"
             )
         self.copies = copies
         if copies == 0:
@@ -62,8 +62,8 @@ class FixedCopies(ClipMapper):
         """Make a clip with `key`, and its targets."""
         copy = int(rng.integers(self.copies)) if self.copies else 0
         video = zlib.crc32(record.video_id.encode())
-        fixed = np.random.default_rng([video, anchor, copy])
-        clip, targets = super().__call__(record, anchor, fixed)
+        copy_rng = np.random.default_rng([video, anchor, copy])
+        clip, targets = super().__call__(record, anchor, copy_rng)
         clip.key = _key(clip, copy if self.copies else None)
         return clip, targets
 

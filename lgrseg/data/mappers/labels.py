@@ -20,12 +20,12 @@ class LabelMapper(FrameMapper):
         Raises:
             ValueError: a video has no label.
         """
-        silent = [record.video_id for record in records if record.label is None]
-        if silent:
-            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+        without_label = [record.video_id for record in records if record.label is None]
+        if without_label:
+            shown = ", ".join(without_label[:5]) + (", ..." if len(without_label) > 5 else "")
             raise ValueError(
-                f"{len(silent)} videos have no label: {named}; a classifier needs a dataset whose "
-                "records have a label, such as class_folders; for masks there is ClipMapper"
+                f"{len(without_label)} videos have no label: {shown}; a classifier needs a dataset "
+                "whose records have a label, such as class_folders; for masks, use ClipMapper"
             )
         return [(record, record.num_frames // 2) for record in records]
 

@@ -54,12 +54,12 @@ class LocalGlobalMapper:
         """
         if num_global < 1 or num_local < 1:
             raise ValueError(
-                f"num_global={num_global}, num_local={num_local}: a teacher and a student need one "
-                "view each at least"
+                f"num_global={num_global}, num_local={num_local}: a teacher and a student each "
+                "need at least one view"
             )
         for low, high in (global_scale, local_scale):
             if not 0 < low <= high <= 1:
-                raise ValueError(f"a share of the frame's area is 0 to 1, not {low} to {high}")
+                raise ValueError(f"a share of the frame's area must be 0 to 1, not {low} to {high}")
         self.global_sampler, self.local_sampler = global_sampler, local_sampler
         self.global_size, self.local_size = tuple(global_size), tuple(local_size)
         self.num_global, self.num_local = num_global, num_local
@@ -77,16 +77,16 @@ class LocalGlobalMapper:
             box = random_box(video.shape[1:3], scale, rng)
             return self._clip(video, indices, box, size, record.video_id, rng)
 
-        wide = [
+        global_views = [
             view(self.global_sampler, anchor, self.global_size, self.global_scale)
             for _ in range(self.num_global)
         ]
-        shown = np.unique(torch.cat([clip.frame_indices for clip in wide]).numpy())
+        global_frames = np.unique(torch.cat([clip.frame_indices for clip in global_views]).numpy())
         local_views = [
             view(self.local_sampler, int(around), self.local_size, self.local_scale)
-            for around in rng.choice(shown, self.num_local)
+            for around in rng.choice(global_frames, self.num_local)
         ]
-        return UnlabelledViews(teacher=wide, student=local_views)
+        return UnlabelledViews(teacher=global_views, student=local_views)
 
     def _clip(self, video, indices, box, size, video_id: str, rng) -> Clip:
         top, left, bottom, right = box

@@ -104,7 +104,7 @@ class ApicalHeart:
     cycle: int = 24
     """Number of frames of one beat."""
     seed: int = 0
-    """Of the shape's small irregularities."""
+    """Seed of the small irregularities of the shape."""
 
     @property
     def end_systole(self) -> int:
@@ -145,7 +145,7 @@ class ApicalHeart:
         reach = self.atrium_length + 0.8 * (self.length - base)
         half_width = self.atrium_half_width * (1 + self.atrium_filling * amount)
         ventricle, hinge = self._right_ventricle(outer, rng)
-        found = {
+        structures = {
             "cavity": inner,
             "septum": np.concatenate([outer[: apex + 1], inner[: apex + 1][::-1]]),
             "lateral": np.concatenate([outer[apex:], inner[apex:][::-1]]),
@@ -159,7 +159,7 @@ class ApicalHeart:
         lines.append(curve(hinge, outer[0], 0.08))
         lines.append(curve(ventricle[-26], ventricle[-9], 0.1))
         return Outlines(
-            **{name: self._placed(outline) for name, outline in found.items()},
+            **{name: self._placed(outline) for name, outline in structures.items()},
             leaflets=[self._placed(line) for line in lines],
             hinges=list(self._placed(np.stack([outer[0], (right + outer[-1]) / 2, hinge]))),
             lumps=[self._placed(lump) for lump in self._lumps(inner, rng)],
@@ -214,8 +214,8 @@ class ApicalHeart:
         ring = np.stack([np.cos(turn), np.sin(turn)], axis=1)
         lumps = []
         for number in range(self.num_lumps):
-            at = rng.uniform(0.3, 0.8) if number % 4 == 0 else rng.uniform(-0.7, 0.9)
-            place = inner[int((at + 1) / 2 * (len(inner) - 1))]
+            position = rng.uniform(0.3, 0.8) if number % 4 == 0 else rng.uniform(-0.7, 0.9)
+            place = inner[int((position + 1) / 2 * (len(inner) - 1))]
             centre = [place[0] * rng.uniform(0.5, 0.98), place[1] + rng.uniform(0, 5)]
             size = rng.uniform(2, 5) if number % 4 == 0 else rng.uniform(0.5, 1.8)
             lumps.append(centre + ring * [size * 0.7, size * rng.uniform(0.8, 2.0)])

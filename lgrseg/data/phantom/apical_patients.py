@@ -1,8 +1,8 @@
-"""Draws patients, machines and artefacts at random: broad rather than exact.
+"""Draws patients, machines and artefacts at random, with broad rather than exact ranges.
 
 Every number of a patient comes from a seed. The ranges are those of adult anatomy and of scans from
-good to poor; they are wider than one hospital's, so that a network which learns from them meets
-real scans inside of what it has seen.
+good to poor; they are wider than those of one hospital, so that real scans lie within the range
+that a network has learnt from.
 """
 
 from dataclasses import replace
@@ -113,7 +113,7 @@ def _heart(draw: Draw) -> ApicalHeart:
 
 
 def _probe(draw: Draw, heart: ApicalHeart) -> Probe:
-    """A depth that shows the ventricle, and mostly the atria."""
+    """Draw a probe whose depth shows the ventricle, and in most cases the atria."""
     base = heart.apex[1] + heart.length * np.cos(heart.tilt)
     # A quarter of the recordings show the ventricle alone, with a slit of the atrium.
     part = draw.uniform(0.76, 0.97) if draw.chance(0.25) else draw.normal(0.67, 0.08, 0.5, 0.9)

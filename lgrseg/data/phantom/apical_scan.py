@@ -1,4 +1,4 @@
-"""A recording of the apical heart: beams become the picture of a machine, with its labels."""
+"""A recording of the apical heart: the pictures of a machine, and their labels."""
 
 from dataclasses import dataclass
 
@@ -28,11 +28,11 @@ class Display:
     smooth: float = 0.5
     """Blur in pixels."""
     sharpen: float = 0.0
-    """Edge enhancement."""
+    """Strength of the edge enhancement."""
     persistence: float = 0.0
     """Part of the previous frame in a picture, 0 to 0.5."""
     text: str = ""
-    """Empty: nothing is drawn outside of the fan."""
+    """Text beside the fan; if it is empty, nothing is drawn outside of the fan."""
 
 
 @dataclass(frozen=True)

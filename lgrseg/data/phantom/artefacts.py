@@ -1,9 +1,8 @@
 """What the probe receives: echoes of the tissue under shadows, drop-out, haze and noise.
 
 Every pixel is a scatterer with a random complex amplitude, and the scatterers are blurred by the
-point spread function of the probe. What makes real scans hard to read is added in the same
-coordinates: shadows and drop-out follow the beams, haze and reverberations lie over blood and
-muscle alike.
+point spread function of the probe. The artefacts of real scans are added in the same coordinates:
+shadows and drop-out follow the beams, haze and reverberations lie over both blood and muscle.
 """
 
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from lgrseg.data.phantom.beams import (
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What hides the heart; strengths in dB against muscle unless said otherwise."""
+    """Artefacts that hide the heart; strengths are in dB against muscle unless stated otherwise."""
 
     near_haze: float = -6.0
     near_reach: float = 20.0
@@ -33,7 +32,7 @@ class Artefacts:
     haze: float = -20.0
     """Haze over the whole fan, in slow patches."""
     rings: tuple[float, float] = (-6.0, 3.0)
-    """Strength in dB, and distance in mm, of the rings that the probe's face repeats."""
+    """Strength in dB, and distance in mm, of the rings that echoes of the probe's face make."""
     reverberations: tuple[tuple[float, float], ...] = ()
     """(depth in mm, strength in dB) of bright arcs at constant depth."""
     shadows: tuple[tuple[float, float, float, float], ...] = ()
@@ -64,10 +63,10 @@ def amplitudes(
     Args:
         level: strength of the scatterers in dB.
         blood: blood's part of each scatterer.
-        probe: the fan.
-        artefacts: what hides the heart.
-        still: generator of what is equal in all frames.
-        moving: generator of what differs between frames.
+        probe: the fan of beams.
+        artefacts: artefacts and their strengths.
+        still: generator of the random numbers that are equal in all frames.
+        moving: generator of the random numbers that differ between frames.
     """
     strength = 10 ** (level / 20)
     loss = _losses(probe, artefacts, still)

@@ -68,11 +68,11 @@ class Canvas:
         return cv2.GaussianBlur(mask, (0, 0), 0.7)
 
     def cover(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
-        """Paint over what is there."""
+        """Paint over the earlier layers."""
         self.level = self.level + inside * (strength - self.level)
 
     def add(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
-        """Paint where it is stronger than what is there."""
+        """Paint only where this makes the echo stronger."""
         self.level = np.maximum(self.level, self.level + inside * (strength - self.level))
 
     def fill(self, inside: np.ndarray, strength: np.ndarray | float) -> None:
@@ -150,7 +150,7 @@ def _paint_details(canvas: Canvas, outlines: Outlines) -> None:
 
 
 def _surroundings(heart, outlines: Outlines, probe: Probe, tissue: Tissue, rng) -> np.ndarray:
-    """Levels outside the heart: darker beside the lateral wall, a bright border, more behind."""
+    """Echo strengths outside the heart: low beside the lateral wall, high at its border."""
     roof = probe.beam_coordinates(outlines.left_atrium)[:, 1].max()
     valve = probe.beam_coordinates(outlines.cavity[-1:])[0]
     lung = step((BEAMS - valve[0]) / 8)

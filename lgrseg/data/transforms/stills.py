@@ -1,4 +1,4 @@
-"""Further augmentations, as strong as usual for still images.
+"""Further augmentations, with strengths that are usual for still images.
 
 They are called like those of video.py, with frames (T, H, W, C) float32 in 0 to 1, masks (N, H, W)
 uint8 and a random generator, and treat all frames of a clip equally (except for noise). Names
@@ -69,9 +69,11 @@ class RandomGridDistortion:
         x = np.ascontiguousarray(np.broadcast_to(x, size))
         y = np.ascontiguousarray(np.broadcast_to(y[:, None], size))
         edge = cv2.BORDER_REPLICATE
-        bent = [cv2.remap(f, x, y, cv2.INTER_LINEAR, borderMode=edge) for f in frames]
-        bent_masks = [cv2.remap(m, x, y, cv2.INTER_NEAREST, borderMode=edge) for m in masks]
-        return np.stack(bent).reshape(frames.shape), np.stack(bent_masks) if bent_masks else masks
+        warped = [cv2.remap(f, x, y, cv2.INTER_LINEAR, borderMode=edge) for f in frames]
+        warped_masks = [cv2.remap(m, x, y, cv2.INTER_NEAREST, borderMode=edge) for m in masks]
+        return np.stack(warped).reshape(frames.shape), np.stack(
+            warped_masks
+        ) if warped_masks else masks
 
     def _sources(self, side: int, rng) -> np.ndarray:
         """(side,) source positions of the pixels of a row."""
@@ -151,7 +153,7 @@ class RandomCoarseDropout:
     """
 
     def __init__(self, *, max_holes: int = 6, size: float = 0.15, prob: float = 0.3):
-        """1 to `max_holes` rectangles; their sides are 0.3 `size` to `size` of the image's."""
+        """1 to `max_holes` rectangles; their sides are 0.3 `size` to `size` of the image sides."""
         self.max_holes, self.size, self.prob = max_holes, size, prob
 
     def __call__(self, frames, masks, rng):

@@ -83,9 +83,9 @@ class RandomElastic:
         )
         x = np.arange(width, dtype=np.float32) + field[..., 0]
         y = np.arange(height, dtype=np.float32)[:, None] + field[..., 1]
-        bent = [cv2.remap(frame, x, y, cv2.INTER_LINEAR).reshape(frame.shape) for frame in frames]
-        bent_masks = [cv2.remap(mask, x, y, cv2.INTER_NEAREST) for mask in masks]
-        return np.stack(bent), np.stack(bent_masks) if bent_masks else masks
+        warped = [cv2.remap(frame, x, y, cv2.INTER_LINEAR).reshape(frame.shape) for frame in frames]
+        warped_masks = [cv2.remap(mask, x, y, cv2.INTER_NEAREST) for mask in masks]
+        return np.stack(warped), np.stack(warped_masks) if warped_masks else masks
 
 
 class RandomGamma:
