@@ -140,10 +140,10 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
     assert (record.patient, record.ed_frame, record.es_frame) == ("0", 3, 1)
     assert [r.patient for r in DatasetCatalog.get("mine_external")] == ["1"]
     report = json.loads((project / "datasets/mine/prepare_report.json").read_text())
-    assert "splits.csv does not name it" in report["unusable"]["patient2/clip"]
+    assert "splits.csv does not list it" in report["unusable"]["patient2/clip"]
     (project / "splits.csv").write_text("clip,split\npatient9/clip,val\n")
     wrong = prepare(project, "--splits", "splits.csv")
-    assert wrong.returncode == 1 and "'patient9/clip' is no clip in the folder" in wrong.stderr
+    assert wrong.returncode == 1 and "'patient9/clip' matches no clip in the folder" in wrong.stderr
 
 
 def test_folds_leave_each_patient_out_once(project):
@@ -204,7 +204,7 @@ def test_a_run_refuses_a_dataset_that_was_prepared_with_other_classes(project, m
     assert prepare(project).returncode == 0
     earlier = Metadata(classes=("la", "lv_cavity"), colors=((1, 2, 3),) * 2)
     monkeypatch.setattr(MetadataCatalog, "_described", {"mine_val": earlier})
-    with pytest.raises(ValueError, match="its masks have other values now"):
+    with pytest.raises(ValueError, match="the values in its masks differ"):
         MetadataCatalog.get("mine_val")
 
 

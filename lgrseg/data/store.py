@@ -131,7 +131,7 @@ class DamagedVideoError(ValueError):
     @classmethod
     def of(cls, file: Path, error: Exception) -> "DamagedVideoError":
         """Make an error with the remedy in its message."""
-        state = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
+        state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         return cls(f"{file} {state}: delete {file.parent} and run tools/prepare_dataset.py again")
 
 

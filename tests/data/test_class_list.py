@@ -42,10 +42,10 @@ def test_a_mapping_says_more(tmp_path):
 
 def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
     classes = read(tmp_path, FULL)
-    known = r"holds the value 2, 9; classes.yaml knows 0 \(background\), 1 \(lv_cavity\), 3 \(la\)"
+    known = r"holds the value 2, 9; classes.yaml has 0 \(background\), 1 \(lv_cavity\), 3 \(la\)"
     with pytest.raises(UnusableVideo, match=known):
         classes.map_values(np.array([[2, 9]]), source="a.nii.gz")
-    with pytest.raises(UnusableVideo, match="draws 'RV'; classes.yaml knows lv_cavity, la"):
+    with pytest.raises(UnusableVideo, match="draws 'RV'; classes.yaml has lv_cavity, la"):
         classes.index_of("RV", source="a.xml")
 
 
@@ -55,16 +55,16 @@ def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
         ("lv: {role: left_ventrikel}", "no role 'left_ventrikel'; did you mean 'left_ventricle'"),
         ("lv: {role: aorta}", "the roles are left_ventricle, left_atrium, and background"),
         ("lv: {valeu: 1}", "there is no 'valeu'; did you mean 'value'"),
-        ("lv: {value: 0}", "value is a whole number from 1"),
-        ("lv: {value: 1}\nla: {value: 1}", "the value 1 is given to 'la' and to another"),
-        ("lv: {role: left_atrium}\nla: {role: left_atrium}", "'lv' and 'la' have one role"),
+        ("lv: {value: 0}", "value must be a whole number from 1"),
+        ("lv: {value: 1}\nla: {value: 1}", "the value 1 belongs to 'la' and to another"),
+        ("lv: {role: left_atrium}\nla: {role: left_atrium}", "'lv' and 'la' have the same role"),
         ("lv: {names: [LA]}\nla: {}", "the name 'la' stands for 'la' and another"),
-        ("lv: {color: [1, 2]}", r"color is \[red, green, blue\]"),
+        ("lv: {color: [1, 2]}", r"color must be \[red, green, blue\]"),
         ("lv: {color: [0, 0, 0]}", "has the colour"),
-        ("lv: {role: background}", "every structure is left out"),
-        ("lv", "is a list of names, such as"),
-        ("", "is a list of names, such as"),
-        ("[lv", "is no YAML"),
+        ("lv: {role: background}", "every structure has the role background"),
+        ("lv", "must be a list of names, such as"),
+        ("", "must be a list of names, such as"),
+        ("[lv", "is not a YAML file"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, text, message):

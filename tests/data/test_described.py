@@ -57,7 +57,7 @@ def test_a_described_dataset_has_classes_but_no_videos(tmp_path):
     facts = {"classes": ["cyst"], "colors": [[1, 2, 3]]}
     know_datasets({"known_by_its_classes": facts}, tmp_path / "config.yaml")
     assert MetadataCatalog.get("known_by_its_classes").classes == ("cyst",)
-    with pytest.raises(ValueError, match="A dataset of your own is known once the module"):
+    with pytest.raises(ValueError, match="To use a dataset of your own, import the module"):
         DatasetCatalog.get("known_by_its_classes")
     # What code says goes before what a file says.
     know_datasets({"camus_train": facts}, tmp_path / "config.yaml")
@@ -67,9 +67,9 @@ def test_a_described_dataset_has_classes_but_no_videos(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"classes": ["a"]}, "datasets.x lists classes"),
-        ({"classes": ["a"], "colors": [[1, 2]]}, "datasets.x lists classes"),
-        ("a", "datasets.x lists classes"),
+        ({"classes": ["a"]}, "datasets.x must have classes"),
+        ({"classes": ["a"], "colors": [[1, 2]]}, "datasets.x must have classes"),
+        ("a", "datasets.x must have classes"),
         ({"classes": ["a", "b"], "colors": [[1, 2, 3]]}, "has 2 classes and 1 colors"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_short_video_gives_every_frame_before_any_is_repeated(length):
 
 def test_the_same_generator_gives_the_same_clip_and_wrong_numbers_are_named():
     assert hybrid_clips(5, 60) == hybrid_clips(5, 60)
-    with pytest.raises(ValueError, match="num_far=7 is 0 to 6"):
+    with pytest.raises(ValueError, match="num_far=7 must be 0 to 6"):
         HybridSampler(num_frames=7, num_far=7)
     with pytest.raises(ValueError, match="max_step is 1"):
         HybridSampler(num_frames=7, max_step=0)

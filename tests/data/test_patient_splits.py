@@ -91,8 +91,8 @@ def test_the_patient_is_in_the_folder_or_the_name(clips, pattern, expected):
 
 def test_a_clip_without_a_patient_is_named():
     patients, problems = patients_of(["p1_a", "zz"], r"p\d")
-    assert patients == {"p1_a": "p1"} and "whose clip is it" in problems["zz"]
-    with pytest.raises(ValueError, match="is no regular expression"):
+    assert patients == {"p1_a": "p1"} and "its patient is unknown" in problems["zz"]
+    with pytest.raises(ValueError, match="is not a regular expression"):
         patients_of(["a"], "(")
 
 
@@ -109,10 +109,10 @@ def test_a_table_survives_being_written(tmp_path):
     ("text", "message"),
     [
         ("clip,pateint\na,b\n", "no column 'pateint'; did you mean 'patient'"),
-        ("patient,split\na,b\n", "wanted are clip, patient, split"),
+        ("patient,split\na,b\n", "it needs clip, patient, split"),
         ("clip,split\na,val\na,train\n", "names the clip 'a' twice"),
-        ("clip,fold\na,one\n", "fold is a whole number"),
-        ("clip,es_frame\na,-1\n", "es_frame is a whole number"),
+        ("clip,fold\na,one\n", "fold must be a whole number"),
+        ("clip,es_frame\na,-1\n", "es_frame must be a whole number"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, message):

@@ -41,9 +41,9 @@ def test_a_function_that_lists_something_else_is_refused(returned, what, monkeyp
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"classes": []}, "are to be different names"),
-        ({"classes": ["a", "a"]}, "are to be different names"),
-        ({"classes": "left"}, "are to be different names"),
+        ({"classes": []}, "must be a list of different names"),
+        ({"classes": ["a", "a"]}, "must be a list of different names"),
+        ({"classes": "left"}, "must be a list of different names"),
         ({"classes": ["a"], "colors": [(1, 2, 3), (4, 5, 6)]}, "1 classes and 2 colors"),
     ],
 )

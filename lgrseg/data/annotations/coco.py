@@ -38,7 +38,7 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         try:
             entries = _objects(json_content(file))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            problems[place] = f"is no complete COCO file: {type(error).__name__} {error}"
+            problems[place] = f"is not a complete COCO file: {type(error).__name__} {error}"
             continue
         for entry in entries:
             framed = _frame(entry["file_name"], file, clips)

@@ -59,8 +59,8 @@ def dicom_spacing(dataset, notes: list[str]) -> Spacing | None:
     calibrated = _region_spacing(dataset, notes)
     if general and calibrated and not _agree(general, calibrated):
         notes.append(
-            f"PixelSpacing is {general[0]:.4g} x {general[1]:.4g} mm, but the ultrasound region has "
-            f"{calibrated[0]:.4g} x {calibrated[1]:.4g} mm, which is used"
+            f"PixelSpacing is {general[0]:.4g} x {general[1]:.4g} mm, but the ultrasound region "
+            f"has {calibrated[0]:.4g} x {calibrated[1]:.4g} mm, which is used"
         )
     if not (general or calibrated):
         notes.append(NO_SPACING)

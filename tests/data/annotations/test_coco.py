@@ -104,6 +104,6 @@ def test_frames_of_no_clip_and_incomplete_files_are_named(root):
     cut = stills(["a_0.png"], [(0, 9, POLYGON)])
     save(cut, root / "cut.json")
     problems = find_annotations(root).problems
-    assert "is a frame of no clip here" in problems["coco.json, c_0.png"]
-    assert "is no complete COCO file" in problems["cut.json"]
+    assert "is not a frame of a clip here" in problems["coco.json, c_0.png"]
+    assert "is not a complete COCO file" in problems["cut.json"]
     assert_same(masks_in(root, "a"), {2: VENTRICLE})

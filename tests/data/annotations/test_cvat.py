@@ -131,7 +131,7 @@ def test_tasks_of_a_project_belong_to_clips_by_their_source(root):
         ("box", 2, {"xtl": 1, "ytl": 1, "xbr": 9, "ybr": 9}, "frame 2 holds a box, which does"),
         ("polyline", 0, LV, "holds a polyline"),
         ("polygon", 6, LV, "frame 6, the clip has the frames 0 to 5"),
-        ("polygon", 0, {"points": "1,2;3"}, "points that are no x,y"),
+        ("polygon", 0, {"points": "1,2;3"}, "points are not of the form x,y"),
         ("polygon", 0, corners(5, 10, 20, 300), r"beyond the picture of 60 x 40"),
         ("mask", 0, {"rle": "1, 2", "left": 0, "top": 0, "width": 2, "height": 2}, "of 3 pixels"),
     ],
@@ -165,7 +165,7 @@ def test_files_that_are_no_annotation_are_named(root):
     (root / "other.xml").write_text("<html/>")
     save(document(source="c.mp4"), root / "far.xml")
     problems = find_annotations(root).problems
-    assert "no XML, or cut short" in problems["cut.xml"]
-    assert "defines entities" in problems["bomb.xml"]
+    assert "not XML, or is truncated" in problems["cut.xml"]
+    assert "defines XML entities" in problems["bomb.xml"]
     assert "begins with <html>" in problems["other.xml"]
-    assert "is of c.mp4, which is no clip here" in problems["far.xml"]
+    assert "belongs to c.mp4, which is not a clip here" in problems["far.xml"]

@@ -106,8 +106,12 @@ def test_a_label_map_has_the_numbers_of_segments(root):
     ("frames", "names", "message"),
     [
         ([(VENTRICLE, 7, 1)], ("LV",), "frame 6, the clip has the frames 0 to 5"),
-        ([(VENTRICLE, [1, 2], 1)], ("LV",), "does not say of which frame of the clip its frame 1"),
-        ([(VENTRICLE, 1, 2)], ("LV",), "draws segment 2, which it does not name"),
+        (
+            [(VENTRICLE, [1, 2], 1)],
+            ("LV",),
+            "does not state to which frame of the clip its frame 1",
+        ),
+        ([(VENTRICLE, 1, 2)], ("LV",), "draws segment 2, which it does not describe"),
         ([(VENTRICLE, 1, 1)], ("aorta",), "draws 'aorta'"),
     ],
 )

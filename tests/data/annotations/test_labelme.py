@@ -65,7 +65,7 @@ def test_files_with_a_number_for_another_clip(root):
         ([LV], (80, 60), r"drawn on frames of 80 x 60"),
         ([LV | {"label": "aorta"}], (40, 60), "draws 'aorta'"),
         ([mask_shape(ATRIUM, "LV") | {"points": [[0, 0], [5, 5]]}], (40, 60), "holds a mask of"),
-        ([mask_shape(ATRIUM, "LV") | {"mask": "AAAA"}], (40, 60), "holds a mask that is damaged"),
+        ([mask_shape(ATRIUM, "LV") | {"mask": "AAAA"}], (40, 60), "holds a damaged mask"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(root, shapes, size, message):

@@ -81,7 +81,7 @@ def test_one_structure_may_be_white(root):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("6.png", VALUES, "is of frame 6, and the frames of the clip count from 0 to 5"),
+        ("6.png", VALUES, "belongs to frame 6, but the clip has the frames 0 to 5"),
         ("last.png", VALUES, "no number in its name"),
         ("0.png", VALUES[:20], r"is \(20, 60\), the frames are \(40, 60\)"),
         ("0.png", 255 * VALUES, "holds the value 253, 255"),
@@ -98,4 +98,4 @@ def test_what_is_not_certain_is_refused(root, name, values, message):
 def test_masks_of_no_clip_are_named(root):
     write_clip(root / "a.nii.gz")
     save(root / "b_masks" / "0.png", VALUES)
-    assert "is a mask of no clip here" in find_annotations(root).problems["b_masks/0.png"]
+    assert "is a mask, but of no clip here" in find_annotations(root).problems["b_masks/0.png"]

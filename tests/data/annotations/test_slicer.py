@@ -123,8 +123,8 @@ def test_a_single_voxel_says_that_nothing_is_drawn(root):
 @pytest.mark.parametrize(
     ("shape", "header", "message"),
     [
-        ((6, H, W), segment(0, "aorta", 7), "draws 'aorta'; classes.yaml knows ventricle, left"),
-        ((6, H, W), segment(0, "LV", 6), r"holds the values \[7\] of no segment"),
+        ((6, H, W), segment(0, "aorta", 7), "draws 'aorta'; classes.yaml has ventricle, left"),
+        ((6, H, W), segment(0, "LV", 6), r"holds values of no segment: \[7\]"),
         ((3, H, W), segment(0, "LV", 7), r"\(3, 40, 60\), the clip \(6, 40, 60\)"),
         (
             (6, H, W - 1),

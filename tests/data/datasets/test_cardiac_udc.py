@@ -178,7 +178,7 @@ def test_filled_and_open_outlines_are_in_the_report(tmp_path, monkeypatch):
     report = prepared(tmp_path / "raw", tmp_path, monkeypatch)
     assert report.notes["Site_G_20/patient1-4"][:2] == [
         "1 outlines were filled",
-        "1 outlines are not closed, and stay lines",
+        "1 outlines are not closed, and remain lines",
     ]
 
 

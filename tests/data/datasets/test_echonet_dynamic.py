@@ -92,7 +92,7 @@ def test_what_does_not_fit_together_is_told(raw, tmp_path, monkeypatch):
         "FileList.csv: 0X3C": "there is no Videos/0X3C.avi",
         "FileList.csv: 0X2B2": "its Split is 'OTHER', not of ('train', 'val', 'test')",
         "VolumeTracings.csv: 0X9": "is not in FileList.csv",
-        f"VolumeTracings.csv, line {num_lines - 2}": "has a field that is no finite number",
+        f"VolumeTracings.csv, line {num_lines - 2}": "has a field that is not a finite number",
         "Videos/stray.avi": "is not in FileList.csv",
     }
     assert report.notes["0X2B"] == ["the tracing of frame 6 has 2 points: left out"]
@@ -108,7 +108,7 @@ def test_a_tracing_beyond_the_video(raw, tmp_path, monkeypatch):
 def test_missing_lists_and_columns(raw):
     find = RAW["echonet_dynamic"].find_videos
     (raw / "VolumeTracings.csv").write_text("FileName,A,Frame\nx,1,2\n")
-    with pytest.raises(ValueError, match="has columns FileName, A, Frame; wanted are X1"):
+    with pytest.raises(ValueError, match="has columns FileName, A, Frame; it needs X1"):
         find(raw)
     (raw / "FileList.csv").write_text("FileName,EF\nx,1\n")
     with pytest.raises(ValueError, match="has no column EDV, ESV, Split"):
@@ -176,8 +176,8 @@ def test_measurements_that_are_none_are_unknown(raw, tmp_path, monkeypatch):
     ]
     assert known == [None, 80.3, None]
     assert report.notes["0X1A"][:2] == [
-        "FileList.csv, line 2: EF is 'nan', taken as unknown",
-        "FileList.csv, line 2: ESV is '-1', taken as unknown",
+        "FileList.csv, line 2: EF is 'nan', which counts as unknown",
+        "FileList.csv, line 2: ESV is '-1', which counts as unknown",
     ]
     assert DatasetCatalog.get("echonet_dynamic_val")[0].reference_ejection_fraction is None
 
@@ -193,7 +193,9 @@ def test_a_video_of_which_no_tracing_is_usable_is_refused(raw, tmp_path, monkeyp
 
 def test_a_list_that_is_no_table_is_named(raw):
     (raw / "VolumeTracings.csv").write_text('FileName,X,Y,Frame\n"' + "x" * 200_000)
-    with pytest.raises(ValueError, match="VolumeTracings.csv, line 2, is no table .field larger"):
+    with pytest.raises(
+        ValueError, match="VolumeTracings.csv, line 2, is not a table .field larger"
+    ):
         RAW["echonet_dynamic"].find_videos(raw)
 
 

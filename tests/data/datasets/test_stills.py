@@ -123,8 +123,8 @@ def test_what_is_no_longer_in_the_raw_folder_stays_and_is_told(tmp_path, monkeyp
     ("line", "why"),
     [
         ("0 0.31 0.36 0.31 0.31", "is a box (class, centre, size), not an outline"),
-        ("0 30 10 50 10 50 20", "has coordinates of 10 to 50; wanted are parts of the picture"),
-        ("0 0.1 0.1 nan 0.1 0.5 0.5", "has a coordinate that is no finite number"),
+        ("0 30 10 50 10 50 20", "has coordinates of 10 to 50; they must be parts of the picture"),
+        ("0 0.1 0.1 nan 0.1 0.5 0.5", "has a coordinate that is not a finite number"),
         ("0 0.1 0.1 0.10001 0.1 0.1 0.10001", "object 1 covers no pixel"),
         ("3 0.1 0.1 0.5 0.1 0.5 0.5", "is not a class of 0 to 2"),
     ],
@@ -148,7 +148,7 @@ def test_labels_of_yolo_in_other_files_or_none_at_all(tmp_path):
     report = again("brain_tumor_yolo", raw, tmp_path)
     assert not report.prepared
     assert report.unusable["val"] == "has images/ but no labels/"
-    assert "has labels in a.json; wanted is a.txt" in report.unusable["train/a"]
+    assert "has labels in a.json; they must be in a.txt" in report.unusable["train/a"]
 
 
 def test_two_masks_of_one_name_are_refused(tmp_path):

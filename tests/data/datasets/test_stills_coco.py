@@ -118,17 +118,17 @@ def reason(raw, tmp_path, annotations, **entry):
     [
         (
             [[30, 10, 50, float("nan"), 50, 20]],
-            "object 1 has a coordinate that is no finite",
+            "object 1 has a coordinate that is not a finite",
         ),
-        ([[30, 10, 50, 10, 50]], "object 1 is no list of x and y"),
+        ([[30, 10, 50, 10, 50]], "object 1 is not a list of x and y"),
         ([[30, 10, 50, 10]], "object 1 has fewer than three points"),
-        ([[0.2, 0.2, 0.8, 0.2, 0.8, 0.9]], "object 1 has coordinates of 0 to 1 alone"),
+        ([[0.2, 0.2, 0.8, 0.2, 0.8, 0.9]], "object 1 has only coordinates of 0 to 1"),
         ([[0, 0, 600, 0, 600, 400]], "reaches from (0, 0) to (600, 400), beyond the picture of 60"),
         ([[3.1, 3.1, 3.2, 3.1, 3.2, 3.2]], "object 1 covers no pixel"),
         ({"size": [60, 40], "counts": [0, 2400]}, "has run lengths for (H, W) = [60, 40]"),
         ({"size": [40, 60], "counts": [0, 24]}, "do not add up to 40 x 60 pixels"),
         ({"size": [40, 60], "counts": "zzzz~~"}, "has damaged run lengths"),
-        ([["POLYGON"]], "object 1 is no list of x and y"),
+        ([["POLYGON"]], "object 1 is not a list of x and y"),
         ("POLYGON", "object 1 is 'POLYGON', neither a list of polygons nor run lengths"),
     ],
 )
@@ -161,7 +161,7 @@ def test_one_object_without_an_outline_is_told(tmp_path):
         (lambda content: content.update(categories={}), "has no list 'categories'"),
         (lambda content: content["annotations"][0].pop("image_id"), "annotations[0] has no 'imag"),
         (lambda content: content["images"][1].pop("file_name"), "images[1] has no 'file_name'"),
-        (None, "is no JSON, or cut short (Expecting"),
+        (None, "is not JSON, or is truncated (Expecting"),
     ],
 )
 def test_a_broken_coco_file_is_named_and_costs_its_own_split_alone(tmp_path, change, why):

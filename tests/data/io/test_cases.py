@@ -54,8 +54,8 @@ def test_right_value(read, name, shape, mean, spacing, fps):
 
 @both_ways
 def test_what_was_left_out_is_told(read):
-    assert "of 0 x 0 mm a pixel cannot be" in " ".join(read("zero_delta.dcm")[0].notes)
+    assert "of 0 x 0 mm per pixel is not plausible" in " ".join(read("zero_delta.dcm")[0].notes)
     assert "FrameTime of 1e-310 ms" in " ".join(read("frametime_tiny.dcm")[0].notes)
     assert "holds 6 frames" in " ".join(read("jpegls_missing_frames.dcm")[0].notes)
-    assert "turned" in " ".join(read("rot90.mp4")[0].notes)
+    assert "rotated" in " ".join(read("rot90.mp4")[0].notes)
     assert read("float_0_1.004.nii.gz")[1].max() == read("n05_png12")[1].max() == 255

@@ -42,7 +42,7 @@ def test_a_turned_film_is_upright(tmp_path, suffix, rotation, whole, monkeypatch
     right = np.rot90(corners(), rotation // 90, axes=(1, 2))[..., 0]
     frames = np.asarray(video.frames).reshape(*right.shape, -1)[..., 0].astype(int)
     assert np.abs(frames - right).mean() < 8
-    assert any("turned" in note for note in video.notes) == bool(rotation)
+    assert any("rotated" in note for note in video.notes) == bool(rotation)
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "ffv1", "libx264"])
@@ -56,7 +56,9 @@ def test_frames_of_other_coders(tmp_path, codec):
 def test_a_rate_that_cannot_be(tmp_path):
     film(tmp_path / "a.avi", corners(), codec="mpeg4", rate=Fraction(1, 30))
     video = read_video(tmp_path / "a.avi")
-    assert video.fps is None and "frames a second (allowed are 1 to 1000)" in " ".join(video.notes)
+    assert video.fps is None and "frames per second (allowed are 1 to 1000)" in " ".join(
+        video.notes
+    )
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])

@@ -74,7 +74,7 @@ def test_other_pixels_have_another_key(make_video):
 def test_numbers_that_mean_nothing_are_refused():
     with pytest.raises(ValueError, match="not -1"):
         mapper(-1)
-    with pytest.raises(ValueError, match="copies=2 of a clip need augmentations"):
+    with pytest.raises(ValueError, match="copies=2 needs augmentations"):
         mapper(2, augmentations=[])
 
 
@@ -85,7 +85,7 @@ def test_a_schedule_over_the_run_is_refused(make_video):
         return MixedSampler(first, other, start=start, end=end, num_clips=100)
 
     for sampler in (mixed(0.0, 1.0), mixed(0.5, 0.5, first=mixed(0.0, 1.0))):
-        with pytest.raises(ValueError, match=r"start=0.0, end=1.0.*set both alike"):
+        with pytest.raises(ValueError, match=r"start=0.0, end=1.0.*same value"):
             mapper(1, sampler)
     record = make_video("long", num_frames=30)
     clips = draw(mapper(2, mixed(0.5, 0.5)), record, range(20))

@@ -72,7 +72,7 @@ def test_boxes_have_the_share_they_should():
 @pytest.mark.parametrize(
     "wrong, told",
     [
-        ({"num_local": 0}, "one view each"),
+        ({"num_local": 0}, "at least one view"),
         ({"local_scale": (0.0, 0.4)}, "0 to 1"),
         ({"global_scale": (0.9, 0.5)}, "0.9 to 0.5"),
     ],

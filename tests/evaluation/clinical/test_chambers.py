@@ -118,7 +118,7 @@ def test_a_role_is_also_that_of_datasets_that_are_asked_for(run_config, monkeypa
     [
         ("roles.left_ventrikel=lv_cavity", "the roles are left_ventricle, left_atrium"),
         ("roles.left_ventricle=lv", "the classes are lv_cavity, wall, la"),
-        ("roles=lv_cavity", "roles is {left_ventricle: NAME OF A CLASS}"),
+        ("roles=lv_cavity", "roles must be {left_ventricle: NAME OF A CLASS}"),
     ],
 )
 def test_an_unknown_role_or_class_is_refused(run_config, override, message):
