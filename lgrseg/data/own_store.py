@@ -1,7 +1,7 @@
 """Prepared datasets of your own clips, which contain their own description.
 
     datasets/mine/dataset.json    classes, colours, roles
-    datasets/mine/splits.csv      clip, patient, split, and fold where there are folds
+    datasets/mine/splits.csv      clip, patient, split, and fold if there are folds
     datasets/mine/<clip>/...      see store.py
 
 The table determines the names in the catalog. It is read at every use, so edits take effect at

@@ -174,6 +174,6 @@ def read_masks(record: VideoRecord) -> dict[int, np.ndarray]:
 def uncropped(frame: np.ndarray, record: VideoRecord) -> np.ndarray:
     """Paste a cropped frame into a black frame of the original size."""
     top, left, bottom, right = record.crop_box
-    whole = np.zeros((*record.original_size, *frame.shape[2:]), np.uint8)
-    whole[top:bottom, left:right] = frame
-    return whole
+    pasted = np.zeros((*record.original_size, *frame.shape[2:]), np.uint8)
+    pasted[top:bottom, left:right] = frame
+    return pasted

@@ -91,7 +91,7 @@ class Clips:
         return beside[0] if len(beside) == 1 else None
 
     def of_frame(self, image: Path) -> tuple[str, int] | None:
-        """The clip that an image file is a frame of, and which one, counted from 0."""
+        """The clip that an image file is a frame of, and the index of the frame."""
         return self._of_frame.get(image.resolve())
 
     def called(self, file_name: str) -> str | None:

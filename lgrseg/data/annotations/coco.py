@@ -119,7 +119,7 @@ def read(
         shape = entry["shape"]
         if isinstance(shape, dict) and shape.get("size") != list(clip.size):
             raise UnusableVideo(
-                f"{drawing.source}: has run lengths for frames of {shape.get('size')}"
+                f"{drawing.source} has run lengths for frames of {shape.get('size')}"
             )
         drawing.add_shape(frame, entry["label"], shape)
     return drawing.finished(notes)

@@ -94,7 +94,7 @@ def _drawn_later(entry: DrawnShape) -> tuple[int, int]:
 def _root(file: Path) -> ElementTree.Element:
     content = file.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise UnusableVideo("defines XML entities, which no annotation tool does: it is not opened")
+        raise UnusableVideo("defines XML entities, which no annotation tool needs: not opened")
     try:
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:

@@ -31,7 +31,7 @@ KIND = "mask_frames"
 
 
 def claims(path: Path) -> bool:
-    """Whether this module reads a file: an image that is named as a mask, or its folder is."""
+    """Whether a file is an image that is named as a mask, or lies in a folder of masks."""
     if path.suffix.lower() not in IMAGES:
         return False
     folders = [path.parent.name, path.parent.parent.name]
@@ -90,7 +90,7 @@ def frame_of(file: Path, clip: AnnotatedClip) -> int:
             f"{_name(file)} belongs to frame {number}, but the clip has the frames "
             f"{clip.first_number} to {last}; --first-frame 1 counts from 1"
             if not clip.frame_files
-            else f"{_name(file)} has not the name of a frame in {clip.path.name}"
+            else f"{_name(file)} does not have the name of a frame in {clip.path.name}"
         )
     return frame
 

@@ -43,7 +43,7 @@ def register_raw_dataset(name: str, dataset: RawDataset) -> None:
             `finish(raw, out)` are called if it has them.
 
     Raises:
-        ValueError: the name is taken, or the dataset cannot list its videos.
+        ValueError: the name is registered already, or the dataset cannot list its videos.
     """
     if name in RAW:
         raise ValueError(f"raw dataset {name!r} is registered already")

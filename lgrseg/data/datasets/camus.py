@@ -107,7 +107,7 @@ def _clips_of_view(folder: Path, view: str, images: dict, problems: dict) -> lis
     clips = []
     phases = [phase for phase in ("ED", "ES") if (view, phase) in images]
     if len(phases) == 1:
-        problems[f"{folder.name}_{view}"] = f"only {phases[0]} is there, a clip needs ED and ES"
+        problems[f"{folder.name}_{view}"] = f"only {phases[0]} is there; a clip needs ED and ES"
     groups = [phases] if len(phases) == 2 else []
     groups += [["half_sequence"]] if (view, "half_sequence") in images else []
     for group in groups:

@@ -149,7 +149,7 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
     """Name of a clip -> the row of the table that names it, in full or without its folders.
 
     Raises:
-        ValueError: a row names no clip, or several.
+        ValueError: a row matches no clip, or several.
     """
     clips_by_name: dict[str, list[str]] = {}
     for clip in clips:

@@ -35,7 +35,7 @@ def folder_of(arguments: argparse.Namespace) -> ClipFolder:
 
     Raises:
         ValueError: --classes is missing, or its file cannot be understood.
-        FileNotFoundError: a given file does not exist.
+        FileNotFoundError: a file of the command does not exist.
     """
     if arguments.classes is None:
         raise ValueError(

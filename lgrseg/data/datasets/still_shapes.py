@@ -109,8 +109,8 @@ def _fault_of_runs(runs: dict, size: tuple[int, int]) -> str | None:
         return f"has run lengths for (H, W) = {runs.get('size')}, the picture is {size}"
     counts = runs.get("counts")
     if isinstance(counts, list):
-        whole = all(isinstance(count, int) and count >= 0 for count in counts)
-        if not whole or sum(counts) != size[0] * size[1]:
+        are_counts = all(isinstance(count, int) and count >= 0 for count in counts)
+        if not are_counts or sum(counts) != size[0] * size[1]:
             return f"has run lengths that do not add up to {size[0]} x {size[1]} pixels"
     elif not isinstance(counts, str) or not all("0" <= letter <= "o" for letter in counts):
         return "has damaged run lengths"

@@ -10,7 +10,7 @@ from lgrseg.data.io import image_files
 
 
 def in_coco(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
-    """Polygons and RLE; categories are matched by name, in upper or lower case.
+    """Polygons and RLE; categories are matched by name; upper and lower case are equal.
 
     An image is refused if it has objects and none can be drawn: training on it would teach that
     they are background.

@@ -47,7 +47,7 @@ def grey_scale(frames: Iterable[np.ndarray], num_frames: int) -> GreyScale:
         frames: all frames of the clip, of any type and shape.
         num_frames: approximate number of frames.
     """
-    least, greatest, whole, sample = np.inf, -np.inf, True, []
+    least, greatest, all_whole, sample = np.inf, -np.inf, True, []
     for frame in frames:
         if frame.dtype == np.uint8:
             return GreyScale(0, 255)
@@ -55,13 +55,15 @@ def grey_scale(frames: Iterable[np.ndarray], num_frames: int) -> GreyScale:
         if not values.size:
             continue
         least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
-        whole = whole and (values.dtype.kind in "biu" or bool((values == np.rint(values)).all()))
+        all_whole = all_whole and (
+            values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
+        )
         # The step is odd, because an even one would sample the same columns of every row.
         step = values.size * num_frames // SAMPLES | 1
         sample.append(values[::step].astype(np.float64))
     if not sample:
         return GreyScale(0, 255)
-    if least >= 0 and greatest <= 255 and (greatest > 1 if whole else greatest >= LEVELS):
+    if least >= 0 and greatest <= 255 and (greatest > 1 if all_whole else greatest >= LEVELS):
         return GreyScale(0, 255)
     return GreyScale(*_without_outliers(least, greatest, np.concatenate(sample)))
 

@@ -68,8 +68,8 @@ def _affine_of_image(path: Path, spacing_mm: tuple[float, float] | None) -> np.n
         return None
     axes = min(reader.GetDimension(), 3)
     direction, spacing, origin = np.eye(3), np.ones(3), np.zeros(3)
-    whole = np.reshape(reader.GetDirection(), (reader.GetDimension(),) * 2)
-    direction[:axes, :axes] = whole[:axes, :axes]
+    directions = np.reshape(reader.GetDirection(), (reader.GetDimension(),) * 2)
+    direction[:axes, :axes] = directions[:axes, :axes]
     spacing[:axes] = reader.GetSpacing()[:axes]
     origin[:axes] = reader.GetOrigin()[:axes]
     if spacing_mm is not None:
