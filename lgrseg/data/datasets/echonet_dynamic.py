@@ -165,9 +165,7 @@ def _read_tracings(file: Path) -> tuple[dict[str, Tracings], dict[str, str]]:
         if frame is not None and frame >= 0 and frame == int(frame):
             points[name][int(frame)].append(None if fault else values)
     for name, frames in points.items():
-        tracings[name].outlines = {
-            frame: _outline(lines, in_pairs) for frame, lines in frames.items()
-        }
+        tracings[name].outlines = {k: _outline(lines, in_pairs) for k, lines in frames.items()}
     return dict(tracings), problems
 
 

@@ -18,7 +18,7 @@ from lgrseg.structures import Clip, UnlabelledViews
 class LocalGlobalMapper:
     """Makes global views (long in time, large in space) and local views (short, small).
 
-    Source of the idea: Caron et al., "DINO", ICCV 2021, section 3.1 (multi-crop); here in time, too.
+    Source of the idea: Caron et al., "DINO", ICCV 2021, section 3.1 (multi-crop), also in time.
     Every view has its own crop, augmentation and position in time. Local views are made around
     frames of the global ones.
     """
