@@ -111,7 +111,7 @@ def test_a_model_of_other_classes_is_refused():
 def test_a_model_that_is_no_clip_model_is_refused():
     cfg = load_config(ROOT / "configs/baselines/unet.py")
     cfg.model = L(torch.nn.Linear)(in_features=1, out_features=1)
-    with pytest.raises(TypeError, match="model is a Linear; a model of clips is a subclass of"):
+    with pytest.raises(TypeError, match="model is a Linear, but must be a subclass of"):
         build_model(cfg)
 
 

@@ -1,4 +1,4 @@
-"""Registry of all pretrained encoders by name: builder, settings and layout of their weights.
+"""Registry of all pretrained encoders by name, with builder, settings and layout of weights.
 
 encoder = build_encoder("dinov2_small", weights="weights/dinov2_vits14_pretrain.pth")
 """

@@ -108,5 +108,5 @@ def test_values_of_another_shape_are_refused():
             return matched.point_logits
 
     outputs, targets, _ = batch()
-    with pytest.raises(ValueError, match=r"'half' gives values of shape \(2, 1, 32\).* \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"'half' returns values of shape \(2, 1, 32\).* \(2, 1\)"):
         criterion(OfPoints())(outputs, targets)

@@ -197,7 +197,7 @@ def test_which_boxes_prompt():
 
 
 def test_what_cannot_be_done_is_told(sam):
-    with pytest.raises(ValueError, match="takes frames of 64 x 64, not .32, 32."):
+    with pytest.raises(ValueError, match="needs frames of 64 x 64, not .32, 32."):
         model(sam).eval()([Clip(torch.rand(2, 1, 32, 32), torch.arange(2), "v")])
     with pytest.raises(ValueError, match="no box prompt"):
         model(sam).eval()([clip()])
