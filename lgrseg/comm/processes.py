@@ -62,7 +62,7 @@ def barrier() -> None:
 
 
 def all_gather_object(item: Any) -> list:
-    """Gather an object of every process, in the order of ranks (pickled between own processes)."""
+    """Gather an object of every process, in the order of ranks; it is pickled for this."""
     if not _active():
         return [item]
     items = [None] * get_world_size()

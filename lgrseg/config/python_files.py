@@ -1,7 +1,7 @@
 """Runs the Python files of configs, which import each other by relative imports.
 
     from ..datasets.camus import dataloader      # relative: the file is run again for this config
-    from configs.lgrnet.base import model        # the project's own configs, from a file anywhere
+    from configs.lgrnet.base import model        # configs of lgrseg, from any folder
 
 A file in a folder datasets/ describes one dataset. Another dataset can be chosen instead: with
 `dataset=phantom_study`, the import above runs datasets/phantom_study.py. A name without such a file

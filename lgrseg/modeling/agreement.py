@@ -24,8 +24,8 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
     wrong = {name: n for name, n in expected.items() if channels.get(name) != n}
     if wrong:
         raise ValueError(
-            f"{part}.in_channels says {wrong}, but the maps of {type(backbone).__name__} have "
-            f"{dict(channels)} channels: give {part} the channels of its backbone"
+            f"{part}.in_channels is {wrong}, but the maps of {type(backbone).__name__} have "
+            f"{dict(channels)} channels: set {part}.in_channels to those of the backbone"
         )
 
 

@@ -70,8 +70,8 @@ def interpreting() -> bool:
 class KernelOp:
     """An operation `torch.ops.lgrseg.<name>` with gradients, for torch.compile and export.
 
-    A direct call avoids the dispatcher where possible: it runs the reference under torch's own
-    autograd, or the kernel.
+    A direct call avoids the dispatcher where possible: it runs the reference with torch's autograd,
+    or the kernel.
     """
 
     def __init__(

@@ -92,7 +92,8 @@ class ClipTargets:
     def to(self, device) -> "ClipTargets":
         """The same targets with their masks on `device`.
 
-        The other tensors stay on the CPU: Python reads them at every step and would wait for a GPU.
+        The other tensors remain on the CPU, because Python reads them at every step and would have
+        to wait for a GPU.
         """
         return replace(self, masks=self.masks.to(device, non_blocking=True))
 

@@ -61,7 +61,7 @@ def test_an_encoder_asks_the_backbone():
 
 
 def test_an_encoder_of_another_backbone_is_refused():
-    with pytest.raises(ValueError, match="encoder.in_channels says {'res4': 24}.*'res4': 16"):
+    with pytest.raises(ValueError, match="encoder.in_channels is {'res4': 24}.*'res4': 16"):
         lgrnet(OTHERS)
     with pytest.raises(ValueError, match="Identity has no attribute `channels`"):
         LGREncoder().connect(torch.nn.Identity())
@@ -86,7 +86,7 @@ def test_a_head_of_another_backbone_is_refused(kind):
         return PerPixelSegmenter(backbone=backbone(), head=head, num_classes=2)
 
     build(right)
-    with pytest.raises(ValueError, match="head.in_channels says {'res4': 24}.*MetaFormer"):
+    with pytest.raises(ValueError, match="head.in_channels is {'res4': 24}.*MetaFormer"):
         build(wrong)
 
 

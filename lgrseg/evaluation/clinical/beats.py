@@ -49,11 +49,11 @@ def find_beats(
     visible = np.flatnonzero(np.isfinite(areas))
     if len(visible) < 2:
         return []
-    largest, least = int(np.nanargmax(areas)), int(np.nanargmin(areas))
-    if len(visible) == 2 and largest != least:
-        return [Beat(largest, least)]
+    largest, smallest = int(np.nanargmax(areas)), int(np.nanargmin(areas))
+    if len(visible) == 2 and largest != smallest:
+        return [Beat(largest, smallest)]
     curve = _curve(areas, visible)
-    pairs = _pairs(curve.maxima, curve.minima) or [(largest, least)]
+    pairs = _pairs(curve.maxima, curve.minima) or [(largest, smallest)]
     return [
         Beat(
             curve.nearest_visible(ed),

@@ -10,7 +10,7 @@ def chambers_of(classes: tuple[str, ...], roles: Mapping[str, str]) -> dict[str,
 
     Args:
         classes: names of the classes.
-        roles: role -> class. A role that is not in `roles` goes to the class of the same name.
+        roles: role -> class. A role that is not in `roles` has the class of the same name.
     """
     by_name = {role: role for role in ROLES if role in classes}
     return by_name | {role: name for role, name in roles.items() if name in classes}

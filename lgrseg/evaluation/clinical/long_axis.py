@@ -84,10 +84,10 @@ def _border_with(mask: np.ndarray, neighbour: np.ndarray, spacing) -> np.ndarray
     distances, nearest = cKDTree(other).query(chamber)
     # A valve of a few millimetres may be between the chambers. If they are farther apart, the
     # other mask does not touch this chamber.
-    least = distances.min()
-    if least > 0.15 * np.ptp(chamber, axis=0).max() + 2 * max(spacing):
+    gap_width = distances.min()
+    if gap_width > 0.15 * np.ptp(chamber, axis=0).max() + 2 * max(spacing):
         return None
-    touching = distances <= least + 1.5 * max(spacing)
+    touching = distances <= gap_width + 1.5 * max(spacing)
     edge = (chamber[touching] + other[nearest[touching]]) / 2  # half-way across the valve
     ends = _ends(edge)
     middle = ends.mean(axis=0)

@@ -111,7 +111,7 @@ def _areas_between(
     along: np.ndarray, edges: np.ndarray, pixel: float, *, spread: float
 ) -> np.ndarray:
     """The area of pixels at positions `along` in each interval; a pixel has the length `spread`."""
-    # Share of every pixel that lies below every edge, so that a disk can contain parts of pixels.
+    # Share of every pixel below every edge, so that a disk can contain parts of pixels.
     below = np.clip((edges[:, None] - along) / spread + 0.5, 0, 1).sum(axis=1)
     return np.diff(below) * pixel
 

@@ -119,7 +119,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every pixel attends to a smaller version of its own map."""
+    """Every pixel attends to a smaller version of the map."""
 
     def __init__(self, *, dim: int, num_heads: int, reduction: int):
         super().__init__()

@@ -1,6 +1,6 @@
 """Checks that a file has all weights of an encoder.
 
-A frozen encoder with one random part would be useless, and nothing would show it. The check rejects
+A frozen encoder with one random part would be useless without any warning. The check rejects
 tensors of another shape, missing tensors (except those that a layout may lack), and encoder parts
 that this encoder does not have, such as another block or registers.
 """

@@ -108,7 +108,7 @@ class Sam2HieraEncoder(HierarchicalEncoder):
 
 
 class SwinEncoder(HierarchicalEncoder):
-    """Swin; its maps are taken before the patches of a stage are merged."""
+    """Swin; its maps are those before the patches of a stage are merged."""
 
     norm = "layernorm"
 

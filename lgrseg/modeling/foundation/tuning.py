@@ -1,4 +1,4 @@
-"""Selects the trained part of an encoder: nothing, its last blocks, adapters, or all (default).
+"""Selects the trained part of an encoder: none, its last blocks, adapters, or all (default).
 
 Each function changes the encoder in place and returns it, so configs can nest them:
 

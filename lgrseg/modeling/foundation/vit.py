@@ -34,7 +34,7 @@ class ViTConfig(Protocol):
 
 
 class ViTEncoder(TransformersEncoder):
-    """Encoder of a plain transformer; its maps are taken after the last block or after several.
+    """Encoder of a plain transformer; its maps are the outputs of the last block or of several.
 
     The model's final norm is applied to every map, as in the evaluation of DINOv2.
     """
@@ -57,8 +57,8 @@ class ViTEncoder(TransformersEncoder):
             blocks: path of the list of blocks in the model.
             norm: path of the final norm in the model.
             num_prefix: number of tokens before the patches (class token and registers).
-            layers: block indices (from 0, -1 is the last) after which a map is taken; None means
-                one map after the last block.
+            layers: indices of the blocks whose outputs are the maps (from 0, -1 is the last); None
+                means one map, from the last block.
             mean_token: True if the global token is the mean of the patches, not the class token.
             arguments: additional arguments of the model's forward.
 

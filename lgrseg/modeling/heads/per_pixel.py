@@ -30,7 +30,7 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
 class PerPixelSegmenter(ClipModel):
-    """A backbone and a head that give each pixel a score per class.
+    """A backbone and a head that compute a score per class for each pixel.
 
     It is trained by weighted cross-entropy and Dice, or by the head's method `losses`.
     """

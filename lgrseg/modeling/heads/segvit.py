@@ -5,8 +5,8 @@ arXiv 2210.05844, sections 3.2 and 3.3, with the same loss weights. Differences:
     * the background is a class with a token, as in all models of this project;
     * there is no dropout, and losses are means over the classes of an image, then over images, so
       they do not depend on the number of processes;
-    * masks of earlier modules are compared with the truth at their own resolution, to save memory;
-      only the last one is resized to the pixels;
+    * masks of earlier modules are compared with the truth at the resolution of the masks, to save
+      memory; only the last one is resized to the pixels;
     * maps may differ in stride: masks are summed at the finest resolution.
 
 Letters: N images, A annotated ones, Q = K + 1 class tokens, S positions of a map, M heads, D width.

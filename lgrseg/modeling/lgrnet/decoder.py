@@ -134,7 +134,7 @@ class MaskedDecoder(nn.Module):
         return memory, rearrange(position, "b t s d -> b (t s) d")
 
     def _answer(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
-        """Outputs of queries (B, G Q, D); in a causal decoder each set is for its own frame."""
+        """Outputs of queries (B, G Q, D); in a causal decoder there is one set per frame."""
         if not self.causal:
             return self._predict(queries, features)
         num_frames = features["mask_features"].shape[1]

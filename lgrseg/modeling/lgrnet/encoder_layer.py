@@ -135,7 +135,7 @@ def outside_object(queries: Tensor, tokens: Tensor, shapes: list[tuple[int, int]
         shapes: (H, W) of each scale.
 
     Returns:
-        (N, Q, S) bool. The product is resized to the coarser scales before its sign is taken. For
+        (N, Q, S) bool. The product is resized to the coarser scales before its sign is used. For
         a query whose product is negative everywhere, the mask is false everywhere.
     """
     height, width = shapes[-1]

@@ -89,7 +89,7 @@ def own_name(name: str) -> str:
     return name
 
 
-def from_public(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+def from_public(weights: dict[str, Tensor], model_weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert weights of the release to the names and shapes of this project's model.
 
     For example, its 1 x 1 x 1 convolutions over clips are 1 x 1 convolutions over frames here. The
@@ -97,14 +97,14 @@ def from_public(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str,
 
     Args:
         weights: tensors by the names of the release.
-        own: state dict of the model, for the shapes.
+        model_weights: state dict of the model, for the shapes.
     """
     converted = {}
     for name, value in weights.items():
         if name.removeprefix("module.").startswith(IGNORED):
             continue
         name = own_name(name)
-        if name in own and value.numel() == own[name].numel():
-            value = value.reshape(own[name].shape)
+        if name in model_weights and value.numel() == model_weights[name].numel():
+            value = value.reshape(model_weights[name].shape)
         converted[name] = value
     return converted

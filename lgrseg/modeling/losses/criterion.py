@@ -133,11 +133,11 @@ class SetCriterion(nn.Module):
             targets: targets of every clip.
             totals: normalisers, needed if this batch is a part of a larger one; None uses `totals`
                 of this batch.
-            generators: random generator of every clip, for its points; None uses torch's own.
+            generators: random generator of every clip, for its points; None uses the global one.
 
         Returns:
             "loss_class", "loss_mask" and "loss_dice" of the last output, and with a box head
-            "loss_box", "loss_giou" and "loss_object". An extra term has its own name.
+            "loss_box", "loss_giou" and "loss_object". Extra terms are listed under their names.
             "aux_loss_class" and so on are the sums over the earlier outputs.
 
         Raises:

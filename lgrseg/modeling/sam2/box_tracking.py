@@ -77,8 +77,8 @@ class BoxTracking:
             all_masks, memories_of_boxes = self._surer(embedding, number, all_masks, doubted)
             prompted |= memories_of_boxes
         for label, memory in prompted.items():
-            one = self.objects.setdefault(label, ObjectMemory())
-            self.tracker.remember(one, memory, prompted=True)
+            object_memory = self.objects.setdefault(label, ObjectMemory())
+            self.tracker.remember(object_memory, memory, prompted=True)
         for label in followed.keys() - prompted.keys():
             self.tracker.remember(self.objects[label], followed[label], prompted=False)
         return all_masks
