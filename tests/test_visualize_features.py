@@ -112,7 +112,7 @@ def test_one_bad_clip_and_no_encoder(place, tmp_path, monkeypatch):
     result = draw(place, *words, source=tmp_path / "in", out=tmp_path / "out")
     assert result.returncode == 1 and "1 of 2 clips drawn" in result.stdout
     assert f"not drawn: {tmp_path / 'in' / 'bad.dcm'}" in result.stderr
-    assert "a_features.mp4 could not be made: this build of PyAV has no libx264" in result.stderr
+    assert "a_features.mp4 could not be written: this build of PyAV has no libx264" in result.stderr
     names = {p.name for p in (tmp_path / "out" / "deep").iterdir()}
     assert names == {"a_features.png", "a_features.json"}
 

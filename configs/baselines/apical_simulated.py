@@ -2,8 +2,9 @@ r"""The model that comes with the package: PVTv2-b0 with FPN, trained on simulat
 
     make pretrained
 
-That is: tools/prepare_dataset.py phantom_apical, tools/train_net.py with this file, and
-tools/export_weights.py. No real image is used; CAMUS, if it is prepared, is only tested on.
+This command runs tools/prepare_dataset.py phantom_apical, tools/train_net.py with this file, and
+tools/export_weights.py. No real image is used in training. If CAMUS is prepared, the model is
+tested on it.
 """
 
 from ..datasets.phantom_apical import dataloader, evaluator, num_classes

@@ -1,12 +1,12 @@
-r"""BOX-SAM2: SAM 2.1 tiny with a frozen image encoder; on CAMUS unless another is chosen.
+r"""BOX-SAM2: SAM 2.1 tiny with a frozen image encoder; on CAMUS unless another dataset is chosen.
 
     python tools/train_net.py --config-file configs/box_sam2/base.py \
         model.sam.sam.weights=facebook/sam2.1-hiera-tiny
 
-Without weights the image encoder would stay random: name a hub id, or a folder with
-model.safetensors. At test each object of a whole video is followed from its box on the first
-annotated frame. For boxes every k frames: dataloader.test.camus_4ch_val.mapper.every=k. Meant for
-one GPU; not measured yet.
+The weights are a hub id, or a folder with model.safetensors. Without weights, the frozen image
+encoder would stay random. At test, each object is tracked through the whole video, from its true
+box on the first annotated frame. For a true box every k frames, set
+dataloader.test.camus_4ch_val.mapper.every=k. The settings are for one GPU. Not measured yet.
 """
 
 from lgrseg.config import L

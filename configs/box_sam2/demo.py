@@ -4,10 +4,10 @@ r"""BOX-SAM2 on the phantom: a small SAM 2 from random weights, prompted with tr
     python tools/train_net.py --config-file configs/box_sam2/demo.py \
         train.init_weights=output/box_sam2_demo_stills/checkpoints/last.safetensors
 
-Trained on single frames first, as SAM 2 was, then on clips of annotated frames (without the first
-part it takes hundreds of steps more until a box means something to it). At test each chamber of a
-whole video is followed from its box on the first annotated frame;
-demo_predicted.py takes the boxes of a box head instead.
+Training has two parts, as for SAM 2: first on single frames, then on clips of annotated frames.
+Without the first part, the model needs hundreds of steps more until it uses the boxes. At test,
+each chamber is tracked through the whole video, from its true box on the first annotated frame.
+demo_predicted.py uses predicted boxes instead.
 """
 
 from lgrseg.config import L

@@ -4,8 +4,8 @@ r"""BOX-SAM2 on the phantom, prompted at test with the boxes of a run of LGRNet.
     python tools/train_net.py --config-file configs/box_sam2/demo_predicted.py \
         --eval-only train.init_weights=output/box_sam2_demo/checkpoints/last.safetensors
 
-Each chamber of a whole video is followed from its surest box, and prompted anew where its mask and
-the predicted box disagree and the box is the surer of the two.
+Each chamber is tracked through the whole video, from its most confident box. It is prompted again
+where its mask and the predicted box disagree and the box is more confident than the mask.
 """
 
 from lgrseg.config import L

@@ -1,9 +1,10 @@
-r"""BOX-SAM2 with adapters on the image encoder; on CardiacUDC unless another is chosen.
+r"""BOX-SAM2 with adapters on the image encoder; on CardiacUDC unless another dataset is chosen.
 
     python tools/train_net.py --config-file configs/box_sam2/lora.py \
         model.sam.sam.weights=facebook/sam2.1-hiera-tiny
 
-Needs `pip install "lgrseg[peft]"`, and weights as in base.py. Meant for one GPU; not measured yet.
+Needs `pip install "lgrseg[peft]"`, and weights as in base.py. The settings are for one GPU. Not
+measured yet.
 """
 
 from lgrseg.config import L

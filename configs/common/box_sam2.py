@@ -1,4 +1,4 @@
-"""BOX-SAM2: SAM 2 that follows one object a class from its box."""
+"""BOX-SAM2: SAM 2 that tracks one object per class from its box."""
 
 from lgrseg.config import L
 from lgrseg.data import PromptedMapper, WholeVideoSampler

@@ -1,4 +1,4 @@
-"""Hiera and DINOv2, both frozen, interleaved; a U-Net decoder. The classes are the dataset's."""
+"""Hiera and DINOv2, both frozen, interleaved; a U-Net decoder. The dataset sets the classes."""
 
 from lgrseg.config import L
 from lgrseg.modeling.foundation import (
@@ -12,11 +12,11 @@ from lgrseg.modeling.heads import UNetDecoder
 from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
 PROJECTED = 144
-"""Channels of DINOv2's patch feature where it joins Hiera's."""
+"""Channels to which DINOv2's feature map is projected before it is joined with Hiera's."""
 
 
 def interleaved_backbone(hiera, width):
-    """The backbone, and its channels by level; `width` is that of Hiera's first stage."""
+    """The backbone, and its channels by level; `width` is the width of Hiera's first stage."""
     stages = [width, 2 * width, 4 * width, 8 * width]
     backbone = L(FoundationBackbone)(
         encoder=L(frozen)(

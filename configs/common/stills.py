@@ -1,4 +1,4 @@
-"""Still images with masks, each a clip of one frame, at 224 px and strongly augmented."""
+"""Still images with masks, at 224 px, strongly augmented. Each image is a clip of one frame."""
 
 from lgrseg.config import L
 from lgrseg.data import (
@@ -35,8 +35,8 @@ augmentations = [
     L(RandomNoise)(prob=0.2),
     L(RandomCoarseDropout)(prob=0.2),
 ]
-"""For images whose content may lie either way, as tumours may. A dataset that looks the same way in
-every image takes out the first two."""
+"""For images whose content can have any orientation, such as tumours. For a dataset with one
+orientation, remove the first two."""
 
 train_mapper = L(ClipMapper)(
     frame_sampler=L(WholeVideoSampler)(), input_size=[224, 224], augmentations=augmentations

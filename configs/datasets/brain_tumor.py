@@ -1,4 +1,4 @@
-"""Tumours in MRI slices (brain_tumor_coco: 90 images to train on, 30 and 30 to test)."""
+"""Tumours in MRI slices (brain_tumor_coco: 90 training, 30 validation and 30 test images)."""
 
 from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""CAMUS, half sequences from end-diastole to end-systole, of which every frame has a mask.
+"""CAMUS, half sequences from end-diastole to end-systole; every frame has a mask.
 
 Needs the full release of CAMUS. A training clip is 7 consecutive frames; at test, the whole half
 sequence is one clip.

@@ -1,4 +1,4 @@
-"""CardiacUDC, apical four-chamber, split by site: no site is in two parts."""
+"""CardiacUDC, apical four-chamber, split by site: every site is in one part only."""
 
 from omegaconf import OmegaConf
 

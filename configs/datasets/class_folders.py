@@ -1,8 +1,9 @@
-"""Labelled images, a folder a class: training_set/<class>/<name>.png, and val_set, test_set.
+"""Labelled images, one folder per class: training_set/<class>/<name>.png, and val_set, test_set.
 
-Augmented for ultrasound, which comes from above: mirrored, never turned over. Labelled videos go
-the same way: frame_sampler.num_frames=8 takes eight frames spread over each, and
-frame_sampler.jitter=1.0 in training any frame of each eighth.
+The augmentation is for ultrasound, where the transducer is at the top. Images are mirrored, but not
+rotated by quarter turns and not turned upside down. Labelled videos work too:
+frame_sampler.num_frames=8 chooses eight frames spread over each video. With
+frame_sampler.jitter=1.0 in training, each of them is a random frame of its eighth of the video.
 """
 
 from omegaconf import OmegaConf

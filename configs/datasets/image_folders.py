@@ -1,6 +1,7 @@
 """Images and masks of one structure in folders image/ and mask/ (dataset image_folders).
 
-Augmented for ultrasound, which comes from above: mirrored, never turned over.
+The augmentation is for ultrasound, where the transducer is at the top: images are mirrored, but not
+rotated by quarter turns and not turned upside down.
 """
 
 from omegaconf import OmegaConf

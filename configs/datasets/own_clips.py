@@ -1,7 +1,7 @@
-"""Clips of your own: dataset=NAME, where no file here has that name.
+"""Clips of your own: dataset=NAME, if no file in this folder has that name.
 
-NAME was prepared by tools/prepare_dataset.py folder, or registered in Python. Its parts are
-NAME_train and NAME_val. The number of classes is that of the dataset.
+NAME is a dataset prepared by `tools/prepare_dataset.py folder`, or registered in Python. It has the
+parts NAME_train and NAME_val. The number of classes is read from the dataset.
 """
 
 from omegaconf import OmegaConf

@@ -1,7 +1,7 @@
-"""Simulated apical scans to learn from, and real ones of CAMUS to test on.
+"""Simulated apical scans for training, and real scans of CAMUS for testing.
 
-No real image is used in training. Like camus.py, with stronger augmentation. The first test is on
-simulated scans, the second one needs CAMUS.
+No real image is used in training. The settings are those of camus.py, with stronger augmentation.
+The first test dataset is simulated. The second one is CAMUS, which must be prepared.
 """
 
 from omegaconf import OmegaConf

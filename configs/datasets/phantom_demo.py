@@ -1,4 +1,4 @@
-"""The phantom's demo preset, at 128 px: learnt in minutes on a CPU."""
+"""The phantom's demo preset, at 128 px: training takes minutes on a CPU."""
 
 from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""The phantom's study preset, at 128 px: several sites, sparse labels, hard on purpose."""
+"""The phantom's study preset, at 128 px: several sites, sparse labels, difficult on purpose."""
 
 from .phantom_demo import dataloader, evaluator, num_classes
 

@@ -1,10 +1,10 @@
-r"""Interleaved Hiera-large and DINOv2-small, both frozen; adapter and U-Net are trained.
+r"""Interleaved Hiera-large and DINOv2-small, both frozen. The adapter and the U-Net are trained.
 
     python tools/train_net.py --config-file configs/foundation/hiera_dinov2.py \
         model.backbone.encoder.encoder.stages.weights=facebook/hiera-large-224-hf \
         model.backbone.encoder.encoder.patches.weights=facebook/dinov2-small
 
-Beside each of the two alone, under one U-Net, on features kept on disk:
+To compare it with each of the two encoders alone, with the same U-Net, on features saved to disk:
 
     encoder=model.backbone.encoder.encoder
     python tools/compare_backbones.py --config-file configs/foundation/hiera_dinov2.py \
@@ -15,8 +15,8 @@ $encoder.patches.weights=facebook/dinov2-small \
         --output output/compare_camus
 
 Weights: the two hub ids, or hiera_large_224.pth and dinov2_vits14_pretrain.pth of their authors.
-Without them the frozen encoders are random, which checks the machinery only. Expected: not measured
-yet. hiera_tiny_dinov2.py is the same at a size for CPUs.
+Without weights the frozen encoders are random, which only tests the program. Expected: not measured
+yet. hiera_tiny_dinov2.py is a smaller version for CPUs.
 """
 
 from ..common.hiera_dinov2 import interleaved_model

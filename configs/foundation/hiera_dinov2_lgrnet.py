@@ -1,4 +1,4 @@
-r"""The interleaved backbone on clips: LGRNet's temporal encoder and decoder behind it.
+r"""The interleaved backbone on clips, followed by LGRNet's temporal encoder and decoder.
 
     python tools/train_net.py --config-file configs/foundation/hiera_dinov2_lgrnet.py \
         model.backbone.encoder.encoder.stages.weights=facebook/hiera-large-224-hf \

@@ -1,4 +1,4 @@
-"""The interleaved model with Hiera-tiny, otherwise hiera_dinov2.py: for CPUs.
+"""The interleaved model with Hiera-tiny, for CPUs; otherwise as hiera_dinov2.py.
 
 python tools/train_net.py --config-file configs/foundation/hiera_tiny_dinov2.py
 """

@@ -1,15 +1,15 @@
-"""USFM (ViT-B, BEiT-style) fine-tuned to tell the classes of images in a folder a class, at 224 px.
+"""USFM (ViT-B, BEiT-style) fine-tuned to classify images, one folder per class, at 224 px.
 
     python tools/train_net.py --config-file configs/foundation/usfm_classify.py \
         model.backbone.weights=weights/USFM_latest.pth
 
 Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
-random weights. Data: tools/prepare_dataset.py class_folders. Other classes than benign, malignant
-and normal: dataset names, `num_classes`. Expected: not measured yet.
+random weights. Data: tools/prepare_dataset.py class_folders. For other classes than benign,
+malignant and normal, change the dataset names and `num_classes`. Expected: not measured yet.
 
-The head is linear on the mean of the patches; three layers instead:
-model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint of the
-highest balanced accuracy. Rates fall from block to block towards the image.
+The head is a linear layer on the mean of the patches. For three layers, set
+model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint with
+the highest balanced accuracy. Learning rates decrease from the last block to the first.
 """
 
 from lgrseg.config import L

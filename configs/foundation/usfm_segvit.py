@@ -1,4 +1,4 @@
-"""USFM with SegViT's attention-to-mask head in UPerNet's place; else usfm_upernet.py.
+"""USFM with SegViT's attention-to-mask head instead of UPerNet; otherwise as usfm_upernet.py.
 
     python tools/train_net.py --config-file configs/foundation/usfm_segvit.py \
         model.backbone.encoder.weights=weights/USFM_latest.pth
@@ -6,8 +6,8 @@
 Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
 random weights. Expected: not measured yet.
 
-The blocks' maps go to the head without a pyramid's weights, resized to strides 8, 16 and 32, the
-deepest the coarsest; the paper (arXiv 2210.05844) leaves all at 16.
+The feature maps of three blocks are only resized, without trained weights: to strides 8, 16 and 32,
+the deepest block to 32. The paper (arXiv 2210.05844) keeps all of them at stride 16.
 """
 
 from lgrseg.config import L

@@ -6,8 +6,8 @@
 Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
 random weights. Data: tools/prepare_dataset.py image_folders. Expected: not measured yet.
 
-Of four blocks' maps a pyramid is made, as BEiT does it for UPerNet (Bao et al., ICLR 2022, appendix
-on semantic segmentation); rates fall from block to block towards the image.
+The feature maps of four blocks become a pyramid, as in BEiT with UPerNet (Bao et al., ICLR 2022,
+appendix on semantic segmentation). Learning rates decrease from the last block to the first.
 """
 
 from lgrseg.config import L

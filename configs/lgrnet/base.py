@@ -4,9 +4,10 @@
     python tools/train_net.py --config-file configs/lgrnet/base.py dataset=mine
 
 Hardware and time on CAMUS: two cores of an AMD EPYC, 0.54 s a step, 24 minutes. Measured on
-camus_4ch_val, Dice at native resolution: LV 0.935, myocardium 0.857, LA 0.915. long.py is for an
-hour. FFNs are narrower than the published model's (256 and 512 instead of 1024 and 2048): on a CPU
-they were a third of the encoder. On a large GPU: dataloader.train.batch_size=8 train.amp=true.
+camus_4ch_val, Dice at native resolution: LV 0.935, myocardium 0.857, LA 0.915. long.py trains
+for an hour. The FFNs are narrower than in the published model (256 and 512, not 1024 and 2048),
+because they took a third of the encoder's time on a CPU. On a large GPU, add
+dataloader.train.batch_size=8 train.amp=true.
 """
 
 from ..common.lgrnet import model

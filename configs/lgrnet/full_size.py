@@ -1,4 +1,4 @@
-"""BASIC LGRNet as large as the published model; on CardiacUDC unless another is chosen.
+"""BASIC LGRNet as large as the published model; on CardiacUDC unless another dataset is chosen.
 
     python tools/train_net.py --config-file configs/lgrnet/full_size.py
 

@@ -5,9 +5,9 @@ r"""The model of LGRNet's public release (PVTv2-b2, SUN-SEG), for its checkpoint
     python tools/train_net.py --config-file configs/lgrnet/public_release.py --eval-only \
         train.init_weights=ckpt.pth.tar
 
-Equal weights give equal logits to 1e-4. The release's habits are the settings below; the project's
-defaults differ (docs/design.md). Training from here is this project's own: its losses, points and
-clips, with the release's optimiser.
+With the same weights, the logits agree with the release to 1e-4. The settings below are those of
+the release; the defaults of this project differ (docs/design.md). Training with this file uses the
+losses, sampled points and clips of this project, and the optimiser of the release.
 """
 
 from lgrseg.config import L
@@ -26,17 +26,17 @@ model.decoder.ffn_dim = 2048
 model.decoder.num_classes = num_classes
 
 model.encoder.norm_over_clip = True  # so a result depends on the length of its clip
-model.encoder.zero_padded_keys = True  # padding takes part in the softmax of small maps
+model.encoder.zero_padded_keys = True  # the softmax of small maps includes padding
 model.decoder.attention_threshold = 0.5  # of a logit, not of a probability
-model.presence_threshold = 0.0  # there is always an object
+model.presence_threshold = 0.0  # an object is always predicted
 
-# The release takes a whole video as one clip.
+# The release processes a whole video as one clip.
 for _loader in dataloader.test.values():
     _loader.mapper.frame_sampler = L(WholeVideoSampler)()
 
 optimizer.lr = 1e-3
 optimizer.backbone_lr_factor = 0.1
-train.max_iter = 12_345  # 15 epochs of batches of 4
+train.max_iter = 12_345  # 15 epochs with batches of 4
 schedule = L(StepSchedule)(
     max_iter="${train.max_iter}", milestones=[0.2, 0.4, 0.6, 0.8], gamma=0.5, warmup=0
 )

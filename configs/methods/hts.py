@@ -1,7 +1,7 @@
-"""Hybrid temporal sampling: frames near the annotated one and far ones, and their times.
+"""Hybrid temporal sampling: a clip has frames near the annotated one and distant frames.
 
-Changes how the seven frames of a training clip are chosen, and tells the model when each frame was
-taken.
+The seven frames of a training clip are chosen in this way, and the model also receives the time of
+each frame.
 """
 
 from lgrseg.config import L
@@ -9,7 +9,7 @@ from lgrseg.data import HybridSampler
 
 
 def change(cfg):
-    """Needs videos with more frames than a clip has, so not CAMUS's pairs of ED and ES."""
+    """Use it with videos longer than a clip, so not with CAMUS's pairs of ED and ES."""
     if "decoder" not in cfg.model:
         raise ValueError("method=hts changes LGRNet: use a config of lgrnet/; name hts first")
     cfg.dataloader.train.mapper.frame_sampler = L(HybridSampler)(num_frames=7)

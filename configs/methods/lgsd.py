@@ -1,7 +1,7 @@
-"""Local-to-global self-distillation on videos without labels, beside the labelled clips.
+"""Local-to-global self-distillation on videos without labels, in addition to the labelled clips.
 
-Begins after half of the run: model.weight.begin=N begins after N iterations. The videos are all
-training videos, and NAME_unlabelled if the dataset has such a part.
+It begins after half of the run; model.weight.begin=N lets it begin after N iterations. The videos
+are all training videos, and those of NAME_unlabelled if the dataset has such a part.
 """
 
 from lgrseg.config import L
@@ -22,7 +22,7 @@ STEPS = "${train.max_iter}"
 
 
 def change(cfg):
-    """2 global views of the labelled clips' length and size, and 9 local views of half the size."""
+    """Use 2 global views as long and large as labelled clips, and 9 local views half as large."""
     student, mapper = cfg.model, cfg.dataloader.train.mapper
     if "encoder" not in student:
         raise ValueError("method=lgsd distils LGRNet's frame queries: use a config of lgrnet/")
@@ -36,7 +36,7 @@ def change(cfg):
         weight=L(SigmoidRamp)(end=1.0, num_iterations=50, begin="${half:${train.max_iter}}"),
         momentum=L(CosineRamp)(start=0.99, end=1.0, num_iterations=STEPS),
     )
-    # A clip without a length is a whole video, such as CAMUS's pair of ED and ES.
+    # A sampler without num_frames returns the whole video, such as CAMUS's pair of ED and ES.
     num_local_frames = 3 if "num_frames" in mapper.frame_sampler else 1
     cfg.dataloader.train.unlabelled = L(Unlabelled)(
         datasets=unlabelled_parts(cfg.dataloader.train.dataset),

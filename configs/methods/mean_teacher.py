@@ -1,7 +1,7 @@
-"""A mean teacher: masks that agree with those of an averaged model, on videos without labels.
+"""Mean teacher: on videos without labels, masks must agree with those of an averaged model.
 
-Begins after half of the run: model.weight.begin=N begins after N iterations. The videos are all
-training videos, and NAME_unlabelled if the dataset has such a part.
+It begins after half of the run; model.weight.begin=N lets it begin after N iterations. The videos
+are all training videos, and those of NAME_unlabelled if the dataset has such a part.
 """
 
 from lgrseg.config import L
@@ -19,7 +19,7 @@ from lgrseg.modeling.semi_supervised.schedules import CosineRamp, SigmoidRamp
 
 
 def change(cfg):
-    """Teacher and student see a clip moved alike; only the student's grey levels are changed."""
+    """Move a clip equally for teacher and student; change grey levels only for the student."""
     student, mapper = cfg.model, cfg.dataloader.train.mapper
     if "decoder" not in student:
         raise ValueError("method=mean_teacher compares LGRNet's masks: use a config of lgrnet/")

@@ -1,4 +1,4 @@
-"""The average of a model's weights over training."""
+"""The moving average of a model's weights during training."""
 
 import contextlib
 from collections.abc import Iterator

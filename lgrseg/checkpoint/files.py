@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be read or written; the message has file, reason and remedy."""
+    """A checkpoint cannot be read or written. The message has the file, reason and remedy."""
 
 
 def save_checkpoint(
@@ -30,7 +30,7 @@ def save_checkpoint(
     Args:
         folder: folder of the checkpoint; it is created if it is missing.
         name: name of the checkpoint, such as "last", "best" or "iter_100".
-        weights: weights to evaluate; the averaged ones if the run averages weights.
+        weights: weights to evaluate. If the run averages weights, these are the averaged ones.
         state: dict of tensors, numbers, strings and containers of them; must have "iteration".
 
     Raises:

@@ -14,10 +14,10 @@ logger = logging.getLogger("lgrseg")
 
 @runtime_checkable
 class Translates(Protocol):
-    """A model that knows weights by other names too."""
+    """A model that can also load weights with other names."""
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """These weights under the names of the model."""
+        """Return the weights under the names of the model."""
         ...
 
 

@@ -119,7 +119,7 @@ def read_state(path: str | Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    # torch's own message is long, and recommends to load the objects nevertheless.
+    # The message of torch is long, and recommends to load the objects in spite of the risk.
     if global_name := re.search(r"GLOBAL (\S+)", str(error)):
         return f"an object of {global_name[1]}"
     if message := re.search(r"WeightsUnpickler error:\s*(.+)", str(error)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def appears_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; without an error it then replaces `path`.
+    """Context with a temporary path to write to; without an error that file replaces `path`.
 
     Missing folders are created. After an error `path` is unchanged, and the temporary file is
     removed.

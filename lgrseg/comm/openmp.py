@@ -2,8 +2,8 @@
 
 After every parallel part of an operation the threads wait for the last one. GNU's OpenMP runtime,
 which is part of torch's Linux wheels, lets them spin for milliseconds. This is best if each thread
-has its own core. If not, it is very slow, because spinning threads occupy the core that the last
-thread needs. The runtime spins only shortly (1000 turns) if a program has more threads than there
+has its own core. Otherwise it is very slow, because spinning threads occupy the core that the last
+thread needs. The runtime spins only briefly (1000 turns) if a program has more threads than there
 are cores, but it does not consider other programs. So 1000 turns are set in all cases.
 
 Rough measurements on two cores that other programs used too. A training step of LGRNet on a nearly

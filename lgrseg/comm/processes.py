@@ -62,7 +62,7 @@ def barrier() -> None:
 
 
 def all_gather_object(item: Any) -> list:
-    """Gather an object of every process, in the order of ranks (pickled between own processes)."""
+    """Gather an object of every process, in the order of ranks; it is pickled for this."""
     if not _active():
         return [item]
     items = [None] * get_world_size()
@@ -85,10 +85,10 @@ def mean_over_processes(values: Mapping[str, float], device: torch.device) -> di
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of this process, from "auto", "cpu" or "cuda".
+    """The device of this process for "auto", "cpu" or "cuda".
 
     Raises:
-        ValueError: the name is another one, or CUDA is requested but not available.
+        ValueError: the name is none of these, or CUDA is requested but not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Configs: lazy Python files and YAML, what they may name, and settings checked by their types.
+"""Configs: lazy Python files and YAML, trusted packages, and type checks of settings.
 
     from lgrseg.config import L, instantiate, load_config
     from lgrseg.modeling import PVTv2
@@ -27,7 +27,7 @@ from lgrseg.config.suggestions import did_you_mean
 from lgrseg.config.targets import PARTIAL, TARGET, locate
 
 LazyCall = L
-"""detectron2's name of L."""
+"""The name of `L` in detectron2."""
 
 __all__ = [
     "DATASETS",

@@ -2,13 +2,13 @@
 
     python tools/train_net.py --config-file configs/lgrnet/base.py dataset=camus method=hts+lgsd
 
-A dataset is a file of configs/datasets (python_files.py says how it is chosen). A method is a file
-of configs/methods with a function that changes the config of any system:
+A dataset is a file of configs/datasets; python_files.py describes how it is chosen. A method is a
+file of configs/methods with a function that changes the config of any system:
 
     def change(cfg):
         cfg.dataloader.train.mapper.frame_sampler = L(HybridSampler)(num_frames=7)
 
-Methods are applied in their order, before the other settings of the command line.
+Methods are applied in the order of the command line, before its other settings.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ METHODS_FOLDER = "methods"
 
 @dataclass(frozen=True)
 class Choices:
-    """What a command line chooses.
+    """The dataset and methods chosen on a command line, and its other settings.
 
     Attributes:
-        dataset: name or .py file of the dataset; None for the config's own.
-        methods: names or .py files of the methods; None for the config's own.
+        dataset: name or .py file of the dataset; None for the default of the config.
+        methods: names or .py files of the methods; None for the default of the config.
         overrides: the other settings, `key=value`.
     """
 
@@ -45,7 +45,7 @@ class Choices:
 
     @property
     def name(self) -> str:
-        """The names of the chosen dataset and methods, each after a "_"; "" without any."""
+        """The names of the chosen dataset and methods, each after a "_"; "" if there are none."""
         words = [*filter(None, [self.dataset]), *(self.methods or ())]
         return "".join(f"_{Path(word).stem}" for word in words)
 
@@ -54,7 +54,7 @@ def read_choices(overrides: Sequence[str]) -> Choices:
     """Separate dataset=NAME and method=NAME+NAME from the other settings.
 
     Args:
-        overrides: settings of the command line; the last one of a key counts.
+        overrides: settings of the command line. If a key is repeated, the last one is used.
     """
     chosen = {DATASET: None, METHOD: None} | {
         key: value
@@ -72,7 +72,7 @@ def read_choices(overrides: Sequence[str]) -> Choices:
 def load_chosen(path: Path, choices: Choices) -> DictConfig:
     """Run a Python config with the chosen dataset, and apply the chosen methods.
 
-    The folder of the run, `train.output_dir`, gets the names of what was chosen.
+    The names of the chosen dataset and methods are appended to `train.output_dir`.
 
     Raises:
         ValueError: a method does not exist, or the config imports no dataset to replace.
@@ -106,6 +106,6 @@ def method_file(name: str, config: Path) -> Path:
             return file
     names = sorted({file.stem for folder in folders for file in folder.glob("*.py")})
     raise ValueError(
-        f"no method is called {name!r}; there are {', '.join(names)}, and .py files of your own, "
-        f"and several are joined by +, as method=hts+lgsd{did_you_mean(name, names)}"
+        f"no method is called {name!r}; there are {', '.join(names)}, and .py files of your own. "
+        f"Join several with +, such as method=hts+lgsd{did_you_mean(name, names)}"
     )

@@ -45,7 +45,7 @@ from lgrseg.config.targets import (
 DATASETS = "datasets"
 """The part of a saved config that describes its datasets: their classes and colours."""
 AFTER_LOADING: list[Callable[[DictConfig, Path], None]] = []
-"""Called with every config that is loaded, and its file; lgrseg.data learns of datasets so."""
+"""Functions called with every loaded config and its file; lgrseg.data registers datasets so."""
 
 OmegaConf.register_new_resolver("half", lambda number: number // 2, replace=True)
 
@@ -84,7 +84,7 @@ LazyCall = L
 
 
 def instantiate(cfg: Any, **extra: Any) -> Any:
-    """Build the object of a config, children first; `extra` has arguments known at run time.
+    """Build the object of a config, children first. `extra` has arguments known only at run time.
 
     Raises:
         SettingError: the type of a setting does not match the argument.
@@ -106,7 +106,7 @@ def instantiate(cfg: Any, **extra: Any) -> Any:
         if cfg.get(PARTIAL):
             return functools.partial(target, **kwargs, **extra)
         return target(**kwargs, **extra)
-    except (OSError, KeyError, MemoryError, ValueError) as error:  # says what is wrong
+    except (OSError, KeyError, MemoryError, ValueError) as error:  # their messages are clear
         if not isinstance(error, ConfigError | SettingError):
             error.add_note(f"while building {cfg[TARGET]} (config key: {key})")
         raise
@@ -134,8 +134,8 @@ def load_config(
     read as YAML.
 
     Args:
-        path: config file; the project's own, configs/..., can be used from any folder.
-        overrides: changes of settings, `key=value`.
+        path: config file. Configs of this project, configs/..., can be used from any folder.
+        overrides: changes of settings, each `key=value`.
         imports: further modules to import, which are trusted; they are added to the config.
         trusted: packages that a YAML config may use besides `targets.TRUSTED`.
 
@@ -173,11 +173,11 @@ def load_config(
 
 
 def _check_choices(cfg: DictConfig, path: Path, choices: Choices) -> None:
-    """A saved config is complete: only a dataset that its settings refer to can be replaced."""
+    """Reject choices for a saved config, except a dataset that its settings refer to."""
     if choices.methods is not None:
         raise ValueError(
-            f"{path} is the config of a run, with its methods in it; method=... is for the Python "
-            "configs in configs/"
+            f"{path} is the config of a run and already contains its methods; use method=... with "
+            "the Python configs in configs/"
         )
     if choices.dataset and f"${{{DATASET}}}" not in str(as_dict(cfg)):
         raise ValueError(
@@ -188,7 +188,7 @@ def _check_choices(cfg: DictConfig, path: Path, choices: Choices) -> None:
 
 
 def _know_parts(cfg: DictConfig, path: Path) -> None:
-    """Import what a config lists; a YAML config must be trusted."""
+    """Import the modules that a config lists; a YAML config must be trusted."""
     if path.suffix != ".py":
         check_trust(as_dict(cfg), path)
     import_modules(cfg.get(IMPORTS, ()))
@@ -212,10 +212,10 @@ def save_config(cfg: DictConfig, path: str | Path) -> None:
 def _load_yaml(path: Path) -> DictConfig:
     try:
         cfg = OmegaConf.load(path)
-    except Exception as error:  # of PyYAML, of OmegaConf, of the text's encoding
-        raise ValueError(f"{path} is no YAML config: {error}") from error
+    except Exception as error:  # PyYAML, OmegaConf and decoding raise many types
+        raise ValueError(f"{path} is not a YAML config: {error}") from error
     if not isinstance(cfg, DictConfig):
-        raise ValueError(f"{path} holds a list, not the parts of a config by name")
+        raise ValueError(f"{path} has a list, not the named parts of a config")
     return OmegaConf.create(with_present_names(OmegaConf.to_container(cfg)))
 
 
@@ -231,7 +231,7 @@ def _full_key(cfg: Any) -> str:
 def without_weights(cfg: DictConfig) -> DictConfig:
     """Remove the pretrained weights of all parts from a model's config.
 
-    For a model that is loaded from a checkpoint afterwards: no pretrained weights are needed.
+    Use it for a model that is loaded from a checkpoint afterwards.
     """
     cfg = copy.deepcopy(cfg)
 

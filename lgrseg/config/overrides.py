@@ -1,4 +1,4 @@
-"""Changes of settings, `key=value`: the key must exist, so that a misspelt one is an error."""
+"""Changes of settings, `key=value`. The key must exist, so a misspelt key is an error."""
 
 import inspect
 from typing import Any
@@ -20,14 +20,14 @@ def apply_override(cfg: DictConfig, override: str) -> None:
         override: `key=value`; the value is read as YAML.
 
     Raises:
-        ValueError: it is not `key=value`.
+        ValueError: the override is not `key=value`.
         KeyError: the key is neither in the config nor an argument of the configured object.
     """
     key, equals, text = override.partition("=")
     if not equals:
         raise ValueError(f"an override looks like key=value, not {override!r}")
     value = OmegaConf.from_dotlist([f"value={text}"]).value
-    if key.partition(".")[0] == ROLES:  # which a config need not have
+    if key.partition(".")[0] == ROLES:  # a config need not have this part
         OmegaConf.update(cfg, key, value)
     else:
         _set(cfg, key, value)
@@ -37,16 +37,20 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
     node: Any = cfg
     parts = key.split(".")
     for depth, part in enumerate(parts):
-        here = ".".join(parts[: depth + 1])
+        partial_key = ".".join(parts[: depth + 1])
         index: str | int = part
         if isinstance(node, ListConfig):
             if not part.isdecimal() or int(part) >= len(node):
-                raise KeyError(f"no config key {here!r}: a list of {len(node)}, counted from 0")
+                raise KeyError(
+                    f"no config key {partial_key!r}: a list of {len(node)}, counted from 0"
+                )
             index = int(part)
         elif not isinstance(node, DictConfig):
-            raise KeyError(f"no config key {here!r}: {'.'.join(parts[:depth])!r} is {node!r}")
+            raise KeyError(
+                f"no config key {partial_key!r}: {'.'.join(parts[:depth])!r} is {node!r}"
+            )
         elif part not in (known_keys := _known_keys(node)) and not _checks_itself(node):
-            raise KeyError(f"no config key {here!r}{did_you_mean(part, known_keys)}")
+            raise KeyError(f"no config key {partial_key!r}{did_you_mean(part, known_keys)}")
         if depth == len(parts) - 1:
             node[index] = value
         else:
@@ -54,7 +58,7 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
 
 
 def _known_keys(node: DictConfig) -> set[str]:
-    # A key may be set if the config has it, or if the thing it configures takes it.
+    # A key may be set if the config has it, or if it is an argument of the configured object.
     keys = {str(key) for key in node}
     if TARGET in node:
         parameters = inspect.signature(locate(node[TARGET])).parameters

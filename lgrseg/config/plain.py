@@ -13,7 +13,7 @@ def as_dict(cfg: DictConfig, *, resolve: bool = False) -> dict[str, Any]:
         resolve: whether references such as ${train.max_iter} are replaced by their values.
 
     Raises:
-        TypeError: it is a list.
+        TypeError: the config is a list.
     """
     container = OmegaConf.to_container(cfg, resolve=resolve)
     if not isinstance(container, dict):

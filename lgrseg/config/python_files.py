@@ -1,11 +1,11 @@
 """Runs the Python files of configs, which import each other by relative imports.
 
     from ..datasets.camus import dataloader      # relative: the file is run again for this config
-    from configs.lgrnet.base import model        # the project's own configs, from a file anywhere
+    from configs.lgrnet.base import model        # configs of lgrseg, from any folder
 
-A file of a folder datasets/ describes one dataset. Another one can be chosen in its place: with
+A file in a folder datasets/ describes one dataset. Another dataset can be chosen instead: with
 `dataset=phantom_study`, the import above runs datasets/phantom_study.py. A name without such a file
-is that of a prepared dataset of one's own, which datasets/own_clips.py describes.
+is the name of a dataset that the user prepared; datasets/own_clips.py describes it.
 """
 
 import builtins
@@ -26,40 +26,40 @@ DATASET = "dataset"
 METHOD = "method"
 """Names of the methods that changed the config, joined by "+"; see choices.py."""
 ROLES = "roles"
-"""The part that says which class is which chamber: {left_ventricle: lv_cavity}."""
+"""The part that maps a chamber to the name of its class: {left_ventricle: lv_cavity}."""
 PARTS = ("train", "model", "optimizer", "schedule", "dataloader", "evaluator")
 """Parts of a config that a Python file may write as plain dicts."""
 DATASETS_FOLDER, OWN_CLIPS = "datasets", "own_clips.py"
 SHIPPED = "configs"
-"""The first part of the name of the project's own configs: configs/lgrnet/base.py."""
+"""The first part of the names of this project's configs, such as configs/lgrnet/base.py."""
 
 
 def shipped_configs() -> Path:
-    """The folder of the project's own configs: in an installed package, or in a checkout."""
+    """The folder of this project's configs: in an installed package, or in a checkout."""
     installed = Path(__file__).parents[1] / SHIPPED
     return installed if installed.is_dir() else Path(__file__).parents[2] / SHIPPED
 
 
 def find_config_file(path: Path) -> Path:
-    """A file as named, or the project's own file if the name begins with configs/.
+    """The file at this path, or this project's file if the path begins with configs/.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: neither exists.
     """
     if path.is_file():
         return path
     shipped = shipped_configs()
     if path.parts[:1] == (SHIPPED,) and shipped.joinpath(*path.parts[1:]).is_file():
         return shipped.joinpath(*path.parts[1:])
-    raise FileNotFoundError(f"no config file {path}; the project's own are in {shipped}")
+    raise FileNotFoundError(f"no config file {path}; the configs of lgrseg are in {shipped}")
 
 
 class PythonConfig:
-    """One run of a config file and of the files that it imports.
+    """The result of running a config file and the files that it imports.
 
     Attributes:
-        dataset: name of the dataset that the config is for, or None if it imports no file of a
-            folder datasets/.
+        dataset: name of the dataset of the config, or None if it imports no file of a folder
+            datasets/.
     """
 
     def __init__(self, path: Path, *, dataset: str | None = None):
@@ -67,8 +67,8 @@ class PythonConfig:
 
         Args:
             path: Python file of the config.
-            dataset: dataset to choose in place of the one that the file imports: the name of a file
-                beside that one, a .py file of one's own, or the name of a prepared dataset.
+            dataset: dataset that replaces the one that the file imports: the name of a file in the
+                same folder, another .py file, or the name of a prepared dataset.
 
         Raises:
             ValueError: a dataset is chosen, but the file imports none.
@@ -82,7 +82,7 @@ class PythonConfig:
         if dataset and self.dataset is None:
             raise ValueError(
                 f"{path} imports no file of a folder {DATASETS_FOLDER}/, so dataset={dataset} "
-                "chooses nothing"
+                "has no effect"
             )
 
     def parts(self) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class PythonConfig:
 
         Args:
             path: Python file.
-            chooses: whether the chosen dataset replaces one that the file imports. A file that
-                describes a dataset may be a variant of another one, which it imports.
+            chooses: whether the chosen dataset replaces one that the file imports. It is False for
+                a file of a dataset, which may import the dataset of which it is a variant.
         """
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None
@@ -155,7 +155,7 @@ def dataset_file(folder: Path, name: str) -> Path:
     """The file that describes a dataset.
 
     Args:
-        folder: folder of such files.
+        folder: folder of the files of datasets.
         name: name of one of them, a .py file elsewhere, or the name of a prepared dataset.
 
     Raises:

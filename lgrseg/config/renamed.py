@@ -45,7 +45,7 @@ MODULES = {
     "lgrseg.modeling.weights": "lgrseg.checkpoint.pretrained",
     "lgrseg.comparison.cached": "lgrseg.studies.comparison.cached",
 }
-"""A module's old name -> its new one."""
+"""The old name of a module -> its new name."""
 CLASSES = {
     "lgrseg.modeling.foundation.hierarchical.HieraEncoder": "lgrseg.modeling.foundation.hiera",
     "lgrseg.modeling.lgrnet.decoder.DecoderLayer": "lgrseg.modeling.lgrnet.decoder_layer",
@@ -55,7 +55,7 @@ CLASSES = {
         "lgrseg.modeling.semi_supervised.projection_head"
     ),
 }
-"""A class that left its module -> the module that has it; applied after `MODULES`."""
+"""A class that was moved -> its new module; applied after `MODULES`."""
 
 
 def with_present_names(node: Any) -> Any:

@@ -62,7 +62,12 @@ def fitted_arguments(
         # The signature of a class is that of its constructor, if it has one.
         hints = get_type_hints(function.__init__ if inspect.isclass(function) else function)
         parameters = inspect.signature(function).parameters
-    except (AttributeError, NameError, TypeError, ValueError):  # written in C, or read lazily
+    except (
+        AttributeError,
+        NameError,
+        TypeError,
+        ValueError,
+    ):  # written in C, or a name is not imported
         return dict(arguments)
     checked = {}
     for name, value in arguments.items():
@@ -85,7 +90,7 @@ def describe(annotation: Any) -> str:
         items = [describe(option) for option in options if option is not Ellipsis]
         if origin is tuple and Ellipsis not in options:
             return f"a list of {len(items)}: {', '.join(items)}"
-        return f"a list, each of it {items[0]}" if items else "a list"
+        return f"a list, each item {items[0]}" if items else "a list"
     return f"a {getattr(origin or annotation, '__name__', annotation)}"
 
 

@@ -28,7 +28,7 @@ TRUSTED = (
     "torch.nn",
     "torch.optim",
 )
-"""Packages whose classes and functions every YAML config may name."""
+"""Packages whose classes and functions every YAML config may use."""
 TRUST_MORE = "LGRSEG_TRUSTED"
 """Environment variable with further trusted packages, separated by commas."""
 
@@ -53,18 +53,18 @@ def locate(path: str) -> Any:
     for split in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:split])
         try:
-            found_object = importlib.import_module(module)
+            target = importlib.import_module(module)
         except ModuleNotFoundError as error:
             # Handle only "there is no such module"; a missing import inside the module is raised.
             if not (module == error.name or module.startswith(f"{error.name}.")):
                 raise
             continue
         for name in parts[split:]:
-            if not hasattr(found_object, name):
-                suggestion = did_you_mean(name, vars(found_object))
+            if not hasattr(target, name):
+                suggestion = did_you_mean(name, vars(target))
                 raise UnknownNameError(f"{path}: {module} has no {name!r}{suggestion}")
-            found_object = getattr(found_object, name)
-        return found_object
+            target = getattr(target, name)
+        return target
     raise UnknownNameError(f"{path}: no part of it can be imported")
 
 
@@ -76,9 +76,9 @@ def import_modules(names: Iterable[str]) -> None:
     """
     if isinstance(names, str):
         raise ValueError(f"{IMPORTS} is a list of modules, not {names!r}")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+    current_folder = str(Path.cwd())
+    if current_folder not in sys.path:
+        sys.path.append(current_folder)
     for name in names:
         try:
             importlib.import_module(name)
@@ -86,8 +86,8 @@ def import_modules(names: Iterable[str]) -> None:
             if not (name == error.name or name.startswith(f"{error.name}.")):
                 raise
             raise UnknownNameError(
-                f"{IMPORTS}: there is no module {name!r}; install it, or stand in the folder that "
-                "it lies in"
+                f"{IMPORTS}: there is no module {name!r}; install it, or run the command in the "
+                "folder of the module"
             ) from error
 
 
@@ -118,11 +118,11 @@ def check_trust(cfg: dict, path: Path) -> None:
         UntrustedTargetError: an object is not trusted; the message has the option to trust it.
         UnknownNameError: an object does not exist.
     """
-    named = [(IMPORTS, name) for name in cfg.get(IMPORTS) or ()] + list(_targets(cfg, ""))
-    strange = [(key, name) for key, name in named if not _is_trusted(name)]
-    if strange:
-        key, name = strange[0]
-        packages = dict.fromkeys(_package_of(name) for _, name in strange)
+    targets = [(IMPORTS, name) for name in cfg.get(IMPORTS) or ()] + list(_targets(cfg, ""))
+    untrusted = [(key, name) for key, name in targets if not _is_trusted(name)]
+    if untrusted:
+        key, name = untrusted[0]
+        packages = dict.fromkeys(_package_of(name) for _, name in untrusted)
         raise UntrustedTargetError(
             f"{path}: {key} names {name!r}, which is not in the packages that a YAML config may "
             f"call: {', '.join([*TRUSTED, *_trusted_by_name()])}. {_remedy(packages)}"
@@ -133,8 +133,8 @@ def check_trust(cfg: dict, path: Path) -> None:
         home = getattr(locate(name), "__module__", None)
         if not _is_trusted(home):
             raise UntrustedTargetError(
-                f"{path}: {key} names {name!r}, which is of {home}, not of the packages that a "
-                f"YAML config may call: {', '.join([*TRUSTED, *_trusted_by_name()])}. "
+                f"{path}: {key} names {name!r}, which is defined in {home}, not in the packages "
+                f"that a YAML config may call: {', '.join([*TRUSTED, *_trusted_by_name()])}. "
                 f"{_remedy([_package_of(home)])}"
             )
 

@@ -27,12 +27,12 @@ class LabelRow:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Video and anchor; 0 stands for the frame, because the label is of the whole clip."""
+        """Video, anchor, and 0 instead of a frame, because the label is for the whole clip."""
         return self.video_id, self.anchor, 0
 
 
 class ClassificationEvaluator(RowEvaluator[LabelRow]):
-    """Computes accuracy, sensitivity, AUC and the confusion matrix; every clip counts once.
+    """Computes accuracy, sensitivity, AUC and the confusion matrix; every clip has equal weight.
 
     Confidence intervals are over patients. The best checkpoint is chosen by balanced accuracy
     (the mean sensitivity). With unbalanced classes, plain accuracy would prefer a model that
@@ -51,9 +51,9 @@ class ClassificationEvaluator(RowEvaluator[LabelRow]):
         """Add one clip to the results.
 
         Args:
-            record: record of the video, as the catalog lists it.
+            record: record of the video in the catalog.
             anchor: frame of the video around which the clip was sampled.
-            clip: what the model saw; it must not be augmented.
+            clip: input of the model; it must not be augmented.
             targets: true class of the clip.
             prediction: output of the model for this clip.
             seconds: time that the model took, in seconds.
@@ -91,7 +91,7 @@ class ClassificationEvaluator(RowEvaluator[LabelRow]):
         )
 
     def evaluate(self) -> dict:
-        """The results of all processes together, as results.json holds them.
+        """The results of all processes, as they are written to results.json.
 
         The entry "predictions" has one row per clip; `write_results` writes it to predictions.csv.
 

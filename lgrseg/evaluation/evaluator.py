@@ -27,19 +27,20 @@ logger = logging.getLogger("lgrseg")
 class SegmentationEvaluator(RowEvaluator[FrameRow]):
     """Measures overlap, distances and heart function on the annotated frames of every clip.
 
-    `mean` and `classes` are means over patients; a patient's score is the mean over his annotated
-    frames. A class that is in neither truth nor prediction is left out. Results of the other rules
-    and the mean over clips are reported too, because earlier tables print them.
+    `mean` and `classes` are means over patients. The score of a patient is the mean over all
+    annotated frames of the patient. A class that is in neither truth nor prediction is left out.
+    Results with other rules, and the mean over clips, are reported too, to compare with earlier
+    tables.
     """
 
     def __init__(
         self, *, dataset: str, protocol: str, tolerance: float = 2.0, bootstrap_seed: int = 0
     ):
-        """Only look up the dataset's classes; nothing is read from the disk.
+        """Look up the classes of the dataset; nothing is read from the disk.
 
         Args:
-            dataset: its name in the catalog.
-            protocol: description of what is evaluated; it is copied into the results.
+            dataset: name of the dataset in the catalog.
+            protocol: description of the evaluation, which is copied into the results.
             tolerance: tolerance of the surface Dice in mm (in pixels for videos without spacing).
             bootstrap_seed: seed of the resampling that gives the confidence intervals.
         """
@@ -58,9 +59,9 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
         """Add one clip to the results; its full-resolution ground truth is read from the store.
 
         Args:
-            record: record of the video, as the catalog lists it.
+            record: record of the video in the catalog.
             anchor: frame of the video around which the clip was sampled.
-            clip: what the model saw; it must not be augmented.
+            clip: input of the model; it must not be augmented.
             targets: targets of the clip; only its annotated frames are scored.
             prediction: output of the model for this clip.
             seconds: time that the model took, in seconds.
@@ -79,8 +80,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
             raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
         self._seconds += seconds
         positions = targets.annotated.nonzero().flatten().tolist()
-        # Only annotated frames are resized to the original size: in a dense clip one frame of
-        # eleven.
+        # Only annotated frames are resized to the original size (one of eleven in a dense clip).
         scored = replace(prediction, mask_logits=prediction.mask_logits[:, positions])
         predicted = scored.label_maps(clip.geometry).cpu().numpy()
         truth = read_masks(record)
@@ -102,7 +102,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
             self._rows.append(replace(row, boxes=boxes, anchor=anchor))
 
     def evaluate(self) -> dict:
-        """The results of all processes together, as results.json holds them.
+        """The results of all processes, as they are written to results.json.
 
         Raises:
             ValueError: no clip was processed.
@@ -130,7 +130,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
 def _boxes_of(
     prediction: ClipPrediction, position: int, truth: np.ndarray, geometry: Geometry
 ) -> FrameBoxes | None:
-    """The boxes of one frame of a clip; None if the model predicts none."""
+    """The boxes of one frame of a clip; None if the model predicts no boxes."""
     if prediction.boxes is None:
         return None
     assert prediction.box_scores is not None  # a model that predicts boxes predicts both

@@ -16,7 +16,7 @@ from lgrseg.evaluation.metrics import s_measure as structure
 from lgrseg.evaluation.metrics.box_scores import FrameBoxes
 
 BEHIND = {"left_ventricle": "left_atrium", "left_atrium": "left_ventricle"}
-"""The chamber behind a chamber's valve."""
+"""Chamber -> the chamber behind its valve."""
 NAN = float("nan")
 
 
@@ -45,7 +45,7 @@ class LabelledHeart:
 
 @dataclass
 class FrameRow:
-    """Scores of one annotated frame; rows are sent between processes, so they hold no tensors."""
+    """Scores of one annotated frame; rows are sent between processes, so they have no tensors."""
 
     video_id: str
     frame: int
@@ -53,22 +53,22 @@ class FrameRow:
     patient: str
     site: str | None
     quality: str | None
-    """Image quality as the dataset names it; None if it does not."""
+    """Image quality in the words of the dataset; None if it is unknown."""
     counts: list[list[int]]
     """K times pixels of (intersection, prediction, truth)."""
     distances: np.ndarray
     """(K, 5) border distances in `unit`, columns as in `surface.NAMES`; the last one, the surface
-    Dice, is a share from 0 to 1. NaN if the class is in neither mask, infinite if it is in one."""
+    Dice, is between 0 and 1. NaN if the class is in neither mask, infinite if it is in one."""
     unit: str
     """Unit of the distances: "mm", or "px" for a video without spacing."""
     reference_ejection_fraction: float | None
-    """Value of the dataset in %; None if it has none."""
+    """Value in the dataset, in %; None if the dataset has no value."""
     s_measure: float | None = None
     """S-measure, 0 to 1; only for a single class."""
     mae: float | None = None
     """Share of pixels that differ, 0 to 1; only for a single class."""
     heart: LabelledHeart | None = None
-    """None on frames that are not labelled, and without a left ventricle."""
+    """None on frames that are not labelled as ED or ES, and without a left ventricle."""
     boxes: FrameBoxes | None = None
     """None if the model predicts no boxes."""
     anchor: int = 0
@@ -76,7 +76,7 @@ class FrameRow:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Video, anchor and frame: a frame that several clips show has a row for each clip."""
+        """Video, anchor and frame: a frame that is in several clips has a row for each clip."""
         return self.video_id, self.anchor, self.frame
 
 
@@ -90,16 +90,16 @@ def score_frame(
     tolerance: float,
     roles: Mapping[str, str] | None = None,
 ) -> FrameRow:
-    """Measure one frame; `boxes` and `anchor` of the row are left to the caller.
+    """Measure one frame; the caller sets `boxes` and `anchor` of the row.
 
     Args:
         prediction: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
-        truth: (H, W) likewise.
+        truth: (H, W) uint8, labelled in the same way.
         record: record of the video.
-        frame: index of the frame.
-        classes: names.
+        frame: index of the frame in the video.
+        classes: names of the classes.
         tolerance: tolerance of the surface Dice, in mm (in pixels where the record has no spacing).
-        roles: role -> class, of chambers that are not called as their role.
+        roles: role -> class, for chambers whose class has another name than their role.
 
     Raises:
         ValueError: the sizes differ, or a label is not one of the classes.
@@ -147,9 +147,9 @@ def measure_heart(
 
     Args:
         labels: (H, W) uint8, 0 background, k + 1 for class k.
-        classes: names.
+        classes: names of the classes.
         spacing_mm: millimetres between rows and between columns; None: lengths are in pixels.
-        roles: role -> class, of chambers that are not called as their role.
+        roles: role -> class, for chambers whose class has another name than their role.
 
     Returns:
         Role of the chamber -> its measures; NaN for a chamber that the frame does not show.

@@ -27,7 +27,7 @@ def write_results(results: dict, folder: Path) -> Path:
 
 
 def plain(value):
-    """Convert a nested value to what JSON can hold.
+    """Convert a nested value to types that JSON has.
 
     Dataclasses become dicts, tuples lists, NumPy numbers Python's, and NaN or infinity None.
     """

@@ -7,11 +7,11 @@ from lgrseg.data.catalog import MetadataCatalog
 
 
 class Row(Protocol):
-    """Scores of one clip or frame; rows are sent between processes, so they hold no tensors."""
+    """Scores of one clip or frame; rows are sent between processes, so they have no tensors."""
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Video, anchor and frame, which give the order of the rows; two rows never share them."""
+        """Video, anchor and frame. They are unique, and rows are sorted by them."""
 
 
 RowType = TypeVar("RowType", bound=Row)
@@ -21,11 +21,11 @@ class RowEvaluator(Generic[RowType]):
     """Collects one row per clip or frame; a subclass makes the rows and summarises them."""
 
     def __init__(self, *, dataset: str, protocol: str, bootstrap_seed: int = 0):
-        """Only look up the dataset's classes; nothing is read from the disk.
+        """Look up the classes of the dataset; nothing is read from the disk.
 
         Args:
-            dataset: its name in the catalog.
-            protocol: description of what is evaluated; it is copied into the results.
+            dataset: name of the dataset in the catalog.
+            protocol: description of the evaluation, which is copied into the results.
             bootstrap_seed: seed of the resampling that gives the confidence intervals.
         """
         self.dataset = dataset

@@ -113,7 +113,7 @@ def _named(names: list[str], scores: np.ndarray, classes: tuple[str, ...]) -> di
 def _by_group(
     groups: list[str | None], patients: list[str], scores: np.ndarray, classes: tuple[str, ...]
 ) -> dict[str, dict]:
-    """Dice of every group of frames (site or image quality); frames without one are left out."""
+    """Dice of every group of frames (site or image quality); frames of no group are left out."""
     summaries = {}
     for group in sorted({name for name in groups if name is not None}):
         chosen = [i for i, name in enumerate(groups) if name == group]

@@ -1,4 +1,4 @@
-"""Channel dropout with random numbers from the clip's own generator, as in stochastic depth."""
+"""Channel dropout with random numbers from the generator of the clip, as in stochastic depth."""
 
 import torch
 from torch import Tensor, nn

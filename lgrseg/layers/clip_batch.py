@@ -25,7 +25,7 @@ def stack_clips(clips: list[Clip]) -> Tensor:
     if len(shapes) != 1:
         raise ValueError(
             f"the clips of a batch must share one shape (T, C, H, W), not {sorted(shapes)}; "
-            "give the mapper one input_size and one number of frames, or a batch of one clip"
+            "set one input_size and one number of frames in the mapper, or use batches of one clip"
         )
     stacked = torch.stack(of_clips)
     return stacked.expand(-1, -1, 3, -1, -1) if stacked.shape[2] == 1 else stacked
@@ -44,7 +44,7 @@ def clip_generators(clips: list[Clip]) -> list[torch.Generator]:
 
 
 def to_device(numbers: Tensor, device: torch.device) -> Tensor:
-    """Copy a small CPU tensor; to CUDA via pinned memory, so that neither side waits."""
+    """Copy a small CPU tensor; to CUDA via pinned memory, so that neither CPU nor GPU waits."""
     if device.type == "cuda":
         numbers = numbers.pin_memory()
     return numbers.to(device, non_blocking=True)
@@ -62,7 +62,7 @@ class ImageNormalizer(nn.Module):
     def __init__(
         self, *, mean: tuple[float, ...], std: tuple[float, ...], divisor: int = SIZE_DIVISOR
     ):
-        """With `divisor` 1 there is no padding."""
+        """`mean` and `std` have one value per channel. With `divisor` 1 there is no padding."""
         super().__init__()
         self.divisor = divisor
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)

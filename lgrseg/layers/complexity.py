@@ -10,9 +10,9 @@ from lgrseg.structures import Clip
 def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, float]]:
     """Parameters and GFLOPs (one multiply-add is one FLOP) of each part and of the whole model.
 
-    A model with a teacher is counted as it predicts: hand over `model.deployed()`. Gradients are
-    on while it runs: torch counts no products of matrices in inference mode, and without gradients
-    its counter fails on parameters that are handed from module to module.
+    For a model with a teacher, pass `model.deployed()`, the part that predicts. Gradients must be
+    enabled: in inference mode torch counts no matrix products, and without gradients its counter
+    fails on parameters that one module passes to another.
 
     Args:
         model: model that takes a list of clips.

@@ -31,8 +31,8 @@ class DropPath(nn.Module):
 def draw_drop_paths(module: nn.Module, generators: list[torch.Generator], num_frames: int) -> None:
     """Draw random numbers for the next `num_frames` images of each clip, from its generator.
 
-    The numbers stay until the next call. With activation checkpointing, the recomputation in the
-    backward pass thus drops the same branches.
+    The numbers are used until the next call. So with activation checkpointing, the recomputation
+    in the backward pass drops the same branches.
     """
     paths = [m for m in module.modules() if isinstance(m, DropPath) and m.rate > 0]
     if not paths:

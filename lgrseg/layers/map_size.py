@@ -1,4 +1,4 @@
-"""The size of maps, as a pair that other functions take."""
+"""The height and width of maps, as a pair."""
 
 from torch import Tensor
 

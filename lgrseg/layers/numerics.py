@@ -11,7 +11,7 @@ def divide(sums: Tensor, total: float | Tensor) -> Tensor:
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Convert half precision to float32; float32 and float64 stay unchanged."""
+    """Convert half precision to float32; float32 and float64 are unchanged."""
     return values.float() if values.dtype.itemsize < 4 else values
 
 

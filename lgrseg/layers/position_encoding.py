@@ -15,8 +15,8 @@ from torch import Tensor
 def sine_position_1d(length: int, dim: int, device=None) -> Tensor:
     """Encode the positions along one axis: (length, dim).
 
-    position p of N becomes x = 2 pi p / (N + 1e-6); channel i is sin(x / w) where i is even and
-    cos(x / w) where it is odd, w = 10000 ** (2 (i // 2) / dim).
+    position p of N becomes x = 2 pi p / (N + 1e-6); channel i is sin(x / w) for even i and
+    cos(x / w) for odd i, w = 10000 ** (2 (i // 2) / dim).
     """
     position = torch.arange(1, length + 1, device=device, dtype=torch.float32)
     return _waves(position / (length + 1e-6), dim)

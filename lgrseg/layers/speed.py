@@ -1,4 +1,4 @@
-"""Settings that make a training step faster or smaller without changing its result."""
+"""Settings that make training faster or use less memory, without changing its result."""
 
 import ctypes
 import functools
@@ -32,7 +32,7 @@ def hold_on_to_memory() -> bool:
 
 
 def channels_last(model: Model) -> Model:
-    """Store convolution weights in channels-last order, the memory order of maps made of tokens."""
+    """Store convolution weights in channels-last order, which is also the order of tokens."""
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
@@ -57,7 +57,7 @@ def compile_parts(model: nn.Module, *, backend: str = "inductor") -> list[str]:
     """Compile backbone and encoder in place; compilation takes minutes, at the first call.
 
     Parts of a student and its teacher are compiled too. Names of weights do not change. The first
-    clip of another length is compiled again; after that, lengths may vary. After more than 8
+    clip of another length is compiled again. After that, the length may vary. After more than 8
     different kinds of input, torch runs without compilation.
 
     Returns:

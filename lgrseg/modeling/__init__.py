@@ -5,7 +5,7 @@
 
     model = build_model(load_config("configs/lgrnet/demo.py"))
 
-A model of one's own parts, without a config:
+A model built from parts, without a config:
 
     from lgrseg.modeling import PerPixelSegmenter, UNet
     from lgrseg.modeling.heads import PixelHead

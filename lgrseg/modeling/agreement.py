@@ -8,12 +8,12 @@ from lgrseg.modeling.contracts import Backbone, ClipModel
 
 
 def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) -> None:
-    """Raise an error if a part was made for other channels than the backbone's.
+    """Raise an error if a part was made for other channels than those of the backbone.
 
     Args:
         part: name of the part in the config, such as "encoder".
-        expected: channels by name of map that the part was made for.
-        backbone: network; one that is no `Backbone` is not compared.
+        expected: number of channels of each map for which the part was made, by name.
+        backbone: network to compare with. If it is not a `Backbone`, nothing is checked.
 
     Raises:
         ValueError: a map does not exist, or has another number of channels.
@@ -24,17 +24,17 @@ def check_channels(part: str, expected: Mapping[str, int], backbone: nn.Module) 
     wrong = {name: n for name, n in expected.items() if channels.get(name) != n}
     if wrong:
         raise ValueError(
-            f"{part}.in_channels says {wrong}, but the maps of {type(backbone).__name__} have "
-            f"{dict(channels)} channels: give {part} the channels of its backbone"
+            f"{part}.in_channels is {wrong}, but the maps of {type(backbone).__name__} have "
+            f"{dict(channels)} channels: set {part}.in_channels to those of the backbone"
         )
 
 
 def check_classes(model: ClipModel, classes: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a model that predicts other classes than its data sets have.
+    """Raise an error if a model predicts other classes than its datasets have.
 
     Args:
-        model: the model that is trained; one whose `num_classes` is None is not compared.
-        classes: names of the classes of each data set, by its name.
+        model: model to train. If its `num_classes` is None, nothing is checked.
+        classes: names of the classes of each dataset, by the name of the dataset.
 
     Raises:
         ValueError: the numbers of classes differ.

@@ -1,4 +1,4 @@
-"""A model from a config, as detectron2's `build_model` gives it."""
+"""Builds a model from a config, like `build_model` of detectron2."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from lgrseg.modeling.contracts import ClipModel
 def build_model(
     cfg: DictConfig, *, weights: str | Path | None = None, device: str | None = None
 ) -> ClipModel:
-    """Build the model of a config, in training mode as PyTorch leaves it.
+    """Build the model of a config; it is in training mode, as usual in PyTorch.
 
         from lgrseg.config import load_config
         from lgrseg.modeling import build_model
@@ -21,21 +21,21 @@ def build_model(
         model = build_model(load_config("configs/lgrnet/demo.py"), device="cpu")
 
     Args:
-        cfg: config with the part `model`, and `train.device` where `device` is None.
-        weights: checkpoint (.safetensors, .pth or .pt) that fills the model; the published weights
-            that its parts would start from are then not needed. None starts from those.
-        device: "cpu", "cuda" or "auto"; None takes `train.device`.
+        cfg: config with the part `model`, and with `train.device` if `device` is None.
+        weights: checkpoint of the whole model (.safetensors, .pth or .pt). Pretrained weights of
+            its parts are then not needed. With None, only the pretrained weights are loaded.
+        device: "cpu", "cuda" or "auto"; None uses `train.device`.
 
     Raises:
-        FileNotFoundError: there are no such weights.
-        TypeError: what `cfg.model` describes is no `ClipModel`.
-        ValueError: the weights are those of another model.
+        FileNotFoundError: the weights do not exist.
+        TypeError: the object described by `cfg.model` is not a `ClipModel`.
+        ValueError: the weights belong to another model.
     """
     model = instantiate(without_weights(cfg.model) if weights else cfg.model)
     if not isinstance(model, ClipModel):
         raise TypeError(
-            f"model is a {type(model).__name__}; a model of clips is a subclass of "
-            "lgrseg.modeling.ClipModel, which lists what it must offer"
+            f"model is a {type(model).__name__}, but must be a subclass of "
+            "lgrseg.modeling.ClipModel, which lists the necessary methods"
         )
     if weights:
         load_weights(model, weights)

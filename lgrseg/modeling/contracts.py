@@ -1,7 +1,7 @@
-"""What a model and its parts must offer; everything outside this package relies on no more.
+"""Interfaces of a model and its parts; code outside this package uses nothing else of them.
 
-A model subclasses `ClipModel`. Parts need no base class: a network that offers what a protocol
-lists is such a part.
+A model is a subclass of `ClipModel`. Parts need no base class: a network with the attributes and
+methods of a protocol can be used as this part.
 
 Letters: B clips, N images, K classes, D width of a token.
 """
@@ -19,22 +19,22 @@ class ClipModel(nn.Module):
     """A model of clips: losses in training mode, predictions otherwise.
 
     `forward(clips, targets=None, totals=None)` takes B clips of one shape. In training mode it
-    returns the losses by name, whose sum is minimised; otherwise one prediction a clip
-    (`ClipPrediction` or `LabelPrediction`). Everything else has a default here.
+    returns losses by name; training minimises their sum. Otherwise it returns one prediction per
+    clip (`ClipPrediction` or `LabelPrediction`). All other methods have a default here.
     """
 
     num_classes: int | None = None
-    """K, which is compared with the data sets; None: not compared."""
+    """K, which is compared with the datasets; None disables the comparison."""
     predicts_masks: ClassVar[bool] = True
-    """Whether its predictions are masks; otherwise they are labels of whole clips."""
+    """Whether predictions are masks; otherwise they are labels of whole clips."""
     has_teacher: ClassVar[bool] = False
     """Whether `before_update` and `after_update` are called around every update."""
 
     def loss_totals(self, targets: Sequence[Any]) -> dict[str, float] | None:
-        """Divisors of the losses of these clips, by name; those of two batches can be added.
+        """Divisors of the losses of these clips, by name; divisors of two batches can be added.
 
         Returns:
-            The divisors, or None where the losses of a batch are means over it.
+            The divisors, or None if the losses are means over the batch.
         """
         return None
 
@@ -50,23 +50,23 @@ class ClipModel(nn.Module):
         """Called after every update of the weights."""
 
     def complaint(self, means: Mapping[str, float]) -> str | None:
-        """What has gone wrong in training, from means of `monitored`; None where nothing has."""
+        """Describe a problem of the training, from means of `monitored`; None if there is none."""
         return None
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a file under the names of this model."""
+        """Return the weights of a file under the names of this model."""
         return weights
 
     def deployed(self) -> "ClipModel":
-        """The network that predicts: of a student with a teacher, the student."""
+        """The network that predicts: the student, if the model has a student and a teacher."""
         return self
 
 
 class Objective(nn.Module):
-    """What a student learns from its teacher: `objective(student, teacher, views)` gives losses."""
+    """Loss of a student and its teacher: `objective(student, teacher, views)` returns losses."""
 
     iteration: int = 0
-    """The number of the step, set before it."""
+    """The number of the step; it is set before the step."""
     monitored: dict[str, Tensor]
     """Numbers of the last step that are logged and not minimised."""
 
@@ -78,7 +78,7 @@ class Objective(nn.Module):
         """Called after every update with the momentum of the teacher."""
 
     def complaint(self, means: Mapping[str, float]) -> str | None:
-        """What has gone wrong, from means of `monitored`; None where nothing has."""
+        """Describe a problem, from means of `monitored`; None if there is none."""
         return None
 
 
@@ -87,27 +87,27 @@ class Backbone(Protocol):
     """Images (N, 3, H, W) to feature maps by name: {"res2": (N, C2, H / 4, W / 4), ...}."""
 
     channels: Mapping[str, int]
-    """C of every feature map."""
+    """Number of channels C of each feature map."""
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """Feature maps of (N, 3, H, W) images."""
+        """Compute the feature maps of images (N, 3, H, W)."""
         ...
 
 
 @runtime_checkable
 class StridedBackbone(Backbone, Protocol):
-    """A backbone that also says how large its feature maps are."""
+    """A backbone that also states the strides of its feature maps."""
 
     strides: Mapping[str, int]
-    """Pixels of the image between two pixels of every feature map."""
+    """Stride of each feature map, in pixels of the image."""
 
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """Images (N, 3, H, W) of any size to one token each, (N, D)."""
+    """A network from images (N, 3, H, W) of any size to one token per image, (N, D)."""
 
     token_dim: int
-    """D."""
+    """Width D of the token."""
 
     def forward_token(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, D)."""
@@ -116,14 +116,14 @@ class TokenEncoder(Protocol):
 
 @runtime_checkable
 class HeadOfKnownMaps(Protocol):
-    """A head that says which feature maps it was made for; they are compared with the backbone."""
+    """A head that states its input maps, so that they can be compared with the backbone."""
 
     in_channels: Mapping[str, int]
 
 
 @runtime_checkable
 class HeadWithLosses(Protocol):
-    """A head that is trained by losses of its own instead of Dice and cross-entropy."""
+    """A head with special losses, which replace Dice and cross-entropy."""
 
     losses: Callable[..., Losses]
-    """`losses(features, truth)`: losses by name, see `SegViT.losses`."""
+    """Function of (features, truth) that returns losses by name; see `SegViT.losses`."""

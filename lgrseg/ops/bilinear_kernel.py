@@ -1,4 +1,4 @@
-"""Shared parts of the kernels that read maps between pixels and accumulate gradients.
+"""Shared parts of kernels that sample maps between pixels and accumulate gradients.
 
 Floating-point sums of many programs depend on their order. Under
 `torch.use_deterministic_algorithms(True)` gradients are therefore added in fixed point, as integer
@@ -47,7 +47,7 @@ class Accumulator:
     def __init__(self, like: Tensor, largest_sum: Callable[[], Tensor]):
         """`like` has the gradient's shape and type; `largest_sum()` is an upper bound of its sums.
 
-        The bound is computed only in deterministic mode, because this reads all gradients.
+        The bound is computed only in deterministic mode, because it needs all gradients.
         """
         self.fixed = torch.are_deterministic_algorithms_enabled()
         self.like = like

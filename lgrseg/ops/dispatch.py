@@ -20,7 +20,7 @@ KERNEL_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def chosen(tensor: Tensor, kernels: str | None = None) -> str:
-    """Choose the version of an operation on `tensor`: "triton", "reference" or, in torch, "auto".
+    """Choose the version of an operation: "triton", "reference", or "auto" for fast torch code.
 
     Args:
         tensor: main input of the operation; with "auto" its device and type decide.
@@ -51,7 +51,7 @@ def _obstacle(tensor: Tensor) -> str | None:
     if tensor.device.type != "cuda" and not interpreting():
         return (
             f"the tensors are on {tensor.device.type}: move them to cuda, or set "
-            "TRITON_INTERPRET=1 before the first kernel, which is slow and for tests"
+            "TRITON_INTERPRET=1 before the first kernel (slow, only for tests)"
         )
     return None
 
@@ -70,8 +70,8 @@ def interpreting() -> bool:
 class KernelOp:
     """An operation `torch.ops.lgrseg.<name>` with gradients, for torch.compile and export.
 
-    A direct call avoids the dispatcher where possible: it runs the reference under torch's own
-    autograd, or the kernel.
+    A direct call avoids the dispatcher where possible: it runs the reference with torch's autograd,
+    or the kernel.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class KernelOp:
         self.op.register_autograd(self._differentiate, setup_context=_remember)
 
     def __call__(self, *inputs, kernels: str | None = None) -> Tensor:
-        """Compute the operation; `kernels` as in `chosen`, which looks at the first argument."""
+        """Compute the operation; `kernels` as in `chosen`, for the device of the first argument."""
         choice = chosen(inputs[0], kernels)
         if choice != "triton" and not torch.compiler.is_compiling():
             return self._compute(choice, inputs)
@@ -137,7 +137,7 @@ class KernelOp:
         return result, result.new_empty(0)
 
     def _compute(self, choice: str, inputs) -> Tensor:
-        # Operations choose their own computing type, so autocast is disabled.
+        # Operations choose the type in which they compute, so autocast is disabled.
         with torch.autocast(inputs[0].device.type, enabled=False):
             return self._in_torch[choice](*inputs)
 
@@ -157,9 +157,9 @@ class KernelOp:
 
     def _gradients(self, choice: str, grad: Tensor, inputs: list) -> tuple[Tensor, ...]:
         with torch.enable_grad():
-            again = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in inputs]
-            result = self._compute(choice, again)
-        return torch.autograd.grad(result, _tensors(again), grad, materialize_grads=True)
+            detached = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in inputs]
+            result = self._compute(choice, detached)
+        return torch.autograd.grad(result, _tensors(detached), grad, materialize_grads=True)
 
     def _module(self):
         return importlib.import_module(self._kernel)

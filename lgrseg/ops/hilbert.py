@@ -1,7 +1,7 @@
 """A Hilbert-like order of the cells of any rectangle: consecutive cells are neighbours.
 
 Source: Cerveny, "gilbert: space-filling curve for rectangular domains of arbitrary size"; the
-recursion splits the longer side (kept even where it can be) until one row or column is left.
+recursion splits the longer side, into even parts if possible, until one row or column is left.
 """
 
 import functools
@@ -25,11 +25,11 @@ def hilbert_order(height: int, width: int, device: torch.device | str = "cpu") -
     """
     if height < 1 or width < 1:
         raise ValueError(f"the grid must be at least 1 x 1, not {height} x {width}")
-    return _kept_order(height, width, torch.device(device))
+    return _cached_order(height, width, torch.device(device))
 
 
 @functools.lru_cache(maxsize=64)
-def _kept_order(height: int, width: int, device: torch.device) -> Tensor:
+def _cached_order(height: int, width: int, device: torch.device) -> Tensor:
     cells = list(_walk((0, 0), (width, 0), (0, height)))
     with torch.inference_mode(False):  # the cached tensor must be usable in training
         return torch.tensor([y * width + x for x, y in cells], dtype=torch.int64, device=device)

@@ -30,7 +30,7 @@ def ms_deform_attn(
         value: (B, S, M, C) features per head; levels are flattened and joined, S = sum of H * W.
         shapes: (H, W) of each level.
         locations: (B, Q, M, L, P, 2) as (x, y), 0 to 1 across their level, edge to edge. They may
-            have a wider type than the values: the 8 bits of bfloat16 are too few for positions.
+            have a wider type than the values, because 8 bits of bfloat16 are too few for positions.
         weights: (B, Q, M, L, P) attention weights, whose sum over L and P is usually 1.
         kernels: version that computes (see `lgrseg.ops.dispatch`).
 

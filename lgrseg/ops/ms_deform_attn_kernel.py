@@ -36,7 +36,7 @@ def forward(
 def backward(
     grad: Tensor,
     out: Tensor,
-    _kept: Tensor,
+    _saved: Tensor,
     value: Tensor,
     shapes: list[int],
     locations: Tensor,
@@ -150,10 +150,10 @@ def _forward(
                 weight = tl.exp(weight - largest) / total
             read = tl.zeros((ROWS, CHANNELS), tl.float32)
             for below in tl.static_range(2):
-                line, line_weight, _, line_there = corner(y, below, height)
+                line, line_weight, _, line_exists = corner(y, below, height)
                 for right in tl.static_range(2):
                     column, column_weight, _, valid = corner(x, right, width)
-                    valid = inside & (valid & line_there)[:, None]
+                    valid = inside & (valid & line_exists)[:, None]
                     offset = (line * width + column) * (M * C)
                     values = tl.load(
                         image[:, None] + offset[:, None] + channel[None, :], mask=valid, other=0
@@ -175,12 +175,12 @@ def _backward(
     channel = tl.arange(0, CHANNELS)
     inside = exists[:, None] & (channel < C)[None, :]
     element = (clip * Q * M + row)[:, None] * C + channel[None, :]
-    coming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
+    incoming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
     if SOFTMAX:
         largest, total = _softmax_parts(weights, first, exists, SAMPLES, L * P)
         # Common part of all score gradients: the sum over samples of weight x gradient.
         result = tl.load(out + element, mask=inside, other=0).to(tl.float32)
-        common = tl.sum(coming * result, axis=1)
+        common = tl.sum(incoming * result, axis=1)
     head = row % M
     for level in range(L):
         height, width, begin = _level(levels, level)
@@ -195,18 +195,18 @@ def _backward(
             to_x = tl.zeros((ROWS,), tl.float32)
             to_y = tl.zeros((ROWS,), tl.float32)
             for below in tl.static_range(2):
-                line, line_weight, line_slope, line_there = corner(y, below, height)
+                line, line_weight, line_slope, line_exists = corner(y, below, height)
                 for right in tl.static_range(2):
                     column, column_weight, column_slope, valid = corner(x, right, width)
-                    valid = inside & (valid & line_there)[:, None]
+                    valid = inside & (valid & line_exists)[:, None]
                     pointers = image + (line * width + column) * (M * C)
                     pointers = pointers[:, None] + channel[None, :]
                     values = tl.load(value + pointers, mask=valid, other=0).to(tl.float32)
-                    match = tl.sum(coming * values, axis=1)
+                    match = tl.sum(incoming * values, axis=1)
                     to_weight += line_weight * column_weight * match
                     to_x += line_weight * column_slope * match
                     to_y += line_slope * column_weight * match
-                    share = (weight * line_weight * column_weight)[:, None] * coming
+                    share = (weight * line_weight * column_weight)[:, None] * incoming
                     add(grad_value + pointers, share, unit, valid, FIXED)
             dtype = grad_locations.dtype.element_ty
             tl.store(grad_locations + sample * 2, (weight * to_x * width).to(dtype), mask=exists)

@@ -4,8 +4,8 @@ Source: Hassani et al., "Neighborhood Attention Transformer", CVPR 2023, section
 Hassani and Shi, arXiv 2209.15001. Near the border the window is shifted inward, so it stays full.
 
 The reference groups queries into tiles of 4 x 4. All windows of a tile lie in one region of the key
-map (8 x 8 for k = 5), so a tile is one dense, masked attention. This computes two and a half times
-the necessary products, but is much faster on a CPU than gathering 25 keys per pixel. Measured on
+map (8 x 8 for k = 5), so a tile is one dense, masked attention. This computes 2.5 times as many
+products as necessary, but is much faster on a CPU than gathering 25 keys per pixel. Measured on
 32 x 32 maps, forward and backward, one thread: tiles of 2, 4 and 8 take 95, 42 and 60 ms.
 """
 
@@ -39,7 +39,8 @@ def neighborhood_attention(
         query: (N, H, W, M, C) queries, M heads.
         key: (N, H, W, M, C) keys.
         value: (N, H, W, M, C) values.
-        kernel_size: window size k in pixels, odd. A map side shorter than k is attended completely.
+        kernel_size: window size k in pixels, odd. If a side of the map is shorter than k, the
+            window covers it.
         dilation: distance between neighbours in pixels; all pixels of a window have the same
             residue modulo the dilation.
         kernels: version that computes (see `lgrseg.ops.dispatch`).
@@ -52,7 +53,7 @@ def neighborhood_attention(
     """
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(
-            f"kernel_size must be odd, because a window has a centre, not {kernel_size}"
+            f"kernel_size must be odd, so that the window has a centre; it is {kernel_size}"
         )
     if dilation < 1:
         raise ValueError(f"dilation must be 1 (adjacent pixels) or more, not {dilation}")
@@ -68,7 +69,7 @@ def _reference(
         wide = torch.promote_types(dtype, torch.float32)
         query, key, value = query.to(wide), key.to(wide), value.to(wide)
     # While torch.compile traces, tensors are fake, so the plan is not cached.
-    plan = _kept_plan if type(query) in (Tensor, nn.Parameter) else _plan
+    plan = _cached_plan if type(query) in (Tensor, nn.Parameter) else _plan
     pixels, attended = plan(height, width, kernel_size, dilation, query.device)
     below, right = -height % TILE, -width % TILE
     tiles = rearrange(
@@ -103,7 +104,7 @@ def window_mask(length: int, kernel_size: int, dilation: int) -> np.ndarray:
     """(length, length) bool mask of the positions on one axis to which each position attends.
 
     Positions with the same residue modulo the dilation form a separate axis. Windows are shifted
-    inward at its ends; if it has fewer than `kernel_size` positions, the window is the whole axis.
+    inward at its ends. If it has fewer than `kernel_size` positions, the window is the whole axis.
     """
     position = np.arange(length)
     residue, index = position % dilation, position // dilation
@@ -114,7 +115,7 @@ def window_mask(length: int, kernel_size: int, dilation: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _kept_plan(*arguments) -> tuple[Tensor, Tensor]:
+def _cached_plan(*arguments) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # the cached tensors must be usable in training
         return _plan(*arguments)
 

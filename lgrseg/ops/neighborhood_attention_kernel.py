@@ -1,8 +1,8 @@
 """Neighbourhood attention as Triton kernels, forward and backward, without copies of the keys.
 
 A program computes a block of rows; a row is one head of one pixel with C channels. The softmax is
-computed online over the window, so no scores are stored. In the backward pass one kernel gathers
-for every query from the keys of its window, and another for every key from the queries that attend
+computed online over the window, so no scores are stored. In the backward pass, one kernel sums
+for every query over the keys of its window. Another sums for every key over the queries that attend
 to it. There are no atomic additions, so results are the same in every run.
 """
 
@@ -179,7 +179,7 @@ def _backward_queries(
     )
     at = tl.program_id(1).to(tl.int64) * (H * W * M) + row
     element = at[:, None] * C + tl.arange(0, CHANNELS)[None, :]
-    coming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
+    incoming = tl.load(grad + element, mask=inside, other=0).to(tl.float32)
     log_total = tl.load(logsum + at, mask=row < H * W * M, other=0)
     shared = tl.load(common + at, mask=row < H * W * M, other=0)
     first_line, lines = _window(line, H, K, DILATION)
@@ -191,7 +191,7 @@ def _backward_queries(
         keys = _read(key, key_map, key_line, key_pixel, y, x, head, mask, C, CHANNELS)
         values = _read(value, value_map, value_line, value_pixel, y, x, head, mask, C, CHANNELS)
         share = tl.exp(tl.sum(queries * keys, axis=1) * scale - log_total)
-        to_score = tl.where(valid, share * (tl.sum(coming * values, axis=1) - shared), 0.0)
+        to_score = tl.where(valid, share * (tl.sum(incoming * values, axis=1) - shared), 0.0)
         sums += (to_score * scale)[:, None] * keys
     tl.store(to_query + element, sums.to(to_query.dtype.element_ty), mask=inside)
 
@@ -222,14 +222,14 @@ def _backward_keys(
         mask = inside & valid[:, None]
         queries = _read(query, query_map, query_line, query_pixel, y, x, head, mask, C, CHANNELS)
         at = begin + (y * W + x) * M + head
-        coming = tl.load(grad + at[:, None] * C + channel, mask=mask, other=0).to(tl.float32)
+        incoming = tl.load(grad + at[:, None] * C + channel, mask=mask, other=0).to(tl.float32)
         real = valid & (row < H * W * M)
         log_total = tl.load(logsum + at, mask=real, other=0)
         shared = tl.load(common + at, mask=real, other=0)
         share = tl.exp(tl.sum(queries * keys, axis=1) * scale - log_total)
         share = tl.where(real, share, 0.0)
-        value_sums += share[:, None] * coming
-        to_score = share * (tl.sum(coming * values, axis=1) - shared) * scale
+        value_sums += share[:, None] * incoming
+        to_score = share * (tl.sum(incoming * values, axis=1) - shared) * scale
         key_sums += to_score[:, None] * queries
     element = (begin + row)[:, None] * C + channel
     tl.store(to_key + element, key_sums.to(to_key.dtype.element_ty), mask=inside)

@@ -20,8 +20,8 @@ def point_sample(
     Args:
         maps: (N, C, H, W) maps.
         points: (N, P, 2) points as (x, y), 0 to 1 from edge to edge.
-        padding: values beyond the centres of the outermost pixels. "zeros": the map fades to 0, so
-            values within half a pixel of the edge are too small. "border": the outermost pixels
+        padding: values beyond the centres of the outermost pixels. "zeros": the map decreases to 0,
+            so values within half a pixel of the edge are too small. "border": the outermost pixels
             are repeated.
         kernels: version that computes (see `lgrseg.ops.dispatch`).
 
@@ -50,8 +50,8 @@ def _between_centres(points: Tensor, height: int, width: int) -> Tensor:
 def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
     """Select the candidates of each map where its logit is nearest to zero.
 
-    Outermost pixels are repeated. If maps faded to zero, as in PointRend's and Mask2Former's code,
-    all points along the border would look uncertain.
+    Outermost pixels are repeated. With maps that decrease to zero, as in the code of PointRend and
+    Mask2Former, all points along the border would look uncertain.
 
     Args:
         logits: (N, H, W) mask logits.

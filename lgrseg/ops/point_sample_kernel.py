@@ -24,7 +24,7 @@ def forward(maps: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def backward(
-    grad: Tensor, _out: Tensor, _kept: Tensor, maps: Tensor, points: Tensor
+    grad: Tensor, _out: Tensor, _saved: Tensor, maps: Tensor, points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of maps and points."""
     maps, points = maps.contiguous(), points.contiguous()
@@ -67,10 +67,10 @@ def _forward(maps, points, out, C, H, W, P, POINTS: tl.constexpr):
         image = maps + (number * C + channel) * H * W
         sums = tl.zeros((POINTS,), tl.float32)
         for below in tl.static_range(2):
-            line, line_weight, _, line_there = corner(y, below, H)
+            line, line_weight, _, line_exists = corner(y, below, H)
             for right in tl.static_range(2):
                 column, column_weight, _, valid = corner(x, right, W)
-                mask = exists & valid & line_there
+                mask = exists & valid & line_exists
                 values = tl.load(image + line * W + column, mask=mask, other=0)
                 sums += line_weight * column_weight * values.to(tl.float32)
         target = out + (number * C + channel) * P + point
@@ -89,18 +89,18 @@ def _backward(
     channel = number * 0
     while channel < C:
         image = (number * C + channel) * H * W
-        coming = tl.load(grad + (number * C + channel) * P + point, mask=exists, other=0)
-        coming = coming.to(tl.float32)
+        incoming = tl.load(grad + (number * C + channel) * P + point, mask=exists, other=0)
+        incoming = incoming.to(tl.float32)
         for below in tl.static_range(2):
-            line, line_weight, line_slope, line_there = corner(y, below, H)
+            line, line_weight, line_slope, line_exists = corner(y, below, H)
             for right in tl.static_range(2):
                 column, column_weight, column_slope, valid = corner(x, right, W)
-                mask = exists & valid & line_there
+                mask = exists & valid & line_exists
                 pixel = image + line * W + column
-                values = tl.load(maps + pixel, mask=mask, other=0).to(tl.float32) * coming
+                values = tl.load(maps + pixel, mask=mask, other=0).to(tl.float32) * incoming
                 to_x += line_weight * column_slope * values
                 to_y += line_slope * column_weight * values
-                add(to_maps + pixel, line_weight * column_weight * coming, unit, mask, FIXED)
+                add(to_maps + pixel, line_weight * column_weight * incoming, unit, mask, FIXED)
         channel += 1
     dtype = to_points.dtype.element_ty
     tl.store(to_points + offset, (to_x * W).to(dtype), mask=exists)

@@ -20,7 +20,7 @@ CHUNK_ELEMENTS = 2**18
 
 
 def chunked_scan(u, delta, A, B, C, D, delta_bias, reverse: list[bool]) -> Tensor:
-    """Compute `selective_scan` with an own backward pass (no second derivatives)."""
+    """Compute `selective_scan` with a special backward pass (no second derivatives)."""
     return _ChunkedScan.apply(u, delta, A, B, C, D, delta_bias, tuple(reverse))
 
 

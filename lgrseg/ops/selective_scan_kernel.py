@@ -17,7 +17,7 @@ from lgrseg.ops.selective_scan import CHUNK
 
 ELEMENTS = 2048
 """Time steps x channels x states in the registers of a program. The assembler reports for sm_90: 96
-registers per thread forward, 181 backward with twice the warps; with 4096 it spills backward."""
+registers per thread forward, 181 backward with twice the warps; with 4096 they spill backward."""
 
 
 def forward(u, delta, A, B, C, D, delta_bias, reverse: list[bool]) -> tuple[Tensor, Tensor]:
@@ -231,7 +231,7 @@ def _backward(
         )
         gated, entry, leave = _gates(gate_in, gate_out, now, length, row, column, N)
         target = row[:, None] * D + channel[None, :]
-        coming = tl.load(grad + target, mask=exists, other=0).to(tl.float32)
+        incoming = tl.load(grad + target, mask=exists, other=0).to(tl.float32)
 
         saved = (sequence * chunks + chunk) * (D * N) + channel[:, None] * N + column[None, :]
         start = tl.load(starts + saved, mask=both, other=0)
@@ -248,21 +248,23 @@ def _backward(
         next_row = sequence * length + _place(after, length, turned, scan)
         _, next_step = _steps(delta, bias, channel, next_row, exists_after, D)
         next_decay = _exp(next_step[:, :, None] * A[None, :, :])
-        grad_states = coming[:, :, None] * leave[:, None, :]
+        grad_states = incoming[:, :, None] * leave[:, None, :]
         decays, grad_states = tl.associative_scan((next_decay, grad_states), 0, _then, reverse=True)
         grad_states += decays * later[None, :, :]
 
         part_gate = (part + row)[:, None] * N + column[None, :]
-        tl.store(to_C + part_gate, tl.sum(coming[:, :, None] * (past + drive), axis=1), mask=gated)
+        tl.store(
+            to_C + part_gate, tl.sum(incoming[:, :, None] * (past + drive), axis=1), mask=gated
+        )
         tl.store(to_B + part_gate, tl.sum((step * x)[:, :, None] * grad_states, axis=1), mask=gated)
         to_input = tl.sum(grad_states * entry[:, None, :], axis=2)
-        tl.store(to_u + target, to_input * step + direct[None, :] * coming, mask=exists)
+        tl.store(to_u + target, to_input * step + direct[None, :] * incoming, mask=exists)
         exponent = grad_states * past  # gradient of step x A
         to_step = to_input * x + tl.sum(exponent * A[None, :, :], axis=2)
         to_raw = tl.where(exists, to_step * tl.sigmoid(raw), 0.0)
         tl.store(to_delta + target, to_raw, mask=exists)
         sum_A += tl.sum(exponent * step[:, :, None], axis=0)
-        sum_D += tl.sum(coming * x, axis=0)
+        sum_D += tl.sum(incoming * x, axis=0)
         sum_bias += tl.sum(to_raw, axis=0)
         later = tl.sum(tl.where((time == 0)[:, None, None], grad_states, 0.0), axis=0)
     tl.store(to_A + clip * scans * D * N + table, sum_A, mask=both)

@@ -19,7 +19,7 @@ class BoxPrompt:
 
 
 class PromptError(ValueError):
-    """An invalid box prompt; the message has the box, the allowed values and the remedy."""
+    """An invalid box prompt. The message has the box, the allowed values and the remedy."""
 
 
 def check_prompts(
@@ -57,7 +57,7 @@ def check_prompts(
         x0, y0, x1, y1 = prompt.box
         if not (x0 < x1 and y0 < y1):
             raise PromptError(
-                f"{what} has no area: x0 < x1 and y0 < y1, in pixels (x to the right, y down)"
+                f"{what} has no area: x0 < x1 and y0 < y1 is needed (x to the right, y down)"
             )
         if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
             raise PromptError(f"{what} lies outside the frame of {width} x {height} pixels")

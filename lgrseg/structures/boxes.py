@@ -12,8 +12,8 @@ def boxes_of_masks(masks: Tensor, *, trim: float = 0.0) -> tuple[Tensor, Tensor]
 
     Args:
         masks: (..., H, W) bool masks.
-        trim: share of a mask that may lie beyond each side of its box; with a value above 0, a few
-            stray pixels do not enlarge the box.
+        trim: share of a mask that may be outside each side of its box; with a value above 0, a few
+            isolated pixels do not enlarge the box.
 
     Returns:
         (..., 4) float32 boxes, 0 for an empty mask; (...) bool, true for masks that are not empty.
@@ -26,13 +26,13 @@ def boxes_of_masks(masks: Tensor, *, trim: float = 0.0) -> tuple[Tensor, Tensor]
 
 
 def _ends(counts: Tensor, trim: float) -> tuple[Tensor, Tensor]:
-    """First and last position (as parts of N, end exclusive) where counts (..., N) are not 0."""
+    """Start and end (exclusive) of counts (..., N), as parts of N, cut by `trim` at both ends."""
     length = counts.shape[-1]
     done = counts.cumsum(dim=-1)
     total = done[..., -1:]
-    numbers = ((done > trim * total) & (done - counts < (1 - trim) * total)).to(torch.uint8)
-    first = numbers.argmax(dim=-1)
-    last = length - numbers.flip(-1).argmax(dim=-1)
+    is_inside = ((done > trim * total) & (done - counts < (1 - trim) * total)).to(torch.uint8)
+    first = is_inside.argmax(dim=-1)
+    last = length - is_inside.flip(-1).argmax(dim=-1)
     return first / length, last / length
 
 

@@ -22,7 +22,7 @@ class Geometry:
     crop_box: tuple[int, int, int, int]
     input_size: tuple[int, int]
     spacing_mm: tuple[float, float] | None = None
-    """Pixel size of the original frame; None if the file does not have it."""
+    """Pixel size of the original frame; None if the file does not contain it."""
 
     def paste(self, maps: Tensor, outside: float) -> Tensor:
         """Resize maps of the input and paste them into the original frame.
@@ -58,7 +58,7 @@ class Clip:
     seed: int | None = None
     """Seed of the model's random numbers for this clip in training; None: torch's generator."""
     boxes: dict[int, dict[int, Tensor]] | None = None
-    """Box prompts: index in the clip -> class -> (4,) as (cx, cy, w, h), parts of the frame."""
+    """Box prompts: index in the clip -> class -> (4,) as (cx, cy, w, h), fractions of the frame."""
     key: str | None = None
     """Identifies the pixels: clips with equal keys have equal pixels; None after augmentation."""
 
@@ -73,8 +73,8 @@ class ClipTargets:
     """Ground truth of the annotated frames of one clip.
 
     A CardiacUDC video has about six annotated frames, so most frames of a clip have no masks.
-    Losses and metrics use only frames where `annotated` is true. A class that is in none of the
-    annotated frames has no object; a clip without objects has N = 0.
+    Losses and metrics use only frames where `annotated` is true. A class without a mask in all
+    annotated frames has no object. A clip without objects has N = 0.
     """
 
     annotated: Tensor
@@ -92,7 +92,8 @@ class ClipTargets:
     def to(self, device) -> "ClipTargets":
         """The same targets with their masks on `device`.
 
-        The other tensors stay on the CPU: Python reads them at every step and would wait for a GPU.
+        The other tensors remain on the CPU, because Python reads them at every step and would have
+        to wait for a GPU.
         """
         return replace(self, masks=self.masks.to(device, non_blocking=True))
 
@@ -160,7 +161,7 @@ class ClipPrediction:
     present: Tensor
     """(K,) bool: true if the class is predicted to be in the clip."""
     boxes: Tensor | None = None
-    """(K, T, 4) as (cx, cy, w, h), parts of the clip's width and height; None if the model
+    """(K, T, 4) as (cx, cy, w, h), fractions of the clip's width and height; None if the model
     does not predict boxes."""
     box_scores: Tensor | None = None
     """(K, T) confidence that the class is in the frame with this box, 0 to 1."""

@@ -1,1 +1,1 @@
-"""Overlays, films, example pictures, feature maps."""
+"""Overlays, videos, example pictures, feature maps."""

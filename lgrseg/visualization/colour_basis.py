@@ -2,10 +2,10 @@
 
 The pictures follow Oquab et al., "DINOv2", arXiv 2304.07193, figure 1 and section 7.5: a first
 principal component separates the foreground, and three components of the foreground become red,
-green and blue. Here all frames of a clip share one basis and one scale, so that a colour means the
-same in every frame.
+green and blue. Here all frames of a clip share one basis and one scale, so that a colour has
+the same meaning in every frame.
 
-Letters: T frames, h w places of a map, C channels, N map positions, P components.
+Letters: T frames, h w size of a map, C channels, N map positions, P components.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST_PLACES = 8
-"""With fewer positions, three components would describe only these positions."""
+"""Smallest number of positions; three components of fewer positions would not be meaningful."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def principal_components(features: np.ndarray, count: int) -> PrincipalComponent
         centred = features[start : start + 4096] - mean
         covariance += centred.T @ centred
     total, size = covariance.trace(), len(features) * np.square(mean).sum()
-    if total <= 1e-10 * (total + size):  # what rounding in float32 leaves
+    if total <= 1e-10 * (total + size):  # only rounding errors of float32
         raise ValueError(
             "the features are the same everywhere, so there is nothing to show; check that the "
             "clip is not uniform"
@@ -105,8 +105,8 @@ class ColourBasis:
 def colour_basis(maps: np.ndarray, *, threshold: float | None = 0.0) -> ColourBasis:
     """Compute the basis of a clip from the maps of some of its frames.
 
-    The sign of the first component is arbitrary. The foreground is taken as the side opposite to
-    the mean of the map's border.
+    The sign of the first component is arbitrary. The foreground is the side opposite to the mean
+    of the border of the map.
 
     Args:
         maps: (t, h, w, C) feature maps.

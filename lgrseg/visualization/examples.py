@@ -1,4 +1,4 @@
-"""Pictures of a few clips: input, truth and the model's present prediction."""
+"""Pictures of a few clips: input, truth and the current prediction of the model."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from lgrseg.visualization.overlays import side_by_side
 
 
 def example_pictures(model, clips, *, metadata: Metadata, count: int) -> Iterator[np.ndarray]:
-    """Draw at most `count` clips, evenly spread and always the same.
+    """Draw at most `count` clips, which are evenly spread and the same in every call.
 
     The model's mode (training or evaluation) is restored at the end.
 
     Args:
-        model: model that takes a list of clips; without masks in its output there are no pictures.
-        clips: clips to choose from, a TestDataset.
+        model: model that takes a list of clips; if it predicts no masks, there are no pictures.
+        clips: TestDataset from which clips are chosen.
         metadata: metadata of the dataset, for class names and colours.
         count: largest number of pictures.
 

@@ -1,6 +1,6 @@
 """Feature maps of a backbone for the frames of a clip, and their similarity to one point.
 
-Letters: T frames, H W pixels of a frame, h w places of a map, C channels.
+Letters: T frames, H W pixels of a frame, h w size of a map, C channels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,20 +34,20 @@ class DenseFeatures:
 
         Args:
             backbone: an encoder of `lgrseg.modeling.foundation`, or a backbone of the project.
-            size: longer side of the input in pixels; the shorter side keeps the aspect ratio, and
-                both are multiples of the patch size.
-            stride: stride of the map in pixels; None takes the stride nearest to 16. If several
-                maps have this stride, the last one is taken.
+            size: longer side of the input in pixels; the aspect ratio is preserved, and
+                both sides are rounded to multiples of the patch size.
+            stride: stride of the map in pixels; None chooses the stride nearest to 16. If several
+                maps have this stride, the last one is used.
             pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
             pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
             ValueError: no map has this stride, or `size` is below the coarsest stride.
         """
-        # Encoders list their maps, and backbones of the project name them.
-        stated = cast(Mapping[str, int] | Sequence[int], backbone.strides)
-        self._names = list(stated) if isinstance(stated, Mapping) else None
-        strides = list(stated.values() if isinstance(stated, Mapping) else stated)
+        # Encoders have a list of maps, backbones of this project have maps by name.
+        all_strides = cast(Mapping[str, int] | Sequence[int], backbone.strides)
+        self._names = list(all_strides) if isinstance(all_strides, Mapping) else None
+        strides = list(all_strides.values() if isinstance(all_strides, Mapping) else all_strides)
         chosen_stride = (
             min(strides, key=lambda other: abs(other - 16)) if stride is None else stride
         )
@@ -58,7 +58,7 @@ class DenseFeatures:
         self.backbone = backbone.eval()
         self._index = max(i for i, other in enumerate(strides) if other == chosen_stride)
         self.stride = chosen_stride
-        # Backbones of the project need the sizes to which their models pad.
+        # Backbones of this project need input sizes that are multiples of 32, as padded by models.
         self.divisor = max(strides) if self._names is None else max(32, *strides)
         if size < self.divisor:
             raise ValueError(f"size={size} is less than one patch of {self.divisor} px")
@@ -96,7 +96,7 @@ class DenseFeatures:
     def stream(
         self, frames: Sequence[np.ndarray], batch_size: int = 4
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Yield (index, frame, map (h, w, C)) of every frame; holds one batch in memory."""
+        """Yield (index, frame, map (h, w, C)) of every frame, with one batch in memory."""
         for start in range(0, len(frames), batch_size):
             batch = frames[start : start + batch_size]
             yield from zip(range(start, start + len(batch)), batch, self(batch), strict=True)
@@ -107,7 +107,7 @@ def place_of(
     box: tuple[int, int, int, int],
     grid: tuple[int, int],
 ) -> tuple[int, int]:
-    """The (row, column) of the map in which a pixel lies.
+    """The (row, column) of the map position that contains a pixel.
 
     Args:
         point: (x, y) in pixels of the original frame; whole numbers are the centres of pixels.
@@ -135,7 +135,7 @@ def cosine_similarity(features: np.ndarray, reference: np.ndarray) -> np.ndarray
 
 
 def backbone_of(model: ClipModel) -> nn.Module:
-    """The encoder of a run's model, or its backbone where that is no encoder with a neck.
+    """The backbone of a model, without the neck if it is a FoundationBackbone.
 
     Raises:
         ValueError: the model has no backbone.
@@ -145,5 +145,5 @@ def backbone_of(model: ClipModel) -> nn.Module:
     if isinstance(backbone, FoundationBackbone):
         backbone = backbone.encoder
     if not isinstance(backbone, StridedBackbone):
-        raise ValueError(f"a {type(model).__name__} has no backbone whose maps could be drawn")
+        raise ValueError(f"a {type(model).__name__} has no backbone with maps that can be drawn")
     return backbone

@@ -22,7 +22,7 @@ class Point:
 
     frame: int
     position: tuple[float, float]
-    """(x, y) as parts of the width and height of the drawn area, 0 to 1."""
+    """(x, y) as fractions of the width and height of the drawn area, 0 to 1."""
     feature: np.ndarray
     """(C,) feature at the point."""
     low: float

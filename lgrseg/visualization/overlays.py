@@ -135,7 +135,7 @@ def panel_height(size: tuple[int, int], *, most: int = 320) -> int:
 
 
 class NoFilm(RuntimeError):
-    """A video that cannot be encoded; the message has the reason."""
+    """A video cannot be encoded; the message has the reason."""
 
 
 def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
@@ -148,7 +148,7 @@ def write_mp4(path: Path, pictures: Iterable[np.ndarray], *, fps: float) -> int:
         The number of frames.
 
     Raises:
-        NoFilm: this build of PyAV has no H.264 encoder, or it refuses the rate or the size.
+        NoFilm: this build of PyAV has no H.264 encoder, or it rejects the rate or the size.
     """
     import av
 
@@ -185,7 +185,7 @@ def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
 
 
 def try_write_mp4(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> str:
-    """Like `write_mp4`, but return the reason if it fails; all pictures are drawn in any case.
+    """Like `write_mp4`, but return the reason if it fails. All pictures are drawn in any case.
 
     Returns:
         The reason why there is no video, in one sentence; empty if it was written.
@@ -195,7 +195,7 @@ def try_write_mp4(path: Path, pictures: Iterator[np.ndarray], *, fps: float) -> 
     except NoFilm as error:
         for _ in pictures:  # the iterator also writes still pictures
             pass
-        return f"{path.name} could not be made: {error}"
+        return f"{path.name} could not be written: {error}"
     return ""
 
 

@@ -133,7 +133,7 @@ def test_a_saved_config_takes_no_choice_that_it_cannot_make(folder):
     assert load_config("config.yaml").method == "double"
     with pytest.raises(ValueError, match="is the config of a run on heart.*--eval-only --datasets"):
         load_config("config.yaml", ["dataset=lung"])
-    with pytest.raises(ValueError, match="method=... is for the Python configs"):
+    with pytest.raises(ValueError, match="use method=... with the Python configs"):
         load_config("config.yaml", ["method=plus_one"])
 
 

@@ -133,7 +133,7 @@ class Known(Typed):
         ({"name": 5}, "model.name is text, or null, not 5; for text, quote it"),
         ({"size": [1, 2, 3]}, "model.size is a list of 2: a whole number, a whole number, not "),
         ({"size": 4}, "model.size is a list of 2"),
-        ({"many": [1, "x"]}, "model.many is a list, each of it a finite number, not "),
+        ({"many": [1, "x"]}, "model.many is a list, each item a finite number, not "),
         ({"many": "0.5"}, "model.many is a list"),
         ({"mode": "c"}, "model.mode is one of a, b, not 'c'"),
         ({"part": "unet"}, "model.part is a Box, not 'unet'"),
@@ -190,7 +190,7 @@ def test_a_part_written_as_a_plain_dict_is_a_part(tmp_path):
 def test_the_projects_configs_are_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_config("configs/common/train.py").train.max_iter == 1000
-    with pytest.raises(FileNotFoundError, match="the project's own are in .*configs"):
+    with pytest.raises(FileNotFoundError, match="the configs of lgrseg are in .*configs"):
         load_config("configs/common/trian.py")
 
 
@@ -299,7 +299,7 @@ def test_a_package_of_ones_own_can_be_trusted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "!!python/object:os.system {}", "\0"])
 def test_what_is_no_yaml_config_is_told(tmp_path, text):
-    with pytest.raises(ValueError, match="config.yaml (is no YAML config|holds a list)"):
+    with pytest.raises(ValueError, match="config.yaml (is not a YAML config|has a list)"):
         load_config(yaml(tmp_path, text))
 
 

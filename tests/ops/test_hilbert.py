@@ -5,7 +5,7 @@ import torch
 from safetensors import safe_open
 
 from lgrseg.ops import hilbert_order
-from lgrseg.ops.hilbert import _kept_order
+from lgrseg.ops.hilbert import _cached_order
 
 
 def test_small_curves_drawn_out():
@@ -42,7 +42,7 @@ def test_one_diagonal_step_where_parity_leaves_no_other_way():
 
 def test_a_first_call_in_inference_mode_spoils_nothing():
     """The order is kept; an inference tensor could not index what is trained."""
-    _kept_order.cache_clear()
+    _cached_order.cache_clear()
     with torch.inference_mode():
         assert not hilbert_order(2, 3).is_inference()
 

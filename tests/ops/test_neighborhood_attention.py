@@ -36,7 +36,7 @@ def test_residues_of_different_length_shrink_each_to_its_own():
 
 def test_settings_that_make_no_window():
     maps = torch.zeros(3, 1, 8, 8, 1, 2)
-    with pytest.raises(ValueError, match="odd, because a window has a centre, not 4"):
+    with pytest.raises(ValueError, match="odd, so that the window has a centre; it is 4"):
         neighborhood_attention(*maps, kernel_size=4)
     with pytest.raises(ValueError, match="1 .* or more, not 0"):
         neighborhood_attention(*maps, kernel_size=3, dilation=0)

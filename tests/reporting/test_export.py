@@ -75,7 +75,7 @@ def test_measures_are_those_of_the_masks_in_the_file(tmp_path):
 def test_without_a_film_the_rest_is_there(tmp_path, fps, caplog):
     path = export(beating(tmp_path, 8, fps=fps), tmp_path / "out")
     assert sorted(p.suffix for p in path.parent.iterdir()) == [".gz", ".json", ".png"]
-    assert "v8.mp4 could not be made" in caplog.text
+    assert "v8.mp4 could not be written" in caplog.text
 
 
 def test_memory_does_not_grow_with_the_video(tmp_path):

@@ -101,7 +101,7 @@ def test_where_there_is_no_film_the_pictures_are_drawn_nevertheless(tmp_path):
             yield np.zeros((16, 16, 3), np.uint8)
 
     why_not = try_write_mp4(tmp_path / "a.mp4", pictures(), fps=float("inf"))
-    assert drawn == [0, 1, 2] and why_not.startswith("a.mp4 could not be made: the frame rate")
+    assert drawn == [0, 1, 2] and why_not.startswith("a.mp4 could not be written: the frame rate")
     assert try_write_mp4(tmp_path / "a.mp4", pictures(), fps=20) == ""
     assert (tmp_path / "a.mp4").is_file()
 

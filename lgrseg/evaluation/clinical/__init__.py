@@ -1,1 +1,1 @@
-"""Lengths, volumes, beats and ejection fraction from masks, with reasons to doubt them."""
+"""Lengths, volumes, beats and ejection fraction from masks, with reasons why they may be wrong."""

@@ -1,6 +1,6 @@
 """Finds heart beats (end-diastole, end-systole) in the area curve of the left ventricle.
 
-A recording begins and ends at any moment of the heart cycle. If it cuts a beat, its largest area
+A recording can begin and end at any moment of the heart cycle. If it cuts a beat, its largest area
 may not be the end-diastolic area, or its smallest area not the end-systolic one. The ejection
 fraction is then too low. An extreme at an end of the recording is therefore trusted only if
 extremes inside the recording are not more extreme, or if the frame is labelled.
@@ -13,7 +13,7 @@ import numpy as np
 from scipy import signal
 
 TOLERANCE = 0.05
-"""Tolerated difference between extremes inside and at an end, as part of the range of areas."""
+"""Tolerated difference between extremes inside and at an end, as a fraction of the area range."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def find_beats(
 
     The curve is smoothed over a quarter of its strongest period. Maxima and minima must have a
     prominence of a third of its range. A video that is too short for this has one beat: from its
-    largest to its smallest area. If only two frames have an area, they are taken as the two phases.
+    largest to its smallest area. If only two frames have an area, these are the two phases.
 
     Args:
         areas: (T,) areas of the left ventricle, in any unit; NaN where it is not visible.
@@ -49,11 +49,11 @@ def find_beats(
     visible = np.flatnonzero(np.isfinite(areas))
     if len(visible) < 2:
         return []
-    largest, least = int(np.nanargmax(areas)), int(np.nanargmin(areas))
-    if len(visible) == 2 and largest != least:
-        return [Beat(largest, least)]
+    largest, smallest = int(np.nanargmax(areas)), int(np.nanargmin(areas))
+    if len(visible) == 2 and largest != smallest:
+        return [Beat(largest, smallest)]
     curve = _curve(areas, visible)
-    pairs = _pairs(curve.maxima, curve.minima) or [(largest, least)]
+    pairs = _pairs(curve.maxima, curve.minima) or [(largest, smallest)]
     return [
         Beat(
             curve.nearest_visible(ed),
@@ -97,7 +97,7 @@ class _Curve:
         return (f"{name} may lie {end}",)
 
     def _end_near(self, frame: int) -> str:
-        """Say which end of the recording, or gap in it, is within the margin; "" if none is."""
+        """Describe the end of the recording, or the gap in it, within the margin; "" if none is."""
         if frame - self.visible[0] <= self.margin:
             return "before the recording"
         if self.visible[-1] - frame <= self.margin:
@@ -147,7 +147,7 @@ def _period(areas: np.ndarray) -> float | None:
     if len(areas) < 6 or power == 0:
         return None
     lags = np.correlate(centred, centred, mode="full")[len(areas) - 1 :] / power
-    lags = lags * len(areas) / (len(areas) - np.arange(len(areas)))  # the same for every lag
+    lags = lags * len(areas) / (len(areas) - np.arange(len(areas)))  # equal weight for every lag
     usable = lags[: max(3, len(areas) * 3 // 4)]
     peaks, _ = signal.find_peaks(usable, height=0.3)
     return float(peaks[0]) if len(peaks) else None

@@ -1,4 +1,4 @@
-"""Which class is which chamber: by its name, or by the roles that a dataset or a config gives."""
+"""Assigns chambers to classes, by class names or by the roles of a dataset or a config."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from lgrseg.data.class_list import ROLES
 
 
 def chambers_of(classes: tuple[str, ...], roles: Mapping[str, str]) -> dict[str, str]:
-    """Role -> class, of the roles that a class has.
+    """Return role -> class, for all roles that have a class.
 
     Args:
-        classes: names.
-        roles: role -> class; a class that is called as a role has it where `roles` is silent.
+        classes: names of the classes.
+        roles: role -> class. A role that is not in `roles` has the class of the same name.
     """
     by_name = {role: role for role in ROLES if role in classes}
     return by_name | {role: name for role, name in roles.items() if name in classes}
@@ -19,22 +19,22 @@ def chambers_of(classes: tuple[str, ...], roles: Mapping[str, str]) -> dict[str,
 def why_no_ejection_fraction(
     classes: tuple[str, ...], roles: Mapping[str, str], dataset: str
 ) -> str:
-    """Why videos of a dataset have no ejection fraction, and what to do about it.
+    """Explain why videos of a dataset have no ejection fraction, and how to get one.
 
     Args:
-        classes: names.
+        classes: names of the classes.
         roles: role -> class.
-        dataset: name, for the message.
+        dataset: name of the dataset, for the message.
     """
     if "left_ventricle" not in chambers_of(classes, roles):
         return (
             f"no ejection fraction: none of the classes of {dataset} ({', '.join(classes)}) is "
-            "known to be the left ventricle. If one is, say roles.left_ventricle=NAME on the "
-            "command line, or `role: left_ventricle` in the classes.yaml of your own clips"
+            "known to be the left ventricle. If one is, add roles.left_ventricle=NAME to the "
+            "command, or `role: left_ventricle` to the classes.yaml of your own clips"
         )
     return (
-        f"no ejection fraction: no video of {dataset} has masks of a frame that is known to be "
-        "end-diastole and of one known to be end-systole. For your own clips, prepare them again "
-        "with `role: left_ventricle` in classes.yaml, which finds the two frames where exactly two "
-        "or all are annotated, or name them in the columns ed_frame and es_frame of splits.csv"
+        f"no ejection fraction: no video of {dataset} has masks of both a frame labelled as "
+        "end-diastole and a frame labelled as end-systole. Prepare your own clips again, with "
+        "`role: left_ventricle` in classes.yaml: it finds the two frames if exactly two or all "
+        "frames are annotated. Or name them in the columns ed_frame and es_frame of splits.csv"
     )

@@ -1,6 +1,6 @@
 """Volumes and ejection fraction of every video whose end-diastole and end-systole were scored.
 
-The true value is what the same method measures on the true masks. If the dataset has a reference
+The true value is measured with the same method on the true masks. If the dataset has a reference
 value (from another view, method or reader), it is reported as well.
 """
 
@@ -20,8 +20,8 @@ QUANTITIES = {
     "stroke_volume": "ml",
     "left_atrial_volume": "ml",
 }
-"""Compared quantities and their units. The area change is fractional; the left atrium is measured
-at end-systole, when it is largest."""
+"""Compared quantities and their units. The area change is relative to end-diastole. The left atrium
+is measured at end-systole, when it is largest."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Quantities:
     area_change: float
     """In %."""
     edv: float
-    """In ml, as all volumes; NaN without spacing."""
+    """In ml, like all volumes; NaN without spacing."""
     esv: float
     stroke_volume: float
     left_atrial_volume: float
@@ -50,7 +50,7 @@ class Case:
     site: str | None
     quality: str | None
     reference_ejection_fraction: float | None
-    """Value of the dataset in %; None if it has none."""
+    """Value in the dataset, in %; None if the dataset has no value."""
     prediction: Quantities
     truth: Quantities
 

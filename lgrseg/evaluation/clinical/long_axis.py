@@ -21,10 +21,10 @@ class LongAxis:
     apex: np.ndarray
     """(2,) point of the chamber that is farthest from the base."""
     from_neighbour: bool
-    """True if the base is the border with the neighbouring chamber, False if the shape gave it."""
+    """True if the base is the border with the neighbour, False if it is found from the shape."""
     bulge: float = 0.0
-    """Deviation of a base that the shape gave from a straight line, as part of its width: 0 for the
-    flat end of a chamber, 0.04 or more for its side or its round end."""
+    """For a base found from the shape: its deviation from a straight line, as a fraction of its
+    width. It is 0 for the flat end of a chamber, and 0.04 or more for its side or its round end."""
 
     @property
     def length(self) -> float:
@@ -42,7 +42,7 @@ class LongAxis:
 def find_long_axis(
     mask: np.ndarray, spacing_mm: tuple[float, float], *, neighbour: np.ndarray | None = None
 ) -> LongAxis:
-    """The long axis of a chamber in one piece.
+    """The long axis of a chamber that is one connected part.
 
     Args:
         mask: (H, W) bool, not empty.
@@ -82,16 +82,16 @@ def _border_with(mask: np.ndarray, neighbour: np.ndarray, spacing) -> np.ndarray
 
     chamber, other = (border(m) * spacing for m in (mask, neighbour))
     distances, nearest = cKDTree(other).query(chamber)
-    # A valve of a few millimetres may lie between the chambers. If they are farther apart, the
+    # A valve of a few millimetres may be between the chambers. If they are farther apart, the
     # other mask does not touch this chamber.
-    least = distances.min()
-    if least > 0.15 * np.ptp(chamber, axis=0).max() + 2 * max(spacing):
+    gap_width = distances.min()
+    if gap_width > 0.15 * np.ptp(chamber, axis=0).max() + 2 * max(spacing):
         return None
-    touching = distances <= least + 1.5 * max(spacing)
+    touching = distances <= gap_width + 1.5 * max(spacing)
     edge = (chamber[touching] + other[nearest[touching]]) / 2  # half-way across the valve
     ends = _ends(edge)
     middle = ends.mean(axis=0)
-    # On the chamber's own side of the valve.
+    # The base is on this chamber's side of the valve.
     inside = chamber[((chamber - middle) ** 2).sum(axis=1).argmin()]
     outwards = middle - inside
     gap = np.linalg.norm(outwards)
@@ -108,7 +108,7 @@ def _ends(points: np.ndarray) -> np.ndarray:
 
 
 def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """The middle of the flat, wide end of a shape, and how much that end bulges.
+    """The middle of the flat, wide end of a shape, and the bulge of that end.
 
     The principal axis gives the two ends; the wider end is the base, or the flatter one if both are
     equally wide.
@@ -128,13 +128,13 @@ def _base_of_shape(points: np.ndarray) -> tuple[np.ndarray, float]:
 def _fit_base(
     points: np.ndarray, centre: np.ndarray, along: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """The middle of the end in direction `along`, and how much it bulges.
+    """The middle of the end in direction `along`, and its bulge.
 
     The valve plane, which may be oblique, is a line through the outermost points of the end's
     middle part.
     """
     base, bulge = centre, 0.0
-    for _ in range(3):  # the axis turns towards the base's middle, and the plane with it
+    for _ in range(3):  # turn the axis towards the middle of the base, and the plane with it
         across = np.array([-along[1], along[0]])
         v, u = (points - centre) @ along, (points - centre) @ across
         low, high = _span(u, v)

@@ -14,7 +14,7 @@ from lgrseg.evaluation.metrics.steadiness import steadiness
 from lgrseg.evaluation.metrics.surface import border
 
 CUT_OFF = 0.1
-"""A chamber counts as cut off if a larger share of its border lies at the edge of the fan."""
+"""A chamber is cut off if a larger share of its border is at the edge of the fan."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MeasuredBeat:
     esv: float | None
     """End-systolic volume in ml; None without spacing."""
     ejection_fraction: float
-    """In %; NaN if the volumes do not allow one from 0 to 100."""
+    """In %; NaN if the volumes give no value from 0 to 100."""
     problems: list[str]
     """Reasons to doubt the beat."""
 
@@ -49,20 +49,20 @@ def measure_video(
 
     Args:
         masks: (H, W) uint8 for each of T frames, 0 background, k + 1 for class k; an array, or
-            a MaskFile, which keeps one frame at a time in memory.
+            a MaskFile, which has one frame at a time in memory.
         classes: names of the K classes.
         spacing_mm: millimetres per pixel, (row, column).
         fan: (H, W) bool mask of the ultrasound fan; a ventricle at its edge is reported as a
             problem.
         ed_frame: a frame labelled as end-diastole, if there is one.
         es_frame: frame labelled as end-systole, if there is one.
-        roles: role -> class, of chambers that are not called as their role.
+        roles: role -> class, for chambers whose class has another name than their role.
 
     Returns:
-        "unit" ("mm" or "px"); "areas" of every class over time, in its square; "steadiness" of
-        every class; and, with a left ventricle, "ventricle", the class that it is; "beats", each a
-        dict with the fields of MeasuredBeat; and "ejection_fraction", the mean over the beats
-        without problems (NaN if there is none).
+        "unit" ("mm" or "px"); "areas" of every class over time, in the square of the unit;
+        "steadiness" of every class. With a left ventricle, also "ventricle", the name of its class;
+        "beats", each a dict with the fields of MeasuredBeat; and "ejection_fraction", the mean over
+        the beats without problems (NaN if there is none).
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     areas = np.array([_pixels(labels, len(classes)) for labels in masks]) * rows * columns
@@ -77,13 +77,13 @@ def measure_video(
     ventricle = chambers_of(classes, roles or {}).get("left_ventricle")
     if ventricle is not None:
         area = areas[:, classes.index(ventricle)]
-        found = find_beats(np.where(area > 0, area, np.nan), ed_frame=ed_frame, es_frame=es_frame)
-        beats = [_measured(masks, classes, spacing_mm, fan, beat, roles or {}) for beat in found]
-        whole = [beat.ejection_fraction for beat in beats if not beat.problems]
+        phases = find_beats(np.where(area > 0, area, np.nan), ed_frame=ed_frame, es_frame=es_frame)
+        beats = [_measured(masks, classes, spacing_mm, fan, beat, roles or {}) for beat in phases]
+        fractions = [beat.ejection_fraction for beat in beats if not beat.problems]
         measures |= {
             "ventricle": ventricle,
             "beats": [asdict(beat) for beat in beats],
-            "ejection_fraction": float(np.mean(whole)) if whole else float("nan"),
+            "ejection_fraction": float(np.mean(fractions)) if fractions else float("nan"),
         }
     return measures
 
@@ -104,9 +104,9 @@ def _measured(
     label = classes.index(chambers_of(classes, roles)["left_ventricle"]) + 1
     problems, volumes = list(beat.problems), []
     for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
-        found = measure_heart(masks[frame], classes, spacing_mm, roles)["left_ventricle"]
-        volumes.append(found.volume_ml)
-        problems += [f"{phase}: {problem}" for problem in found.problems]
+        ventricle = measure_heart(masks[frame], classes, spacing_mm, roles)["left_ventricle"]
+        volumes.append(ventricle.volume_ml)
+        problems += [f"{phase}: {problem}" for problem in ventricle.problems]
         if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
             problems.append(f"{phase}: cut off by the edge of the fan")
     edv, esv = volumes
@@ -121,7 +121,7 @@ def _measured(
 
 
 def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
-    """The share of a mask's border that lies within two pixels of the fan's edge, 0 to 1."""
+    """The share of a mask's border that is within two pixels of the fan's edge, 0 to 1."""
     rows, columns = border(mask).astype(int).T
     outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
     near_edge = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]

@@ -18,8 +18,8 @@ from lgrseg.evaluation.clinical.long_axis import LongAxis, find_long_axis, large
 
 NUM_DISKS = 20
 LARGEST_BULGE = 0.03
-"""Largest bulge of a base that the shape gave. On truncated ellipsoids it stays below this value if
-the volume is within 8%, and reaches 0.04 if the side was taken for the base."""
+"""Largest bulge of a base found from the shape. On truncated ellipsoids it is below this value if
+the volume is within 8%, and reaches 0.04 if the side was mistaken for the base."""
 LARGEST_SHARE_BEYOND = 0.03
 """Largest share of a chamber's area beyond the base; the volume is too low by about twice that."""
 
@@ -52,7 +52,7 @@ def measure_chamber(
         spacing_mm: millimetres per pixel, (row, column).
         neighbour: (H, W) bool mask of the chamber behind the valve (the left atrium for the left
             ventricle, and vice versa); its border with `mask` is the base. Without a neighbour,
-            or if it is empty, the shape gives the base.
+            or if it is empty, the base is found from the shape.
 
     Returns:
         The measured chamber; None for an empty mask.
@@ -69,13 +69,13 @@ def measure_chamber(
     diameters = areas / max(axis.length / NUM_DISKS, 1e-9)
     problems = _problems_of_mask(part, left_out)
     if neighbour is not None and not axis.from_neighbour:
-        problems.append("the chamber behind its valve is not there, its base is guessed")
+        problems.append("the chamber behind its valve is missing, so its base is estimated")
     problems += _problems_of_axis(axis, diameters.max(), 1 - areas.sum() / (len(points) * pixel))
     return Chamber(len(points) * pixel, axis, diameters, tuple(problems))
 
 
 def _problems_of_mask(part: np.ndarray, left_out: float) -> list[str]:
-    problems = [f"{left_out:.0%} of it lies in other parts"] if left_out > 0.02 else []
+    problems = [f"{left_out:.0%} of its area is in other parts"] if left_out > 0.02 else []
     if (pixels := int(part.sum())) < 50:
         problems.append(f"only {pixels} pixels")
     if part[[0, -1]].any() or part[:, [0, -1]].any():
@@ -98,7 +98,7 @@ def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:
     if axis.bulge > LARGEST_BULGE:
         problems.append(f"no flat base (it bulges by {axis.bulge:.0%}), the long axis may be wrong")
     if beyond > LARGEST_SHARE_BEYOND:
-        problems.append(f"{beyond:.0%} of it lies beyond its base, which is askew: volume too low")
+        problems.append(f"{beyond:.0%} of it is beyond its base, which is tilted: volume too low")
     return problems
 
 
@@ -111,7 +111,7 @@ def _areas_between(
     along: np.ndarray, edges: np.ndarray, pixel: float, *, spread: float
 ) -> np.ndarray:
     """The area of pixels at positions `along` in each interval; a pixel has the length `spread`."""
-    # Share of every pixel that lies below every edge, so that a disk can contain parts of pixels.
+    # Share of every pixel below every edge, so that a disk can contain parts of pixels.
     below = np.clip((edges[:, None] - along) / spread + 0.5, 0, 1).sum(axis=1)
     return np.diff(below) * pixel
 
@@ -138,4 +138,4 @@ def impossible_change(end_diastolic: float, end_systolic: float) -> list[str]:
     if not end_systolic > end_diastolic:
         return []
     ratio = end_systolic / max(end_diastolic, 1e-9)
-    return [f"{ratio:.3g} times as large at ES as at ED, which cannot be"]
+    return [f"{ratio:.3g} times as large at ES as at ED, which is impossible"]

@@ -1,4 +1,4 @@
-"""How well measured numbers agree with true ones: bias, limits of agreement, correlation, error.
+"""Agreement of measured with true values: bias, limits of agreement, correlation, error.
 
 Source: Bland and Altman, "Statistical methods for assessing agreement between two methods of
 clinical measurement", Lancet 1986. Intervals are 95% percentile intervals of a bootstrap over
@@ -30,7 +30,7 @@ def agreement(
     Returns:
         "num" (pairs), "num_patients", "missing" (pairs with a truth but no measurement), "bias"
         (mean of measured - truth), "limits" (bias -+ 1.96 standard deviations), "mae",
-        "correlation" (Pearson; NaN below three pairs or without spread), and "bias_ci95",
+        "correlation" (Pearson; NaN for fewer than three pairs or equal values), and "bias_ci95",
         "mae_ci95", "correlation_ci95" (None if there are too few patients).
     """
     measured, truth = np.asarray(measured, float), np.asarray(truth, float)

@@ -26,7 +26,7 @@ RECALLS = (0.5, 0.75)
 class FrameBoxes:
     """Boxes of the K classes on one frame, (x0, y0, x1, y1) in pixels of the original frame.
 
-    It holds plain values, to be sent between processes.
+    It has plain values, so that it can be sent between processes.
     """
 
     predicted: list[list[float]]
@@ -41,11 +41,11 @@ class FrameBoxes:
 
 
 def score_boxes(boxes: Tensor, scores: Tensor, truth: np.ndarray, geometry: Geometry) -> FrameBoxes:
-    """Bring the boxes of one frame to pixels of the original.
+    """Convert the boxes of one frame to pixels of the original frame.
 
     Args:
-        boxes: (K, 4) predicted boxes on the CPU, (cx, cy, w, h) as parts of the clip's width and
-            height.
+        boxes: (K, 4) predicted boxes on the CPU, (cx, cy, w, h) as fractions of the clip's width
+            and height.
         scores: (K,) confidence of each box on the CPU, 0 to 1.
         truth: (H, W) uint8 at the original size, 0 background, k + 1 for class k.
         geometry: position of the clip's pixels in the original video.
@@ -79,7 +79,7 @@ def summarise_boxes(
         "classes": name -> "iou", "recall_50", "recall_75", "ap" (mean over IoU 0.5 to 0.95) and
         "ap_50", all 0 to 1; "mean": their means over classes.
     """
-    # (F, K), NaN where the frame does not show the class.
+    # (F, K), NaN if the frame does not show the class.
     ious = np.array([[_iou(*pair) for pair in boxes.pairs()] for boxes in frames])
     measures = {"iou": ious}
     for least in RECALLS:
@@ -105,7 +105,7 @@ def _iou(predicted: list[float], truth: list[int] | None) -> float:
 
 
 def average_precision(frames: list[FrameBoxes], num_classes: int) -> dict[str, np.ndarray]:
-    """COCO's AP of every class over all frames: "ap" and "ap_50", (K,), NaN without a truth."""
+    """COCO's AP of every class over all frames: "ap" and "ap_50", (K,), NaN without true boxes."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

@@ -1,7 +1,7 @@
 """95% bootstrap intervals over patients, and the number of patients they need.
 
-`scipy.stats.bootstrap` makes the same draws, but its interval is NaN as soon as one draw has
-nothing to measure. Here such a draw is left out, and one set of draws serves several measures.
+`scipy.stats.bootstrap` makes the same draws, but its interval is NaN if a single draw has
+nothing to measure. Here such a draw is left out, and several measures share one set of draws.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 MIN_PATIENTS = 5
-"""Fewer patients give no interval. Resamples of one patient are all equal, those of two patients
-take three values: the interval would be a point, or the two patients' scores."""
+"""Fewer patients give no interval. With one patient all resamples are equal, with two
+there are three values, so the interval would be a point, or the scores of the two patients."""
 
 
 def percentile_interval(

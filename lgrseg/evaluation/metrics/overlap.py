@@ -11,8 +11,8 @@ from lgrseg.evaluation.metrics.intervals import percentile_interval
 
 RULES = ("skip", "one", "zero")
 """Score of a class that is in neither the truth nor the prediction of a frame: "skip" leaves it out
-of every mean; the others count it as 1 or as 0. Earlier code counted it as 0, although it was
-correct to predict nothing."""
+of every mean; "one" and "zero" count it as 1 or 0. Earlier code counted it as 0, although
+the empty prediction is correct."""
 
 
 def count_pixels(prediction: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
@@ -53,7 +53,7 @@ def iou(counts: np.ndarray) -> np.ndarray:
 
 
 def sensitivity(counts: np.ndarray) -> np.ndarray:
-    """|A n B| / |B|, the share of the truth that is predicted; NaN if the truth lacks the class."""
+    """|A n B| / |B|, the share of the truth that is predicted; NaN if the truth is empty."""
     both, _, truth = np.moveaxis(counts.astype(np.float64), -1, 0)
     return _ratio(both, truth)
 
@@ -71,7 +71,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def apply_rule(scores: np.ndarray, rule: str) -> np.ndarray:
-    """Scores with the NaN of absent classes left ("skip"), or replaced by 1 or 0."""
+    """Scores in which the NaN of absent classes is unchanged ("skip"), or replaced by 1 or 0."""
     return scores if rule == "skip" else np.nan_to_num(scores, nan={"one": 1.0, "zero": 0.0}[rule])
 
 
@@ -109,7 +109,7 @@ def bootstrap_interval(
 ) -> list[float] | None:
     """95% percentile interval of `mean_over_classes`, by a bootstrap over patients.
 
-    None if fewer than MIN_PATIENTS have a score.
+    None if fewer than MIN_PATIENTS patients have a score.
 
     Args:
         patient_scores: (P, K) scores, one row per patient.

@@ -19,7 +19,7 @@ def s_measure(prediction: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) 
     """S = alpha S_object + (1 - alpha) S_region, 0 to 1 (equations 1 to 11).
 
     If the truth is empty, the score is 1 - mean(prediction); if it fills the picture, the score is
-    mean(prediction) (section 3 of the authors' code). An empty prediction of an empty truth has 1.
+    mean(prediction) (section 3 of the authors' code). If both are empty, the score is 1.
 
     Args:
         prediction: (H, W) mask, 0 to 1 or bool.
@@ -60,7 +60,7 @@ def _regions(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _similarity(x: np.ndarray, y: np.ndarray) -> float:
-    """Structural similarity of two regions as wholes (equation 5)."""
+    """Structural similarity of two whole regions (equation 5)."""
     mean_x, mean_y, count = x.mean(), y.mean(), max(x.size - 1, 1)
     var_x, var_y = ((x - mean_x) ** 2).sum() / count, ((y - mean_y) ** 2).sum() / count
     shared = ((x - mean_x) * (y - mean_y)).sum() / count

@@ -1,7 +1,7 @@
-"""How steady the masks of a video are from frame to frame.
+"""Steadiness of the masks of a video from frame to frame.
 
-A heart moves smoothly. A mask that jumps, splits or vanishes for one frame is wrong in some frame;
-this can be measured without annotations.
+A heart moves smoothly. A mask that jumps, splits or vanishes for one frame is wrong in some frame.
+This can be measured without annotations.
 
 Sources: areas and centroids: Painchaud et al., "Echocardiography Segmentation with Enforced
 Temporal Consistency", IEEE TMI 2022 (second differences); Dice of neighbouring frames: Lai et al.,
@@ -19,15 +19,16 @@ def steadiness(masks: Iterable[np.ndarray], spacing_mm: tuple[float, float] | No
     """Measure the steadiness of one structure in one video.
 
     Args:
-        masks: (H, W) bool for each of T frames; an iterator is enough.
+        masks: (H, W) bool for each of T frames; an iterator is accepted.
         spacing_mm: millimetres per pixel, (row, column); None measures in pixels.
 
     Returns:
         "area_jerk": mean |second difference of the area| / mean area; "centroid_jerk": mean length
         of the second difference of the centroid, in mm or pixels; "dice_of_neighbours": mean Dice
-        of consecutive frames, without pairs of empty ones; "frames_absent"; "frames_split": frames
-        with more than one part above 2% of the area; "frames": number of all frames. Values that
-        cannot be computed are NaN: a jerk needs three consecutive frames with the structure.
+        of consecutive frames, without pairs of empty frames; "frames_absent": number of frames
+        without the structure; "frames_split": number of frames with more than one part above 2%
+        of the area; "frames": number of all frames. Values that cannot be computed are NaN: a jerk
+        needs three consecutive frames with the structure.
     """
     rows, columns = spacing_mm or (1.0, 1.0)
     sizes: list[float] = []

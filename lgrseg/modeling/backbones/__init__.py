@@ -1,4 +1,4 @@
-"""Backbones: images (N, 3, H, W) to maps {"res2", ..., "res5"}; have `channels` and `strides`."""
+"""Backbones: images (N, 3, H, W) to maps "res2" to "res5", with `channels` and `strides`."""
 
 from lgrseg.modeling.backbones.metaformer import MetaFormer
 from lgrseg.modeling.backbones.pvt_v2 import PVTv2

@@ -1,7 +1,7 @@
 """CAFormer: two stages of separable convolutions, then two of attention.
 
 Source: Yu et al., "MetaFormer Baselines for Vision", TPAMI 2024. Parameter names and shapes are
-those of the public caformer checkpoints in timm's form; the classification head is not built.
+those of timm's public caformer checkpoints. The classification head is not built.
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ class MetaFormer(nn.Module):
         drop_path_rate: float = 0.1,
         weights: str | None = None,
     ):
-        """`depths` and `dims` override the variant's, for smaller models than the published.
+        """`depths` and `dims` replace those of the variant, for smaller models than published.
 
         Raises:
-            ValueError: an unknown variant.
+            ValueError: the variant does not exist.
         """
         super().__init__()
         if variant not in VARIANTS:
@@ -74,7 +74,7 @@ class MetaFormer(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over the channels without bias; of tokens (N, S, D) or of maps (N, D, H, W)."""
+    """LayerNorm over the channels, without bias, for tokens (N, S, D) or maps (N, D, H, W)."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -116,7 +116,7 @@ class Downsample(nn.Module):
 
 
 class Stage(nn.Module):
-    """Downsampling (but in the first stage) and blocks; attention stages work on tokens."""
+    """Downsampling (except in the first stage), then blocks; attention stages work on tokens."""
 
     def __init__(
         self, *, in_dim: int | None, dim: int, drop_paths: list[float], with_attention: bool
@@ -142,7 +142,7 @@ class Stage(nn.Module):
 
 
 class Block(nn.Module):
-    """Token mixer and MLP, each normed before; attention blocks scale the residual path."""
+    """Token mixer and MLP, each after a norm; attention blocks scale the residual path."""
 
     recomputable = True
 

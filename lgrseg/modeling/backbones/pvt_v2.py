@@ -4,7 +4,7 @@ Source: Wang et al., "PVT v2: Improved Baselines with Pyramid Vision Transformer
 Visual Media 2022. Parameter names are those of the public checkpoints (pvt_v2_b0.pth to b5).
 
 Differences: feature maps stay in NCHW order between the convolutions of blocks, attention is
-torch's fused one, and the classification head is not built.
+the fused attention of torch, and the classification head is not built.
 """
 
 import torch
@@ -27,7 +27,7 @@ DEPTHS = {
 MLP_RATIOS = {f"b{i}": (8, 8, 4, 4) for i in range(5)} | {"b5": (4, 4, 4, 4)}
 NUM_HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
-"""Factor by which the map of keys and values is smaller in each stage."""
+"""Factor by which the map of keys and values is reduced in each stage."""
 
 
 class PVTv2(nn.Module):
@@ -36,10 +36,10 @@ class PVTv2(nn.Module):
     def __init__(
         self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
     ):
-        """`variant` is "b0" to "b5"; `weights` a public checkpoint (checkpoint/pretrained.py).
+        """`variant` is "b0" to "b5"; `weights` is a public checkpoint (checkpoint/pretrained.py).
 
         Raises:
-            ValueError: an unknown variant.
+            ValueError: the variant does not exist.
         """
         super().__init__()
         if variant not in DIMS:
@@ -119,7 +119,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every pixel attends to a smaller version of its own map."""
+    """Every pixel attends to a smaller version of the map."""
 
     def __init__(self, *, dim: int, num_heads: int, reduction: int):
         super().__init__()
@@ -161,7 +161,7 @@ class Mlp(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """The convolution that gives tokens their position; a separate module because of its name."""
+    """The convolution that encodes positions; a separate module, so that weight names match."""
 
     def __init__(self, dim: int):
         super().__init__()

@@ -30,7 +30,7 @@ class Neck(Protocol):
     def __call__(
         self, maps: list[Tensor], size: tuple[int, int] | None = None
     ) -> dict[str, Tensor]:
-        """Levels by name of the maps of images of `size`."""
+        """Compute the levels, by name, from the maps of images of `size`."""
         ...
 
 
@@ -41,9 +41,9 @@ class FoundationBackbone(nn.Module):
     cached on disk while `neck(maps)` is trained.
 
     The encoder pads images to whole patches by repeating their last row and column. Segmenters
-    (PerPixelSegmenter, LGRNet) pad images before, with black at the right and the bottom to
-    multiples of 32, and crop the maps afterwards. The encoder then repeats black pixels if its
-    patches (of 14 px) need more padding, and no image is too small.
+    (PerPixelSegmenter, LGRNet) first pad images with black, at the right and the bottom, to
+    multiples of 32, and crop the maps afterwards. If patches of 14 px need more padding, the
+    encoder then repeats black pixels. So no image is too small.
     """
 
     neck: Neck
@@ -52,7 +52,7 @@ class FoundationBackbone(nn.Module):
         """Combine encoder and neck.
 
         Args:
-            encoder: encoder from `build_encoder`, possibly changed by a function of tuning.py.
+            encoder: encoder from `build_encoder`, which a function of tuning.py may have changed.
             neck: module from maps to a pyramid (pyramid.py, interleaved.py); None if the encoder
                 has four maps at strides 4, 8, 16, 32.
 

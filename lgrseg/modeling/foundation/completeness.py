@@ -1,6 +1,6 @@
 """Checks that a file has all weights of an encoder.
 
-A frozen encoder with one random part would be useless without any visible sign. Rejected are
+A frozen encoder with one random part would be useless without any warning. The check rejects
 tensors of another shape, missing tensors (except those that a layout may lack), and encoder parts
 that this encoder does not have, such as another block or registers.
 """
@@ -18,7 +18,7 @@ PARTS = frozenset(
     "blocks cls_token downsample_layers embedder embeddings encoder layer layers norm patch_embed "
     "pos_embed pos_embed_window register_tokens rel_pos_bias stages storage_tokens".split()
 )
-"""First parts of tensor names of encoders, in the authors' files or on the hub."""
+"""First parts of the tensor names of encoders, in files of the authors or of the hub."""
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks)\.(\d+)\.")
 STAGE_AND_LAYER = re.compile(r"(?:stages|layers)\.(\d+)\.(?:layers|blocks)\.(\d+)\.")
 SHOWN = 3
@@ -45,7 +45,7 @@ def is_part(name: str, expected: Iterable[str]) -> bool:
     """True if an unexpected tensor looks like a part of an encoder, not of a head or decoder.
 
     Args:
-        name: name of the tensor, in the hub's form if a rule converted it.
+        name: name of the tensor; the name on the hub if a rule converted it.
         expected: names of the encoder's tensors.
     """
     if name.endswith("mask_token"):  # only for pretraining, like decoders
@@ -67,7 +67,7 @@ def check_complete(fit: Fit) -> None:
         f"{key} is {shapes[key]} in the file, {expected[key]} in the encoder" for key in reshaped
     ]
     wrong += [f"{key} {expected[key]} of the encoder is not in the file" for key in missing]
-    wrong += [f"{key} {shapes[key]} of the file has no place in the encoder" for key in parts]
+    wrong += [f"{key} {shapes[key]} of the file is not in the encoder" for key in parts]
     if not wrong:
         return
     more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
@@ -75,7 +75,9 @@ def check_complete(fit: Fit) -> None:
         *_of_registers(fit, missing, parts),
         *_of_stems(fit, expected),
         *_of_depth(fit, expected, parts),
-    ] or [f"name the encoder that the weights are of ({', '.join(fit.siblings)}), or the settings"]
+    ] or [
+        f"choose the encoder of these weights ({', '.join(fit.siblings)}), or change its settings"
+    ]
     raise CheckpointError(
         f"{fit.file} does not match {fit.name}, so parts would stay random or be lost: "
         f"{'; '.join(wrong[:SHOWN])}{more}. Remedy: {'; '.join(remedies)}"
@@ -104,8 +106,8 @@ def _of_stems(fit: Fit, expected: dict[str, tuple[int, ...]]) -> list[str]:
             continue
         if theirs[1] == 1:
             remedies.append(
-                f"{key} is for images of one channel and gets three equal ones: save it as "
-                "weight.repeat(1, 3, 1, 1) / 3"
+                f"{key} is for images with one channel, but images here have three equal channels: "
+                "save it as weight.repeat(1, 3, 1, 1) / 3"
             )
         elif theirs[1] != 3:
             remedies.append(
@@ -117,7 +119,7 @@ def _of_stems(fit: Fit, expected: dict[str, tuple[int, ...]]) -> list[str]:
 
 
 def _of_depth(fit: Fit, expected: dict[str, tuple[int, ...]], parts: list[str]) -> list[str]:
-    """Remedies for too many or too few blocks: the setting, and encoders of other depths."""
+    """Remedies for too many or too few blocks: the setting, and encoders with other depths."""
     config = fit.encoder.model.config
     names = [key for key in fit.shapes if key in expected] + parts
     other_encoder = f"or choose the encoder of these weights ({', '.join(fit.siblings)})"

@@ -61,11 +61,11 @@ class HieraEncoder(HierarchicalEncoder):
 
 
 def in_mask_units(tokens: Tensor, units: tuple[int, int]) -> Tensor:
-    """Reorder tokens so that tokens to be pooled are a fixed step apart, as Hiera needs it.
+    """Reorder tokens so that tokens to be pooled have a fixed distance, as Hiera requires.
 
     Each of three halvings moves the four tokens of every 2 x 2 square into four separate parts.
-    Afterwards the innermost axis is the grid of units, so the 64 tokens of a unit are as many
-    positions apart as there are units.
+    Afterwards the innermost axis is the grid of units. So the distance between the 64 tokens of a
+    unit is the number of units.
 
     Args:
         tokens: (N, 8h * 8w, C) tokens, row by row.

@@ -32,7 +32,7 @@ class HierarchicalEncoder(TransformersEncoder):
     norm: str | None = None
     """Path of the final norm in the model; None without a norm."""
     norms_the_mean = False
-    """True if the global token is norm(mean(map)), False for mean(norm(map)), as by the authors."""
+    """True if the global token is norm(mean(map)), False if it is mean(norm(map))."""
 
     def __init__(self, *, model: "PreTrainedModel", channels: list[int]):
         """`model` is a model of transformers; `channels` are the widths of its four stages."""
@@ -71,7 +71,7 @@ class HierarchicalEncoder(TransformersEncoder):
 
 
 def blocks_of(stages: nn.Module, name: str) -> list[nn.Module]:
-    """The blocks of all stages in order; `name` is the list of blocks in a stage."""
+    """The blocks of all stages in order; `name` is the name of the block list in a stage."""
     return [block for stage in stages.children() for block in stage.get_submodule(name).children()]
 
 
@@ -108,7 +108,7 @@ class Sam2HieraEncoder(HierarchicalEncoder):
 
 
 class SwinEncoder(HierarchicalEncoder):
-    """Swin; its maps are taken before the patches of a stage are merged."""
+    """Swin; its maps are those before the patches of a stage are merged."""
 
     norm = "layernorm"
 
@@ -159,7 +159,7 @@ class ConvNextEncoder(HierarchicalEncoder):
 
     @property
     def _stages(self) -> nn.Module:
-        inner = hasattr(self.model, "model")  # 5.x moved them
+        inner = hasattr(self.model, "model")  # moved in transformers 5
         return self.model.get_submodule("model.stages" if inner else "stages")
 
     def stages(self, padded: Tensor) -> list[Tensor]:

@@ -14,7 +14,7 @@ from lgrseg.modeling.foundation.pyramid import LEVELS, resample
 
 
 class InterleavedEncoder(Encoder):
-    """Two encoders of the same images; returns the maps of the first, then those of the second."""
+    """Two encoders for the same images; returns the maps of the first, then those of the second."""
 
     def __init__(self, *, stages: Encoder, patches: Encoder):
         """Combine two encoders.

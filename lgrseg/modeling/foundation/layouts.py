@@ -1,9 +1,9 @@
-"""Layouts of the published weights: how the names of each encoder's tensors become those here.
+"""Layouts of published weights: how names of their tensors are converted to names in this project.
 
-This has three steps. Tensors of the encoder are selected (`Layout.pick`). The authors' names are
+There are three steps. Tensors of the encoder are selected (`Layout.pick`). The authors' names are
 converted to those of the Hugging Face hub (`Layout.to_hub`); names from the hub are unchanged. Hub
 names that differ in the installed version of transformers are converted to the model's names
-(`to_module`). Names without a rule are unchanged; the loader's table shows them, and also the
+(`to_module`). Names without a rule are unchanged. The loader's table shows them, and also the
 tensors that were not selected.
 
 The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
@@ -36,7 +36,7 @@ class Layout:
     """Function that selects the encoder's tensors and removes their prefix. It is applied to the
     tensors of a file, and again to the result of `to_hub`."""
     ignore: tuple[str, ...] = ()
-    """Prefixes of names that no encoder uses: heads, decoders."""
+    """Prefixes of names that no encoder uses, such as heads and decoders."""
     num_class_positions: int = 0
     """Number of rows of the position embeddings before those of the patches."""
     may_lack: str | None = None

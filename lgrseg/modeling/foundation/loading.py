@@ -1,4 +1,4 @@
-"""Loads the weights of an encoder: finds the file, renames tensors, fits positions, and checks."""
+"""Loads the weights of an encoder: file, names of tensors, positions, and completeness."""
 
 import math
 import re
@@ -19,7 +19,7 @@ from lgrseg.modeling.foundation.names import Tensors, to_module
 
 MIN_OVERLAP = 0.9
 """Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller
-share the file belongs to another model, and the message says this instead of listing tensors."""
+share the file belongs to another model. The message then states this and does not list tensors."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -59,8 +59,8 @@ def load_encoder_weights(
 
     def picked(tensors: Tensors, pick: Callable[[Tensors], Tensors]) -> Tensors:
         selected = pick(tensors)
-        taken = {id(tensor) for tensor in selected.values()}
-        left_out.extend(name for name, tensor in tensors.items() if id(tensor) not in taken)
+        selected_ids = {id(tensor) for tensor in selected.values()}
+        left_out.extend(name for name, tensor in tensors.items() if id(tensor) not in selected_ids)
         return selected
 
     def translate(tensors: Tensors) -> Tensors:
@@ -127,7 +127,7 @@ def _fetched(repository: str) -> str:
 
     try:
         return hf_hub_download(repository, "model.safetensors")
-    except Exception as error:  # many types of errors, of the hub and of the connection
+    except Exception as error:  # the hub and the connection raise many types
         raise FileNotFoundError(
             f"{repository} is not a local folder, and its model.safetensors could not be "
             f"downloaded from the Hugging Face hub ({type(error).__name__}): download it on a "
@@ -135,25 +135,25 @@ def _fetched(repository: str) -> str:
         ) from error
 
 
-def fit_positions(name: str, tensor: Tensor, wanted: Tensor, layout: Layout) -> Tensor:
+def fit_positions(name: str, tensor: Tensor, expected: Tensor, layout: Layout) -> Tensor:
     """Interpolate positions of another square grid; return other tensors unchanged.
 
     Args:
         name: name in the model; names that end with `position_embeddings` or with BEiT's
             `relative_position_bias.relative_position_bias_table` are interpolated.
         tensor: tensor of the file; (1, rows, C), or (rows, heads).
-        wanted: tensor of the model, for its shape.
+        expected: tensor of the model, for its shape.
         layout: layout of the weights, with the number of rows of the class token.
     """
-    if tensor.shape == wanted.shape or tensor.dim() != wanted.dim():
+    if tensor.shape == expected.shape or tensor.dim() != expected.dim():
         return tensor
     if name.endswith("embeddings.position_embeddings"):
         extra = layout.num_class_positions
-        grid = _resized(tensor[0, extra:], len(wanted[0]) - extra, mode="bicubic")
+        grid = _resized(tensor[0, extra:], len(expected[0]) - extra, mode="bicubic")
         return tensor if grid is None else torch.cat([tensor[0, :extra], grid])[None]
     if name.endswith("relative_position_bias_table") and layout.num_class_positions:
         # The last three rows belong to the class token.
-        grid = _resized(tensor[:-3], len(wanted) - 3, mode="bilinear")
+        grid = _resized(tensor[:-3], len(expected) - 3, mode="bilinear")
         return tensor if grid is None else torch.cat([grid, tensor[-3:]])
     return tensor
 

@@ -34,7 +34,7 @@ def split_qkv(tensors: Tensors, parts: tuple[str, str, str]) -> Tensors:
 
 
 def only_below(tensors: Tensors, *prefixes: str) -> Tensors:
-    """Tensors below the first existing prefix, without the prefix; all if there is none."""
+    """Tensors with the first existing prefix, which is removed; all tensors if there is none."""
     for prefix in prefixes:
         below = {
             name.removeprefix(prefix): tensor
@@ -51,21 +51,21 @@ def without(tensors: Tensors, pattern: str) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if not re.search(pattern, name)}
 
 
-def to_module(tensors: Tensors, own: Iterable[str]) -> Tensors:
+def to_module(tensors: Tensors, model_names: Iterable[str]) -> Tensors:
     """Convert the hub's names to those of the installed version of transformers.
 
     Args:
         tensors: tensors by the hub's names; a prefix of a whole model such as "dinov2." is removed.
-        own: names of the model; a name that cannot be converted to one of them is unchanged.
+        model_names: names of the model. Names that cannot be converted to these are unchanged.
     """
-    own, result = set(own), {}
+    known, result = set(model_names), {}
     for name, tensor in tensors.items():
         new = name
         for pattern, replacement in MODERN:
-            if new in own:
+            if new in known:
                 break
             new = re.sub(pattern, replacement, new)
-        new = new if new in own else name
+        new = new if new in known else name
         if (
             new not in result or name != new
         ):  # if both exist, take the one with the prefix of a whole model
@@ -91,4 +91,4 @@ MODERN: Rules = (
     (r"^encoder\.layer\.", "layers."),
     (r"^(layer|stages)\.", r"model.\1."),
 )
-"""Rules from the hub's names to those of transformers 5, tried until the model has the name."""
+"""Rules from the hub's names to those of transformers 5, applied until the model has the name."""

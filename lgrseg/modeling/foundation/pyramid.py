@@ -10,8 +10,8 @@ The recipe for plain transformers is ViTDet's simple feature pyramid (Li et al.,
     each  1 x 1 convolution to `dim` channels, norm, 3 x 3 convolution, norm
 
 The norm is LayerNorm over channels. A map of another stride (DINOv2: 14) is first resampled to
-stride 16 (bilinear). With four maps (`layers` of build_encoder) each level gets one map, res2 the
-earliest, as BEiT and USFM do for UPerNet.
+stride 16 (bilinear). With four maps (`layers` of build_encoder) each level gets one map: res2 the
+first, and so on, as in BEiT and USFM with UPerNet.
 """
 
 import torch
@@ -31,7 +31,7 @@ def resample(maps: Tensor, *, stride: float, to_stride: float, size: tuple[int, 
         cell i of the new grid has its centre at (i + 1/2) * to_stride, which in the old grid is
         position (i + 1/2) * to_stride / stride - 1/2; border values are repeated outside
 
-    Both grids begin in the same corner for any size; F.interpolate to a size does not ensure this.
+    Both grids begin in the same corner for any size, which F.interpolate does not ensure.
 
     Args:
         maps: (N, C, h, w) feature maps.
@@ -60,7 +60,7 @@ def image_size(maps: Tensor, stride: int) -> tuple[int, int]:
     """Estimate the size of the images from the size of their maps (N, C, h, w).
 
     Models pad images to multiples of 32 (ImageNormalizer). If a multiple of 32 has h cells at this
-    stride, it is the result, otherwise h * stride.
+    stride, it is the result. Otherwise the result is h * stride.
     """
     sizes = []
     for length in maps.shape[-2:]:
@@ -152,7 +152,7 @@ class ViTPyramid(_Neck):
 class ResizedPyramid(_Neck):
     """A pyramid without parameters: each level is the map, resampled to the level's stride.
 
-    For linear probes, which evaluate only the encoder.
+    It is used for linear probes, which evaluate only the encoder.
     """
 
     def __init__(self, *, in_channels: int, stride: int):

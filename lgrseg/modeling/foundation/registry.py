@@ -1,4 +1,4 @@
-"""Registry of all pretrained encoders by name: builder, settings and layout of their weights.
+"""Registry of all pretrained encoders by name, with builder, settings and layout of weights.
 
 encoder = build_encoder("dinov2_small", weights="weights/dinov2_vits14_pretrain.pth")
 """
@@ -48,8 +48,8 @@ def build_encoder(
         name: name of the encoder, a key of `ENCODERS`.
         weights: path of a .safetensors file, of the authors' .pth file or of a folder with
             model.safetensors; or an id of the Hugging Face hub; None for random weights.
-        layers: block indices of a plain transformer (from 0, -1 is the last) after which a map is
-            taken; None means one map after the last block.
+        layers: indices of the blocks of a plain transformer whose outputs are the maps (from 0, -1
+            is the last); None means one map, from the last block.
         overrides: settings of transformers' config, such as `image_size=448`.
 
     Raises:

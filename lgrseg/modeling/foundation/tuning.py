@@ -1,4 +1,4 @@
-"""Selects the trained part of an encoder: nothing, its last blocks, adapters, or all (default).
+"""Selects the trained part of an encoder: none, its last blocks, adapters, or all (default).
 
 Each function changes the encoder in place and returns it, so configs can nest them:
 
@@ -12,7 +12,7 @@ from torch import nn
 from lgrseg.modeling.foundation.encoder import Encoder, keep_frozen_in_eval
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "qkv", "proj")
-"""Names of the linear layers of attention in the models of transformers used here."""
+"""Names of the linear layers of attention, in all models of transformers that are used."""
 
 
 def frozen(*, encoder: Encoder) -> Encoder:
@@ -47,8 +47,8 @@ def unfrozen_last(*, encoder: Encoder, num_blocks: int) -> Encoder:
 def with_lora(*, encoder: Encoder, rank: int = 8, alpha: float = 16.0) -> Encoder:
     """Freeze the encoder and add trained low-rank adapters to its attention.
 
-    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so tensor names get `.base_layer`
-    and `.lora_A.default`.
+    Source: Hu et al., "LoRA", ICLR 2022; added by peft in place, so tensor names contain
+    `.base_layer` and `.lora_A.default`.
 
     Args:
         encoder: encoder with attention and with loaded weights.

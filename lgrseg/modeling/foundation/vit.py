@@ -4,7 +4,7 @@ DINOv2 (Oquab et al., arXiv 2304.07193), with registers (Darcet et al., arXiv 23
 (Simeoni et al., arXiv 2508.10104), MAE (He et al., CVPR 2022) and USFM (Jiao et al., Medical Image
 Analysis 2024), whose ViT is BEiT's (Bao et al., ICLR 2022).
 
-Images may have any size: learnt positions and BEiT's tables of relative positions are interpolated
+Images may have any size: learned positions and BEiT's tables of relative positions are interpolated
 to the grid of patches at run time, and DINOv3's rotary positions are computed for it. transformers
 would cut off incomplete patches; here the image is padded to whole patches.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ViTConfig(Protocol):
-    """What the configs of all plain transformers have."""
+    """Settings that the configs of all plain transformers have."""
 
     image_size: int | list[int] | tuple[int, ...]
     patch_size: int
@@ -34,9 +34,9 @@ class ViTConfig(Protocol):
 
 
 class ViTEncoder(TransformersEncoder):
-    """Encoder of a plain transformer; its maps are taken after the last block or after several.
+    """Encoder of a plain transformer; its maps are the outputs of the last block or of several.
 
-    The model's final norm is applied to every map, as in DINOv2's own evaluation.
+    The model's final norm is applied to every map, as in the evaluation of DINOv2.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class ViTEncoder(TransformersEncoder):
             blocks: path of the list of blocks in the model.
             norm: path of the final norm in the model.
             num_prefix: number of tokens before the patches (class token and registers).
-            layers: block indices (from 0, -1 is the last) after which a map is taken; None means
-                one map after the last block.
+            layers: indices of the blocks whose outputs are the maps (from 0, -1 is the last); None
+                means one map, from the last block.
             mean_token: True if the global token is the mean of the patches, not the class token.
             arguments: additional arguments of the model's forward.
 
@@ -150,14 +150,14 @@ def dinov3(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncode
     """DINOv3's ViT with the settings of a DINOv3ViTConfig.
 
     In training mode transformers rescales positions randomly, which belongs to the pretraining and
-    uses one random number for the whole batch. Here it is off by default.
+    uses one random number for the whole batch. Here this is disabled by default.
     """
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     model = DINOv3ViTModel(DINOv3ViTConfig(**{"pos_embed_rescale": None} | config))
     return ViTEncoder(
         model=model,
-        blocks="model.layer" if hasattr(model, "model") else "layer",  # 5.x moved it
+        blocks="model.layer" if hasattr(model, "model") else "layer",  # moved in transformers 5
         norm="norm",
         num_prefix=1 + model.config.num_register_tokens,
         layers=layers,
@@ -198,4 +198,4 @@ def usfm(*, layers: tuple[int, ...] | None = None, **config: Any) -> ViTEncoder:
 
 
 def _path_of_blocks(model: nn.Module) -> str:
-    return "layers" if hasattr(model, "layers") else "encoder.layer"  # 5.x moved them
+    return "layers" if hasattr(model, "layers") else "encoder.layer"  # moved in transformers 5

@@ -1,4 +1,4 @@
-"""Classification of images and clips: an encoder's global token, and a small head behind it.
+"""Classification of images and clips: a small head on the global token of an encoder.
 
 Letters: B clips, T frames, D width of the token, K classes.
 """
@@ -20,7 +20,7 @@ from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
 class ClipClassifier(ClipModel):
-    """A class for every clip: the mean of its frames' tokens, through a head; cross-entropy.
+    """Predicts a class for every clip: a head on the mean of the tokens of its frames.
 
     An image is a clip of one frame. The mean is computed before the head, so a head with hidden
     layers gets the whole clip, not single frames. The encoder gets frames without padding, so a

@@ -27,7 +27,7 @@ class ConvHead(nn.Module):
         dropout: float = 0.1,
         upsample: int = 4,
     ):
-        """A head for the map `feature`.
+        """Make a head for the map `feature`.
 
         Args:
             in_channels: number C of channels of the map, such as 768 for a ViT-B.
@@ -35,7 +35,8 @@ class ConvHead(nn.Module):
             feature: name of the map.
             dims: widths of the convolutions before the last.
             dropout: probability that a channel is dropped after each of these convolutions.
-            upsample: factor from the map's size to the scores' size; 4 brings stride 16 to 4.
+            upsample: factor from the map's size to the scores' size; 4 gives stride 4 for a map
+                of stride 16.
         """
         super().__init__()
         self.in_channels = {feature: in_channels}

@@ -21,9 +21,9 @@ class LinearProbe(PixelHead):
     """Linear probe of a frozen backbone: batch normalisation and a 1 x 1 convolution.
 
     Source: Oquab et al., "DINOv2", TMLR 2024, section 7.4, the "linear" segmentation head: batch
-    normalisation and a linear layer on patch tokens, at the tokens' own resolution. Its scores are
-    resized to the pixels (bilinear) by losses and predictions. Batch statistics are over the images
-    of one process and step.
+    normalisation and a linear layer on patch tokens, at the resolution of the tokens. Its scores
+    are resized to the pixels (bilinear) by losses and predictions. Batch statistics are over the
+    images of one process and step.
     """
 
     def __init__(self, *, in_channels: int, num_classes: int, feature: str = "res4"):

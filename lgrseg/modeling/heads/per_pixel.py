@@ -30,7 +30,7 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
 class PerPixelSegmenter(ClipModel):
-    """A backbone and a head that give each pixel a score per class.
+    """A backbone and a head that compute a score per class for each pixel.
 
     It is trained by weighted cross-entropy and Dice, or by the head's method `losses`.
     """
@@ -85,7 +85,7 @@ class PerPixelSegmenter(ClipModel):
     def features(self, clips: list[Clip], images: Tensor) -> dict[str, Tensor]:
         """Compute the backbone's maps, by name, of normalised and padded images (N, 3, H, W).
 
-        The images are the frames of `clips` in order. `clips` is not used here, but by subclasses.
+        The images are the frames of `clips` in order. Only subclasses use `clips`.
         """
         return self.backbone(images)
 
@@ -101,7 +101,7 @@ class PerPixelSegmenter(ClipModel):
         over the clips of one process and step.
 
         Raises:
-            ValueError: clips of one batch differ in shape, or training without targets.
+            ValueError: clips of one batch differ in shape, or targets are missing in training.
         """
         frames = stack_clips(clips)
         if not self.training:
@@ -164,12 +164,12 @@ def per_pixel_losses(
 
 
 def _prediction(scores: Tensor) -> ClipPrediction:
-    # The logit of class k is its score minus the best other score: positive if the class wins.
-    leads = []
+    # The logit of class k is its score minus the best other score: positive if it is the largest.
+    margins = []
     for k in range(1, len(scores)):
         others = torch.cat([scores[:k], scores[k + 1 :]])
-        leads.append(scores[k] - others.amax(dim=0))
-    logits = torch.stack(leads)  # K T h w
+        margins.append(scores[k] - others.amax(dim=0))
+    logits = torch.stack(margins)  # K T h w
     probs = scores.softmax(dim=0)[1:].amax(dim=(1, 2, 3))
     return ClipPrediction(
         mask_logits=logits,
@@ -181,8 +181,9 @@ def _prediction(scores: Tensor) -> ClipPrediction:
 class UNet(nn.Module):
     """U-Net at full resolution; five levels from `width` channels, doubled at each.
 
-    Source: Ronneberger et al., "U-Net", MICCAI 2015; batch normalisation, and padding that keeps
-    the size. It gives {"res0": (N, width, H, W)}, for a 1 x 1 convolution to classify.
+    Source: Ronneberger et al., "U-Net", MICCAI 2015; with batch normalisation, and with padding, so
+    that sizes do not change. Its output {"res0": (N, width, H, W)} is classified by a 1 x 1
+    convolution.
     """
 
     def __init__(self, *, width: int = 16, num_levels: int = 5):

@@ -13,7 +13,7 @@ from lgrseg.structures import ClipTargets
 
 @dataclass
 class PixelTruth:
-    """Classes of the pixels in the annotated ones of a batch's N images."""
+    """Classes of the pixels of the A annotated images among the N images of a batch."""
 
     labels: Tensor
     """(A, H, W) int64 label maps: 0 background, k + 1 for class k."""

@@ -5,8 +5,8 @@ arXiv 2210.05844, sections 3.2 and 3.3, with the same loss weights. Differences:
     * the background is a class with a token, as in all models of this project;
     * there is no dropout, and losses are means over the classes of an image, then over images, so
       they do not depend on the number of processes;
-    * masks of earlier modules are compared with the truth at their own resolution, to save memory;
-      only the last one is resized to the pixels;
+    * masks of earlier modules are compared with the truth at the resolution of the masks, to save
+      memory; only the last one is resized to the pixels;
     * maps may differ in stride: masks are summed at the finest resolution.
 
 Letters: N images, A annotated ones, Q = K + 1 class tokens, S positions of a map, M heads, D width.
@@ -109,12 +109,12 @@ class SegViT(nn.Module):
                 for name in self.names
             }
         )
-        self.classify = nn.Linear(dim, num_classes + 2)  # the last is "not in the image"
+        self.classify = nn.Linear(dim, num_classes + 2)  # the last class is "not in the image"
 
     def decode(self, features: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Outputs of every module: class logits (N, Q, Q + 1) and mask logits (N, Q, h, w).
 
-        Masks are the sum of this and all earlier modules, at the finest map's size.
+        Masks of a module are summed with those of all earlier modules, at the finest map's size.
         """
         size = map_size(features[self.names[-1]])
         num_images = len(features[self.names[0]])
@@ -145,7 +145,7 @@ class SegViT(nn.Module):
 
         Returns:
             "loss_class", "loss_focal" and "loss_dice" of the last module, and the sums over the
-            earlier ones as "aux_loss_class" and so on. All are 0 where no image is annotated.
+            earlier ones as "aux_loss_class" and so on. All are 0 if no image is annotated.
         """
         outputs = self.decode(features)
         classes = torch.arange(outputs[0][0].shape[1], device=truth.labels.device)
@@ -199,7 +199,7 @@ def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
         (...) losses.
     """
     probs = logits.sigmoid()
-    right = probs * truth + (1 - probs) * (1 - truth)
+    true_probs = probs * truth + (1 - probs) * (1 - truth)
     balance = FOCAL_ALPHA * truth + (1 - FOCAL_ALPHA) * (1 - truth)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    return (balance * (1 - right) ** FOCAL_GAMMA * entropy).mean(dim=(-2, -1))
+    return (balance * (1 - true_probs) ** FOCAL_GAMMA * entropy).mean(dim=(-2, -1))

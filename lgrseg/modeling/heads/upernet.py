@@ -1,4 +1,4 @@
-"""UPerNet: pyramid pooling on the coarsest map, a feature pyramid over all."""
+"""UPerNet: pyramid pooling on the coarsest map, a feature pyramid over all maps."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ class PyramidPooling(nn.Module):
 
 
 class UPerNet(nn.Module):
-    """Pyramid pooling on res5, a feature pyramid, and its levels together at stride 4.
+    """Pyramid pooling on res5, and a feature pyramid whose levels are joined at stride 4.
 
     Source: Xiao et al., "Unified Perceptual Parsing for Scene Understanding", ECCV 2018, section
     3.1. Differences: group norm, because batch statistics of pooled maps with one cell and small

@@ -4,7 +4,7 @@ Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Seg
 CVPR 2022, section 3.2; its video form, arXiv 2112.10764; LGRNet (MICCAI 2024) uses the same.
 
 Differences from the public code:
-    * the attention mask is taken from the stride-4 logits directly, never from full-size masks;
+    * the attention mask is computed from the logits at stride 4, not from full-size masks;
     * a pixel is attended if its mask probability is at least 0.5 (the public LGRNet compares the
       logit with 0.5; set `attention_threshold` for this).
 
@@ -37,7 +37,7 @@ class DecoderOutput:
     mask_logits: Tensor
     """(B, Q, T, H/4, W/4) mask logits; 0 is the boundary."""
     boxes: Tensor | None = None
-    """(B, Q, T, 4) as (cx, cy, w, h), parts of the map, 0 to 1; None without a box head."""
+    """(B, Q, T, 4) as (cx, cy, w, h), fractions of the map, 0 to 1; None without a box head."""
     objectness: Tensor | None = None
     """(B, Q, T) logits of "the object is in the frame"; None without a box head."""
     frame_class_logits: Tensor | None = None
@@ -64,10 +64,10 @@ class MaskedDecoder(nn.Module):
         box_head: nn.Module | None = None,
         causal: bool = False,
     ):
-        """Make a decoder; `box_head`, if given, also predicts boxes.
+        """Make a decoder. If there is a `box_head`, it also predicts boxes.
 
         `attention_threshold` is a mask logit. With `causal`, outputs of a frame do not depend on
-        later frames; names and shapes of the weights are the same.
+        later frames. Names and shapes of the weights are the same.
         """
         super().__init__()
         self.causal = causal
@@ -101,7 +101,7 @@ class MaskedDecoder(nn.Module):
                 clip.
 
         Returns:
-            One output of the learned queries before the first layer, then one after every layer.
+            The outputs: one from the learned queries before the first layer, then one per layer.
         """
         mask_features = features["mask_features"]
         num_clips, num_frames, dim = mask_features.shape[:3]
@@ -134,16 +134,18 @@ class MaskedDecoder(nn.Module):
         return memory, rearrange(position, "b t s d -> b (t s) d")
 
     def _answer(self, queries: Tensor, features: dict[str, Tensor]) -> DecoderOutput:
-        """Outputs of queries (B, G Q, D); in a causal decoder each set is for its own frame."""
+        """Outputs of queries (B, G Q, D); in a causal decoder there is one set per frame."""
         if not self.causal:
             return self._predict(queries, features)
         num_frames = features["mask_features"].shape[1]
-        alone = {  # every frame as a separate clip
+        single_frames = {  # every frame as a separate clip
             name: rearrange(maps, "b t d h w -> (b t) 1 d h w")
             for name, maps in features.items()
             if maps.dim() == 5
         }
-        of_frames = self._predict(rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), alone)
+        of_frames = self._predict(
+            rearrange(queries, "b (t q) d -> (b t) q d", t=num_frames), single_frames
+        )
 
         def joined(values: Tensor) -> Tensor:
             return rearrange(values, "(b t) q 1 ... -> b q t ...", t=num_frames)
@@ -177,8 +179,7 @@ class MaskedDecoder(nn.Module):
             )
             later = self._later(mask_logits.shape[2], size[0] * size[1], mask_logits.device)
             blocked = outside | later
-            # If a query could attend to no pixel, it attends to all, because its softmax would be
-            # NaN.
+            # A query without any pixel attends to all pixels; otherwise its softmax would be NaN.
             blocked = torch.where(blocked.all(dim=-1, keepdim=True), later, blocked)
             blocked = rearrange(blocked, "b g q s -> b (g q) s")
             return blocked.repeat_interleave(self.num_heads, dim=0)

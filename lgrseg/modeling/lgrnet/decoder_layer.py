@@ -3,8 +3,8 @@
 Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation",
 CVPR 2022, section 3.2.
 
-Letters: B clips, Q queries, D width, M heads, S memory tokens, G sets of queries: 1, or one a frame
-in a causal decoder.
+Letters: B clips, Q queries, D width, M heads, S memory tokens, G sets of queries: 1, or one per
+frame in a causal decoder.
 """
 
 from einops import rearrange
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class DecoderLayer(nn.Module):
-    """Masked cross-attention, self-attention, FFN; each residual, then norm."""
+    """Masked cross-attention, self-attention and FFN, each with residual connection and norm."""
 
     def __init__(self, *, dim: int, num_heads: int, ffn_dim: int):
         super().__init__()
@@ -38,7 +38,7 @@ class DecoderLayer(nn.Module):
         """Queries and positions (B, G Q, D), memory and its position (B, S, D) to (B, G Q, D).
 
         `blocked` (B * M, G Q, S) bool is true where a query must not attend; no row is all true.
-        Positions are added to queries and keys, never to values. There are `times` (G) sets of
+        Positions are added to queries and keys, not to values. There are `times` (G) sets of
         queries, and self-attention is within a set.
         """
         attended, _ = self.cross_attn(
@@ -49,10 +49,10 @@ class DecoderLayer(nn.Module):
             need_weights=False,
         )
         queries = self.cross_norm(queries + attended)
-        placed, values = (
+        keys, values = (
             rearrange(x, "b (g q) d -> (b g) q d", g=times) for x in (queries + positions, queries)
         )
-        shared, _ = self.self_attn(placed, placed, values, need_weights=False)
-        shared = rearrange(shared, "(b g) q d -> b (g q) d", g=times)
-        queries = self.self_norm(queries + shared)
+        attended, _ = self.self_attn(keys, keys, values, need_weights=False)
+        attended = rearrange(attended, "(b g) q d -> b (g q) d", g=times)
+        queries = self.self_norm(queries + attended)
         return self.ffn_norm(queries + self.ffn(queries))

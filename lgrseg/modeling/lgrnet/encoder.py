@@ -1,11 +1,11 @@
-"""LGRNet's encoder: strides 8, 16 and 32 exchange with each other and with other frames.
+"""LGRNet's encoder: exchanges information between strides 8, 16 and 32, and between frames.
 
 Sources: LGRNet (MICCAI 2024), Figure 2; the step to stride 4: Mask2Former (CVPR 2022), section 3.2.
-The layers are in encoder_layer.py. By default the norms of the input projections are per frame, so
-a frame's features do not depend on the length of its clip (`norm_over_clip=True`: over all frames,
-as in the public code). With `norm_over_clip`, `zero_padded_keys` and the public widths the encoder
-agrees with the public one to 1e-4.
-`mask_frame_queries`, which its fibroid model uses, follows a description and was not compared.
+The layers are in encoder_layer.py. By default the input projections are normalised per frame, so
+features of a frame do not depend on the length of its clip. `norm_over_clip=True` normalises over
+all frames, as in the public code. With `norm_over_clip`, `zero_padded_keys` and the public widths
+the encoder agrees with the public one to 1e-4. `mask_frame_queries`, which the public fibroid model
+uses, was written from a description and was not compared.
 
 Letters: B clips, T frames, D width, S pixels of the three scales, Q frame queries.
 """
@@ -39,7 +39,8 @@ class LGREncoder(nn.Module):
     """Turns backbone maps into maps of one width at strides 4 to 32, and frame queries.
 
     Args:
-        in_channels: number of channels of res2 to res5; None takes the backbone's (`connect`).
+        in_channels: number of channels of res2 to res5; None uses those of the backbone
+            (`connect`).
         dim: width D of the features.
         num_layers: number of encoder layers.
         num_heads: number of heads of every attention.
@@ -61,7 +62,8 @@ class LGREncoder(nn.Module):
         cyclic: True if the first frame attends to the last one (see
             `CyclicNeighborhoodPropagation`).
         causal: True if no frame depends on a later one; this also disables `cyclic`. Weights have
-            the same names and shapes, but weights trained without it fit another scan.
+            the same names and shapes, but weights trained with False do not fit, because the
+            order of the scan differs.
 
     Raises:
         ValueError: a scale has no channels, the width is not divisible for heads or positions, or a
@@ -136,7 +138,7 @@ class LGREncoder(nn.Module):
         self.smooth_norm = nn.GroupNorm(norm_groups, dim)
 
     def connect(self, backbone: nn.Module) -> None:
-        """Fit the projections to a backbone, or check that `in_channels` match it.
+        """Adapt the projections to a backbone, or check that `in_channels` match it.
 
         Raises:
             ValueError: maps are missing, or `in_channels` differ from the backbone's channels.

@@ -1,4 +1,4 @@
-"""A layer of LGRNet's encoder: exchange between frames, between pixels and queries, and scales.
+"""A layer of LGRNet's encoder: exchange between frames, between pixels and queries, between scales.
 
 Sources: LGRNet (MICCAI 2024), Figure 2; deformable attention: Deformable DETR (ICLR 2021).
 
@@ -32,7 +32,7 @@ class Layout(NamedTuple):
     points: Tensor
     """(S, 2) centre of every pixel as (x, y), 0 to 1."""
     pixels: Tensor
-    """(L, 2) width and height of a pixel of every scale, as parts of the map."""
+    """(L, 2) width and height of a pixel of every scale, as fractions of the map."""
     order: Tensor
     """(T Q,) indices of the frame queries along the Hilbert curve."""
 
@@ -135,7 +135,7 @@ def outside_object(queries: Tensor, tokens: Tensor, shapes: list[tuple[int, int]
         shapes: (H, W) of each scale.
 
     Returns:
-        (N, Q, S) bool. The product is resized to the coarser scales before its sign is taken. For
+        (N, Q, S) bool. The product is resized to the coarser scales before its sign is used. For
         a query whose product is negative everywhere, the mask is false everywhere.
     """
     height, width = shapes[-1]
@@ -149,7 +149,7 @@ def outside_object(queries: Tensor, tokens: Tensor, shapes: list[tuple[int, int]
 
 
 class DeformableAttention(nn.Module):
-    """Every pixel attends to a few points around it on every scale; residual, then norm."""
+    """Every pixel attends to a few points around it on every scale; with residual and norm."""
 
     def __init__(self, *, dim: int, num_heads: int, num_points: int, num_levels: int = 3):
         super().__init__()

@@ -1,7 +1,7 @@
 """BASIC LGRNet: backbone, local-global encoder and masked decoder, for clips of any length.
 
 Source: Xu et al., "LGRNet: Local-Global Reciprocal Network for Uterine Fibroid Segmentation in
-Ultrasound Videos", MICCAI 2024; docs/design.md lists what differs from its public code.
+Ultrasound Videos", MICCAI 2024; docs/design.md lists the differences from its public code.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ ABSENT = -1024.0
 
 
 class LGRNet(ClipModel):
-    """Segments every frame of a clip; one query answers for one structure through the clip."""
+    """Segments every frame of a clip; one query predicts one structure in the whole clip."""
 
     encoder: ClipEncoder
     decoder: QueryDecoder
@@ -55,22 +55,22 @@ class LGRNet(ClipModel):
         presence_threshold: float = 0.5,
         time_period: float | None = None,
     ):
-        """Combine the parts of the model; parts.py lists what each of them must offer.
+        """Combine the parts of the model; parts.py lists the interface of each part.
 
         Args:
             backbone: module from images (N, 3, H, W) to maps "res2" to "res5".
             encoder: module from maps of clips to maps of one width.
             decoder: module from these maps to classes and masks of queries.
             criterion: module from outputs and targets to losses.
-            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted; by default
-                ImageNet's.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted; by default that of
+                ImageNet.
             pixel_std: standard deviation of each RGB channel, by which it is divided.
-            presence_threshold: probability, 0 to 1, above which the best query of a class makes it
-                present in the clip.
+            presence_threshold: probability, 0 to 1. A class is in the clip if its best query has a
+                higher probability.
             time_period: period of the fastest wave of the time encoding, in frames of the video
                 (see `sine_time`); None encodes only the index of a frame in the clip. A causal
-                model (`causal` of encoder and decoder) needs it; its outputs for a frame do not
-                depend on later frames.
+                model (`causal` of encoder and decoder) needs a period; its outputs for a frame do
+                not depend on later frames.
 
         Raises:
             ValueError: the period is not above 0, the encoder was made for another backbone, the
@@ -124,8 +124,8 @@ class LGRNet(ClipModel):
             clips: clips of one shape.
             targets: targets of every clip, needed in training.
             totals: normalisers of the losses; by default the mean of `loss_totals(targets)` over
-                processes. A trainer that accumulates gradients over batches gives the mean over
-                these batches too, so the mean gradient is that of one large batch.
+                processes. A trainer that accumulates gradients over batches passes the mean over
+                these batches too, so that the mean gradient is that of one large batch.
 
         Raises:
             ValueError: clips of a batch differ in shape, or targets are missing in training.
@@ -145,8 +145,8 @@ class LGRNet(ClipModel):
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the names of weights to those of this model.
 
-        Supported are LGRNet's public release, and a semi-supervised model, of which the student's
-        weights are used.
+        Supported are weights of LGRNet's public release, and of a semi-supervised model, whose
+        student is used.
         """
         if is_public(weights):
             return from_public(weights, self.state_dict())
@@ -198,7 +198,7 @@ def on_input(output: DecoderOutput, size: tuple[int, int]) -> DecoderOutput:
 
 
 def prediction_of(output: DecoderOutput, clip: int, presence_threshold: float) -> ClipPrediction:
-    """Take the query with the highest probability of each class, with its mask and boxes."""
+    """Use the query with the highest probability of each class, with its mask and boxes."""
     if output.frame_class_logits is not None:
         logits = output.frame_class_logits[clip]
         return _prediction_by_frame(output, logits, clip, presence_threshold)

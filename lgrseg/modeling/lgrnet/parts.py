@@ -1,4 +1,4 @@
-"""What LGRNet's parts must offer; a network that offers what a protocol lists is such a part."""
+"""Interfaces of LGRNet's parts; a network with the members of a protocol can be this part."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -18,7 +18,7 @@ class ClipEncoder(Protocol):
     """Whether no frame depends on a later one."""
 
     def connect(self, backbone: nn.Module) -> None:
-        """Fit the encoder to a backbone, or raise ValueError if it was made for another one."""
+        """Adapt the encoder to a backbone, or raise ValueError if it was made for another one."""
 
     def __call__(self, features: dict[str, Tensor], time: Tensor | None) -> dict[str, Tensor]:
         """See `LGREncoder.forward`."""
@@ -36,7 +36,7 @@ class QueryDecoder(Protocol):
     box_head: nn.Module | None
     """The part that predicts boxes; None if there is none."""
     query_features: nn.Embedding
-    """The learned queries, whose width is that of the time encoding."""
+    """The learned queries; the time encoding has the same width."""
 
     def __call__(self, features: dict[str, Tensor], time: Tensor | None) -> list[DecoderOutput]:
         """See `MaskedDecoder.forward`."""

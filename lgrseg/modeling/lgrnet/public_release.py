@@ -1,7 +1,7 @@
 """Converts the names of LGRNet's public release, so that its checkpoints can be loaded.
 
 Its file (`ckpt.pth.tar`) has the weights under "model"; lgrseg/checkpoint/files.py reads it, and
-`LGRNet.translate` calls this. configs/lgrnet/public_release.py builds the model they belong to.
+`LGRNet.translate` calls this. configs/lgrnet/public_release.py builds the model of these weights.
 """
 
 import re
@@ -11,11 +11,11 @@ from torch import Tensor
 BACKBONE = "video_backbone.image_homo.pvt_v2."
 """Prefix of the backbone; the names after it are those of PVTv2's checkpoints, as here."""
 IGNORED = ("decoder.loss_module.",)
-"""Prefix of buffers of its loss, which are not parameters."""
+"""Prefix of buffers of the loss, which are not parameters."""
 _ENCODER = r"fusion_encoder\.transformer\.encoder\."
 _SCAN = r"global_hiss\.self_attn\.(\d+)\."
 RENAMED = [
-    # what is around the encoder's layers
+    # the encoder without its layers
     (r"fusion_encoder\.video_projs\.multiscale_projs\.(res\d)\.norm\.", r"encoder.norms.\1."),
     (r"fusion_encoder\.video_projs\.multiscale_projs\.", "encoder.projections."),
     (r"fusion_encoder\.adapter_1\.norm", "encoder.lateral_norm"),
@@ -75,12 +75,12 @@ RENAMED = [
 
 
 def is_public(weights: dict[str, Tensor]) -> bool:
-    """True if these are the names of the release."""
+    """True if the names are those of the release."""
     return any(name.removeprefix("module.").startswith(BACKBONE) for name in weights)
 
 
 def own_name(name: str) -> str:
-    """Convert a parameter name of the release to the name here."""
+    """Convert a parameter name of the release to the name in this project."""
     name = name.removeprefix("module.")
     if name.startswith(BACKBONE):
         return "backbone." + name.removeprefix(BACKBONE)
@@ -89,22 +89,22 @@ def own_name(name: str) -> str:
     return name
 
 
-def from_public(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+def from_public(weights: dict[str, Tensor], model_weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert weights of the release to the names and shapes of this project's model.
 
-    Its 1 x 1 x 1 convolutions over clips are 1 x 1 convolutions over frames here, and so on: the
-    same numbers in the same order.
+    For example, its 1 x 1 x 1 convolutions over clips are 1 x 1 convolutions over frames here. The
+    numbers and their order are the same.
 
     Args:
         weights: tensors by the names of the release.
-        own: state dict of the model, for the shapes.
+        model_weights: state dict of the model, for the shapes.
     """
     converted = {}
     for name, value in weights.items():
         if name.removeprefix("module.").startswith(IGNORED):
             continue
         name = own_name(name)
-        if name in own and value.numel() == own[name].numel():
-            value = value.reshape(own[name].shape)
+        if name in model_weights and value.numel() == model_weights[name].numel():
+            value = value.reshape(model_weights[name].shape)
         converted[name] = value
     return converted

@@ -2,10 +2,10 @@
 
 Source: Xu et al., "LGRNet", MICCAI 2024, sections 2.2 (cyclic neighbourhood propagation) and 2.3
 (Hilbert selective scan). Differences from the public code by default:
-    * the scan has Mamba's own initialisation (the public code overwrites it with Xavier's, and then
-      the order of the scan has no effect);
-    * on a map smaller than the window, padding is not attended (`zero_padded_keys=True` restores
-      the public behaviour).
+    * the scan is initialised as in Mamba (the public code then overwrites this with Xavier's
+      initialisation, so that the order of the scan has no effect);
+    * on a map smaller than the window, there is no attention to padding (`zero_padded_keys=True`
+      restores the public behaviour).
 
 Letters: B clips, T frames, D width, Q frame queries, S pixels of all scales, M heads.
 """
@@ -71,9 +71,9 @@ class CyclicNeighborhoodPropagation(nn.Module):
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         height, width = query.shape[1:3]
         if self.zero_padded_keys:
-            least = self.kernel_size * self.dilation
-            missing = (0, 0, 0, max(0, least - width), 0, max(0, least - height))
-            query, key, value = (F.pad(x, missing) for x in (query, key, value))
+            smallest = self.kernel_size * self.dilation
+            padding = (0, 0, 0, max(0, smallest - width), 0, max(0, smallest - height))
+            query, key, value = (F.pad(x, padding) for x in (query, key, value))
         attended = neighborhood_attention(
             *(
                 rearrange(x, "n h w (m c) -> n h w m c", m=self.num_heads)
@@ -86,7 +86,7 @@ class CyclicNeighborhoodPropagation(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Residual multi-head attention, then norm; positions are never added to the values."""
+    """Residual multi-head attention, then norm; positions are not added to the values."""
 
     def __init__(self, *, dim: int, num_heads: int):
         super().__init__()
@@ -120,9 +120,9 @@ class CrossAttention(nn.Module):
 class HilbertScan(nn.Module):
     """Selective scan of the (T, Q) grid of frame queries along a Hilbert curve, in both directions.
 
-    A causal scan does not depend on later frames; names and shapes of its weights are the same. It
-    goes frame by frame; the two directions go through the queries of a frame in opposite order. Its
-    convolution uses this frame and earlier ones.
+    A causal scan does not depend on later frames; names and shapes of its weights are the same. Its
+    order is frame by frame, and its two directions have opposite orders of the queries in a frame.
+    Its convolution uses the current frame and earlier ones.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class HilbertScan(nn.Module):
         step_max: float = 0.1,
         causal: bool = False,
     ):
-        """`step_min` and `step_max` bound the scan's initial step sizes."""
+        """`step_min` and `step_max` are the bounds of the initial step sizes of the scan."""
         super().__init__()
         self.causal = causal
         inner = expand * dim
@@ -169,7 +169,7 @@ class HilbertScan(nn.Module):
     def forward(self, grid: Tensor, order: Tensor) -> Tensor:
         """Scan (B, T, Q, D) in the order (T Q,) of its cells; the result has the same shape.
 
-        A causal scan ignores `order` and has its own order.
+        A causal scan ignores `order`.
         """
         num_queries = grid.shape[2]
         x, gate = self.in_proj(grid).chunk(2, dim=-1)
@@ -187,7 +187,7 @@ class HilbertScan(nn.Module):
         if not self.causal:
             return self.conv(x)
         side = self.conv.kernel_size[0] // 2
-        past = self.conv.weight[:, :, : side + 1]  # the rows of this frame and of those before
+        past = self.conv.weight[:, :, : side + 1]  # rows of this frame and earlier frames
         x = F.pad(x, (side, side, side, 0))
         return F.conv2d(x, past, self.conv.bias, groups=self.conv.groups)
 
@@ -223,7 +223,7 @@ class HilbertScan(nn.Module):
 
 
 class QueryScan(nn.Module):
-    """Several Hilbert scans of the frame queries, then an FFN; residual, then norm."""
+    """Several Hilbert scans of the frame queries, then an FFN, each with residual and norm."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class QueryScan(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Linear, ReLU, linear; residual, then norm."""
+    """Linear, ReLU and linear layer, with residual and norm."""
 
     def __init__(self, *, dim: int, hidden_dim: int):
         super().__init__()

@@ -1,8 +1,8 @@
 """Matching costs and losses of boxes.
 
 Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1:
-L1 and generalised IoU. An object has a box in every annotated frame that it is in; whether it is in
-a frame is the objectness.
+L1 and generalised IoU. An object has a box in every annotated frame that shows it. Objectness is
+the prediction whether a frame shows it.
 
 Letters: L decoder outputs, B clips, Q queries, N objects of a clip, A annotated frames of a clip.
 """
@@ -29,9 +29,9 @@ class BoxTruth(NamedTuple):
     frames: Tensor
     """(A,) int64 indices of the annotated frames."""
     boxes: Tensor
-    """(N, A, 4) boxes, 0 where the object is not in the frame."""
+    """(N, A, 4) boxes, 0 if the object is not in the frame."""
     present: Tensor
-    """(N, A) bool: true where the object is in the frame."""
+    """(N, A) bool: true if the object is in the frame."""
 
 
 def box_truth(target: ClipTargets) -> BoxTruth:
@@ -65,13 +65,13 @@ def box_outputs(
 
 
 def box_totals(targets: Sequence[ClipTargets], num_queries: int) -> dict[str, float]:
-    """Normalisers of the box losses: "box" counts objects x frames, "object" counts outputs."""
-    boxes = answers = 0.0
+    """Normalisers of the box losses: "box" counts objects x frames, "object" queries x frames."""
+    boxes = predictions = 0.0
     for target in targets:
         frames = target.annotated_frames
         boxes += float(target.masks[:, frames].any(dim=-1).any(dim=-1).sum())
-        answers += num_queries * len(frames)
-    return {"box": boxes, "object": answers}
+        predictions += num_queries * len(frames)
+    return {"box": boxes, "object": predictions}
 
 
 def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: float) -> Tensor:
@@ -84,7 +84,7 @@ def box_cost(boxes: Tensor, truth: BoxTruth, *, box_weight: float, giou_weight: 
         giou_weight: weight of 1 - GIoU.
 
     Returns:
-        (L, Q, N) costs: means over the annotated frames that the object is in.
+        (L, Q, N) costs: means over the annotated frames that show the object.
     """
     predicted, true_boxes = (
         boxes[:, :, None, truth.frames],
@@ -128,13 +128,13 @@ def box_losses(
         true_boxes, counted = truth.boxes.to(boxes)[objects], truth.present[objects].to(boxes)
         distance = (predicted - true_boxes).abs().sum(dim=-1)
         sums["box"] = sums["box"] + (distance * counted).sum(dim=(1, 2))
-        lost = 1 - box_iou(predicted, true_boxes)[1]
-        sums["giou"] = sums["giou"] + (lost * counted).sum(dim=(1, 2))
+        giou_loss = 1 - box_iou(predicted, true_boxes)[1]
+        sums["giou"] = sums["giou"] + (giou_loss * counted).sum(dim=(1, 2))
         logits = objectness[:, clip][:, :, truth.frames]  # L Q A
         is_present = torch.zeros_like(logits)
         is_present[output, queries] = counted
         entropy = F.binary_cross_entropy_with_logits(logits, is_present, reduction="none")
         sums["object"] = sums["object"] + entropy.sum(dim=(1, 2))
     weights = {"box": box_weight, "giou": giou_weight, "object": objectness_weight}
-    by = {"box": totals["box"], "giou": totals["box"], "object": totals["object"]}
-    return {f"loss_{name}": weights[name] * divide(sums[name], by[name]) for name in sums}
+    divisors = {"box": totals["box"], "giou": totals["box"], "object": totals["object"]}
+    return {f"loss_{name}": weights[name] * divide(sums[name], divisors[name]) for name in sums}

@@ -1,4 +1,4 @@
-"""Cross-entropy of the classes of queries; a query without an object learns "no object".
+"""Cross-entropy of the classes of queries; for queries without an object, of "no object".
 
 Source: Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1.
 

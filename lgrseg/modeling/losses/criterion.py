@@ -1,7 +1,7 @@
-"""The losses of BASIC: classes, masks and dice on uncertain points, after Hungarian matching.
+"""The losses of BASIC after Hungarian matching: classes, and masks at uncertain points.
 
-Source: Mask2Former (CVPR 2022), section 3.3 and Table 1. The losses of masks are terms (terms.py),
-which compare masks that are matched to an object with the truth (matched_masks.py).
+Source: Mask2Former (CVPR 2022), section 3.3 and Table 1. The mask losses are terms (terms.py). They
+compare each matched mask with the mask of its object (matched_masks.py).
 
 Letters: L decoder outputs, B clips, Q queries, T frames, K classes, R rows (one for every object on
 every annotated frame of the batch).
@@ -28,7 +28,7 @@ from lgrseg.modeling.losses.terms import LossTerm, PointDice, PointEntropy, chec
 from lgrseg.structures import ClipTargets
 
 OTHER_LOSSES = ("class", "box", "giou", "object", "iou")
-"""Names of losses that are no terms: of classes, of boxes, and of BOX-SAM2."""
+"""Names of losses that are not terms: of classes, of boxes, and of BOX-SAM2."""
 
 
 class SetCriterion(nn.Module):
@@ -36,7 +36,7 @@ class SetCriterion(nn.Module):
 
     class_weights: Tensor
     terms: tuple[LossTerm, ...]
-    """The terms of the loss of matched masks."""
+    """The terms of the mask loss."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class SetCriterion(nn.Module):
             targets: targets of every clip.
             totals: normalisers, needed if this batch is a part of a larger one; None uses `totals`
                 of this batch.
-            generators: random generator of every clip, for its points; None uses torch's own.
+            generators: random generator of every clip, for its points; None uses the global one.
 
         Returns:
             "loss_class", "loss_mask" and "loss_dice" of the last output, and with a box head
-            "loss_box", "loss_giou" and "loss_object". An extra term has its own name.
+            "loss_box", "loss_giou" and "loss_object". Extra terms are listed under their names.
             "aux_loss_class" and so on are the sums over the earlier outputs.
 
         Raises:
@@ -211,8 +211,8 @@ class SetCriterion(nn.Module):
         """
         if not any(logits.shape[1] for logits, _ in rows):
             logits = at_least_float32(torch.cat([logits for logits, _ in rows], dim=1))
-            nothing = 0 * logits.sum(dim=(1, 2, 3))  # connects the loss to the graph
-            return {f"loss_{term.name}": nothing for term in self.terms}
+            zero = 0 * logits.sum(dim=(1, 2, 3))  # connects the loss to the graph
+            return {f"loss_{term.name}": zero for term in self.terms}
         matched = sampled_masks(
             rows,
             generators,

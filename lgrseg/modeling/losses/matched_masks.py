@@ -1,8 +1,8 @@
 """The masks of matched queries with their truth, on whole maps and at sampled points.
 
 Source of the points: Kirillov et al., "PointRend", CVPR 2020, section 3.1; Mask2Former uses them
-too. Unlike in their code, masks do not fade to zero at the picture's border (padding of
-`point_sample`), because this attracted uncertain points to the border.
+too. Unlike in their code, masks do not decrease to zero at the border of the picture
+(`padding` of `point_sample`), because this attracted uncertain points to the border.
 
 Letters: L decoder outputs, N objects of a clip, A annotated frames of a clip, R rows (one
 for every object on every annotated frame of the batch), P points.
@@ -27,14 +27,14 @@ Rows = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class MatchedMasks:
-    """The rows of a batch, whole and at points; what a term of the loss compares."""
+    """The rows of a batch, as whole maps and at points, for the terms of the loss."""
 
     logits: Tensor
     """(L, R, h, w) mask logits."""
     truth: Tensor
     """(L, R, H, W) bool true masks, usually of a higher resolution than the logits."""
     points: Tensor
-    """(L, R, P, 2) points as (x, y), 0 to 1; most are where the logits are uncertain."""
+    """(L, R, P, 2) points as (x, y), 0 to 1; at most of them the logits are uncertain."""
     point_logits: Tensor
     """(L, R, P) mask logits at the points."""
     point_truth: Tensor

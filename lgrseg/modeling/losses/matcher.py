@@ -80,7 +80,7 @@ def cost_of_clip(
         mask_logits: (L, Q, T, h, w) mask logits of the clip.
         target: targets of the clip.
         num_points: number of points per frame, the same ones for every query and output.
-        generator: random generator of the points; None uses torch's own.
+        generator: random generator of the points; None uses torch's global one.
         class_weight: weight of the class probability.
         mask_weight: weight of the binary cross-entropy.
         dice_weight: weight of the Dice loss.

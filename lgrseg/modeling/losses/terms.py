@@ -1,4 +1,4 @@
-"""Terms of the loss of masks: each compares the masks of matched queries with the truth.
+"""Terms of the mask loss: each compares the masks of matched queries with the truth.
 
 Source: Mask2Former (CVPR 2022), section 3.3: cross-entropy and Dice on sampled points.
 
@@ -18,14 +18,14 @@ from lgrseg.modeling.losses.matched_masks import MatchedMasks
 
 @runtime_checkable
 class LossTerm(Protocol):
-    """A term of the loss, without parameters: "loss_" + name in the losses.
+    """A term of the loss, without parameters; its key in the losses is "loss_" + name.
 
     loss = weight * mean over the rows of the batch of the term's values
     """
 
     @property
     def name(self) -> str:
-        """Name of the term, which no other loss has."""
+        """Unique name of the term."""
         ...
 
     @property
@@ -69,10 +69,10 @@ def check_names(terms: Sequence[LossTerm], others: Sequence[str]) -> None:
 
     Args:
         terms: all terms of a criterion.
-        others: names of losses that are no terms.
+        others: names of losses that are not terms.
 
     Raises:
-        ValueError: two losses have one name.
+        ValueError: two losses have the same name.
     """
     names = [*others, *(term.name for term in terms)]
     for term in terms:
@@ -87,12 +87,12 @@ def values_of(term: LossTerm, matched: MatchedMasks) -> Tensor:
     """The (L, R) values of a term.
 
     Raises:
-        ValueError: the term gives values of another shape.
+        ValueError: the term returns values of another shape.
     """
     values, expected = term(matched), matched.point_logits.shape[:2]
     if values.shape != expected:
         raise ValueError(
-            f"the loss term {term.name!r} gives values of shape {tuple(values.shape)}; it must "
-            f"give one for each row of each decoder output, {tuple(expected)}"
+            f"the loss term {term.name!r} returns values of shape {tuple(values.shape)}; it must "
+            f"return one for each row of each decoder output, {tuple(expected)}"
         )
     return values

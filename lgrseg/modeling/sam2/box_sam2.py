@@ -1,4 +1,4 @@
-"""BOX-SAM2: given or predicted boxes prompt SAM 2, which tracks objects through a clip.
+"""BOX-SAM2: true or predicted boxes are prompts of SAM 2, which tracks objects through a clip.
 
 Every chamber is one connected object, so segmentation has two parts: finding its box, and
 segmenting the object inside the box (tracker.py).
@@ -32,7 +32,7 @@ from lgrseg.structures.boxes import boxes_of_masks
 
 
 class BoxSam2(ClipModel):
-    """Follows one object a class from its boxes.
+    """Tracks one object per class from its boxes.
 
     For prediction, boxes come from the clip (`Clip.boxes`) or, if it has none, from `box_model`. If
     no box is predicted in the whole clip, the prediction is empty.
@@ -69,13 +69,13 @@ class BoxSam2(ClipModel):
                 frame with the highest score.
             least_score: smallest score of predicted boxes that are used, 0 to 1.
             agreement: IoU of tracked mask and predicted box, 0 to 1. Below it, the one with the
-                higher confidence is used; if this is the box, the object is prompted again.
-            jitter: largest random shift of the corners of true boxes in training, as part of the
-                box's size.
+                higher confidence is used. If this is the box, the object is prompted again.
+            jitter: largest random shift of the corners of true boxes in training, as a fraction of
+                the size of the box.
             predicted_share: share of the training clips, 0 to 1, that are prompted with boxes of
                 the box model instead of true boxes, if their scores are high enough. The box model
                 was trained on these clips, so its boxes are better here than on test clips.
-            max_prompted: number of prompted frames in the memory of an object, with its first one.
+            max_prompted: number of prompted frames in the memory of an object, including the first.
             iou_weight: weight of the loss of the predicted IoU of masks.
             pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
             pixel_std: standard deviation of each RGB channel, by which it is divided.
@@ -86,7 +86,7 @@ class BoxSam2(ClipModel):
         super().__init__()
         if not 0 <= predicted_share <= 1 or (predicted_share and box_model is None):
             raise ValueError(
-                f"predicted_share is 0 to 1, and 0 without a box_model; it is {predicted_share}"
+                f"predicted_share must be 0 to 1, and 0 without a box_model, not {predicted_share}"
             )
         self.tracker = Sam2Tracker(sam, max_prompted=max_prompted)
         self.criterion = criterion
@@ -102,15 +102,15 @@ class BoxSam2(ClipModel):
 
         Returns:
             "mask": number of objects x annotated frames that show them. "object": number of objects
-            x annotated frames, of all objects that are in at least one of them (the others cannot
-            be prompted).
+            x annotated frames. It includes only objects that are in at least one of these frames,
+            because the others cannot be prompted.
         """
-        masks = answers = 0.0
+        masks = predictions = 0.0
         for target in targets:
             present = target.masks[:, target.annotated_frames].flatten(2).any(dim=2)  # N A
             masks += float(present.sum())
-            answers += float(present.any(dim=1).sum()) * len(target.annotated_frames)
-        return {"mask": masks, "object": answers}
+            predictions += float(present.any(dim=1).sum()) * len(target.annotated_frames)
+        return {"mask": masks, "object": predictions}
 
     def forward(
         self,
@@ -143,12 +143,12 @@ class BoxSam2(ClipModel):
             self._track(*each) for each in zip(clips, of_clips, targets, generators, strict=True)
         ]
         # The losses of a batch without objects are 0, but need a gradient.
-        nothing = 0 * next(self.tracker.parameters()).sum()
+        zero = 0 * next(self.tracker.parameters()).sum()
         side = self.tracker.size // 4
-        rows = [part.rows(nothing.expand(0, side, side)) for part in parts]
+        rows = [part.rows(zero.expand(0, side, side)) for part in parts]
         losses = self.criterion.mask_losses(rows, totals, generators)
-        iou = nothing + sum(part.iou_loss for part in parts)
-        absence = nothing + sum(part.object_loss for part in parts)
+        iou = zero + sum(part.iou_loss for part in parts)
+        absence = zero + sum(part.object_loss for part in parts)
         return {name: loss[0] for name, loss in losses.items()} | {
             "loss_iou": self.iou_weight * divide(iou, totals["mask"]),
             "loss_object": divide(absence, totals["object"]),
@@ -163,8 +163,8 @@ class BoxSam2(ClipModel):
         frames, size = stack_clips(clips), self.tracker.size
         if frames.shape[-2:] != (size, size):
             raise ValueError(
-                f"this SAM 2 takes frames of {size} x {size}, not {tuple(frames.shape[-2:])}: give "
-                f"the mappers input_size=[{size}, {size}], or build_sam2 another size"
+                f"this SAM 2 needs frames of {size} x {size}, not {tuple(frames.shape[-2:])}: set "
+                f"input_size=[{size}, {size}] in the mappers, or another size in build_sam2"
             )
         return self.normalizer(frames)
 
@@ -192,15 +192,15 @@ class BoxSam2(ClipModel):
     ) -> Boxes:
         """Predicted boxes with high scores for the objects that start on these frames.
 
-        For a random share of the clips; empty for the others.
+        A random share of the clips has such boxes; the result is empty for the others.
         """
         number = torch.rand((), generator=generator, device=generator.device)
         if number >= self.predicted_share:
             return {}
         boxes, scores = self._boxes_and_scores(clip)
         labels = target.labels.tolist()
-        sure = (scores >= self.least_score).tolist()
-        return {n: boxes[labels[n], t] for n, t in starts.items() if sure[labels[n]][t]}
+        is_sure = (scores >= self.least_score).tolist()
+        return {n: boxes[labels[n], t] for n, t in starts.items() if is_sure[labels[n]][t]}
 
     # -- prediction ---------------------------------------------------------------------------
 
@@ -213,8 +213,8 @@ class BoxSam2(ClipModel):
         if not any(prompts.values()):
             side = self.tracker.size // 4
             masks = frames.new_full((self.num_classes, len(frames), side, side), NO_OBJECT)
-            nothing = frames.new_zeros(self.num_classes)
-            return ClipPrediction(masks, nothing, nothing.bool())
+            zeros = frames.new_zeros(self.num_classes)
+            return ClipPrediction(masks, zeros, zeros.bool())
         tracked = track_video(
             self.tracker, frames, prompts, self.num_classes,
             look=None if opinions is None else opinions.__getitem__, agreement=self.agreement,
@@ -242,5 +242,5 @@ class BoxSam2(ClipModel):
     def choose_prompts(
         self, boxes: Tensor, scores: Tensor
     ) -> tuple[dict[int, Boxes], list[Opinions]]:
-        """`choose_prompts` with this model's settings."""
+        """Call `choose_prompts` with the settings of this model."""
         return choose_prompts(boxes, scores, every=self.every, least_score=self.least_score)

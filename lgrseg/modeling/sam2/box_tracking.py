@@ -1,6 +1,6 @@
 """Tracks one object per class from boxes through a video of any length, in both directions.
 
-Letters: K classes, T frames, s side of the masks, a quarter of the input's.
+Letters: K classes, T frames, s side of the masks (a quarter of the side of the input).
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from lgrseg.structures.boxes import corners
 
 
 class Frames(Protocol):
-    """Frames of a video, as one tensor (T, 3, size, size) or read when they are needed."""
+    """Frames of a video: one tensor (T, 3, size, size), or frames that are read when needed."""
 
     def __len__(self) -> int:
         """Number T of frames."""
@@ -58,30 +58,30 @@ class BoxTracking:
                 resulting mask is above the confidence of the tracked mask.
 
         Returns:
-            Masks of all K classes; NO_OBJECT for those not prompted so far.
+            Masks of all K classes; NO_OBJECT for classes without a prompt so far.
         """
-        everything = self.absent()
+        all_masks = self.absent()
         followed: dict[int, Memory] = {}
         prompted: dict[int, Memory] = {}
         doubted: Opinions = {}
         for labels in self._followed(boxes):
             memories = [self.objects[label] for label in labels]
             masks, memory = self.tracker.follow(embedding, memories, number)
-            everything = everything.replaced(labels, masks)
+            all_masks = all_masks.replaced(labels, masks)
             followed |= {label: memory.of(position) for position, label in enumerate(labels)}
             doubted |= disagreeing(labels, masks, opinions or {}, agreement)
         if boxes:
             labels, masks, prompted = self._prompt(embedding, number, boxes)
-            everything = everything.replaced(labels, masks)
+            all_masks = all_masks.replaced(labels, masks)
         if doubted:
-            everything, again = self._surer(embedding, number, everything, doubted)
-            prompted |= again
+            all_masks, memories_of_boxes = self._surer(embedding, number, all_masks, doubted)
+            prompted |= memories_of_boxes
         for label, memory in prompted.items():
-            one = self.objects.setdefault(label, ObjectMemory())
-            self.tracker.remember(one, memory, prompted=True)
+            object_memory = self.objects.setdefault(label, ObjectMemory())
+            self.tracker.remember(object_memory, memory, prompted=True)
         for label in followed.keys() - prompted.keys():
             self.tracker.remember(self.objects[label], followed[label], prompted=False)
-        return everything
+        return all_masks
 
     def _surer(
         self, embedding: Embedding, number: int, masks: FrameMasks, doubted: Opinions
@@ -108,7 +108,7 @@ class BoxTracking:
         """Classes in order, their masks from these boxes, and their memories."""
         labels = sorted(boxes)
         parts = torch.stack([boxes[label] for label in labels])
-        # SAM 2's pixel i has its centre at i, while the frame's edge is 0 here.
+        # In SAM 2, pixel i has its centre at i. Here the edge of the frame is at 0.
         pixels = corners(parts).clamp(0, 1) * self.tracker.size - 0.5
         masks, memory = self.tracker.prompt(embedding, pixels, number)
         return labels, masks, {label: memory.of(position) for position, label in enumerate(labels)}
@@ -128,8 +128,8 @@ class BoxTracking:
             (self.num_classes, self.tracker.num_candidates, side, side), NO_OBJECT
         )
         ious = like.new_zeros(candidates.shape[:2])
-        nowhere = like.new_full((self.num_classes,), NO_OBJECT)
-        return FrameMasks(candidates[:, 0].clone(), candidates, ious, nowhere)
+        object_logits = like.new_full((self.num_classes,), NO_OBJECT)
+        return FrameMasks(candidates[:, 0].clone(), candidates, ious, object_logits)
 
 
 def track_video(
@@ -143,7 +143,7 @@ def track_video(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield masks of all frames in order; a class is tracked from its first box in both directions.
 
-    Between two boxes of a class, both are in the memory; before its first box, only this one.
+    Between two boxes of a class, both are in the memory. Before its first box, only this one is.
     Memory use does not grow with the length of the video: masks before the first box of the last
     class are stored in a temporary file.
 
@@ -152,7 +152,7 @@ def track_video(
         frames: T frames (3, size, size), normalised; read when they are needed.
         prompts: boxes by frame, at least one; box_prompts.py checks them.
         num_classes: number K of classes.
-        look: function that gives predicted boxes of some classes on a frame. If a box and the
+        look: function from a frame to predicted boxes of some classes. If a box and the
             tracked mask disagree, the class may be prompted again (see `BoxTracking.step`).
         agreement: IoU below which box and mask disagree, 0 to 1; 0 never prompts again.
 
@@ -190,12 +190,12 @@ def _look_ahead(
     tracking: BoxTracking, frames: Frames, prompts: dict[int, Boxes], number: int
 ) -> None:
     """For classes prompted on this frame, add the memory of their next prompted frame."""
-    coming: dict[int, Boxes] = {}
+    next_boxes: dict[int, Boxes] = {}
     for label in prompts.get(number, {}):
         later = [frame for frame in prompts if frame > number and label in prompts[frame]]
         if later:
-            coming.setdefault(min(later), {})[label] = prompts[min(later)][label]
-    for frame, boxes in coming.items():
+            next_boxes.setdefault(min(later), {})[label] = prompts[min(later)][label]
+    for frame, boxes in next_boxes.items():
         (embedding,) = tracking.tracker.embed(frames[frame][None])
         tracking.look_ahead(embedding, frame, boxes)
 

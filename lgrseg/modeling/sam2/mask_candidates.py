@@ -2,7 +2,7 @@
 
 Sources: Kirillov et al., "Segment Anything", ICCV 2023, section 3 (the loss of the best candidate
 alone); Ravi et al., "SAM 2", arXiv 2408.00714, appendix D.2 (L1 loss of the expected IoU of every
-candidate; where the object is absent, no loss but that of absence).
+candidate; if the object is absent, only the loss of absence).
 
 Letters: R objects on frames, J candidates of each, s side of a candidate.
 """
@@ -57,7 +57,7 @@ def judge_candidates(
 
 
 class TrackLosses:
-    """Accumulates the losses of one clip: rows for the mask losses, and sums of two others."""
+    """Accumulates the losses of one clip: rows for the mask losses, and sums of the two others."""
 
     def __init__(self, masks: Tensor, present: Tensor, weights: Mapping[str, float]):
         """Start with empty sums.
@@ -81,15 +81,15 @@ class TrackLosses:
         """Number N of objects."""
         return len(self.masks)
 
-    def compare(self, said: FrameMasks, frame: int, objects: list[int]) -> None:
+    def compare(self, predicted: FrameMasks, frame: int, objects: list[int]) -> None:
         """Compare the masks of these objects on a frame with the truth.
 
         Args:
-            said: predicted masks of all N objects.
+            predicted: predicted masks of all N objects.
             frame: index of the frame.
             objects: indices of the objects to compare.
         """
-        logits = at_least_float32(said.object_logits[objects])
+        logits = at_least_float32(predicted.object_logits[objects])
         is_present = to_device(self.present[objects, frame], logits.device).to(logits)
         self.object_loss = self.object_loss + F.binary_cross_entropy_with_logits(
             logits, is_present, reduction="sum"
@@ -97,17 +97,17 @@ class TrackLosses:
         shown = [n for n in objects if self.present[n, frame]]
         if not shown:
             return
-        candidates, truth = said.candidates[shown], self.masks[shown, frame]
+        candidates, truth = predicted.candidates[shown], self.masks[shown, frame]
         best, ious = judge_candidates(candidates, truth, **self.weights)
         self._logits.append(candidates[torch.arange(len(shown), device=best.device), best])
         self._truth.append(truth)
-        distance = (at_least_float32(said.ious[shown]) - ious).abs()
+        distance = (at_least_float32(predicted.ious[shown]) - ious).abs()
         self.iou_loss = self.iou_loss + distance.mean(dim=1).sum()
 
     def rows(self, none: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (1, R, s, s) of the best candidates and their truth (1, R, H, W).
 
-        `none` (0, s, s) gives shape and type if nothing was compared.
+        `none` (0, s, s) is used for the logits if nothing was compared.
         """
         truth = self._truth or [self.masks.new_zeros(0, *self.masks.shape[-2:])]
         return torch.cat(self._logits or [none])[None], torch.cat(truth)[None]

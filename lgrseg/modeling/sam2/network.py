@@ -1,8 +1,8 @@
 """SAM 2.1 of transformers at any input size, from random or published weights.
 
 Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos", arXiv 2408.00714. The sizes are
-those of the published checkpoints (facebook/sam2.1-hiera-tiny and so on); "nano", a small one that
-trains on a CPU, is this project's.
+those of the published checkpoints (facebook/sam2.1-hiera-tiny and so on); "nano" belongs to this
+project; it is small enough for training on a CPU.
 """
 
 from pathlib import Path
@@ -72,7 +72,8 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     Raises:
         ValueError: the variant does not exist, or the size is not a multiple of 64.
         OSError: the weights do not exist, or are not in safetensors format.
-        CheckpointError: the weights have another variant, are for images only, or other names.
+        CheckpointError: the weights belong to another variant, are for images only, or have other
+            names.
     """
     from transformers import Sam2VideoModel
 
@@ -96,7 +97,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     }
     if any(wrong.values()):
         raise CheckpointError(
-            f"{weights} is no SAM 2.1 video model of variant {variant!r} with transformers' names: "
+            f"{weights} is not a SAM 2.1 video model {variant!r} with the names of transformers: "
             + "; ".join(
                 f"{len(n)} tensors {what} ({sorted(n)[0]}, ...)" for what, n in wrong.items() if n
             )

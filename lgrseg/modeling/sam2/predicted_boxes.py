@@ -1,4 +1,4 @@
-"""Predicted boxes: which of them prompt SAM 2, and which disagree with what it tracks.
+"""Selects predicted boxes as prompts of SAM 2, and those that disagree with the tracked masks.
 
 Letters: K classes, T frames.
 """
@@ -14,17 +14,17 @@ from lgrseg.structures import Clip, ClipPrediction
 from lgrseg.structures.boxes import box_iou, boxes_of_masks
 
 STRAY = 0.02
-"""Share of a tracked mask that may lie beyond each side of its box."""
+"""Share of a tracked mask that may be outside each side of its box."""
 
 Boxes = dict[int, Tensor]
-"""Class -> (4,) as (cx, cy, w, h), parts of the frame, on one frame."""
+"""Class -> box on one frame, (4,) as (cx, cy, w, h), fractions of the frame."""
 
 
 class Opinion(NamedTuple):
     """Predicted box of one class on one frame."""
 
     box: Tensor
-    """(4,) as (cx, cy, w, h), parts of the frame."""
+    """(4,) as (cx, cy, w, h), fractions of the frame."""
     score: float
     """Confidence of the box, 0 to 1."""
 
@@ -45,22 +45,22 @@ def choose_prompts(
         least_score: smallest score of boxes that are used.
 
     Returns:
-        Frame -> boxes to prompt with; and for every frame the boxes with high enough scores.
+        Frame -> boxes that are prompts; and for every frame the boxes with high enough scores.
     """
     num_classes, num_frames = scores.shape
-    sure, values = (scores >= least_score).tolist(), scores.tolist()
+    is_sure, values = (scores >= least_score).tolist(), scores.tolist()
     opinions = [
-        {k: Opinion(boxes[k, t], values[k][t]) for k in range(num_classes) if sure[k][t]}
+        {k: Opinion(boxes[k, t], values[k][t]) for k in range(num_classes) if is_sure[k][t]}
         for t in range(num_frames)
     ]
     prompts: dict[int, Boxes] = {}
     for k, best in enumerate(scores.argmax(dim=1).tolist()):
-        if sure[k][best]:
+        if is_sure[k][best]:
             prompts.setdefault(best, {})[k] = boxes[k, best]
     if every:
         for t in range(0, num_frames, every):
-            surest = {k: opinion.box for k, opinion in opinions[t].items()}
-            prompts[t] = prompts.get(t, {}) | surest
+            confident_boxes = {k: opinion.box for k, opinion in opinions[t].items()}
+            prompts[t] = prompts.get(t, {}) | confident_boxes
     return prompts, opinions
 
 
@@ -80,7 +80,7 @@ def boxes_of_model(
     (prediction,) = box_model([clip])
     if prediction.boxes is None or prediction.box_scores is None:
         raise ValueError(
-            "the box model gives no boxes with scores: its decoder needs a box_head, as with "
+            "the box model predicts no boxes with scores: its decoder needs a box_head, as with "
             "method=boxes"
         )
     if len(prediction.boxes) != num_classes:

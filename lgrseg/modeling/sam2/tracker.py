@@ -1,12 +1,13 @@
 """SAM 2 for video: tracks objects from boxes frame by frame with bounded memory.
 
 Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos", arXiv 2408.00714, section 4 and
-appendix D; the parts are those of transformers' Sam2VideoModel, so its checkpoints load.
+appendix D; the parts are those of transformers' Sam2VideoModel, so its checkpoints can be loaded.
 
 Differences from the public predictor and from transformers' session:
-    * the objects of a frame are a batch, not a loop; the picture is encoded once for all objects;
+    * the objects of a frame are computed as a batch, and the picture is encoded once for all;
     * only frames that the memory attention can use are stored: the first prompted frame, the last
-      few prompted ones, the next one, and the last few others. Memory does not grow with the clip;
+      few prompted frames, the next prompted frame, and the last few frames without a prompt.
+      Memory use does not grow with the clip;
     * temporal distances are encoded as in transformers' streaming mode, which does not depend on
       the length of the clip;
     * it can be trained.
@@ -51,8 +52,8 @@ class Sam2Tracker(nn.Module):
 
         Args:
             sam: Sam2VideoModel of transformers.
-            max_prompted: number of prompted frames in the memory of an object: its first one and
-                the nearest ones in time; 1 keeps only the nearest.
+            max_prompted: number of prompted frames in the memory of an object: the first one and
+                the nearest ones in time; with 1, only the nearest one.
 
         Raises:
             ValueError: `max_prompted` is below 1.
@@ -133,7 +134,7 @@ class Sam2Tracker(nn.Module):
             if len(one.prompted) > self.max_prompted:
                 # Remove the second one: the first defines the object, the others are the nearest.
                 del one.prompted[1 if self.max_prompted > 1 else 0]
-            one.ahead = [coming for coming in one.ahead if coming.frame != memory.frame]
+            one.ahead = [later for later in one.ahead if later.frame != memory.frame]
         else:
             one.recent = [*one.recent, memory][-self.max_recent :]
 

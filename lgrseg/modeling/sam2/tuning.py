@@ -14,8 +14,8 @@ def frozen_image_encoder(*, sam: nn.Module) -> nn.Module:
 def lora_image_encoder(*, sam: nn.Module, rank: int = 8, alpha: float = 16.0) -> nn.Module:
     """Freeze the image encoder and add trained low-rank adapters to its attention.
 
-    Source: Hu et al., "LoRA", ICLR 2022; by peft, in place, so tensor names get `.base_layer`
-    and `.lora_A.default`.
+    Source: Hu et al., "LoRA", ICLR 2022; added by peft in place, so tensor names contain
+    `.base_layer` and `.lora_A.default`.
 
     Args:
         sam: Sam2VideoModel, which is changed in place.

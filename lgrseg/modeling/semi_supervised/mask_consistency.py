@@ -21,17 +21,17 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class Decoding(Protocol):
-    """A model that gives classes and masks of queries, as LGRNet does."""
+    """A model that predicts classes and masks of queries, such as LGRNet."""
 
     def decode(
         self, clips: list[Clip], generators: list[torch.Generator] | None = None
     ) -> list[DecoderOutput]:
-        """Classes and masks after every layer, the last ones for the prediction."""
+        """Compute classes and masks after every layer; the last ones are the prediction."""
         ...
 
 
 class MaskConsistency(Objective):
-    """The objective of a mean teacher for `SemiSupervised`; students have `decode`, as LGRNet has.
+    """The objective of a mean teacher for `SemiSupervised`; students need the method `decode`.
 
     p and q are the student's and the teacher's probability that a pixel belongs to a class. A pixel
     is confident if q is at least `threshold` or at most 1 - `threshold`:
@@ -75,14 +75,14 @@ class MaskConsistency(Objective):
         return {"loss_consistency": (is_confident * entropy).mean()}
 
     def follow(self, momentum: float) -> None:
-        """Do nothing, because there are no averaged weights here."""
+        """Do nothing, because this objective has no averaged weights."""
 
 
 def class_probabilities(output: DecoderOutput) -> Tensor:
     """Probability of each class at each pixel, (N, K, T, h, w), 0 to 1.
 
-    The sum over queries of P(query is of the class) x P(pixel is of the query), at most 1, as in
-    MaskFormer (NeurIPS 2021), section 3.4.
+    It is the sum over queries of P(query is of the class) x P(pixel is of the query), at most 1, as
+    in MaskFormer (NeurIPS 2021), section 3.4.
     """
     classes = at_least_float32(output.class_logits).softmax(dim=-1)[..., :-1]
     masks = at_least_float32(output.mask_logits).sigmoid()

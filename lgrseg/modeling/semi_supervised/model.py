@@ -19,7 +19,7 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets, UnlabelledViews
 
 
 class SemiSupervised(ClipModel):
-    """Losses of labelled clips by the student, and of unlabelled views by the objective."""
+    """Computes losses of the student on labelled clips, and of the objective on other videos."""
 
     has_teacher = True
     student: ClipModel
@@ -34,7 +34,7 @@ class SemiSupervised(ClipModel):
         weight: Callable[[int], float],
         momentum: Callable[[int], float],
     ):
-        """The teacher starts as a copy of the student.
+        """Combine a student and an objective; the teacher starts as a copy of the student.
 
         Args:
             student: model that takes clips and targets; only the student makes predictions.
@@ -57,7 +57,7 @@ class SemiSupervised(ClipModel):
 
     @property
     def monitored(self) -> dict[str, Tensor]:
-        """Of the last step: the weight of unlabelled videos, and what the objective monitors."""
+        """Numbers of the last step: the weight of unlabelled videos, and those of the objective."""
         return self._monitored
 
     def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float] | None:
@@ -88,18 +88,18 @@ class SemiSupervised(ClipModel):
         if not unlabelled:
             raise ValueError(
                 "a semi-supervised model is trained with unlabelled videos: set "
-                "dataloader.train.unlabelled, or take the supervised config"
+                "dataloader.train.unlabelled, or use the supervised config"
             )
         losses = dict(self.student(clips, targets, totals=totals)) if clips else {}
         weight = self.weight(self.iteration)
         self._monitored = {"unlabelled_weight": torch.tensor(weight)}
-        if weight == 0 and clips:  # the time is better spent on labels
-            # Several processes wait for a gradient of every parameter.
+        if weight == 0 and clips:  # unlabelled videos would have no effect
+            # With several processes, torch needs a gradient of every parameter.
             heads = [p.sum() for p in self.objective.parameters() if p.requires_grad]
             return losses | ({"loss_unlabelled": 0 * sum(heads)} if heads else {})
-        found = self.objective(self.student, self.teacher, unlabelled)
+        unlabelled_losses = self.objective(self.student, self.teacher, unlabelled)
         self._monitored |= self.objective.monitored
-        return losses | {name: weight * loss for name, loss in found.items()}
+        return losses | {name: weight * loss for name, loss in unlabelled_losses.items()}
 
     def train(self, mode: bool = True) -> "SemiSupervised":
         """Set the mode of the student; the teacher is always in evaluation mode."""
@@ -118,17 +118,17 @@ class SemiSupervised(ClipModel):
         self.objective.follow(momentum)
 
     def complaint(self, means: Mapping[str, float]) -> str | None:
-        """What the objective finds wrong, if it looks (LGSD does, for collapsed answers)."""
+        """Describe a problem of the objective, such as collapsed outputs; None if there is none."""
         return self.objective.complaint(means)
 
     def deployed(self) -> ClipModel:
-        """The student, which alone predicts."""
+        """The student, because only the student predicts."""
         return self.student
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Copy weights of a plain model to student and teacher; return other weights unchanged.
 
-        The objective's heads, which such a file lacks, keep their random weights.
+        Such a file has no heads of the objective; these keep their random weights.
 
         Raises:
             CheckpointError: the file has a teacher, but lacks weights of the objective.
@@ -138,11 +138,11 @@ class SemiSupervised(ClipModel):
             missing = [name for name in objective_names if name not in weights]
             if missing:
                 raise CheckpointError(
-                    f"the file holds a teacher and a student, but lacks {missing[0]}"
+                    f"the file has a teacher and a student, but lacks {missing[0]}"
                     + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-                    + " of this objective: a teacher is of no use without its head. Take the file "
-                    "of a run of the same objective, or train.init_weights of a plain model, from "
-                    "which both start"
+                    + " of this objective, and a teacher is useless without its head. Use the file "
+                    "of a run with the same objective, or a file of a plain model, from which "
+                    "student and teacher both start"
                 )
             return weights
         weights = self.student.translate(weights)

@@ -1,4 +1,4 @@
-"""The projection head of self-distillation: tokens to similarities with learned prototypes.
+"""The projection head of self-distillation: similarities of tokens with learned prototypes.
 
 Source: Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021.
 

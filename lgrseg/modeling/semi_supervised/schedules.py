@@ -36,7 +36,7 @@ class SigmoidRamp:
     """
 
     def __init__(self, *, end: float, num_iterations: int, begin: int = 0):
-        """`num_iterations` is the length of the ramp; 0 means `end` at once."""
+        """`num_iterations` is the length of the ramp; with 0 the value is `end` from `begin` on."""
         self.end, self.num_iterations, self.begin = end, num_iterations, begin
 
     def __call__(self, iteration: int) -> float:

@@ -10,8 +10,8 @@ g over the G = 2 global and l over the L = 9 local views, so 18 terms:
     c <- m c + (1 - m) mean of h_t(z) over global views, videos and processes
 
 h are projection heads, z the tokens of a view: its frame queries (each the mean over frames), and a
-clip token (the mean of the coarsest map over frames and pixels). `global_pairs` adds the terms of
-the other global view seen by the student: 2 more.
+clip token (the mean of the coarsest map over frames and pixels). With `global_pairs`, the
+student also gets the global views, each for the target of the other: 2 more terms.
 
 Differences from DINO:
     * every frame query has its own centre. A query is a learned vector, so all views could agree on
@@ -42,17 +42,17 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class Encoding(Protocol):
-    """A model that gives features of clips, as LGRNet does."""
+    """A model that computes features of clips, such as LGRNet."""
 
     def encode(
         self, clips: list[Clip], generators: list[torch.Generator] | None = None
     ) -> dict[str, Tensor]:
-        """Features by name, see `LGREncoder.forward`."""
+        """Compute features by name, see `LGREncoder.forward`."""
         ...
 
 
 class LocalGlobalDistillation(Objective):
-    """The objective of LGSD for `SemiSupervised`; students have `encode`, as LGRNet has."""
+    """The objective of LGSD for `SemiSupervised`; students need the method `encode`."""
 
     def __init__(
         self,
@@ -76,7 +76,8 @@ class LocalGlobalDistillation(Objective):
             hidden_dim: width of the hidden layers of the heads.
             bottleneck_dim: width of the normalised output of the heads' layers.
             student_temperature: temperature tau_s.
-            teacher_temperature: function from the iteration to tau_t; values below tau_s sharpen.
+            teacher_temperature: function from the iteration to tau_t; values below tau_s make the
+                targets sharper than the outputs of the student.
             center_momentum: momentum m of the centres.
             global_pairs: True if the student also gets the global views, and learns the teacher's
                 output of the other global view.
@@ -113,19 +114,23 @@ class LocalGlobalDistillation(Objective):
         the same video (0 or less if all videos have the same output).
         """
         with torch.no_grad():
-            wide = tokens_of(teacher, _by_view([v.teacher for v in views]), len(views))
-            answers = {kind: self.teacher_heads[kind](z) for kind, z in wide.items()}
+            global_tokens = tokens_of(teacher, _by_view([v.teacher for v in views]), len(views))
+            teacher_logits = {
+                kind: self.teacher_heads[kind](z) for kind, z in global_tokens.items()
+            }
         local_tokens = tokens_of(
             student, _by_view([v.student for v in views]), len(views), train=True
         )
-        again = {}
+        student_global = {}
         if self.global_pairs:
             clips = _by_view([v.teacher for v in views])
-            again = tokens_of(student, clips, len(views), train=True)
+            student_global = tokens_of(student, clips, len(views), train=True)
         losses, self.monitored = {}, {}
-        for kind, logits in answers.items():
+        for kind, logits in teacher_logits.items():
             student_tokens = (
-                torch.cat([local_tokens[kind], again[kind]]) if again else local_tokens[kind]
+                torch.cat([local_tokens[kind], student_global[kind]])
+                if student_global
+                else local_tokens[kind]
             )
             log_probs = F.log_softmax(
                 self.heads[kind](student_tokens) / self.student_temperature, dim=-1
@@ -133,7 +138,7 @@ class LocalGlobalDistillation(Objective):
             targets = self._sharpened(kind, logits)
             terms = pairwise_cross_entropy(targets, log_probs)  # G L
             counted = torch.ones_like(terms)
-            if again:  # a global view is not compared with itself
+            if student_global:  # a global view is not compared with itself
                 counted[:, len(local_tokens[kind]) :].fill_diagonal_(0)
             losses[f"loss_lgsd_{kind}"] = 0.5 * (terms * counted).sum() / counted.sum()
             self._watch(kind, targets, 2 * losses[f"loss_lgsd_{kind}"].detach())
@@ -171,19 +176,19 @@ class LocalGlobalDistillation(Objective):
         """Describe a collapse of the outputs, from means of `monitored`; None if there is none."""
         most = math.log(self.num_prototypes)
         for kind in self.heads:
-            if f"lgsd_{kind}_entropy" not in means:  # nothing was asked yet
+            if f"lgsd_{kind}_entropy" not in means:  # no unlabelled video so far
                 continue
             entropy = means[f"lgsd_{kind}_entropy"]
             if entropy > 0.99 * most:
                 return (
-                    f"the teacher's answers for {kind} tokens are uniform (entropy {entropy:.3f} "
-                    f"of at most {most:.3f}): a lower teacher_temperature sharpens them"
+                    f"the teacher's outputs for {kind} tokens are uniform (entropy {entropy:.3f} "
+                    f"of at most {most:.3f}): a lower teacher_temperature makes them sharper"
                 )
             if (contrast := means[f"lgsd_{kind}_contrast"]) < 0.01 * most:
                 return (
-                    f"the teacher's answers for {kind} tokens do not tell one video from another "
+                    f"the teacher's outputs for {kind} tokens do not distinguish videos "
                     f"(contrast {contrast:.3f}, entropy {entropy:.3f}): a lower center_momentum or "
-                    "a higher momentum of the teacher spreads them"
+                    "a higher momentum of the teacher makes them differ"
                 )
         return None
 
@@ -197,7 +202,7 @@ def tokens_of(
         model: model with a method `encode`.
         clips: views of one shape; first the first views of all videos, then the second ones, ...
         num_videos: number B of videos.
-        train: True to use stochastic depth, with the clips' own generators.
+        train: True to use stochastic depth, with the generators of the clips.
     """
     features = model.encode(clips, clip_generators(clips) if train else None)
     tokens = {
@@ -207,18 +212,19 @@ def tokens_of(
     return {k: rearrange(z, "(v b) q d -> v b q d", b=num_videos) for k, z in tokens.items()}
 
 
-def pairwise_cross_entropy(wanted: Tensor, said: Tensor) -> Tensor:
-    """Mean cross-entropy - sum_k wanted_k said_k over videos and tokens, for all pairs of views.
+def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
+    """Mean over videos and tokens of - sum_k targets_k log_probs_k, for all pairs of views.
 
     Args:
-        wanted: (G, B, N, K) distributions of the teacher.
-        said: (L, B, N, K) logarithms of the student's distributions.
+        targets: (G, B, N, K) distributions of the teacher.
+        log_probs: (L, B, N, K) logarithms of the student's distributions.
 
     Returns:
         (G, L) cross-entropies.
     """
-    num_answers = wanted.shape[1] * wanted.shape[2]
-    return -torch.einsum("g b n k, l b n k -> g l", wanted, at_least_float32(said)) / num_answers
+    num_outputs = targets.shape[1] * targets.shape[2]
+    sums = torch.einsum("g b n k, l b n k -> g l", targets, at_least_float32(log_probs))
+    return -sums / num_outputs
 
 
 def _by_view(views: list[list[Clip]]) -> list[Clip]:

@@ -69,4 +69,4 @@ def test_an_impossible_fraction_is_a_problem():
     (beat,) = found["beats"]
     assert (beat["ed"], beat["es"]) == (0, 1)
     assert np.isnan(beat["ejection_fraction"]) and np.isnan(found["ejection_fraction"])
-    assert beat["problems"][-1].endswith("times as large at ES as at ED, which cannot be")
+    assert beat["problems"][-1].endswith("times as large at ES as at ED, which is impossible")

@@ -149,10 +149,10 @@ def test_doubts_tell_their_measure():
     assert words == "as wide as long, the long axis may be wrong"
     assert problems(**wide, neighbour=False).startswith("no flat base (it bulges by ")
     askew = problems(cut=0.3, slope=np.tan(np.radians(30)))
-    assert askew == "6% of it lies beyond its base, which is askew: volume too low"
+    assert askew == "6% of it is beyond its base, which is tilted: volume too low"
     ventricle = truncated_ellipsoid(1.2)
     lost = measure_chamber(ventricle, (0.4, 0.4), neighbour=np.zeros_like(ventricle)).problems
-    assert lost == ("the chamber behind its valve is not there, its base is guessed",)
+    assert lost == ("the chamber behind its valve is missing, so its base is estimated",)
 
 
 def test_ejection_fraction():
@@ -160,7 +160,7 @@ def test_ejection_fraction():
     assert ejection_fraction(50, 50) == 0 and impossible_change(50, 50) == []
     assert np.isnan(ejection_fraction(0, 0)) and np.isnan(ejection_fraction(np.nan, 3))
     assert np.isnan(ejection_fraction(2, 70))  # -3400%
-    assert impossible_change(2, 70) == ["35 times as large at ES as at ED, which cannot be"]
+    assert impossible_change(2, 70) == ["35 times as large at ES as at ED, which is impossible"]
     assert impossible_change(np.nan, 70) == []
 
 

@@ -70,7 +70,7 @@ def test_patches_of_another_size(tiny, refused):
 def test_one_block_less_or_more(tiny, refused, name, depth):
     tensors = state(tiny(name, num_hidden_layers=depth))
     message = refused(name, tensors, {"num_hidden_layers": depth}, **DEEP)
-    what = "of the encoder is not in the file" if depth == 11 else "of the file has no place in"
+    what = "of the encoder is not in the file" if depth == 11 else "of the file is not in"
     assert what in message and "more. Remedy: set num_hidden_layers=" in message
     assert f"num_hidden_layers={depth}, or choose the encoder of these weights ({name}" in (message)
 
@@ -104,7 +104,7 @@ def test_registers_that_are_missing_or_left_over(tiny, refused):
     assert "embeddings.register_tokens (1, 4, 32) of the encoder is not in the file" in message
     assert message.endswith("these are weights without registers, of dinov2_small")
     message = refused("dinov2_small", more)
-    assert "embeddings.register_tokens (1, 4, 32) of the file has no place in the" in message
+    assert "embeddings.register_tokens (1, 4, 32) of the file is not in the" in message
     assert message.endswith("these are weights with registers, of dinov2_small_registers")
     more["embeddings.register_tokens"] = torch.rand(1, 8, 32)
     message = refused("dinov2_small_registers", more, {"num_register_tokens": 8})
@@ -123,7 +123,9 @@ def test_a_norm_that_is_missing(tiny, refused):
     del tensors["layernorm.weight"], tensors["embeddings.cls_token"]
     message = refused("mae_base", tensors)
     assert "embeddings.cls_token (1, 1, 32) of the encoder is not in the file; layernorm" in message
-    assert message.endswith("name the encoder that the weights are of (mae_base), or the settings")
+    assert message.endswith(
+        "choose the encoder of these weights (mae_base), or change its settings"
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_config_adds_a_term():
     outputs, targets, _ = batch()
     assert instantiate(cfg)(outputs, targets)["loss_half"].item() == pytest.approx(0.75)
     cfg.extra_terms = ["half"]
-    with pytest.raises(ValueError, match="extra_terms is a list, each of it a LossTerm"):
+    with pytest.raises(ValueError, match="extra_terms is a list, each item a LossTerm"):
         instantiate(cfg)
 
 
@@ -108,5 +108,5 @@ def test_values_of_another_shape_are_refused():
             return matched.point_logits
 
     outputs, targets, _ = batch()
-    with pytest.raises(ValueError, match=r"'half' gives values of shape \(2, 1, 32\).* \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"'half' returns values of shape \(2, 1, 32\).* \(2, 1\)"):
         criterion(OfPoints())(outputs, targets)

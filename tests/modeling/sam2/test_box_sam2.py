@@ -162,7 +162,7 @@ def test_a_box_model_without_scores_is_refused(sam):
         (prediction,) = Boxes([[0.9] * 4] * 3)(clips)
         return [dataclasses.replace(prediction, box_scores=None)]
 
-    with pytest.raises(ValueError, match="gives no boxes with scores: its decoder needs"):
+    with pytest.raises(ValueError, match="predicts no boxes with scores: its decoder needs"):
         model(sam, box_model=boxes_alone).eval()([clip()])
 
 
@@ -181,7 +181,7 @@ def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
         first, second = given.pop()
         assert torch.allclose(second, predicted) == (share == 1)
         assert not torch.allclose(first, predicted, atol=1.0)
-    with pytest.raises(ValueError, match="0 without a box_model; it is 0.5"):
+    with pytest.raises(ValueError, match="0 without a box_model, not 0.5"):
         model(sam, predicted_share=0.5)
 
 
@@ -197,7 +197,7 @@ def test_which_boxes_prompt():
 
 
 def test_what_cannot_be_done_is_told(sam):
-    with pytest.raises(ValueError, match="takes frames of 64 x 64, not .32, 32."):
+    with pytest.raises(ValueError, match="needs frames of 64 x 64, not .32, 32."):
         model(sam).eval()([Clip(torch.rand(2, 1, 32, 32), torch.arange(2), "v")])
     with pytest.raises(ValueError, match="no box prompt"):
         model(sam).eval()([clip()])

@@ -60,7 +60,7 @@ def test_weights_that_do_not_fit_are_refused(saved, tmp_path, kind):
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     variant = "tiny" if kind == "another variant" else "nano"
-    with pytest.raises(CheckpointError, match=f"no SAM 2.1 video model of variant '{variant}'"):
+    with pytest.raises(CheckpointError, match=f"not a SAM 2.1 video model '{variant}'"):
         build_sam2(variant=variant, size=64, weights=str(tmp_path))
 
 

@@ -117,5 +117,5 @@ def test_a_run_goes_into_the_same_objective_and_a_teacher_without_its_head_is_re
     load_weights(again, saved(trained, tmp_path))
     assert again.objective.center_clip.unique() == 0.5
     headless = semi(objective=MaskConsistency())
-    with pytest.raises(CheckpointError, match="lacks objective.*a teacher is of no use without"):
+    with pytest.raises(CheckpointError, match="lacks objective.*a teacher is useless without"):
         load_weights(again, saved(headless, tmp_path / "other"), strict=False)

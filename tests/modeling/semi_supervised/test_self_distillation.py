@@ -113,8 +113,8 @@ def test_the_temperature_follows_its_schedule():
     ("entropy", "contrast", "told"),
     [
         (2.48, 0.0, "uniform"),
-        (0.001, 0.0, "do not tell one video from another"),
-        (1.0, -0.2, "do not tell one video from another"),
+        (0.001, 0.0, "do not distinguish videos"),
+        (1.0, -0.2, "do not distinguish videos"),
         (1.0, 0.4, None),
         (0.001, 2.0, None),
     ],
