@@ -48,7 +48,12 @@ COMMANDS = list(
     )
 )
 
-OWN_CLIPS = ("--out datasets/mine --classes", "dataset=mine", "output/lgrnet_mine --i", "mine_test")
+OWN_CLIPS = (
+    "--out datasets/mine --classes",
+    "train_net.py --config-file configs/lgrnet/base.py dataset=mine",
+    "output/lgrnet_mine --i",
+    "mine_test",
+)
 """Commands that build on each other, and run in one slow test."""
 FIRST = [  # the others need what these write: the fixture `place` runs them
     "python tools/prepare_dataset.py camus --raw path/to/CAMUS --out datasets/camus --workers 4",
@@ -79,12 +84,14 @@ PARSED = {
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
+    "dataset=phantom_apical": "needs the simulated scans, which take minutes",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",
 }
 ELSEWHERE = {
     "make demo": "installs, and trains for minutes",
+    "make pretrained": "simulates for minutes, and trains for half an hour",
     "make test": "runs these tests",
     "make install": "installs",
     "make lint": "changes files",
