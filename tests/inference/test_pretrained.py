@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 import lgrseg
 from lgrseg.config import load_config, save_config
+from lgrseg.data.datasets.phantom_apical import FIRST
+from lgrseg.data.phantom.apical_patients import apical_scan
 from lgrseg.inference import pretrained
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +67,19 @@ def test_a_model_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match="install lgrseg again"):
         lgrseg.Predictor.from_pretrained()
+
+
+def test_the_model_of_the_package_draws_hearts_that_it_has_not_seen():
+    """Simulated patients of the validation part."""
+    predictor = lgrseg.Predictor.from_pretrained(device="cpu")
+    assert predictor.metadata.classes == ("left_ventricle", "myocardium", "left_atrium")
+    scores = []
+    for number in range(FIRST["val"], FIRST["val"] + 4):
+        scan = apical_scan(0, number)
+        result = predictor(scan.frames([0, scan.heart.end_systole]), spacing_mm=scan.mm_per_pixel)
+        assert pretrained.NOTES[pretrained.DEFAULT] in result.notes
+        scores += [
+            dice(mask, scan.labels(moment) == 1)
+            for mask, moment in zip(result.masks, (0, scan.heart.end_systole), strict=True)
+        ]
+    assert sum(scores) / len(scores) > 0.8, scores
