@@ -43,6 +43,7 @@ def command(name, *words):
         assert not end.code, f"lgrseg {name} ended with status {end.code}"
 
 assert (home / "py.typed").is_file()
+assert (home / "pretrained/apical_simulated/checkpoints/last.safetensors").is_file()
 command("train", "--config-file", "configs/lgrnet/demo.py", *short)
 command("predict", "--run", "output/demo", "--input", clip, "--output", "out")
 command("compare-runs", "output/demo", "output/demo")

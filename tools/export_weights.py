@@ -61,6 +61,7 @@ def export(run: Path, output: Path, *, weights: str | None = None) -> Path:
     file = output / "checkpoints" / "last.safetensors"
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, file)
+    file.chmod(0o644)  # as other files of a package
     save_config(cfg, output / "config.yaml")
     return file
 

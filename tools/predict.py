@@ -156,7 +156,6 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     notes = []
     if not (arguments.run or arguments.ensemble or arguments.config_file):
         arguments.run, notes = pretrained_run(), [NOTES[DEFAULT]]
-        print(f"note: {notes[0]}", file=sys.stderr)
     if runs := arguments.ensemble or ([arguments.run] if arguments.run else []):
         named_files = [(str(run), *run_files(run, arguments.weights)) for run in runs]
     else:

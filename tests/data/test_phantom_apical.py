@@ -108,7 +108,7 @@ def store(tmp_path_factory):
 def test_prepared_dataset(store, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(store))
     cfg = load_config("configs/baselines/pvt_fpn.py", ["dataset=phantom_apical"])
-    assert list(cfg.dataloader.test) == ["phantom_apical_val", "camus_4ch_val"]
+    assert list(cfg.dataloader.test) == ["phantom_apical_val"]
     assert MetadataCatalog.get("phantom_apical_val").classes == camus.METADATA.classes
     records = DatasetCatalog.get("phantom_apical_train")
     assert len(records) == 2 and len(DatasetCatalog.get("phantom_apical_val")) == 1
