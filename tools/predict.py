@@ -53,7 +53,7 @@ from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
 from lgrseg.inference.members import Member
-from lgrseg.inference.pretrained import DEFAULT, NOTES, pretrained_run
+from lgrseg.inference.pretrained import notes_of, pretrained_run
 from lgrseg.inference.run_files import run_files
 from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
 
@@ -137,13 +137,15 @@ def parse_arguments() -> argparse.Namespace:
     add_import_options(parser)
     parser.add_argument("words", nargs="*", metavar="CLIP | key=value")
     arguments = parser.parse_intermixed_args()
-    arguments.overrides = [word for word in arguments.words if "=" in word]
-    clips = [Path(word) for word in arguments.words if "=" not in word]
+    clips = [Path(word) for word in arguments.words if "=" not in word or Path(word).exists()]
+    arguments.overrides = [word for word in arguments.words if Path(word) not in clips]
     if len(clips) + (arguments.input is not None) != 1:
         parser.error("name one clip, or one folder of clips")
     arguments.input = arguments.input or clips[0]
     if arguments.config_file and not arguments.weights:
         parser.error("--config-file needs --weights FILE; --run RUN finds both")
+    if arguments.weights and not (arguments.run or arguments.ensemble or arguments.config_file):
+        parser.error("--weights needs --run, --ensemble or --config-file")
     return arguments
 
 
@@ -153,9 +155,8 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     Raises:
         ValueError: there are boxes by hand and from a model.
     """
-    notes = []
     if not (arguments.run or arguments.ensemble or arguments.config_file):
-        arguments.run, notes = pretrained_run(), [NOTES[DEFAULT]]
+        arguments.run = pretrained_run()
     if runs := arguments.ensemble or ([arguments.run] if arguments.run else []):
         named_files = [(str(run), *run_files(run, arguments.weights)) for run in runs]
     else:
@@ -165,7 +166,7 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
         cfg = load_asked_config(arguments)
         members.append(Member.load(cfg, weights, name=name, tta=arguments.tta))
     predictor = Predictor(members=members, crop=not arguments.no_crop, progress=True)
-    predictor.notes += notes
+    predictor.notes += notes_of(runs)
     if arguments.boxes_from_model:
         if arguments.box or arguments.boxes:
             raise ValueError("give boxes by hand or from a model, not both")

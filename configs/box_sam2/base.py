@@ -10,10 +10,9 @@ dataloader.test.camus_4ch_val.mapper.every=k. The settings are for one GPU. Not 
 """
 
 from lgrseg.config import L
-from lgrseg.data import AnnotatedMapper
 from lgrseg.modeling.sam2.tuning import frozen_image_encoder
 
-from ..common.box_sam2 import model, true_boxes
+from ..common.box_sam2 import model, use_boxes
 from ..common.train import optimizer, schedule, train
 from ..datasets.camus import dataloader, evaluator, num_classes
 
@@ -21,15 +20,8 @@ size = 512
 model.num_classes = num_classes
 model.sam = L(frozen_image_encoder)(sam=model.sam)
 model.sam.sam.size = size
-dataloader.train.mapper = L(AnnotatedMapper)(
-    num_frames=2,
-    input_size=[size, size],
-    augmentations=dataloader.train.mapper.augmentations,
-)
+use_boxes(dataloader, evaluator, size=size, num_frames=2)
 dataloader.train.batch_size = 2
-for _loader in dataloader.test.values():
-    _loader.mapper = true_boxes(size)
-evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
 optimizer.lr = 1e-4
 optimizer.weight_decay = 0.01
 train.max_iter = 2700

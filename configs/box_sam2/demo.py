@@ -11,9 +11,8 @@ demo_predicted.py uses predicted boxes instead.
 """
 
 from lgrseg.config import L
-from lgrseg.data import AnnotatedMapper
 
-from ..common.box_sam2 import model, true_boxes
+from ..common.box_sam2 import model, use_boxes
 from ..datasets.phantom_demo import dataloader, evaluator, num_classes
 from ..lgrnet.demo import optimizer, schedule, train
 
@@ -21,14 +20,7 @@ size = 256
 model.num_classes = num_classes
 model.sam.variant = "nano"
 model.sam.size = size
-dataloader.train.mapper = L(AnnotatedMapper)(
-    num_frames=3,
-    input_size=[size, size],
-    augmentations=dataloader.train.mapper.augmentations,
-)
-for _loader in dataloader.test.values():
-    _loader.mapper = true_boxes(size)
-evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
+use_boxes(dataloader, evaluator, size=size, num_frames=3)
 optimizer.lr = 5e-4
 train.max_iter = 500
 train.clip_norm = 1.0

@@ -8,10 +8,9 @@ measured yet.
 """
 
 from lgrseg.config import L
-from lgrseg.data import AnnotatedMapper
 from lgrseg.modeling.sam2.tuning import lora_image_encoder
 
-from ..common.box_sam2 import model, true_boxes
+from ..common.box_sam2 import model, use_boxes
 from ..datasets.cardiac_udc import dataloader, evaluator, num_classes
 from ..lgrnet.full_size import optimizer, schedule, train
 
@@ -19,15 +18,8 @@ size = 512
 model.num_classes = num_classes
 model.sam = L(lora_image_encoder)(sam=model.sam, rank=8)
 model.sam.sam.size = size
-dataloader.train.mapper = L(AnnotatedMapper)(
-    num_frames=4,
-    input_size=[size, size],
-    augmentations=dataloader.train.mapper.augmentations,
-)
+use_boxes(dataloader, evaluator, size=size, num_frames=4)
 dataloader.train.batch_size = 1
-for _loader in dataloader.test.values():
-    _loader.mapper = true_boxes(size)
-evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"
 optimizer.lr = 1e-4
 train.clip_norm = 0.1
 train.find_unused_parameters = True

@@ -1,7 +1,7 @@
 """BOX-SAM2: SAM 2 that tracks one object per class from its box."""
 
 from lgrseg.config import L
-from lgrseg.data import PromptedMapper, WholeVideoSampler
+from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
 from lgrseg.modeling.losses.criterion import SetCriterion
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.modeling.sam2.network import build_sam2
@@ -13,6 +13,18 @@ model = L(BoxSam2)(
 )
 
 
-def true_boxes(size):
-    """Test clips: whole videos, with the box of every class on the first frame that has it."""
-    return L(PromptedMapper)(frame_sampler=L(WholeVideoSampler)(), input_size=[size, size])
+def use_boxes(dataloader, evaluator, *, size, num_frames):
+    """Train on clips of annotated frames; test on whole videos with true boxes.
+
+    At test, every class has a box on the first frame that shows it.
+    """
+    dataloader.train.mapper = L(AnnotatedMapper)(
+        num_frames=num_frames,
+        input_size=[size, size],
+        augmentations=dataloader.train.mapper.augmentations,
+    )
+    for loader in dataloader.test.values():
+        loader.mapper = L(PromptedMapper)(
+            frame_sampler=L(WholeVideoSampler)(), input_size=[size, size]
+        )
+    evaluator.protocol = "whole video, true boxes on the first annotated frame, native resolution"

@@ -123,7 +123,7 @@ class PythonConfig:
         words = name.split(".") if name else []
         if level:
             folder = importer.parents[level - 1].joinpath(*words)
-        elif words[0] == SHIPPED:
+        elif words[0] == SHIPPED and _exists(shipped_configs().joinpath(*words[1:])):
             folder = shipped_configs().joinpath(*words[1:])
         else:
             return builtins.__import__(name, globals_, locals_, fromlist or (), level)
@@ -149,6 +149,11 @@ class PythonConfig:
         else:
             self.dataset = chosen.stem
         return module
+
+
+def _exists(folder: Path) -> bool:
+    """Whether there is such a folder, or a .py file; else the import is that of Python."""
+    return folder.is_dir() or folder.with_suffix(".py").is_file()
 
 
 def dataset_file(folder: Path, name: str) -> Path:

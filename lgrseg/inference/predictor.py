@@ -23,7 +23,7 @@ from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
 from lgrseg.inference.members import Member, label_maps
-from lgrseg.inference.pretrained import DEFAULT, NOTES, pretrained_run
+from lgrseg.inference.pretrained import DEFAULT, notes_of, pretrained_run
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
 from lgrseg.inference.run_files import run_files
@@ -67,9 +67,7 @@ class Predictor:
         Raises:
             ValueError: there is no such model.
         """
-        predictor = cls.from_run(pretrained_run(name), **how)
-        predictor.notes.append(NOTES[name])
-        return predictor
+        return cls.from_run(pretrained_run(name), **how)
 
     @classmethod
     def from_run(
@@ -146,7 +144,9 @@ class Predictor:
             config, file = run_files(run, weights)
             cfg = load_config(config, [f"train.device={device}"], trusted=trusted)
             members.append(Member.load(cfg, file, name=str(run), tta=tta))
-        return cls(members=members, crop=crop, progress=progress)
+        predictor = cls(members=members, crop=crop, progress=progress)
+        predictor.notes += notes_of(runs)
+        return predictor
 
     @property
     def metadata(self) -> Metadata:

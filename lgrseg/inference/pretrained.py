@@ -1,5 +1,6 @@
 """The models that come with the package, each as a run's folder in lgrseg/pretrained."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lgrseg.config.suggestions import did_you_mean
@@ -29,3 +30,10 @@ def pretrained_run(name: str = DEFAULT) -> Path:
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run} is missing: install lgrseg again, or use a run of your own")
     return run
+
+
+def notes_of(runs: Iterable[str | Path]) -> list[str]:
+    """The notes of those runs that are models of the package, however their folders are named."""
+    folders = [Path(run).resolve() for run in runs]
+    home = FOLDER.resolve()
+    return [NOTES[run.name] for run in folders if run.parent == home and run.name in NOTES]

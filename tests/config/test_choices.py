@@ -109,6 +109,14 @@ def test_a_file_of_ones_own_is_a_dataset(folder):
         load_config("nets/net.py", ["dataset=elsewhere/ankle.py"])
 
 
+def test_a_package_of_ones_own_may_be_called_configs(folder, monkeypatch):
+    (folder / "configs").mkdir()
+    (folder / "configs" / "mine.py").write_text("steps = 7\n")
+    (folder / "run.py").write_text("from configs.mine import steps\ntrain = dict(max_iter=steps)\n")
+    monkeypatch.syspath_prepend(folder)
+    assert load_config("run.py").train.max_iter == 7
+
+
 def test_methods_are_applied_in_their_order_and_settings_after_them(folder):
     cfg = load_config("nets/net.py", ["method=double+plus_one"])
     assert cfg.dataloader.train.batch_size == 4 * 2 + 1

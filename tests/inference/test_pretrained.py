@@ -57,8 +57,24 @@ def test_a_run_that_is_not_there_is_one_sentence(tmp_path):
 def test_results_say_what_the_model_has_seen(copy, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", copy.parent)
     monkeypatch.setitem(pretrained.NOTES, "disc", "has seen discs only")
-    result = lgrseg.Predictor.from_pretrained("disc", device="cpu")(disc_clip(2)[0])
-    assert "has seen discs only" in result.notes
+    for predictor in (
+        lgrseg.Predictor.from_pretrained("disc", device="cpu"),
+        lgrseg.Predictor.from_run(copy, device="cpu"),  # by its folder
+    ):
+        assert "has seen discs only" in predictor(disc_clip(2)[0]).notes
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a.mp4", "--weights", "b.pth"], "--weights needs --run"),
+        ([], "name one clip"),
+        (["a.mp4", "b.mp4"], "name one clip"),
+    ],
+)
+def test_what_predict_lacks_is_named(words, message):
+    done = run_script(ROOT / "tools" / "predict.py", words)
+    assert done.returncode == 2 and message in done.stderr
 
 
 def test_a_model_that_is_not_there(tmp_path, monkeypatch):
