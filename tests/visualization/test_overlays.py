@@ -58,6 +58,18 @@ def test_mp4_is_h264_that_browsers_play(tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.mp4"]
 
 
+def test_equal_pictures_give_equal_files(tmp_path):
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(0, 255, (5, 38, 48, 3), dtype=np.uint8)
+    frames = tiles.repeat(9, axis=1).repeat(18, axis=2)[:, :342, :862]
+    files = set()
+    for size in (0, 1_000, 100_000, 3_000_000, 10_000_000):
+        np.full(size, 77, np.uint8)  # other contents of freed memory
+        write_mp4(tmp_path / "a.mp4", frames, fps=20)
+        files.add((tmp_path / "a.mp4").read_bytes())
+    assert len(files) == 1
+
+
 @pytest.mark.parametrize(
     ("fps", "rate"),
     [
