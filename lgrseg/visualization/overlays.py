@@ -169,8 +169,8 @@ def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
     import av
 
     count, stream = 0, None
-    # Equal pictures give equal files. With mbtree, x264 reads memory it never wrote.
-    encoder = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0"}
+    # Equal pictures give equal files: no time of writing, and no mbtree, with which x264 reads
+    # memory that it never wrote.
     container = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(str(path), "w", format="mp4", options=container) as file:
         for picture in pictures:
@@ -178,7 +178,7 @@ def _encode(path: Path, pictures: Iterable[np.ndarray], rate: Fraction) -> int:
                 stream = file.add_stream("libx264", rate=rate)
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.options = encoder
+                stream.options = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0"}
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             file.mux(stream.encode(frame))
             count += 1
