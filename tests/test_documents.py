@@ -102,6 +102,7 @@ ELSEWHERE = {
     "my_config.py": "test_examples.py runs it",
     "--trust my_dataset": "test_examples.py runs it",
     "cross_validate.py": "trains five models; its own tests run it",
+    "evaluate_ensemble.py": "needs the runs of two systems; tests of the engine run it",
     "--ensemble output/mine_folds": "needs the runs of the folds; tests of the predictor run it",
     "prepare_dataset.py phantom_apical": "simulates for minutes; the tests of data prepare three",
     "prepare_dataset.py NAME": "stands for the other prepare commands",

@@ -38,6 +38,11 @@ from lgrseg.data.transforms import (
     RandomGamma,
     RandomSpeckle,
 )
+from lgrseg.data.transforms.scanner import (
+    RandomDepthGain,
+    RandomLowResolution,
+    RandomShadow,
+)
 from lgrseg.data.transforms.stills import (
     RandomBlur,
     RandomClahe,
@@ -65,12 +70,15 @@ __all__ = [
     "RandomClahe",
     "RandomCoarseDropout",
     "RandomContrast",
+    "RandomDepthGain",
     "RandomElastic",
     "RandomFlip",
     "RandomGamma",
     "RandomGridDistortion",
+    "RandomLowResolution",
     "RandomNoise",
     "RandomQuarterTurn",
+    "RandomShadow",
     "RandomSpeckle",
     "SegmentSampler",
     "Unlabelled",

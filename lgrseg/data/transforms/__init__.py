@@ -1,5 +1,10 @@
 """Augmentations, the same for all frames of a clip, and resizing."""
 
+from lgrseg.data.transforms.scanner import (
+    RandomDepthGain,
+    RandomLowResolution,
+    RandomShadow,
+)
 from lgrseg.data.transforms.stills import (
     RandomBlur,
     RandomClahe,
@@ -23,11 +28,14 @@ __all__ = [
     "RandomClahe",
     "RandomCoarseDropout",
     "RandomContrast",
+    "RandomDepthGain",
     "RandomElastic",
     "RandomFlip",
     "RandomGamma",
     "RandomGridDistortion",
+    "RandomLowResolution",
     "RandomNoise",
     "RandomQuarterTurn",
+    "RandomShadow",
     "RandomSpeckle",
 ]

@@ -2,5 +2,6 @@
 
 from lgrseg.modeling.backbones.metaformer import MetaFormer
 from lgrseg.modeling.backbones.pvt_v2 import PVTv2
+from lgrseg.modeling.backbones.segformer import MixTransformer
 
-__all__ = ["MetaFormer", "PVTv2"]
+__all__ = ["MetaFormer", "MixTransformer", "PVTv2"]

@@ -63,7 +63,7 @@ class PVTv2(nn.Module):
             setattr(self, f"patch_embed{i + 1}", patch)
             setattr(self, f"block{i + 1}", blocks)
             setattr(self, f"norm{i + 1}", nn.LayerNorm(dims[i], eps=1e-6))
-        self.apply(_initialise)
+        self.apply(initialise)
         if weights:
             from lgrseg.checkpoint.pretrained import load_pretrained
 
@@ -173,7 +173,8 @@ class DepthwiseConv(nn.Module):
         return rearrange(self.dwconv(maps), "n c h w -> n (h w) c")
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """Initialise a linear layer or a convolution as in the public code; for `nn.Module.apply`."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

@@ -7,11 +7,13 @@ method `losses(features, truth)` (see SegViT).
 from lgrseg.modeling.heads.conv_head import ConvHead
 from lgrseg.modeling.heads.fpn_head import FPNHead
 from lgrseg.modeling.heads.linear_probe import LinearProbe, PixelHead
+from lgrseg.modeling.heads.segformer import AllMlpHead
 from lgrseg.modeling.heads.segvit import SegViT
 from lgrseg.modeling.heads.unet_decoder import UNetDecoder
 from lgrseg.modeling.heads.upernet import UPerNet
 
 __all__ = [
+    "AllMlpHead",
     "ConvHead",
     "FPNHead",
     "LinearProbe",

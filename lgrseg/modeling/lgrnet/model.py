@@ -27,6 +27,7 @@ from lgrseg.layers.position_encoding import sine_time
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.lgrnet.decoder import DecoderOutput
 from lgrseg.modeling.lgrnet.parts import ClipEncoder, QueryCriterion, QueryDecoder
+from lgrseg.modeling.lgrnet.pixel_head import AuxiliaryPixelHead
 from lgrseg.modeling.lgrnet.public_release import from_public, is_public
 from lgrseg.modeling.semi_supervised.model import student_of
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -54,6 +55,7 @@ class LGRNet(ClipModel):
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         presence_threshold: float = 0.5,
         time_period: float | None = None,
+        pixel_head: AuxiliaryPixelHead | None = None,
     ):
         """Combine the parts of the model; parts.py lists the interface of each part.
 
@@ -71,19 +73,22 @@ class LGRNet(ClipModel):
                 (see `sine_time`); None encodes only the index of a frame in the clip. A causal
                 model (`causal` of encoder and decoder) needs a period; its outputs for a frame do
                 not depend on later frames.
+            pixel_head: head that classifies every pixel too; None for queries only.
 
         Raises:
             ValueError: the period is not above 0, the encoder was made for another backbone, the
-                criterion has other classes, or only one of encoder and decoder is causal.
+                criterion or the pixel head has other classes, or only one of encoder and decoder
+                is causal.
         """
         super().__init__()
         if time_period is not None and not time_period > 0:
             raise ValueError(f"time_period must be above 0, or null, not {time_period}")
-        if criterion.num_classes != decoder.num_classes:
-            raise ValueError(
-                f"decoder.num_classes is {decoder.num_classes}, but criterion.num_classes is "
-                f"{criterion.num_classes}: set both to the number of classes of the dataset"
-            )
+        for name, part in (("criterion", criterion), ("pixel_head", pixel_head)):
+            if part is not None and part.num_classes != decoder.num_classes:
+                raise ValueError(
+                    f"decoder.num_classes is {decoder.num_classes}, but {name}.num_classes is "
+                    f"{part.num_classes}: set both to the number of classes of the dataset"
+                )
         if encoder.causal != decoder.causal:
             raise ValueError(
                 f"encoder.causal is {encoder.causal}, but decoder.causal is {decoder.causal}: a "
@@ -99,6 +104,7 @@ class LGRNet(ClipModel):
         self.encoder = encoder
         self.decoder = decoder
         self.criterion = criterion
+        self.pixel_head = pixel_head
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.num_classes = decoder.num_classes
         self.presence_threshold = presence_threshold
@@ -107,7 +113,10 @@ class LGRNet(ClipModel):
     def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normalisers of the losses of these clips; those of batches can be added."""
         boxes = self.decoder.box_head is not None
-        return self.criterion.totals(targets, self.decoder.num_queries, boxes=boxes)
+        totals = self.criterion.totals(targets, self.decoder.num_queries, boxes=boxes)
+        if self.pixel_head is not None:
+            totals["frames"] = float(sum(len(target.annotated_frames) for target in targets))
+        return totals
 
     def forward(
         self,
@@ -131,16 +140,24 @@ class LGRNet(ClipModel):
             ValueError: clips of a batch differ in shape, or targets are missing in training.
         """
         generators = clip_generators(clips) if self.training else None
-        outputs = self.decode(clips, generators)
-        size = map_size(clips[0].frames)
+        time = self._time(clips)
+        features = self._encode(stack_clips(clips), generators, time)
+        outputs = self.decoder(features, time)
+        size, fine = map_size(clips[0].frames), features["mask_features"]
         if not self.training:
-            output = on_input(outputs[-1], size)
-            return [prediction_of(output, b, self.presence_threshold) for b in range(len(clips))]
+            output, threshold = on_input(outputs[-1], size), self.presence_threshold
+            predictions = [prediction_of(output, b, threshold) for b in range(len(clips))]
+            return (
+                self.pixel_head.average(predictions, fine, size) if self.pixel_head else predictions
+            )
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         outputs = [on_input(output, size) for output in outputs]
         totals = totals or mean_over_processes(self.loss_totals(targets), clips[0].frames.device)
-        return self.criterion(outputs, targets, totals=totals, generators=generators)
+        losses = self.criterion(outputs, targets, totals=totals, generators=generators)
+        if self.pixel_head is not None:
+            losses |= self.pixel_head.losses(fine, targets, num_frames=totals["frames"])
+        return losses
 
     def translate(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the names of weights to those of this model.

@@ -27,8 +27,8 @@ from lgrseg.modeling.losses.matcher import Matches, assign, cost_of_clip
 from lgrseg.modeling.losses.terms import LossTerm, PointDice, PointEntropy, check_names, values_of
 from lgrseg.structures import ClipTargets
 
-OTHER_LOSSES = ("class", "box", "giou", "object", "iou")
-"""Names of losses that are not terms: of classes, of boxes, and of BOX-SAM2."""
+OTHER_LOSSES = ("class", "box", "giou", "object", "iou", "pixel_ce", "pixel_dice")
+"""Names of losses that are not terms: of classes, of boxes, of BOX-SAM2, and of pixel heads."""
 
 
 class SetCriterion(nn.Module):
