@@ -31,6 +31,8 @@ class TrainLoader:
         unlabelled: UnlabelledDataset | None = None,
         unlabelled_batch_size: int = 0,
         protocol: LabelProtocol | None = None,
+        early: ClipDataset | None = None,
+        early_iterations: int = 0,
     ):
         """Set up the loader.
 
@@ -41,13 +43,21 @@ class TrainLoader:
             unlabelled: videos without labels; None for none.
             unlabelled_batch_size: number of unlabelled videos per process and iteration.
             protocol: division into labelled and unlabelled videos, for labels.json of the run.
+            early: replaces `dataset` in the first iterations; the same clips, such as smaller ones.
+            early_iterations: number of batches per process that are made from `early`.
 
         Raises:
             ValueError: a batch would be empty, or a batch size does not match the datasets.
         """
-        self._streams: list[Stream | None] = [dataset, unlabelled]
+        if (early is None) != (early_iterations == 0):
+            raise ValueError(
+                f"early_iterations={early_iterations}: it must be 1 or more with early_mapper, and "
+                "0 without it"
+            )
+        self._streams: list[Stream | None] = [dataset, unlabelled, early]
         self._sizes = [batch_size, unlabelled_batch_size]
-        for stream, size in zip(self._streams, self._sizes, strict=True):
+        self._early_iterations = early_iterations
+        for stream, size in zip(self._streams[:2], self._sizes, strict=True):
             if (stream is None) != (size == 0) or size < 0:
                 raise ValueError(
                     f"batch_size={batch_size}, unlabelled.batch_size={unlabelled_batch_size}: each "
@@ -62,7 +72,7 @@ class TrainLoader:
     @property
     def dataset(self) -> Stream:
         """The dataset that defines an epoch: the labelled clips if there are any."""
-        labelled, unlabelled = self._streams
+        labelled, unlabelled, _ = self._streams
         dataset = labelled or unlabelled
         assert dataset is not None  # the constructor refuses a loader without both
         return dataset
@@ -77,13 +87,17 @@ class TrainLoader:
         self.start_iteration = iteration
 
     def batches(self) -> Iterator[list[tuple[int, int]]]:
-        """Yield batches of (stream, position) of this process's samples; stream 1 is unlabelled."""
+        """Yield batches of (stream, position) of this process's samples.
+
+        Streams are 0 for labelled clips, 1 for unlabelled videos, and 2 for early labelled clips.
+        """
         rank, world, iteration = get_rank(), get_world_size(), self.start_iteration
         while True:
             shard = iteration * world + rank
+            streams = (2 if iteration < self._early_iterations else 0, 1)
             yield [
                 (stream, shard * size + number)
-                for stream, size in enumerate(self._sizes)
+                for stream, size in zip(streams, self._sizes, strict=True)
                 for number in range(size)
             ]
             iteration += 1
@@ -144,6 +158,8 @@ def build_train_loader(
     num_labelled: int | None = None,
     label_seed: int = 0,
     unlabelled: Unlabelled | None = None,
+    early_mapper=None,
+    early_iterations: int = 0,
     seed: int = 0,
 ) -> TrainLoader:
     """Build the training loader of one or several registered datasets.
@@ -158,6 +174,9 @@ def build_train_loader(
         label_seed: seed of the patients' order; it is separate from `seed`, so that runs with
             different seeds use the same labels.
         unlabelled: settings of unlabelled videos; None for none.
+        early_mapper: mapper of labelled clips in the first iterations, such as one with smaller
+            frames; None for `mapper`.
+        early_iterations: number of batches per process for which `early_mapper` is used.
         seed: seed of the order of clips and of the augmentation.
     """
     names = [dataset] if isinstance(dataset, str) else list(dataset)
@@ -170,9 +189,11 @@ def build_train_loader(
         num_unlabelled=unlabelled.num_videos if unlabelled else None,
         seed=label_seed,
     )
-    clips = views = None
+    clips = views = early = None
     if batch_size:
         clips = ClipDataset(records=protocol.labelled, mapper=mapper, seed=seed)
+    if batch_size and early_mapper is not None:
+        early = ClipDataset(records=protocol.labelled, mapper=early_mapper, seed=seed)
     if unlabelled and unlabelled.batch_size:
         views = UnlabelledDataset(records=protocol.unlabelled, mapper=unlabelled.mapper, seed=seed)
     return TrainLoader(
@@ -182,6 +203,8 @@ def build_train_loader(
         unlabelled=views,
         unlabelled_batch_size=unlabelled.batch_size if unlabelled else 0,
         protocol=protocol,
+        early=early,
+        early_iterations=early_iterations if batch_size else 0,
     )
 
 
