@@ -30,9 +30,10 @@ from pathlib import Path
 
 from lgrseg.inference.pretrained import pretrained_run
 from lgrseg.reporting.run_names import distinct_names
+from lgrseg.studies.loaded_run import LoadedRun
 from lgrseg.studies.robustness.contact_sheet import contact_sheet
 from lgrseg.studies.robustness.degradations import CLEAN, degradations_called
-from lgrseg.studies.robustness.scores import LoadedRun, read_scores, score, write_scores
+from lgrseg.studies.robustness.scores import read_scores, score, write_scores
 from lgrseg.studies.robustness.tables import write_tables
 from lgrseg.studies.robustness.unlabelled import write_steadiness
 from lgrseg.visualization.overlays import write_png

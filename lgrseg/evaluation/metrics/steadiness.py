@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 JUMP = 0.1
-"""Smallest jump, as part of the mean area, or of its square root for the centroid. A simulated heart
-with an ejection fraction of 54% stays below this at 8 frames per beat or more."""
+"""Smallest jump, as part of the mean area, or of its square root for the centroid. A simulated
+heart with an ejection fraction of 54% stays below this at 8 frames per beat or more."""
 
 
 def steadiness(
