@@ -12,6 +12,7 @@ from lgrseg.evaluation.frame_scores import FrameRow, score_frame
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.summary import summarise
 from lgrseg.inference.postprocessing import WAYS, Postprocessing
+from lgrseg.reporting.tables import show
 from lgrseg.studies.loaded_run import LoadedRun
 
 TOLERANCE = 2.0
@@ -107,18 +108,18 @@ def _of_interest(results: dict) -> dict:
 
 def describe_choice(found: dict) -> str:
     """A sentence about the result of `choose_postprocessing`."""
-    before = found["tried"][0]
     names = [name.replace("_", " ") for name, used in found["chosen"].items() if used]
+    patients = f"chosen on {found['num_patients']} patients out of fold"
+    if not names:
+        return f"Post-processing ({patients}): none, because it does not help."
+    before = found["tried"][0]
     after = next(
         way
         for way in found["tried"]
         if all(way[name] == used for name, used in found["chosen"].items())
     )
     changes = ", ".join(
-        f"{word} {before[key]:.{digits}f} to {after[key]:.{digits}f}"
+        f"{word} {show(before[key], digits)} to {show(after[key], digits)}"
         for word, key, digits in (("Dice", "dice", 4), ("HD95", "hd95", 2))
     )
-    patients = f"chosen on {found['num_patients']} patients out of fold"
-    if not names:
-        return f"Post-processing ({patients}): none, because it does not help."
     return f"Post-processing ({patients}): {' and '.join(names)}; {changes}."
