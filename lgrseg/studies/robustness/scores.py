@@ -75,7 +75,7 @@ def score(run: LoadedRun, dataset: str, degradation: Degradation, strength: floa
     )
 
 
-def _degraded(loader: DataLoader, degradation: Degradation, strength: float) -> Iterator:
+def _degraded(loader: DataLoader, degradation: Degradation, strength: float) -> Iterator[list]:
     for samples in loader:
         yield [
             (record, anchor, degradation(clip, strength), targets)

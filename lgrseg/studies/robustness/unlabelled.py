@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from lgrseg.inference import Predictor
 from lgrseg.reporting.tables import markdown_table, show
@@ -24,7 +25,7 @@ def write_steadiness(named: dict[str, Path], clips: list[Path], output: Path) ->
         FileNotFoundError: there is no such run, or no such clip.
         ValueError: a clip cannot be read.
     """
-    rows = []
+    rows: list[list[Any]] = []
     for name, folder in named.items():
         predictor = Predictor.from_run(folder)
         for clip in clips:
