@@ -135,7 +135,7 @@ def compression(frames: np.ndarray, quality: float, rng: np.random.Generator) ->
     levels = np.rint(frames * 255).astype(np.uint8)
     how = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
     coded = [cv2.imencode(".jpg", frame, how)[1] for frame in levels]
-    decoded = np.stack([cv2.imdecode(code, cv2.IMREAD_UNCHANGED) for code in coded])
+    decoded = np.stack([np.asarray(cv2.imdecode(code, cv2.IMREAD_UNCHANGED)) for code in coded])
     return decoded.reshape(frames.shape).astype(np.float32) / 255
 
 
