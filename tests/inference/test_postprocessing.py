@@ -54,7 +54,7 @@ def test_an_ensemble_uses_the_choice_of_its_cross_validation(run, tmp_path):
     chosen = {"largest_component": True, "fill_holes": False}
     file.write_text(json.dumps({"postprocessing": {"chosen": chosen}}))
     frames, _ = disc_clip(1)
-    frames[0, 55:58, 40:43] = 240  # a second bright spot, for a second part
+    frames[0, 66:80, 26:40] = 240  # a second bright spot, for a second part
     plain = lgrseg.Predictor.ensemble([run])
     cleaned = lgrseg.Predictor.ensemble([run], postprocessing=file)
     before, after = plain(frames).masks[0], cleaned(frames).masks[0]
