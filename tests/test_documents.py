@@ -85,6 +85,7 @@ PARSED = {
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
+    "robustness.py": "tests for minutes; its own tests run it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",

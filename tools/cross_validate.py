@@ -12,6 +12,10 @@ Each fold is trained as with tools/train_net.py, into OUTPUT/fold0, ..., with th
 OUTPUT/fold0.log. A finished fold is not trained again, and a stopped one continues.
 OUTPUT/cross_validation.{json,md} have the pooled scores: each patient is scored once, by the run
 that was not trained on the patient. `key=value` changes a setting for all folds.
+
+--choose-postprocessing then tries, on the same patients, to keep only the largest part of every
+structure and to fill holes. The choice is written to cross_validation.json, which `python
+tools/predict.py --ensemble OUTPUT/fold* --postprocessing OUTPUT/cross_validation.json` uses.
 """
 
 import argparse
@@ -23,7 +27,9 @@ from pathlib import Path
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.writers import read_metrics
+from lgrseg.inference.postprocessing import ENTRY
 from lgrseg.studies.comparison.cross_validation import FoldOfDataset, folds_of, pooled, table_of
+from lgrseg.studies.comparison.postprocessing import choose_postprocessing
 
 TOOLS = Path(__file__).parent
 
@@ -51,13 +57,20 @@ def main() -> int:
         return 1
     if missing := [str(f.number) for f in folds if not f.results(output).is_file()]:
         print(f"not trained yet: fold {', '.join(missing)}", file=sys.stderr)
-    pool([fold for fold in folds if fold.results(output).is_file()], output)
+        if arguments.choose_postprocessing:
+            print("post-processing is chosen when all folds are trained", file=sys.stderr)
+            arguments.choose_postprocessing = False
+    finished = [fold for fold in folds if fold.results(output).is_file()]
+    pool(finished, output, choose=arguments.choose_postprocessing)
     return 0
 
 
-def pool(folds: list[FoldOfDataset], output: Path) -> None:
-    """Write and print the scores of the finished folds."""
+def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
+    """Write and print the scores of the finished folds, and the choice of post-processing."""
     found = pooled([fold.results(output) for fold in folds], [fold.number for fold in folds])
+    if choose:
+        out_of_fold = [(fold.run(output), fold.tests[-1]) for fold in folds]
+        found[ENTRY] = choose_postprocessing(out_of_fold)
     text = json.dumps(found, indent=1)
     (output / "cross_validation.json").write_text(text, encoding="utf-8")
     (output / "cross_validation.md").write_text(table_of(found), encoding="utf-8")
@@ -78,6 +91,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--output", type=Path, help="folder of the runs (default output/NAME_folds)"
+    )
+    parser.add_argument(
+        "--choose-postprocessing",
+        action="store_true",
+        help="choose the post-processing by the patients of each fold that was left out",
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments, more = parser.parse_known_intermixed_args()

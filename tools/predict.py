@@ -9,6 +9,9 @@ r"""Segment and measure clips without labels, with lgrseg.Predictor.
     python tools/predict.py --ensemble output/fold_0 output/fold_1 --tta --input CLIP \\
         --output output/predictions
 
+    python tools/predict.py --ensemble output/mine_folds/fold* --input CLIP \\
+        --postprocessing output/mine_folds/cross_validation.json
+
     python tools/predict.py --run output/box_sam2 --input CLIP --output output/predictions \\
         --box 0,120,40,310,290,left_ventricle
 
@@ -53,6 +56,7 @@ from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
 from lgrseg.inference.members import Member
+from lgrseg.inference.postprocessing import Postprocessing
 from lgrseg.inference.pretrained import notes_of, pretrained_run
 from lgrseg.inference.run_files import run_files
 from lgrseg.structures.box_prompts import BoxPrompt, parse_box, read_boxes
@@ -105,6 +109,13 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="test-time augmentation: the mean over five views of a clip (rotated by 5 degrees and "
         "made smaller, brighter, darker), which takes five times as long",
+    )
+    parser.add_argument(
+        "--postprocessing",
+        type=Path,
+        metavar="FILE",
+        help="cross_validation.json of tools/cross_validate.py --choose-postprocessing, whose "
+        "choice is used",
     )
     parser.add_argument("--input", type=Path, help="CLIP, see above")
     parser.add_argument(
@@ -165,7 +176,13 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     for name, arguments.config_file, weights in named_files:
         cfg = load_asked_config(arguments)
         members.append(Member.load(cfg, weights, name=name, tta=arguments.tta))
-    predictor = Predictor(members=members, crop=not arguments.no_crop, progress=True)
+    file = arguments.postprocessing
+    predictor = Predictor(
+        members=members,
+        crop=not arguments.no_crop,
+        progress=True,
+        postprocessing=Postprocessing.read(file) if file else Postprocessing(),
+    )
     predictor.notes += notes_of(runs)
     if arguments.boxes_from_model:
         if arguments.box or arguments.boxes:

@@ -57,7 +57,10 @@ class MeasuredClip:
     @functools.cached_property
     def measurements(self) -> Measurements:
         """Areas, beats, volumes and ejection fraction."""
-        return measure(self.masks, self.metadata, spacing_mm=self.video.spacing_mm, fan=self.fan)
+        video = self.video
+        return measure(
+            self.masks, self.metadata, spacing_mm=video.spacing_mm, fps=video.fps, fan=self.fan
+        )
 
     @property
     def notes(self) -> list[str]:

@@ -56,6 +56,7 @@ def measure(
     metadata: Metadata,
     *,
     spacing_mm: tuple[float, float] | None,
+    fps: float | None = None,
     fan: np.ndarray | None = None,
 ) -> Measurements:
     """Measure the masks of one clip.
@@ -64,9 +65,12 @@ def measure(
         masks: (T, H, W) uint8, 0 background, k + 1 for class k.
         metadata: classes of the masks.
         spacing_mm: millimetres between rows and between columns; None if they are not known.
+        fps: frames per second; None if the rate is not known.
         fan: (H, W) bool mask of the ultrasound fan; None if it was not found.
     """
-    found = measure_video(list(masks), metadata.classes, spacing_mm, fan=fan, roles=metadata.roles)
+    found = measure_video(
+        list(masks), metadata.classes, spacing_mm, fps=fps, fan=fan, roles=metadata.roles
+    )
     beats = [
         BeatMeasures(
             ed_frame=beat["ed"],

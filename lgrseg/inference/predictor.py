@@ -23,6 +23,7 @@ from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference.clip_input import Spacing, as_video
 from lgrseg.inference.mask_array import empty_masks
 from lgrseg.inference.members import Member, label_maps
+from lgrseg.inference.postprocessing import Postprocessing
 from lgrseg.inference.pretrained import DEFAULT, notes_of, pretrained_run
 from lgrseg.inference.result import Result
 from lgrseg.inference.result_files import mark_of, state_of_clip
@@ -33,7 +34,14 @@ from lgrseg.structures.box_prompts import BoxPrompt, check_prompts
 class Predictor:
     """Segments and measures clips, with the same preparation as the test clips of a run."""
 
-    def __init__(self, *, members: Sequence[Member], crop: bool = True, progress: bool = False):
+    def __init__(
+        self,
+        *,
+        members: Sequence[Member],
+        crop: bool = True,
+        progress: bool = False,
+        postprocessing: Postprocessing = Postprocessing(),  # noqa: B008, it cannot be changed
+    ):
         """Combine loaded models; `from_run` and `ensemble` load the models of runs.
 
         For a config with other weights, use `Predictor(members=[Member.load(cfg, weights)])`.
@@ -42,6 +50,7 @@ class Predictor:
             members: models, at least one; the class probabilities of several are averaged.
             crop: True to use only the ultrasound fan, False to use the whole frame.
             progress: True to show a progress bar for every clip.
+            postprocessing: clean-up of every frame's masks; by default none.
 
         Raises:
             ValueError: the members have different classes.
@@ -53,6 +62,7 @@ class Predictor:
                     + "; ".join(f"{m.name} has {', '.join(m.metadata.classes)}" for m in members)
                 )
         self.members, self.crop, self.progress = list(members), crop, progress
+        self.postprocessing = postprocessing
         self.notes: list[str] = []
 
     @classmethod
@@ -117,6 +127,7 @@ class Predictor:
         tta: bool = False,
         crop: bool = True,
         progress: bool = False,
+        postprocessing: str | Path | None = None,
         trusted: Sequence[str] = (),
     ) -> "Predictor":
         """Load several runs, such as the folds of a cross-validation, and average them.
@@ -131,20 +142,24 @@ class Predictor:
             tta: True for test-time augmentation with every model, as in `from_run`.
             crop: True to use only the ultrasound fan, False to use the whole frame.
             progress: True to show a progress bar for every clip.
+            postprocessing: cross_validation.json of the folds, whose choice of post-processing is
+                used; None for no post-processing.
             trusted: names of trusted packages, as in `from_run`.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
-            ValueError: there is no run, or the runs have different classes.
+            ValueError: there is no run, the runs have different classes, or the cross-validation
+                chose no post-processing.
         """
         if isinstance(runs, str | Path) or not runs:
             raise ValueError(f"runs={runs!r}: an ensemble needs a list of folders of runs")
+        clean_up = Postprocessing.read(postprocessing) if postprocessing else Postprocessing()
         members = []
         for run in map(Path, runs):
             config, file = run_files(run, weights)
             cfg = load_config(config, [f"train.device={device}"], trusted=trusted)
             members.append(Member.load(cfg, file, name=str(run), tta=tta))
-        predictor = cls(members=members, crop=crop, progress=progress)
+        predictor = cls(members=members, crop=crop, progress=progress, postprocessing=clean_up)
         predictor.notes += notes_of(runs)
         return predictor
 
@@ -176,6 +191,7 @@ class Predictor:
     def mark(self) -> str:
         """Hash of everything except the clip that decides the masks: weights and settings."""
         parts = [part for member in self.members for part in member.made_with]
+        parts += [repr(self.postprocessing)] if self.postprocessing else []
         return mark_of([*parts, f"crop={self.crop}"])
 
     def made_with_clip(
@@ -259,6 +275,6 @@ class Predictor:
         )
         bar = {"desc": result.name, "unit": "frame", "disable": not self.progress}
         for index, labels in tqdm(frames, total=num_frames, **bar):
-            result.masks[index] = labels
+            result.masks[index] = self.postprocessing(labels) if self.postprocessing else labels
         if not any(labels.any() for labels in result.masks):
             result.doubts.append("its masks are empty in every frame")

@@ -26,7 +26,9 @@ COLUMNS = (
     "notes",
     "model",
 )
-"""First columns of every table; the mean areas of the classes follow."""
+"""First columns of every table; mean area and steadiness of every class follow."""
+RATES = ("jumps_per_second", "vanishings_per_second")
+"""Measures of steadiness in the table."""
 
 
 def row_of(facts: dict) -> dict:
@@ -53,7 +55,13 @@ def row_of(facts: dict) -> dict:
         "doubts": "; ".join(facts["doubts"]),
         "notes": "; ".join(facts["notes"]),
         "model": facts["model"],
-    } | {f"{name}_mean_area": _mean(areas) for name, areas in facts["areas"].items()}
+        **{f"{name}_mean_area": _mean(areas) for name, areas in facts["areas"].items()},
+        **{
+            f"{name}_{rate}": _rounded(found.get(rate))  # missing in files of earlier versions
+            for name, found in facts["steadiness"].items()
+            for rate in RATES
+        },
+    }
 
 
 def _mean(values: list) -> float | None:

@@ -98,6 +98,7 @@ def _measures(
             masks,
             metadata.classes,
             record.spacing_mm,
+            fps=record.fps,
             fan=shown,
             roles=metadata.roles,
             ed_frame=record.ed_frame,

@@ -29,10 +29,11 @@ def true_masks(heart: Heart, num_frames: int) -> np.ndarray:
 @pytest.mark.parametrize("heart", [HEALTHY, Heart(thinning=0.1, shortening=0.05, tilt=0.1)])
 def test_true_masks_give_the_ejection_fraction_that_is_known(heart):
     masks = true_masks(heart, 60)  # two and a half beats
-    measured = measure(masks, HEART, spacing_mm=SPACING)
+    measured = measure(masks, HEART, spacing_mm=SPACING, fps=24)
     pixels = (masks == 1).sum(axis=(1, 2))
     assert measured.area_unit == "mm2"
     assert measured.areas["left_ventricle"] == pytest.approx(pixels * SPACING[0] * SPACING[1])
+    assert measured.steadiness["left_ventricle"]["jumps_per_second"] == 0
     whole = [beat for beat in measured.beats if not beat.problems]
     assert whole and measured.ejection_fraction == pytest.approx(
         100 * heart.ejection_fraction(), abs=2.5

@@ -40,6 +40,7 @@ def measure_video(
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     *,
+    fps: float | None = None,
     fan: np.ndarray | None = None,
     ed_frame: int | None = None,
     es_frame: int | None = None,
@@ -52,6 +53,7 @@ def measure_video(
             a MaskFile, which has one frame at a time in memory.
         classes: names of the K classes.
         spacing_mm: millimetres per pixel, (row, column).
+        fps: frames per second; None if the rate is not known.
         fan: (H, W) bool mask of the ultrasound fan; a ventricle at its edge is reported as a
             problem.
         ed_frame: a frame labelled as end-diastole, if there is one.
@@ -70,7 +72,7 @@ def measure_video(
         "unit": "mm" if spacing_mm else "px",
         "areas": {name: areas[:, k].tolist() for k, name in enumerate(classes)},
         "steadiness": {
-            name: steadiness((labels == k + 1 for labels in masks), spacing_mm)
+            name: steadiness((labels == k + 1 for labels in masks), spacing_mm, fps)
             for k, name in enumerate(classes)
         },
     }

@@ -15,7 +15,9 @@ from lgrseg.data.own_store import FACTS, num_folds_of
 from lgrseg.evaluation.metrics import overlap
 from lgrseg.evaluation.metrics.agreement import agreement
 from lgrseg.evaluation.results import plain
+from lgrseg.inference.postprocessing import ENTRY
 from lgrseg.reporting.tables import markdown_table
+from lgrseg.studies.comparison.postprocessing import describe_choice
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def table_of(found: dict) -> str:
         note += f" Standard deviation of the folds' means: {np.std(means, ddof=1):.4f}."
     if heart := found.get("ejection_fraction"):
         note += f" Ejection fraction: {_error(heart)}."
+    if choice := found.get(ENTRY):
+        note += f" {describe_choice(choice)}"
     return f"{markdown_table(head, rows)}\n\n{note}\n"
 
 

@@ -40,3 +40,26 @@ def test_too_short_and_empty():
     assert np.isnan(steadiness(squares([2]))["dice_of_neighbours"])
     empty = steadiness(squares([None, None, None]))
     assert np.isnan(empty["area_jerk"]) and empty["frames_absent"] == 3
+
+
+def test_a_mask_that_jumps_and_comes_back_is_one_jump():
+    # The middle frame is 1 pixel from the middle of its neighbours, and JUMP is 0.1 x 4 pixels.
+    found = steadiness(squares([2, 2, 3, 2, 2, 2, 2, 2]), fps=4)
+    assert found["jumps_per_second"] == pytest.approx(1 / 2)  # one in two seconds
+    assert found["vanishings_per_second"] == 0
+    assert steadiness(squares([2, 3, 4, 5]), fps=4)["jumps_per_second"] == 0
+    assert np.isnan(steadiness(squares([2, 2, 3, 2]))["jumps_per_second"])  # no rate is known
+
+
+def test_growing_for_one_frame_is_a_jump():
+    masks = squares([4] * 6)
+    masks[2, 4:8, 5:10] = True  # 20 pixels instead of 16: 4 above 0.1 x 100 / 6
+    assert steadiness(masks, fps=6)["jumps_per_second"] == pytest.approx(1)
+
+
+def test_vanishing_counts_between_frames_with_the_structure():
+    tops = [None, 2, None, None, 2, 2, None, 2, None, None]
+    found = steadiness(squares(tops), fps=5)
+    assert found["vanishings_per_second"] == pytest.approx(2 / 2)  # two gaps in two seconds
+    assert found["jumps_per_second"] == 0
+    assert steadiness(squares([None, None]), fps=5)["vanishings_per_second"] == 0

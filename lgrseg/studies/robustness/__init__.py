@@ -1,0 +1,1 @@
+"""How well runs work on other data: other datasets, worse pictures, unlabelled clips."""
