@@ -98,7 +98,7 @@ def test_what_was_not_written_here_stays(result, tmp_path):
 
 def test_large_masks_lie_in_a_file(predictor, result, monkeypatch):
     monkeypatch.setattr(mask_array, "IN_MEMORY_BYTES", 1000)
-    mapped = predictor(FRAMES, spacing_mm=(0.5, 0.4))
+    mapped = predictor(FRAMES, spacing_mm=(0.5, 0.4), fps=12.5)
     assert isinstance(mapped.masks, np.memmap) and np.array_equal(mapped.masks, result.masks)
     assert mapped.measurements == result.measurements
 
