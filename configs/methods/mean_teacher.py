@@ -38,7 +38,11 @@ def change(cfg):
     cfg.model = L(SemiSupervised)(
         student=student,
         objective=L(MaskConsistency)(threshold=0.9, mix=L(CutMix)()),
-        weight=L(SigmoidRamp)(end=1.0, num_iterations="${tenth:${train.max_iter}}", begin=0),
+        weight=L(SigmoidRamp)(
+            end=5.0 if "criterion" in student else 1.0,  # LGRNet's own mask losses have weight 5
+            num_iterations="${tenth:${train.max_iter}}",
+            begin=0,
+        ),
         momentum=L(AverageWarmup)(end=0.99),
     )
     cfg.dataloader.train.unlabelled = L(Unlabelled)(
@@ -46,7 +50,7 @@ def change(cfg):
         batch_size=2,
         mapper=L(WeakStrongMapper)(
             frame_sampler=mapper.frame_sampler,
-            input_size=mapper.input_size,
+            input_size="${dataloader.train.mapper.input_size}",
             shared=[augment for augment in mapper.augmentations if "Affine" in augment._target_],
             strong=[
                 L(RandomGamma)(gamma=2.0),
