@@ -43,7 +43,7 @@ def change(cfg):
             num_iterations="${tenth:${train.max_iter}}",
             begin=0,
         ),
-        momentum=L(AverageWarmup)(end=0.99),
+        momentum=L(AverageWarmup)(start=0.0, end=0.99),
     )
     cfg.dataloader.train.unlabelled = L(Unlabelled)(
         datasets=unlabelled_parts(cfg.dataloader.train.dataset),

@@ -26,6 +26,8 @@ def test_by_hand():
     warmup = AverageWarmup(end=0.99)
     assert [warmup(i) for i in (0, 10, 890, 9999)] == pytest.approx([0.1, 0.55, 0.99, 0.99])
     assert warmup(889) < 0.99
+    kept = AverageWarmup(start=0.9, end=0.9)
+    assert [kept(i) for i in (0, 9999)] == [0.9, 0.9]
 
 
 def test_no_iterations_is_the_end_at_once():
