@@ -27,6 +27,11 @@ EARLIER = [
     for command in re.findall(r"`([^`]+)`", line.rpartition(" | ")[2])
     if " " in command  # the others are configs without a choice
 ]
+REAL_WITHOUT_LABELS = (
+    "baselines/apical_simulated.py method=mean_teacher dataloader.train.mapper.input_size=[64,64] "
+    "dataloader.train.unlabelled.datasets=[camus_4ch_train] "
+    "dataloader.train.unlabelled.training_videos=False"
+)
 LARGE = ("hiera_dinov2.py", "hiera_dinov2_lgrnet.py", "full_size.py", "lora.py")
 
 
@@ -36,7 +41,7 @@ def _config(command):
     return pytest.param(command, marks=pytest.mark.slow if large else (), id=command)
 
 
-@pytest.mark.parametrize("command", map(_config, [*CONFIGS, *EARLIER]))
+@pytest.mark.parametrize("command", map(_config, [*CONFIGS, *EARLIER, REAL_WITHOUT_LABELS]))
 def test_config(command, tmp_path, monkeypatch):
     write_facts(tmp_path / "mine", classes=["cyst"], colors=[(9, 99, 199)], roles={})
     monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))  # of dataset=mine
@@ -61,7 +66,9 @@ def test_config(command, tmp_path, monkeypatch):
         instantiate(cfg.evaluator)(dataset=name)
     unlabelled = cfg.dataloader.train.get("unlabelled")
     if unlabelled:
-        instantiate(unlabelled)
+        mapper = instantiate(unlabelled).mapper
+        if hasattr(mapper, "input_size"):
+            assert mapper.input_size == tuple(cfg.dataloader.train.mapper.input_size)
         assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
     size = model.tracker.size if isinstance(model, BoxSam2) else 64
     clips, targets, *views = _sample(size, unlabelled=bool(unlabelled))

@@ -84,6 +84,7 @@ PARSED = {
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
+    "training_videos=False": "needs 1500 simulated patients, and CAMUS",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
     "robustness.py": "tests for minutes; its own tests run it",
     "visualize_features.py --run": "needs the run of that config",

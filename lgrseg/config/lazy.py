@@ -48,6 +48,7 @@ AFTER_LOADING: list[Callable[[DictConfig, Path], None]] = []
 """Functions called with every loaded config and its file; lgrseg.data registers datasets so."""
 
 OmegaConf.register_new_resolver("half", lambda number: number // 2, replace=True)
+OmegaConf.register_new_resolver("tenth", lambda number: number // 10, replace=True)
 
 
 class ConfigError(ValueError):

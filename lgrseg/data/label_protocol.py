@@ -40,6 +40,7 @@ def divide_labels(
     fraction: float = 1.0,
     num_labelled: int | None = None,
     num_unlabelled: int | None = None,
+    only_more: bool = False,
     seed: int = 0,
 ) -> LabelProtocol:
     """Select the patients whose labels are used; all videos may be used without labels.
@@ -56,6 +57,7 @@ def divide_labels(
         num_labelled: largest number N of labelled videos, in the order of the patients.
         num_unlabelled: largest number M of unlabelled videos: first `more`, then videos of patients
             whose labels are not used, then the labelled ones.
+        only_more: whether the unlabelled part is only `more`, without `records`.
         seed: seed of the order of the patients.
 
     Raises:
@@ -73,7 +75,9 @@ def divide_labels(
     labelled = _first(records, labelled_patients, num_labelled, "num_labelled")
     ids = {record.video_id for record in labelled}
     others = [record for record in records if record.video_id not in ids]
-    ranked = [*more, *_first(others, order, None, ""), *_first(labelled, order, None, "")]
+    ranked = list(more)
+    if not only_more:
+        ranked += [*_first(others, order, None, ""), *_first(labelled, order, None, "")]
     unlabelled = _at_most(ranked, num_unlabelled, "num_unlabelled")
     return LabelProtocol(labelled, unlabelled, fraction, seed)
 

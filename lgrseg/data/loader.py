@@ -143,7 +143,9 @@ class Unlabelled:
     batch_size: int
     """Number of videos per process and iteration."""
     datasets: list[str] | tuple[str, ...] = ()
-    """Names of datasets without annotations, in addition to the training set's videos."""
+    """Names of datasets whose videos are used without their annotations."""
+    training_videos: bool = True
+    """Whether the videos of the training set are used as well."""
     num_videos: int | None = None
     """Largest number M of videos (see `divide_labels`); None for all."""
 
@@ -187,6 +189,7 @@ def build_train_loader(
         fraction=label_fraction,
         num_labelled=num_labelled,
         num_unlabelled=unlabelled.num_videos if unlabelled else None,
+        only_more=unlabelled is not None and not unlabelled.training_videos,
         seed=label_seed,
     )
     clips = views = early = None

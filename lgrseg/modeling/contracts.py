@@ -3,13 +3,16 @@
 A model is a subclass of `ClipModel`. Parts need no base class: a network with the attributes and
 methods of a protocol can be used as this part.
 
-Letters: B clips, N images, K classes, D width of a token.
+Letters: B clips, T frames, N images, K classes, D width of a token.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
+
+from lgrseg.structures import Clip
 
 Losses = dict[str, Tensor]
 Totals = Mapping[str, float | Tensor]
@@ -80,6 +83,20 @@ class Objective(nn.Module):
     def complaint(self, means: Mapping[str, float]) -> str | None:
         """Describe a problem, from means of `monitored`; None if there is none."""
         return None
+
+
+class Segmenter(Protocol):
+    """A model that states the probability of each class at each pixel, with a gradient."""
+
+    def class_probabilities(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> Tensor:
+        """Compute probabilities (B, K, T, h, w), 0 to 1, of B clips of one shape.
+
+        The maps cover exactly the input, at any stride. `generators`, one per clip, give the random
+        numbers of a model in training mode, such as those of stochastic depth.
+        """
+        ...
 
 
 @runtime_checkable

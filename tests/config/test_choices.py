@@ -164,12 +164,21 @@ def test_a_method_refuses_a_system_that_it_does_not_fit():
     ):
         with pytest.raises(ValueError, match=message):
             load_config("configs/lgrnet/base.py", words)
-    for method in ("hts", "lgsd", "mean_teacher", "boxes"):
+    for method in ("hts", "lgsd", "boxes"):
         with pytest.raises(ValueError, match=f"method={method} .*use a config of lgrnet/"):
             load_config("configs/baselines/unet.py", [f"method={method}"])
+    for file, method in (
+        ("box_sam2/demo.py", "mean_teacher"),
+        ("lgrnet/base.py", "lgsd+mean_teacher"),
+        ("foundation/usfm_classify.py", "mean_teacher"),
+    ):
+        with pytest.raises(ValueError, match="method=mean_teacher compares probabilities"):
+            load_config(f"configs/{file}", [f"method={method}"])
 
 
-def test_half_follows_the_length_of_the_run():
+def test_parts_follow_the_length_of_the_run():
     cfg = load_config("configs/lgrnet/base.py", ["method=lgsd", "train.max_iter=100"])
     assert cfg.model.weight.begin == 50
+    cfg = load_config("configs/baselines/pvt_fpn.py", ["method=mean_teacher", "train.max_iter=100"])
+    assert cfg.model.weight.num_iterations == 10
     assert "unlabelled" in OmegaConf.to_container(cfg.dataloader.train)

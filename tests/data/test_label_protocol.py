@@ -44,6 +44,7 @@ def test_every_video_may_be_seen_without_labels():
     assert ids(parts.unlabelled)[:3] == ["u0", "u1", "u2"]
     assert sorted(ids(parts.unlabelled)[3:]) == sorted(ids(records))
     assert ids(parts.unlabelled)[-2:] == ids(parts.labelled)
+    assert divide_labels(records, silent, only_more=True).unlabelled == silent
     everything = divide_labels(records, fraction=1.0)
     assert everything.labelled == records and ids(everything.unlabelled) == ids(records)
 

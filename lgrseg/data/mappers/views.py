@@ -96,9 +96,10 @@ class LocalGlobalMapper:
 
 
 class WeakStrongMapper:
-    """Makes one clip twice: unchanged for the teacher, with changed grey levels for the student.
+    """Makes a clip for the teacher, and the same with changed grey levels for the student.
 
-    Both have the same geometry, so that masks can be compared.
+    All have the same geometry, so that masks can be compared. The student has two views, as in
+    Yang et al., "Revisiting Weak-to-Strong Consistency" (UniMatch), CVPR 2023, section 3.3.
     """
 
     def __init__(
@@ -108,11 +109,23 @@ class WeakStrongMapper:
         input_size: tuple[int, int],
         shared: Sequence = (),
         strong: Sequence = (),
+        num_strong: int = 2,
     ):
-        """`shared` augmentations are for both views, `strong` ones only for the student.
+        """Set up the views.
 
-        `strong` must not move pixels. `input_size` is (height, width).
+        Args:
+            frame_sampler: frame sampler of the clip.
+            input_size: (height, width) of all views in pixels.
+            shared: augmentations of all views, equal for all.
+            strong: augmentations of the student's views, different for each; none moves pixels.
+            num_strong: number of views of the student.
+
+        Raises:
+            ValueError: `num_strong` is below 1.
         """
+        if num_strong < 1:
+            raise ValueError(f"num_strong={num_strong}: the student needs at least one view")
+        self.num_strong = num_strong
         self.frame_sampler = frame_sampler
         self.input_size = (input_size[0], input_size[1])
         self.shared, self.strong = list(shared), list(strong)
@@ -120,15 +133,15 @@ class WeakStrongMapper:
     def __call__(
         self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
-        """Make both views of the clip around frame `anchor`."""
+        """Make the views of the clip around frame `anchor`."""
         video, video_id = open_frames(record), record.video_id
         indices = self.frame_sampler(anchor, len(video), rng, seen)
         frames = resize_frames([video[index] for index in indices], self.input_size)
         weak = augmented(frames, self.shared, rng)
-        strong = augmented(weak, self.strong, rng)
+        strong = [augmented(weak, self.strong, rng) for _ in range(self.num_strong)]
         return UnlabelledViews(
             teacher=[clip_of(weak, indices, video_id, rng)],
-            student=[clip_of(strong, indices, video_id, rng)],
+            student=[clip_of(frames, indices, video_id, rng) for frames in strong],
         )
 
 

@@ -103,27 +103,37 @@ class PerPixelSegmenter(ClipModel):
         Raises:
             ValueError: clips of one batch differ in shape, or targets are missing in training.
         """
-        frames = stack_clips(clips)
         if not self.training:
-            return self._predict(clips, frames)
+            return [_prediction(scores) for scores in self._scores(clips).float()]
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
-        generators = clip_generators(clips)
-        draw_drop_paths(self.backbone, generators, frames.shape[1])
-        draw_channel_dropout(self.head, generators, frames.shape[1])
-        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        images = self._images(clips, clip_generators(clips))
         features = self.features(clips, images)
-        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        totals = totals or mean_over_processes(self.loss_totals(targets), images.device)
         truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=map_size(images))
         return self._losses(features, truth)
 
-    def _predict(self, clips: list[Clip], frames: Tensor) -> list[ClipPrediction]:
-        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+    def class_probabilities(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> Tensor:
+        """Compute the probability of each class at each pixel (see contracts.Segmenter)."""
+        return at_least_float32(self._scores(clips, generators)).softmax(dim=1)[:, 1:]
+
+    def _images(self, clips: list[Clip], generators: list[torch.Generator] | None) -> Tensor:
+        """Normalised and padded frames (B T, 3, H, W); random numbers are drawn for them."""
+        frames = stack_clips(clips)
+        if generators is not None:
+            draw_drop_paths(self.backbone, generators, frames.shape[1])
+            draw_channel_dropout(self.head, generators, frames.shape[1])
+        return rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+
+    def _scores(self, clips: list[Clip], generators: list[torch.Generator] | None = None) -> Tensor:
+        """Scores (B, K + 1, T, h, w) of the input without its padding."""
+        images = self._images(clips, generators)
         scores = self.head(self.features(clips, images))
         stride = images.shape[-1] // scores.shape[-1]
-        scores = crop_to_input(scores, map_size(frames), stride=stride)
-        scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
-        return [_prediction(clip_scores) for clip_scores in scores.float()]
+        scores = crop_to_input(scores, map_size(clips[0].frames), stride=stride)
+        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
 
     def _losses(self, features: dict[str, Tensor], truth: PixelTruth) -> dict[str, Tensor]:
         if isinstance(self.head, HeadWithLosses):

@@ -23,6 +23,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from lgrseg.layers.map_size import map_size
+from lgrseg.layers.numerics import at_least_float32
 from lgrseg.layers.position_encoding import sine_position_1d, sine_position_2d
 from lgrseg.modeling.lgrnet.decoder_layer import DecoderLayer
 from lgrseg.structures.boxes import draw_boxes
@@ -43,6 +44,17 @@ class DecoderOutput:
     frame_class_logits: Tensor | None = None
     """(B, T, Q, K + 1) class logits of a causal decoder at each frame; their mean over frames is
     `class_logits`. None if not causal."""
+
+
+def class_maps(output: DecoderOutput) -> Tensor:
+    """Probability of each class at each pixel, (B, K, T, H/4, W/4), 0 to 1.
+
+    It is the sum over queries of P(query is of the class) x P(pixel is of the query), at most 1, as
+    in MaskFormer (NeurIPS 2021), section 3.4.
+    """
+    classes = at_least_float32(output.class_logits).softmax(dim=-1)[..., :-1]
+    masks = at_least_float32(output.mask_logits).sigmoid()
+    return einsum(classes, masks, "b q k, b q t h w -> b k t h w").clamp(max=1)
 
 
 class MaskedDecoder(nn.Module):

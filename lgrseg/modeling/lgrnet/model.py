@@ -25,7 +25,7 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.position_encoding import sine_time
 from lgrseg.modeling.contracts import ClipModel
-from lgrseg.modeling.lgrnet.decoder import DecoderOutput
+from lgrseg.modeling.lgrnet.decoder import DecoderOutput, class_maps
 from lgrseg.modeling.lgrnet.parts import ClipEncoder, QueryCriterion, QueryDecoder
 from lgrseg.modeling.lgrnet.pixel_head import AuxiliaryPixelHead
 from lgrseg.modeling.lgrnet.public_release import from_public, is_public
@@ -184,6 +184,13 @@ class LGRNet(ClipModel):
         """Compute classes and masks after every decoder layer, for the padded input."""
         frames, time = stack_clips(clips), self._time(clips)
         return self.decoder(self._encode(frames, generators, time), time)
+
+    def class_probabilities(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> Tensor:
+        """Compute the probability of each class at each pixel (see contracts.Segmenter)."""
+        output = self.decode(clips, generators)[-1]
+        return crop_to_input(class_maps(output), map_size(clips[0].frames))
 
     def _encode(self, frames: Tensor, generators, time: Tensor | None) -> dict[str, Tensor]:
         num_clips, frames = len(frames), self.normalizer(frames)

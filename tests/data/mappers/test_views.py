@@ -89,10 +89,15 @@ def test_teacher_and_student_see_the_same_pixels(make_video):
         strong=[RandomGamma(gamma=3.0)],
     )
     views = mapper(make_video("a"), 2, RNG(0))
-    (weak,), (strong,) = views.teacher, views.student
-    assert torch.equal(weak.frame_indices, strong.frame_indices)
-    assert torch.equal(weak.frames > 0, strong.frames > 0)
-    assert not torch.equal(weak.frames, strong.frames)
+    (weak,) = views.teacher
+    for strong in views.student:
+        assert torch.equal(weak.frame_indices, strong.frame_indices)
+        assert torch.equal(weak.frames > 0, strong.frames > 0)
+        assert not torch.equal(weak.frames, strong.frames)
+    one, other = views.student
+    assert not torch.equal(one.frames, other.frames) and one.seed != other.seed
+    with pytest.raises(ValueError, match="num_strong=0"):
+        WeakStrongMapper(frame_sampler=None, input_size=(32, 48), num_strong=0)
 
 
 @pytest.fixture
@@ -175,6 +180,15 @@ def test_the_builder_divides_and_remembers(make_video, monkeypatch):
     assert built.protocol.summary()["unlabelled"]["num_videos"] == 11
     with pytest.raises(ValueError, match="above 0 and at most 1, not 0; .* batch_size=0"):
         build_train_loader(dataset="some", mapper=clips, batch_size=2, label_fraction=0)
+    elsewhere = build_train_loader(
+        dataset="some",
+        mapper=clips,
+        batch_size=2,
+        unlabelled=Unlabelled(
+            mapper=local_global(), batch_size=1, datasets=["silent"], training_videos=False
+        ),
+    )
+    assert [record.video_id for record in elsewhere.protocol.unlabelled] == ["u"]
     # Every label: the other frames of the same videos are what is left to learn from.
     whole = build_train_loader(
         dataset="some",

@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from lgrseg.modeling.semi_supervised.schedules import CosineRamp, LinearRamp, SigmoidRamp
+from lgrseg.modeling.semi_supervised.schedules import (
+    AverageWarmup,
+    CosineRamp,
+    LinearRamp,
+    SigmoidRamp,
+)
 
 
 def test_by_hand():
@@ -18,6 +23,11 @@ def test_by_hand():
     assert ramp(5) == pytest.approx(2 * math.exp(-1.25))
     late = SigmoidRamp(end=2.0, num_iterations=10, begin=20)
     assert late(19) == 0 and [late(20 + i) for i in range(12)] == [ramp(i) for i in range(12)]
+    warmup = AverageWarmup(end=0.99)
+    assert [warmup(i) for i in (0, 10, 890, 9999)] == pytest.approx([0.1, 0.55, 0.99, 0.99])
+    assert warmup(889) < 0.99
+    kept = AverageWarmup(start=0.9, end=0.9)
+    assert [kept(i) for i in (0, 9999)] == [0.9, 0.9]
 
 
 def test_no_iterations_is_the_end_at_once():
