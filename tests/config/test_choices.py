@@ -170,9 +170,7 @@ def test_a_method_refuses_a_system_that_it_does_not_fit():
 
 
 def test_half_follows_the_length_of_the_run():
-    cfg = load_config(
-        "configs/lgrnet/base.py",
-        ["method=lgsd", "train.max_iter=100", "model.weight.begin=${half:${train.max_iter}}"],
-    )
+    cfg = load_config("configs/lgrnet/base.py", ["method=lgsd", "train.max_iter=100"])
+    cfg.model.weight.begin = "${half:${train.max_iter}}"
     assert cfg.model.weight.begin == 50
     assert "unlabelled" in OmegaConf.to_container(cfg.dataloader.train)

@@ -31,33 +31,21 @@ Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens o
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
 from lgrseg.modeling.semi_supervised.moving_statistics import MovingStatistics
 from lgrseg.modeling.semi_supervised.projection_head import ProjectionHead
-from lgrseg.structures import Clip, UnlabelledViews
+from lgrseg.modeling.semi_supervised.view_tokens import Encoding, by_view, tokens_of
+from lgrseg.structures import UnlabelledViews
 
 UNIFORM_DEVIATION = 1 / 3
 """Logits that deviate by s temperatures have an entropy of about s^2 / 2 nats below the largest."""
-
-
-class Encoding(Protocol):
-    """A model that computes features of clips, such as LGRNet."""
-
-    def encode(
-        self, clips: list[Clip], generators: list[torch.Generator] | None = None
-    ) -> dict[str, Tensor]:
-        """Compute features by name, see `LGREncoder.forward`."""
-        ...
 
 
 class LocalGlobalDistillation(Objective):
@@ -142,10 +130,10 @@ class LocalGlobalDistillation(Objective):
               others are those of the batch, and the last one of the batch before. So chance is
               1 / (B + 1).
         """
-        global_clips = _by_view([v.teacher for v in views])
+        global_clips = by_view([v.teacher for v in views])
         with torch.no_grad():
             teacher_tokens = tokens_of(teacher, global_clips, len(views))
-        local_clips = _by_view([v.student for v in views])
+        local_clips = by_view([v.student for v in views])
         student_tokens = tokens_of(student, local_clips, len(views), train=True)
         num_local = len(views[0].student)
         if self.global_pairs:
@@ -237,25 +225,6 @@ class LocalGlobalDistillation(Objective):
         return None
 
 
-def tokens_of(
-    model: Encoding, clips: list[Clip], num_videos: int, *, train: bool = False
-) -> dict[str, Tensor]:
-    """Compute tokens of views: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
-
-    Args:
-        model: model with a method `encode`.
-        clips: views of one shape; first the first views of all videos, then the second ones, ...
-        num_videos: number B of videos.
-        train: True to use stochastic depth, with the generators of the clips.
-    """
-    features = model.encode(clips, clip_generators(clips) if train else None)
-    tokens = {
-        "query": features["frame_queries"].mean(dim=1),
-        "clip": features["res5"].mean(dim=(1, 3, 4))[:, None],
-    }
-    return {k: rearrange(z, "(v b) q d -> v b q d", b=num_videos) for k, z in tokens.items()}
-
-
 def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
     """Mean over videos and tokens of - sum_k targets_k log_probs_k, for all pairs of views.
 
@@ -269,11 +238,6 @@ def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
     num_outputs = targets.shape[1] * targets.shape[2]
     sums = torch.einsum("g b n k, l b n k -> g l", targets, at_least_float32(log_probs))
     return -sums / num_outputs
-
-
-def _by_view(views: list[list[Clip]]) -> list[Clip]:
-    """Reorder views: first the first views of all videos, then the second ones, ..."""
-    return [clip for same in zip(*views, strict=True) for clip in same]
 
 
 def _distances(probs: Tensor, others: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from lgrseg.modeling.semi_supervised.schedules import LinearRamp
 from lgrseg.modeling.semi_supervised.self_distillation import (
     UNIFORM_DEVIATION,
     pairwise_cross_entropy,
-    tokens_of,
 )
+from lgrseg.modeling.semi_supervised.view_tokens import tokens_of
 
 
 def student():
