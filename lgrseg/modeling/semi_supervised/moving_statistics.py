@@ -67,14 +67,14 @@ class MovingStatistics(nn.Module):
         for tokens in self._values:
             sums[0].add_(tokens.sum(dim=(0, 1)))
             sums[1].add_((tokens**2).sum(dim=(0, 1)))
-        views = sum(len(tokens) * tokens.shape[1] for tokens in self._values)
-        videos = sum(tokens.shape[1] for tokens in self._values)
+        num_values = sum(len(tokens) * tokens.shape[1] for tokens in self._values)
+        num_videos = sum(tokens.shape[1] for tokens in self._values)
         self._values.clear()
-        counts = self.mean.new_tensor([views, videos])
+        counts = self.mean.new_tensor([num_values, num_videos])
         summed = distributed.all_reduce_sum(torch.cat([torch.stack(sums).flatten(), counts]))
-        views, videos = summed[-2], summed[-1]
+        values, videos = summed[-2], summed[-1]
         self.num_seen += videos.long()
         share = (videos / self.num_seen.clamp(max=self.num_videos)).clamp(max=1)
-        mean, mean_square = (summed[:-2] / views).view(2, *self.mean.shape)
+        mean, mean_square = (summed[:-2] / values).view(2, *self.mean.shape)
         self.mean.lerp_(mean, share)
         self.mean_square.lerp_(mean_square, share)

@@ -38,7 +38,7 @@ class ProjectionHead(nn.Module):
         """
         projected = at_least_float32(self.layers(tokens))
         # With several processes, torch needs a gradient of every parameter, so 0 and not None.
-        prototypes = self.prototypes
+        prototypes: Tensor = self.prototypes
         if hold_prototypes:
             prototypes = prototypes.detach() + 0 * prototypes
         # Cosines in bfloat16 have three digits, too few after division by the temperature.

@@ -20,8 +20,7 @@ Differences from DINO:
       is a twentieth of it, so without whitening the head's outputs are nearly equal for all videos.
     * every frame query has its own centre. A query is a learned vector, so all views could agree on
       an output that only depends on the query; subtracting the mean of each query prevents this.
-    * the centre begins at the mean of the first videos, not at 0. A centre that is not adapted yet
-      hides equal outputs, because the constant part then decides which prototype is nearest.
+    * the centre begins at the mean of the first videos. A centre of 0 would hide equal outputs.
     * deviation and contrast between videos are monitored. (The entropy over time does not show a
       collapse in which all videos share one changing output.)
 
@@ -126,9 +125,8 @@ class LocalGlobalDistillation(Objective):
               Below 1/3 the outputs are uniform, or depend on the centre only.
             * "contrast" in nats: the distance to the output of other videos minus the distance to
               the other view of the same video (0 or less if all videos have the same output).
-            * "found": share of the videos whose other view is nearer than any other video. The
-              others are those of the batch, and the last one of the batch before. So chance is
-              1 / (B + 1).
+            * "found": share of the videos whose other view is nearer than any other video of the
+              batch, and the last one of the batch before; chance is 1 / (B + 1).
         """
         global_clips = by_view([v.teacher for v in views])
         with torch.no_grad():
@@ -163,15 +161,15 @@ class LocalGlobalDistillation(Objective):
     def _log_probs(self, kind: str, tokens: Tensor) -> Tensor:
         """Logarithms of the student's distributions."""
         hold = self.iteration < self.hold_prototypes
-        whitened = self._whitened(self.student_tokens[kind], tokens)
+        whitened = self._whitened(_of(self.student_tokens, kind), tokens)
         logits = self.heads[kind](whitened, hold_prototypes=hold)
         return F.log_softmax(logits / self.student_temperature, dim=-1)
 
     @torch.no_grad()
     def _targets(self, kind: str, tokens: Tensor) -> Tensor:
         """The teacher's distributions."""
-        logits = self.teacher_heads[kind](self._whitened(self.teacher_tokens[kind], tokens))
-        statistics = self.teacher_logits[kind]
+        logits = self.teacher_heads[kind](self._whitened(_of(self.teacher_tokens, kind), tokens))
+        statistics = _of(self.teacher_logits, kind)
         if self.training:
             statistics.see(logits)
         temperature = self.teacher_temperature(self.iteration)
@@ -190,7 +188,7 @@ class LocalGlobalDistillation(Objective):
         own = distances.diagonal()
         between = (distances.sum() - own.sum()) / (distances.numel() - own.numel())
         nearest = distances.clone().fill_diagonal_(math.inf).min(dim=1).values
-        deviation = self.teacher_logits[kind].deviation.square().mean().sqrt()
+        deviation = _of(self.teacher_logits, kind).deviation.square().mean().sqrt()
         self.monitored |= {
             f"lgsd_{kind}_entropy": entropy,
             f"lgsd_{kind}_kl": cross_entropy - entropy,
@@ -240,11 +238,14 @@ def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
     return -sums / num_outputs
 
 
-def _distances(probs: Tensor, others: Tensor) -> Tensor:
-    """Kullback-Leibler divergences (B, C) of videos `others` (C, N, K) from `probs` (B, N, K).
+def _of(statistics: nn.ModuleDict, kind: str) -> MovingStatistics:
+    module = statistics[kind]
+    assert isinstance(module, MovingStatistics)
+    return module
 
-    They are means over tokens; a probability is at least 1e-6.
-    """
+
+def _distances(probs: Tensor, others: Tensor) -> Tensor:
+    """Divergences (B, C) of `others` (C, N, K) from `probs` (B, N, K), as means over tokens."""
     logs, other_logs = probs.clamp(min=1e-6).log(), others.clamp(min=1e-6).log()
     cross = torch.einsum("b n k, c n k -> b c", probs, other_logs)
     return ((probs * logs).sum(dim=(1, 2))[:, None] - cross) / probs.shape[1]
