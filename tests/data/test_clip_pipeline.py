@@ -142,6 +142,22 @@ def test_a_later_start_goes_on_where_the_stream_is(make_video):
     assert same(whole[3:], drawn(loader, 2))
 
 
+def test_the_first_iterations_can_have_smaller_frames(make_video):
+    clips, small = dataset(make_video), dataset(make_video)
+    small.mapper.input_size = (16, 24)
+    loader = TrainLoader(dataset=clips, batch_size=2, early=small, early_iterations=2)
+    batches = drawn(loader, 4)
+    assert [batch[0][0].frames.shape[-2:] for batch in batches] == 2 * [(16, 24)] + 2 * [(32, 48)]
+    # The same clips in the same order, and a resumed run goes on with the right size.
+    plain = drawn(TrainLoader(dataset=clips, batch_size=2), 4)
+    assert same(plain[2:], batches[2:])
+    assert [c.video_id for c in plain[1][0]] == [c.video_id for c in batches[1][0]]
+    loader.set_start(1)
+    assert same(batches[1:], drawn(loader, 3))
+    with pytest.raises(ValueError, match=r"early_iterations=0: it must be 1 or more"):
+        TrainLoader(dataset=clips, batch_size=2, early=small)
+
+
 def test_two_processes_share_the_stream_of_one(make_video, monkeypatch):
     clips = dataset(make_video)
     batches = TrainLoader(dataset=clips, batch_size=4).batches()

@@ -146,7 +146,8 @@ def distilled(
     gradients = one_step(model, loader, accumulate=accumulate, hooks=[Teaching()])
     # What was said of the video before, for the log, is of a process.
     buffers = dict(model.objective.named_buffers())
-    kept = {f"buffer.{name}": buffers[name] for name in buffers if name.startswith("center")}
+    averaged = [name for name in buffers if name.endswith((".mean", ".mean_square"))]
+    kept = {f"buffer.{name}": buffers[name] for name in averaged}
     return kept | gradients
 
 

@@ -108,10 +108,10 @@ def test_a_teacher_its_centre_and_the_schedules_go_on_too(lgsd_cfg, tmp_path):
     with pytest.raises(StopRequested):
         run(lgsd_cfg, hook=At(2, lambda: send(signal.SIGTERM)))
     resumed = run(lgsd_cfg, resume=True)
-    assert_same_end(whole, resumed)  # teacher, heads and centres are part of the model
-    assert whole.model.objective.center_clip.abs().sum() > 0
+    assert_same_end(whole, resumed)  # teacher, heads and statistics are part of the model
+    assert whole.model.objective.teacher_logits["clip"].mean.abs().sum() > 0
     names = [n for n in read_metrics(whole.output_dir)[-2] if "lgsd" in n or "unlabelled" in n]
-    assert len(names) == 9
+    assert len(names) == 13
     logged = [
         [[line.get(name) for name in names] for line in read_metrics(trainer.output_dir)]
         for trainer in (whole, resumed)

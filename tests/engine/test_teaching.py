@@ -49,7 +49,7 @@ def test_pre_training_without_labels_starts_a_basic_model(lgsd_cfg, tmp_path):
 def test_another_objective_does_not_resume_the_run(lgsd_cfg):
     run(lgsd_cfg)
     lgsd_cfg.model.objective.num_prototypes = 16
-    with pytest.raises(CheckpointError, match="another config(.|\n)*center_query"):
+    with pytest.raises(CheckpointError, match="another config(.|\n)*previous_query"):
         run(lgsd_cfg, resume=True)
 
 

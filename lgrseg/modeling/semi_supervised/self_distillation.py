@@ -3,21 +3,26 @@ r"""LGSD: local-to-global self-distillation of a video model.
 A teacher gets global views of an unlabelled video (long in time, large in space). Its student gets
 local views (short, small), and learns to predict the teacher's output from them. As in DINO (Caron
 et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, section 3.1), with
-g over the G = 2 global and l over the L = 9 local views, so 18 terms:
+g over the G global and l over the L local views:
 
-    P_t(g) = softmax((h_t(z_g) - c) / tau_t)        P_s(l) = softmax(h_s(z_l) / tau_s)
+    P_t(g) = softmax((h_t(w_t(z_g)) - c) / tau_t)        P_s(l) = softmax(h_s(w_s(z_l)) / tau_s)
     loss = 1 / (G L) sum_g sum_l  - sum_k P_t(g)_k log P_s(l)_k
-    c <- m c + (1 - m) mean of h_t(z) over global views, videos and processes
 
 h are projection heads, z the tokens of a view: its frame queries (each the mean over frames), and a
-clip token (the mean of the coarsest map over frames and pixels). With `global_pairs`, the
-student also gets the global views, each for the target of the other: 2 more terms.
+clip token (the mean of the coarsest map over frames and pixels). With `global_pairs`, the student
+also gets the global views, each for the target of the other: G (G - 1) more terms.
+
+w is whitening: each entry of each token minus its mean, divided by its deviation, both over the
+last videos. c is the mean of h_t over the last videos. See `MovingStatistics`.
 
 Differences from DINO:
+    * tokens are whitened. A frame query is nearly a learned constant. Its deviation between videos
+      is a twentieth of it, so without whitening the head's outputs are nearly equal for all videos.
     * every frame query has its own centre. A query is a learned vector, so all views could agree on
       an output that only depends on the query; subtracting the mean of each query prevents this.
-    * besides the entropy, the contrast between videos is monitored. (The entropy over time does not
-      show a collapse in which all videos share one changing output.)
+    * the centre begins at the mean of the first videos. A centre of 0 would hide equal outputs.
+    * deviation and contrast between videos are monitored. (The entropy over time does not show a
+      collapse in which all videos share one changing output.)
 
 Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens of one type.
 """
@@ -25,30 +30,21 @@ Letters: B videos, G L views, Q frame queries, D width, K prototypes, N tokens o
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.comm import processes as distributed
-from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import Objective
 from lgrseg.modeling.semi_supervised.model import follow
+from lgrseg.modeling.semi_supervised.moving_statistics import MovingStatistics
 from lgrseg.modeling.semi_supervised.projection_head import ProjectionHead
-from lgrseg.structures import Clip, UnlabelledViews
+from lgrseg.modeling.semi_supervised.view_tokens import Encoding, by_view, tokens_of
+from lgrseg.structures import UnlabelledViews
 
-
-class Encoding(Protocol):
-    """A model that computes features of clips, such as LGRNet."""
-
-    def encode(
-        self, clips: list[Clip], generators: list[torch.Generator] | None = None
-    ) -> dict[str, Tensor]:
-        """Compute features by name, see `LGREncoder.forward`."""
-        ...
+UNIFORM_DEVIATION = 1 / 3
+"""Logits that deviate by s temperatures have an entropy of about s^2 / 2 nats below the largest."""
 
 
 class LocalGlobalDistillation(Objective):
@@ -64,7 +60,8 @@ class LocalGlobalDistillation(Objective):
         bottleneck_dim: int = 64,
         student_temperature: float = 0.1,
         teacher_temperature: Callable[[int], float],
-        center_momentum: float = 0.9,
+        num_videos: int = 64,
+        hold_prototypes: int = 0,
         global_pairs: bool = False,
     ):
         """`dim` and `num_frame_queries` must be those of the student's encoder.
@@ -78,7 +75,8 @@ class LocalGlobalDistillation(Objective):
             student_temperature: temperature tau_s.
             teacher_temperature: function from the iteration to tau_t; values below tau_s make the
                 targets sharper than the outputs of the student.
-            center_momentum: momentum m of the centres.
+            num_videos: number of videos over which tokens are whitened and outputs are centred.
+            hold_prototypes: number of iterations in which the prototypes do not change.
             global_pairs: True if the student also gets the global views, and learns the teacher's
                 output of the other global view.
         """
@@ -89,127 +87,140 @@ class LocalGlobalDistillation(Objective):
             "bottleneck_dim": bottleneck_dim,
             "num_prototypes": num_prototypes,
         }
-        self.heads = nn.ModuleDict({kind: ProjectionHead(**sizes) for kind in ("query", "clip")})
+        num_tokens = {"query": num_frame_queries, "clip": 1}
+        self.heads = nn.ModuleDict({kind: ProjectionHead(**sizes) for kind in num_tokens})
         self.teacher_heads = copy.deepcopy(self.heads).requires_grad_(False)
-        for kind, num_tokens in (("query", num_frame_queries), ("clip", 1)):
-            self.register_buffer(f"center_{kind}", torch.zeros(num_tokens, num_prototypes))
-            uniform = torch.full((num_tokens, num_prototypes), 1 / num_prototypes)
+
+        def statistics(width: int) -> nn.ModuleDict:
+            return nn.ModuleDict(
+                {
+                    kind: MovingStatistics(num_tokens=number, dim=width, num_videos=num_videos)
+                    for kind, number in num_tokens.items()
+                }
+            )
+
+        self.student_tokens, self.teacher_tokens = statistics(dim), statistics(dim)
+        self.teacher_logits = statistics(num_prototypes)
+        for kind, number in num_tokens.items():
+            uniform = torch.full((number, num_prototypes), 1 / num_prototypes)
             self.register_buffer(f"previous_{kind}", uniform)
         self.student_temperature = student_temperature
         self.teacher_temperature = teacher_temperature
-        self.center_momentum = center_momentum
+        self.hold_prototypes = hold_prototypes
         self.num_prototypes = num_prototypes
         self.global_pairs = global_pairs
         self.iteration = 0
-        self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"query": [], "clip": []}
+        self._last: dict[str, Tensor] = {}
 
     def forward(
         self, student: Encoding, teacher: Encoding, views: list[UnlabelledViews]
     ) -> dict[str, Tensor]:
         """Compute half the loss of each type of token: "loss_lgsd_query", "loss_lgsd_clip".
 
-        Afterwards `monitored` has, for each type and in nats: "entropy" of the teacher's outputs
-        (log K if uniform), "kl" divergence of the student's outputs from them, and "contrast": the
-        distance to the previous video's output minus the distance to the other view's output of
-        the same video (0 or less if all videos have the same output).
+        Afterwards `monitored` has, for each type:
+
+            * "entropy" of the teacher's outputs, in nats (log K if uniform).
+            * "kl" divergence of the student's outputs from them, in nats.
+            * "deviation" of the teacher's logits over the last videos, divided by its temperature.
+              Below 1/3 the outputs are uniform, or depend on the centre only.
+            * "contrast" in nats: the distance to the output of other videos minus the distance to
+              the other view of the same video (0 or less if all videos have the same output).
+            * "found": share of the videos whose other view is nearer than any other video of the
+              batch, and the last one of the batch before; chance is 1 / (B + 1).
         """
+        global_clips = by_view([v.teacher for v in views])
         with torch.no_grad():
-            global_tokens = tokens_of(teacher, _by_view([v.teacher for v in views]), len(views))
-            teacher_logits = {
-                kind: self.teacher_heads[kind](z) for kind, z in global_tokens.items()
-            }
-        local_tokens = tokens_of(
-            student, _by_view([v.student for v in views]), len(views), train=True
-        )
-        student_global = {}
+            teacher_tokens = tokens_of(teacher, global_clips, len(views))
+        local_clips = by_view([v.student for v in views])
+        student_tokens = tokens_of(student, local_clips, len(views), train=True)
+        num_local = len(views[0].student)
         if self.global_pairs:
-            clips = _by_view([v.teacher for v in views])
-            student_global = tokens_of(student, clips, len(views), train=True)
+            more = tokens_of(student, global_clips, len(views), train=True)
+            student_tokens = {k: torch.cat([z, more[k]]) for k, z in student_tokens.items()}
         losses, self.monitored = {}, {}
-        for kind, logits in teacher_logits.items():
-            student_tokens = (
-                torch.cat([local_tokens[kind], student_global[kind]])
-                if student_global
-                else local_tokens[kind]
-            )
-            log_probs = F.log_softmax(
-                self.heads[kind](student_tokens) / self.student_temperature, dim=-1
-            )
-            targets = self._sharpened(kind, logits)
-            terms = pairwise_cross_entropy(targets, log_probs)  # G L
+        for kind, tokens in student_tokens.items():
+            targets = self._targets(kind, teacher_tokens[kind])
+            terms = pairwise_cross_entropy(targets, self._log_probs(kind, tokens))  # G L
             counted = torch.ones_like(terms)
-            if student_global:  # a global view is not compared with itself
-                counted[:, len(local_tokens[kind]) :].fill_diagonal_(0)
-            losses[f"loss_lgsd_{kind}"] = 0.5 * (terms * counted).sum() / counted.sum()
-            self._watch(kind, targets, 2 * losses[f"loss_lgsd_{kind}"].detach())
-            if self.training:
-                self._seen[kind].append((logits.detach(), targets))
+            counted[:, num_local:].fill_diagonal_(0)  # a global view is not its own target
+            cross_entropy = (terms * counted).sum() / counted.sum()
+            losses[f"loss_lgsd_{kind}"] = 0.5 * cross_entropy
+            self._watch(kind, targets, cross_entropy.detach())
         return losses
 
     def follow(self, momentum: float) -> None:
-        """After an update: average the heads, and update the centres with the teacher's outputs."""
+        """After an update: average the heads, and update all statistics."""
         follow(self.teacher_heads, self.heads, momentum)
-        for kind, outputs in self._seen.items():
-            if outputs:
-                _move(
-                    getattr(self, f"center_{kind}"), [z for z, _ in outputs], self.center_momentum
-                )
-                getattr(self, f"previous_{kind}").copy_(outputs[-1][1][0, -1])
-            outputs.clear()
+        for module in self.modules():
+            if isinstance(module, MovingStatistics):
+                module.update()
+        for kind, output in self._last.items():
+            getattr(self, f"previous_{kind}").copy_(output)
+        self._last.clear()
 
-    def _sharpened(self, kind: str, logits: Tensor) -> Tensor:
+    def _log_probs(self, kind: str, tokens: Tensor) -> Tensor:
+        """Logarithms of the student's distributions."""
+        hold = self.iteration < self.hold_prototypes
+        whitened = self._whitened(_of(self.student_tokens, kind), tokens)
+        logits = self.heads[kind](whitened, hold_prototypes=hold)
+        return F.log_softmax(logits / self.student_temperature, dim=-1)
+
+    @torch.no_grad()
+    def _targets(self, kind: str, tokens: Tensor) -> Tensor:
+        """The teacher's distributions."""
+        logits = self.teacher_heads[kind](self._whitened(_of(self.teacher_tokens, kind), tokens))
+        statistics = _of(self.teacher_logits, kind)
+        if self.training:
+            statistics.see(logits)
         temperature = self.teacher_temperature(self.iteration)
-        centred = at_least_float32(logits - getattr(self, f"center_{kind}"))
-        return (centred / temperature).softmax(dim=-1)
+        return ((logits - statistics.mean) / temperature).softmax(dim=-1)
 
+    def _whitened(self, statistics: MovingStatistics, tokens: Tensor) -> Tensor:
+        if self.training:
+            statistics.see(tokens)
+        return statistics.whiten(tokens)
+
+    @torch.no_grad()
     def _watch(self, kind: str, targets: Tensor, cross_entropy: Tensor) -> None:
         entropy = -torch.xlogy(targets, targets).sum(dim=-1).mean()
-        previous = torch.cat([getattr(self, f"previous_{kind}")[None], targets[0, :-1]])
-        between, within = _kl(targets[0], previous), _kl(targets[0], targets[-1])
+        one, other = targets[0], targets[-1]  # B N K
+        distances = _distances(one, torch.cat([other, getattr(self, f"previous_{kind}")[None]]))
+        own = distances.diagonal()
+        between = (distances.sum() - own.sum()) / (distances.numel() - own.numel())
+        nearest = distances.clone().fill_diagonal_(math.inf).min(dim=1).values
+        deviation = _of(self.teacher_logits, kind).deviation.square().mean().sqrt()
         self.monitored |= {
             f"lgsd_{kind}_entropy": entropy,
             f"lgsd_{kind}_kl": cross_entropy - entropy,
-            f"lgsd_{kind}_contrast": between - within,
+            f"lgsd_{kind}_deviation": deviation / self.teacher_temperature(self.iteration),
+            f"lgsd_{kind}_contrast": between - own.mean(),
+            f"lgsd_{kind}_found": (own < nearest).float().mean(),
         }
+        if self.training:
+            self._last[kind] = other[-1]
 
     def complaint(self, means: Mapping[str, float]) -> str | None:
         """Describe a collapse of the outputs, from means of `monitored`; None if there is none."""
-        most = math.log(self.num_prototypes)
         for kind in self.heads:
-            if f"lgsd_{kind}_entropy" not in means:  # no unlabelled video so far
+            if f"lgsd_{kind}_deviation" not in means:  # no unlabelled video so far
                 continue
-            entropy = means[f"lgsd_{kind}_entropy"]
-            if entropy > 0.99 * most:
+            deviation, contrast, entropy = (
+                means[f"lgsd_{kind}_{name}"] for name in ("deviation", "contrast", "entropy")
+            )
+            if deviation < UNIFORM_DEVIATION:
                 return (
-                    f"the teacher's outputs for {kind} tokens are uniform (entropy {entropy:.3f} "
-                    f"of at most {most:.3f}): a lower teacher_temperature makes them sharper"
+                    f"the teacher's outputs for {kind} tokens are nearly the same for all videos: "
+                    f"its logits deviate by {deviation:.3f} of the temperature, and should by 1 or "
+                    "more; a lower teacher_temperature makes outputs differ"
                 )
-            if (contrast := means[f"lgsd_{kind}_contrast"]) < 0.01 * most:
+            if contrast < 0.01 * math.log(self.num_prototypes):
                 return (
                     f"the teacher's outputs for {kind} tokens do not distinguish videos "
-                    f"(contrast {contrast:.3f}, entropy {entropy:.3f}): a lower center_momentum or "
-                    "a higher momentum of the teacher makes them differ"
+                    f"(contrast {contrast:.3f}, entropy {entropy:.3f}, deviation {deviation:.3f} "
+                    "of the temperature): more videos in a step, fewer num_videos or a higher "
+                    "momentum of the teacher make them differ"
                 )
         return None
-
-
-def tokens_of(
-    model: Encoding, clips: list[Clip], num_videos: int, *, train: bool = False
-) -> dict[str, Tensor]:
-    """Compute tokens of views: "query" (views, B, Q, D) and "clip" (views, B, 1, D).
-
-    Args:
-        model: model with a method `encode`.
-        clips: views of one shape; first the first views of all videos, then the second ones, ...
-        num_videos: number B of videos.
-        train: True to use stochastic depth, with the generators of the clips.
-    """
-    features = model.encode(clips, clip_generators(clips) if train else None)
-    tokens = {
-        "query": features["frame_queries"].mean(dim=1),
-        "clip": features["res5"].mean(dim=(1, 3, 4))[:, None],
-    }
-    return {k: rearrange(z, "(v b) q d -> v b q d", b=num_videos) for k, z in tokens.items()}
 
 
 def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
@@ -227,21 +238,14 @@ def pairwise_cross_entropy(targets: Tensor, log_probs: Tensor) -> Tensor:
     return -sums / num_outputs
 
 
-def _by_view(views: list[list[Clip]]) -> list[Clip]:
-    """Reorder views: first the first views of all videos, then the second ones, ..."""
-    return [clip for same in zip(*views, strict=True) for clip in same]
+def _of(statistics: nn.ModuleDict, kind: str) -> MovingStatistics:
+    module = statistics[kind]
+    assert isinstance(module, MovingStatistics)
+    return module
 
 
-def _kl(probs: Tensor, others: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of `others` from `probs`; a probability is at least 1e-6."""
-    return (probs * (probs.clamp(min=1e-6) / others.clamp(min=1e-6)).log()).sum(dim=-1).mean()
-
-
-def _move(average: Tensor, batches: list[Tensor], momentum: float) -> None:
-    """Set average = m average + (1 - m) mean over views and videos of all batches and processes."""
-    sums = (at_least_float32(values).sum(dim=(0, 1)) for values in batches)
-    total = sum(sums, start=torch.zeros_like(average))
-    count = sum(values.shape[0] * values.shape[1] for values in batches)
-    summed = torch.cat([total.flatten(), total.new_tensor([float(count)])])
-    summed = distributed.all_reduce_sum(summed)
-    average.lerp_((summed[:-1] / summed[-1]).view_as(average), 1 - momentum)
+def _distances(probs: Tensor, others: Tensor) -> Tensor:
+    """Divergences (B, C) of `others` (C, N, K) from `probs` (B, N, K), as means over tokens."""
+    logs, other_logs = probs.clamp(min=1e-6).log(), others.clamp(min=1e-6).log()
+    cross = torch.einsum("b n k, c n k -> b c", probs, other_logs)
+    return ((probs * logs).sum(dim=(1, 2))[:, None] - cross) / probs.shape[1]

@@ -112,10 +112,10 @@ def test_student_and_teacher_start_from_a_basic_model(tmp_path):
 
 def test_a_run_goes_into_the_same_objective_and_a_teacher_without_its_head_is_refused(tmp_path):
     trained = semi(seed=1)
-    trained.objective.center_clip.fill_(0.5)
+    trained.objective.teacher_logits["clip"].mean.fill_(0.5)
     again = semi(seed=2)
     load_weights(again, saved(trained, tmp_path))
-    assert again.objective.center_clip.unique() == 0.5
+    assert again.objective.teacher_logits["clip"].mean.unique() == 0.5
     headless = semi(objective=MaskConsistency())
     with pytest.raises(CheckpointError, match="lacks objective.*a teacher is useless without"):
         load_weights(again, saved(headless, tmp_path / "other"), strict=False)
