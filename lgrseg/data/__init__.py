@@ -28,6 +28,7 @@ from lgrseg.data.loader import Unlabelled, build_test_loader, build_train_loader
 from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMapper
 from lgrseg.data.mappers.fixed_copies import FixedCopies
 from lgrseg.data.mappers.labels import LabelMapper
+from lgrseg.data.mappers.masks import MaskMapper
 from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.registration import register_dataset
@@ -62,6 +63,7 @@ __all__ = [
     "HybridSampler",
     "LabelMapper",
     "LocalGlobalMapper",
+    "MaskMapper",
     "MetadataCatalog",
     "MixedSampler",
     "PromptedMapper",

@@ -165,6 +165,8 @@ class ClipPrediction:
     does not predict boxes."""
     box_scores: Tensor | None = None
     """(K, T) confidence that the class is in the frame with this box, 0 to 1."""
+    tokens: Tensor | None = None
+    """(T, h, w) int64 mask tokens; None if the model does not predict tokens."""
 
     def label_maps(self, geometry: Geometry) -> Tensor:
         """Make label maps at the original resolution; every pixel has one class.

@@ -173,8 +173,12 @@ def per_pixel_losses(
     }
 
 
-def _prediction(scores: Tensor) -> ClipPrediction:
-    # The logit of class k is its score minus the best other score: positive if it is the largest.
+def clip_prediction(scores: Tensor) -> ClipPrediction:
+    """Make the prediction of a clip from the scores (K + 1, T, h, w) of its pixels.
+
+    The logit of class k is its score minus the best other score, so it is positive where class k
+    has the largest score.
+    """
     margins = []
     for k in range(1, len(scores)):
         others = torch.cat([scores[:k], scores[k + 1 :]])

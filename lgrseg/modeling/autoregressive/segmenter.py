@@ -1,0 +1,247 @@
+"""AR-SEG: predicts the mask tokens of every frame by a decoder-only transformer.
+
+Sources: AiT (Ning et al., "All in Tokens", ICCV 2023) for soft tokens and the loss through the
+frozen tokenizer; VAR (Tian et al., NeurIPS 2024) for next-scale prediction; ControlAR (Li et al.,
+arXiv 2410.02705) for image tokens at the place of the predicted token.
+
+Letters: B clips, T frames, N images or masks, K classes, P tokens, h w grid of tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.loading import load_weights
+from lgrseg.comm.processes import mean_over_processes
+from lgrseg.layers.clip_batch import (
+    ImageNormalizer,
+    clip_generators,
+    crop_to_input,
+    stack_clips,
+)
+from lgrseg.layers.drop_path import draw_drop_paths
+from lgrseg.layers.map_size import map_size
+from lgrseg.modeling.agreement import check_channels
+from lgrseg.modeling.autoregressive.codec import STRIDE
+from lgrseg.modeling.autoregressive.decoding import decode_masks
+from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
+from lgrseg.modeling.autoregressive.orders import NextScale, Raster
+from lgrseg.modeling.autoregressive.sequence import MaskSequence
+from lgrseg.modeling.autoregressive.teaching import Teacher
+from lgrseg.modeling.autoregressive.tokenizer import (
+    MaskTokenizer,
+    fingerprint,
+    padded_shares,
+    shares_of_labels,
+)
+from lgrseg.modeling.autoregressive.trunk import Trunk
+from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.heads.per_pixel import clip_prediction
+from lgrseg.modeling.heads.pixel_truth import pixel_truth
+from lgrseg.structures import Clip, ClipPrediction, ClipTargets
+
+
+class ARSegmenter(ClipModel):
+    """Segments every frame of a clip separately, by next-token or next-scale prediction."""
+
+    num_classes: int
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        image_tokens: ImageTokens,
+        tokenizer: MaskTokenizer,
+        trunk: Trunk,
+        order: Raster | NextScale,
+        teacher: Teacher,
+        num_classes: int,
+        aligned: bool = True,
+        classes: Sequence[int] | None = None,
+        num_samples: int = 1,
+        temperature: float = 0.0,
+        pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    ):
+        """Combine the parts.
+
+        Args:
+            backbone: module from images (N, 3, H, W) to maps by name.
+            image_tokens: module from these maps to image tokens.
+            tokenizer: trained mask tokenizer, see `frozen_tokenizer`.
+            trunk: decoder-only transformer.
+            order: order in which the mask tokens are predicted.
+            teacher: inputs and losses of the training.
+            num_classes: number K of classes.
+            aligned: True if every mask token also gets the image token of its place.
+            classes: indices of the classes to segment at test; None for all. It needs a model that
+                was trained with `teacher.subset_share` above 0.
+            num_samples: number of sampled masks whose probabilities are averaged at test.
+            temperature: temperature of sampling; 0 always takes the most probable token.
+            pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
+            pixel_std: standard deviation of each RGB channel, by which it is divided.
+
+        Raises:
+            ValueError: the parts do not match, a class does not exist, or several samples are
+                requested at temperature 0.
+        """
+        super().__init__()
+        check_channels("image_tokens", image_tokens.in_channels, backbone)
+        _check_settings(tokenizer, num_classes, classes, num_samples, temperature)
+        if image_tokens.width != trunk.width:
+            raise ValueError(
+                f"image_tokens.width={image_tokens.width} must be trunk.width={trunk.width}"
+            )
+        self.num_classes = num_classes
+        self.backbone, self.image_tokens = backbone, image_tokens
+        self.sequence = MaskSequence(
+            tokenizer=tokenizer, trunk=trunk, order=order, aligned=aligned
+        )
+        self.teacher = teacher
+        self.classes = tuple(range(num_classes) if classes is None else classes)
+        self.num_samples, self.temperature = num_samples, temperature
+        self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
+        self.register_buffer("tokenizer_sha", fingerprint(tokenizer))
+        self.register_load_state_dict_pre_hook(_refuse_another_tokenizer)
+
+    def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
+        """Normaliser of the losses of these clips: "frames", the number of annotated frames."""
+        return {"frames": float(sum(len(target.annotated_frames) for target in targets))}
+
+    def forward(
+        self,
+        clips: list[Clip],
+        targets: list[ClipTargets] | None = None,
+        totals: Mapping[str, float | Tensor] | None = None,
+    ) -> dict[str, Tensor] | list[ClipPrediction]:
+        """Return losses in training mode, otherwise one prediction per clip.
+
+        Raises:
+            ValueError: clips of one batch differ in shape, targets are missing in training, or
+                frames have more tokens than the model was built for.
+        """
+        frames = stack_clips(clips)
+        if not self.training:
+            return self._predict(clips, frames)
+        if targets is None:
+            raise ValueError("a model in training mode needs targets; call .eval() to predict")
+        totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
+        generators = clip_generators(clips)
+        draw_drop_paths(self.backbone, generators, frames.shape[1])
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        truth = pixel_truth(targets, num_frames=totals["frames"], padded_size=map_size(images))
+        image = self._image_tokens(images)[truth.frames]
+        counts = [len(target.annotated_frames) for target in targets]
+        shares = shares_of_labels(truth.labels, self.num_classes)
+        shares = padded_shares(shares, self.normalizer.divisor)
+        per_frame = [g for g, count in zip(generators, counts, strict=True) for _ in range(count)]
+        return self.teacher(self.sequence, image, shares, per_frame, totals["frames"])
+
+    def _image_tokens(self, images: Tensor) -> Tensor:
+        height, width = map_size(images)
+        grid = (height // STRIDE, width // STRIDE)
+        return self.image_tokens(self.backbone(images), grid)
+
+    def _predict(self, clips: list[Clip], frames: Tensor) -> list[ClipPrediction]:
+        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
+        scores, tokens = self.mask_scores(images)
+        scores = crop_to_input(scores, map_size(frames), stride=1)
+        scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
+        predictions = [clip_prediction(clip_scores) for clip_scores in scores.float()]
+        for prediction, clip_tokens in zip(predictions, tokens.chunk(len(clips)), strict=True):
+            prediction.tokens = clip_tokens
+            shown = torch.zeros_like(prediction.present)
+            shown[list(self.classes)] = True
+            prediction.present &= shown
+        return predictions
+
+    def mask_scores(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of the pixels, and the tokens of the last sample.
+
+        Args:
+            images: (N, 3, H, W) normalised and padded images.
+
+        Returns:
+            scores: (N, K + 1, H, W) logits; with several samples, logarithms of the mean
+                probabilities.
+            tokens: (N, h, w) mask tokens.
+        """
+        image = self._image_tokens(images)
+        requested = torch.zeros(len(image), self.num_classes, dtype=torch.bool, device=image.device)
+        requested[:, list(self.classes)] = True
+        prefix = self.sequence.prefix(image, requested)
+        generator = torch.Generator(image.device).manual_seed(0)
+        sampled = []
+        for _ in range(self.num_samples):
+            decoded = decode_masks(
+                self.sequence, prefix, temperature=self.temperature, generator=generator
+            )
+            sampled.append(self.sequence.tokenizer.decode(decoded.codes))
+        if self.num_samples == 1:
+            return sampled[0], decoded.tokens
+        probs = torch.stack([scores.softmax(dim=1) for scores in sampled]).mean(dim=0)
+        return probs.clamp(min=1e-8).log(), decoded.tokens
+
+
+def _check_settings(
+    tokenizer: MaskTokenizer,
+    num_classes: int,
+    classes: Sequence[int] | None,
+    num_samples: int,
+    temperature: float,
+) -> None:
+    if tokenizer.num_classes != num_classes:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.num_classes} classes, num_classes is {num_classes}: "
+            "train a tokenizer on this dataset (configs/ar_seg/tokenizer.py)"
+        )
+    unknown = sorted(set(classes or ()) - set(range(num_classes)))
+    if unknown or (classes is not None and not classes):
+        raise ValueError(
+            f"classes={list(classes or ())}: there are the classes 0 to {num_classes - 1}, and at "
+            "least one must be requested; null requests all"
+        )
+    if temperature < 0 or num_samples < 1 or (num_samples > 1 and temperature == 0):
+        raise ValueError(
+            f"num_samples={num_samples} at temperature={temperature}: several samples need a "
+            "temperature above 0, because at 0 they are all equal"
+        )
+
+
+def frozen_tokenizer(*, tokenizer: MaskTokenizer, weights: str | Path | None) -> MaskTokenizer:
+    """Load a trained tokenizer, and freeze it.
+
+    Args:
+        tokenizer: tokenizer with the settings of the checkpoint.
+        weights: its checkpoint, of a run of configs/ar_seg/tokenizer.py. None is only for models
+            whose own checkpoint is loaded afterwards, because that contains the tokenizer.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the checkpoint belongs to a tokenizer with other settings.
+    """
+    if weights:
+        if not Path(weights).is_file():
+            raise FileNotFoundError(
+                f"there is no tokenizer {weights}: train it with configs/ar_seg/tokenizer.py and "
+                "the same dataset, or give its checkpoint with model.tokenizer.weights=..."
+            )
+        load_weights(tokenizer, weights)
+        tokenizer.source = str(weights)
+    return tokenizer.requires_grad_(False).eval()
+
+
+def _refuse_another_tokenizer(module, state_dict, prefix, *_) -> None:
+    """Raise an error if a checkpoint was trained with another tokenizer than the loaded one."""
+    sha = state_dict.get(f"{prefix}tokenizer_sha")
+    source = module.sequence.tokenizer.source
+    if sha is not None and source and not torch.equal(sha.cpu(), module.tokenizer_sha.cpu()):
+        raise CheckpointError(
+            f"the checkpoint was trained with another tokenizer than {source}, so its tokens have "
+            "another meaning: set model.tokenizer.weights to the tokenizer of that run, or to "
+            "null, because the checkpoint contains its tokenizer"
+        )

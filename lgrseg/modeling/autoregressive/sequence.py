@@ -1,0 +1,158 @@
+"""The sequence of one mask: [image tokens] [start token] [mask tokens].
+
+Letters: N masks, P tokens, K classes, C codes, D width of a token, h w grid of the mask.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lgrseg.modeling.autoregressive.orders import (
+    Grid,
+    NextScale,
+    Raster,
+    places,
+    visible_tokens,
+)
+from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer
+from lgrseg.modeling.autoregressive.trunk import Trunk
+
+MAX_SCALES = 8
+
+
+@dataclass
+class Prefix:
+    """What the mask tokens are predicted from."""
+
+    tokens: Tensor
+    """(N, P, D) embedded tokens."""
+    positions: Tensor
+    """(P, 3) positions in time, height and width."""
+    image: Tensor
+    """(N, D, h, w) image tokens in their grid."""
+
+    @property
+    def grid(self) -> Grid:
+        """(h, w)."""
+        return self.image.shape[2], self.image.shape[3]
+
+
+class MaskSequence(nn.Module):
+    """Embeds image and mask tokens, runs the trunk, and classifies the next tokens."""
+
+    def __init__(
+        self,
+        *,
+        tokenizer: MaskTokenizer,
+        trunk: Trunk,
+        order: Raster | NextScale,
+        aligned: bool = True,
+    ):
+        """Build the embeddings.
+
+        Args:
+            tokenizer: trained tokenizer, which stays frozen.
+            trunk: decoder-only transformer.
+            order: order in which tokens are predicted.
+            aligned: True if every mask token also gets the image token of its place. Otherwise it
+                finds the place by attention only.
+        """
+        super().__init__()
+        self.tokenizer = tokenizer.requires_grad_(False).eval()
+        self.trunk, self.order = trunk, order
+        width = trunk.width
+        self.start = nn.Parameter(0.02 * torch.randn(width))
+        self.class_tokens = nn.Embedding(tokenizer.num_classes, width)
+        self.no_content = nn.Parameter(0.02 * torch.randn(width))
+        self.scale_tokens = nn.Embedding(MAX_SCALES, width)
+        self.content = nn.Sequential(
+            nn.Linear(tokenizer.codebook.shape[1], width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.align = nn.Linear(width, width) if aligned else None
+        self.codes = nn.Linear(width, tokenizer.num_codes)
+        for embedding in (self.class_tokens, self.scale_tokens):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def train(self, mode: bool = True) -> "MaskSequence":
+        """Set the mode of all parts but the tokenizer, which is frozen."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def prefix(self, image: Tensor, requested: Tensor) -> Prefix:
+        """Make the prefix of N masks.
+
+        Args:
+            image: (N, D, h, w) image tokens.
+            requested: (N, K) bool: classes that the mask is to show.
+        """
+        grid = (image.shape[2], image.shape[3])
+        tokens = rearrange(image, "n d h w -> n (h w) d")
+        start = self.start + requested.to(image) @ self.class_tokens.weight
+        middle = image.new_tensor([[0.0, (grid[0] - 1) / 2, (grid[1] - 1) / 2]])
+        positions = torch.cat([places([grid], image.device), middle])
+        return Prefix(torch.cat([tokens, start[:, None]], dim=1), positions, image)
+
+    def places(self, grid: Grid) -> Tensor:
+        """(P, 3) positions of the mask tokens."""
+        return places(self.order.scales(grid), self.start.device)
+
+    def embed(self, prefix: Prefix, content: Tensor | None, begin: int, end: int) -> Tensor:
+        """Embed the inputs of the mask tokens begin to end - 1.
+
+        Args:
+            prefix: prefix of the masks.
+            content: (N, end - begin, D) codes; None for the first block, which has no content.
+            begin: first token.
+            end: one after the last token.
+
+        Returns:
+            (N, end - begin, D).
+        """
+        scales = self.order.scales(prefix.grid)
+        if len(scales) > MAX_SCALES:
+            raise ValueError(
+                f"a grid of {prefix.grid} tokens has {len(scales)} scales; this model knows "
+                f"{MAX_SCALES}: use smaller frames (input_size of the mappers)"
+            )
+        level = torch.cat(
+            [
+                torch.full((h * w,), len(scales) - 1 - number, device=prefix.image.device)
+                for number, (h, w) in enumerate(scales)
+            ]
+        )
+        embedded = self.no_content if content is None else self.content(content)
+        embedded = embedded + self.scale_tokens(level[begin:end])
+        if self.align is None:
+            return embedded.expand(len(prefix.image), -1, -1)
+        image = torch.cat(
+            [F.adaptive_avg_pool2d(prefix.image, scale).flatten(2) for scale in scales], dim=2
+        )
+        return embedded + self.align(image[:, :, begin:end].transpose(1, 2))
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """Outputs of the trunk (N, P, D) -> logits of the codes (N, P, C)."""
+        return self.codes(hidden)
+
+    def forward(self, prefix: Prefix, scales: list[Tensor]) -> Tensor:
+        """Logits (N, P, C) of all mask tokens in one pass, from the true tokens before them.
+
+        Args:
+            prefix: prefix of the masks.
+            scales: input tokens (N, h, w) of each scale.
+        """
+        sizes = self.order.block_sizes(prefix.grid)
+        with torch.no_grad():
+            content = self.order.contents(self.tokenizer, scales)
+        first, total = sizes[0], sum(sizes)
+        inputs = [self.embed(prefix, None, 0, first)]
+        if total > first:
+            inputs.append(self.embed(prefix, content, first, total))
+        tokens = torch.cat([prefix.tokens, *inputs], dim=1)
+        positions = torch.cat([prefix.positions, self.places(prefix.grid)])
+        visible = visible_tokens(prefix.tokens.shape[1], sizes, tokens.device)
+        hidden = self.trunk(tokens, positions, visible)
+        return self.classify(hidden[:, -total:])
