@@ -1,0 +1,197 @@
+"""AR-SEG: cached decoding, sizes and lengths, requests, refusals, and that it learns."""
+
+import pytest
+import torch
+from disc_clips import disc_clip, empty_clip
+
+from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.modeling.autoregressive.decoding import decode_masks
+from lgrseg.modeling.autoregressive.orders import NextScale, Raster
+from lgrseg.modeling.autoregressive.teaching import Teacher, draw_requests, without_classes
+
+ORDERS = pytest.mark.parametrize("order", [Raster(), NextScale()], ids=["raster", "next scale"])
+
+
+def prefix_of(model, num_masks=2):
+    image = torch.randn(num_masks, 32, 4, 4)
+    return model.sequence.prefix(image, torch.ones(num_masks, 2, dtype=torch.bool))
+
+
+@ORDERS
+@pytest.mark.parametrize("aligned", [True, False])
+def test_cached_and_uncached_decoding_agree(build, order, aligned):
+    model = build(order=order, aligned=aligned).eval()
+    with torch.no_grad():  # large weights, so that predicted tokens differ
+        model.sequence.content[0].weight *= 30
+        model.sequence.tokenizer.decoder[-2].weight *= 30
+    with torch.inference_mode():
+        prefix = prefix_of(model)
+        cached, uncached = (decode_masks(model.sequence, prefix, cached=c) for c in (True, False))
+    assert len(cached.tokens.unique()) > 1
+    assert torch.equal(cached.tokens, uncached.tokens)
+    torch.testing.assert_close(cached.codes, uncached.codes)
+
+
+@ORDERS
+def test_training_sees_what_decoding_sees(build, order):
+    """With its own tokens as input, one pass of training gives the logits of the decoding."""
+    model = build(order=order).eval()
+    tokenizer = model.sequence.tokenizer
+    with torch.inference_mode():
+        prefix = prefix_of(model, num_masks=1)
+        scales = order.scales(prefix.grid)
+        known = [torch.zeros(1, h, w, dtype=torch.int64) for h, w in scales]
+        # Tokens depend on earlier tokens only, so each pass makes one more block right.
+        for _ in order.block_sizes(prefix.grid):
+            chosen = model.sequence(prefix, known).argmax(dim=-1)
+            parts = chosen.split([h * w for h, w in scales], dim=1)
+            known = [p.view(1, h, w) for p, (h, w) in zip(parts, scales, strict=True)]
+        decoded = decode_masks(model.sequence, prefix)
+    assert torch.equal(known[-1], decoded.tokens)
+    assert decoded.codes.shape == (1, 4, 4, tokenizer.codebook.shape[1])
+
+
+@pytest.mark.parametrize("num_frames", [1, 11])
+def test_any_number_of_frames(build, num_frames):
+    model = build().eval()
+    clip, _ = disc_clip(num_frames)
+    with torch.inference_mode():
+        (prediction,) = model([clip])
+        (alone,) = model([disc_clip(1)[0]])
+    assert prediction.mask_logits.shape == (2, num_frames, 64, 64)
+    assert prediction.tokens.shape == (num_frames, 4, 4)
+    # Frames are segmented separately, and these are equal.
+    torch.testing.assert_close(prediction.mask_logits[:, -1:], alone.mask_logits)
+
+
+def test_a_size_that_is_no_multiple_of_a_patch(build):
+    model = build()
+    clip, targets = disc_clip(1, size=72)
+    losses = model([clip], [targets])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert model.eval()([clip])[0].mask_logits.shape == (2, 1, 72, 72)
+
+
+def test_masks_without_any_structure(build):
+    model = build()
+    losses = model([empty_clip(2)[0]], [empty_clip(2)[1]])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_no_annotated_frame_has_no_loss(build):
+    model = build()
+    clip, targets = disc_clip(2, annotated=[])
+    losses = model([clip], [targets])
+    assert sum(losses.values()) == 0
+    sum(losses.values()).backward()
+
+
+def test_frames_without_annotation_have_no_effect(build):
+    model = build()
+    clip, targets = disc_clip(3, annotated=[1])
+    other, _ = disc_clip(3, annotated=[1])
+    other.frames = other.frames.clone()
+    other.frames[0] = 0.0
+    model.backbone.eval()  # its batch normalisation sees all frames
+    losses = [sum(model([c], [targets]).values()) for c in (clip, other)]
+    assert losses[0] == losses[1]
+
+
+@ORDERS
+def test_more_tokens_than_the_model_was_built_for(build, order):
+    model = build(order=order, max_tokens=40).eval()
+    with pytest.raises(ValueError, match="max_tokens=40"), torch.inference_mode():
+        model([disc_clip(1, size=96)[0]])
+
+
+def test_a_class_that_does_not_exist(build):
+    with pytest.raises(ValueError, match="there are the classes 0 to 1"):
+        build(classes=[2])
+
+
+def test_only_requested_classes_are_predicted(build):
+    model = build(classes=[1]).eval()
+    assert model([disc_clip(1)[0]])[0].present.tolist() == [False, True]
+
+
+def test_requests_are_not_empty():
+    generators = [torch.Generator().manual_seed(seed) for seed in range(200)]
+    requested = draw_requests(0.5, 3, generators)
+    assert requested.any(dim=1).all()
+    share = requested.all(dim=1).float().mean()
+    # Half of the masks, and those subsets that happen to be complete (one class always, 1/4).
+    assert 0.5 < share < 0.75
+    assert draw_requests(0.0, 3, generators).all()
+
+
+def test_classes_that_are_not_requested_become_background():
+    shares = torch.tensor([0.2, 0.3, 0.5]).view(1, 3, 1, 1)
+    left = without_classes(shares, torch.tensor([[True, False]]))
+    torch.testing.assert_close(left.flatten(), torch.tensor([0.5, 0.0, 0.5]))
+
+
+def test_samples_need_a_temperature(build):
+    with pytest.raises(ValueError, match="temperature above 0"):
+        build(num_samples=4)
+    model = build(num_samples=2, temperature=1.0).eval()
+    first, second = (model([disc_clip(1)[0]])[0].mask_logits for _ in range(2))
+    assert torch.equal(first, second)  # sampled, but always with the same random numbers
+
+
+def test_another_tokenizer_is_refused(build):
+    saved = {name: value.clone() for name, value in build().state_dict().items()}
+    model = build()
+    model.sequence.tokenizer.source = "tokenizer.safetensors"
+    model.load_state_dict(saved)
+    saved["tokenizer_sha"] = saved["tokenizer_sha"].flip(0)
+    with pytest.raises(CheckpointError, match=r"another tokenizer than tokenizer\.safetensors"):
+        model.load_state_dict(saved)
+    model.sequence.tokenizer.source = None  # the checkpoint's tokenizer replaces a random one
+    model.load_state_dict(saved)
+
+
+def test_the_tokenizer_stays_frozen(build):
+    model = build().train()
+    before = {k: v.clone() for k, v in model.sequence.tokenizer.state_dict().items()}
+    clip, targets = disc_clip(1)
+    sum(model([clip], [targets]).values()).backward()
+    assert not model.sequence.tokenizer.training
+    after = model.sequence.tokenizer.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None for p in model.sequence.tokenizer.parameters())
+
+
+@pytest.mark.slow
+@ORDERS
+def test_it_learns_two_clips(build, order):
+    """A tokenizer learns discs, then the model learns which of two pictures shows which disc."""
+    tokenizer = trained_tokenizer(build)
+    model = build(order=order, tokenizer=tokenizer, teacher=Teacher(subset_share=0.0))
+    clips, targets = zip(disc_clip(1, radius=12), disc_clip(1, radius=24), strict=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        sum(model(list(clips), list(targets)).values()).backward()
+        optimizer.step()
+    model.eval()
+    with torch.inference_mode():
+        predictions = model(list(clips))
+    for prediction, target in zip(predictions, targets, strict=True):
+        assert dice(prediction.mask_logits[0] > 0, target.masks[0]) > 0.95
+
+
+def trained_tokenizer(build):
+    tokenizer = build().sequence.tokenizer.requires_grad_(True).train()
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=5e-3)
+    for step in range(150):
+        clip, target = disc_clip(1, radius=8 + step % 20)
+        clip.frames = torch.cat([~target.masks[0, :, None], target.masks[0, :, None]], 1).float()
+        clip.frames = torch.cat([clip.frames, torch.zeros(1, 1, 64, 64)], dim=1)
+        optimizer.zero_grad()
+        sum(tokenizer([clip], [target]).values()).backward()
+        optimizer.step()
+    return tokenizer.requires_grad_(False).eval()
+
+
+def dice(one, other):
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
