@@ -10,6 +10,7 @@ from lgrseg.config import instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, MetadataCatalog
 from lgrseg.data.own_store import write_facts
 from lgrseg.engine.test_sets import name_tests_by_dataset
+from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
 from lgrseg.modeling.heads.classifier import ClipClassifier
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
@@ -55,6 +56,8 @@ def test_config(command, tmp_path, monkeypatch):
         pytest.importorskip("peft", reason="adapters need the extra peft")
     if "sam" in cfg.model:  # frames of 64 px are enough to see that it is built and takes a step
         cfg.model.sam.get("sam", cfg.model.sam).size = 64
+    if "tokenizer" in cfg.model:  # it is trained first; a random one is enough here
+        cfg.model.tokenizer.weights = None
     model = instantiate(cfg.model)
     if cfg.dataloader.train.batch_size:  # else it trains without labels, so there is no test
         assert num_classes == {model.num_classes}
@@ -74,6 +77,9 @@ def test_config(command, tmp_path, monkeypatch):
     clips, targets, *views = _sample(size, unlabelled=bool(unlabelled))
     if isinstance(model, ClipClassifier):
         targets = [LabelTarget(0)]
+    if isinstance(model, MaskTokenizer):
+        labels = targets[0].masks[0].long()
+        clips[0].frames = shares_of_labels(labels, model.num_classes)
     losses = model(clips, targets, *views)
     assert torch.isfinite(sum(losses.values()))
 
@@ -100,7 +106,14 @@ def test_every_file_of_configs_is_in_the_documentation():
     assert [name for name in methods if f"| `{name}` |" not in page] == []
 
 
-SYSTEMS = ["lgrnet/base.py", "baselines/unet.py", "foundation/usfm_segvit.py", "box_sam2/base.py"]
+SYSTEMS = [
+    "lgrnet/base.py",
+    "baselines/unet.py",
+    "foundation/usfm_segvit.py",
+    "box_sam2/base.py",
+    "ar_seg/tokenizer.py",
+    "ar_seg/next_scale.py",
+]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -6,6 +6,7 @@
     python tools/benchmark.py data                    reading clips
     python tools/benchmark.py metrics                 distances between borders
     python tools/benchmark.py boxes                   BOX-SAM2: seconds per frame, memory of a clip
+    python tools/benchmark.py tokens                  AR-SEG: order of tokens, and the cache
     python tools/benchmark.py backbones               pretrained encoders: time and memory
     python tools/benchmark.py exactness               cost of separate random numbers for every clip
     python tools/benchmark.py all --json figures.json
@@ -31,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=[*ALL, "boxes", "backbones", "exactness", "all"])
+    parser.add_argument("name", choices=[*ALL, "boxes", "tokens", "backbones", "exactness", "all"])
     parser.add_argument("--repeats", type=int, default=7, help="number of measurements (default 7)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="JSON file for all results")
@@ -83,6 +84,10 @@ def _run(name: str, checks: list[dict], *, repeats: int, device: str) -> "list[C
         return backbones.run(repeats=repeats, device=device)
     if name == "boxes":
         return tracking.run(repeats=repeats, device=device)
+    if name == "tokens":
+        from lgrseg.studies.benchmarks import mask_decoding
+
+        return mask_decoding.run(repeats=repeats, device=device)
     run_on_cpu = {"data": data.run, "metrics": metrics.run, "exactness": exactness.run}[name]
     return [run_on_cpu(repeats=repeats)]
 

@@ -20,4 +20,4 @@ optimizer.weight_decay = 0.05
 schedule.warmup = 50
 train.max_iter = 1800
 train.clip_norm = 1.0
-train.output_dir = "output/next_scale"
+train.output_dir = "output/ar_next_scale"

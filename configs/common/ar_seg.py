@@ -2,9 +2,10 @@
 
 from lgrseg.config import L
 from lgrseg.data import AnnotatedMapper
+from lgrseg.modeling.autoregressive.frozen import frozen_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
 from lgrseg.modeling.autoregressive.orders import NextScale
-from lgrseg.modeling.autoregressive.segmenter import ARSegmenter, frozen_tokenizer
+from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
 from lgrseg.modeling.autoregressive.teaching import Teacher
 from lgrseg.modeling.autoregressive.trunk import Trunk
 from lgrseg.modeling.backbones import PVTv2

@@ -52,7 +52,9 @@ class TokenEvaluator(SegmentationEvaluator):
     def evaluate(self) -> dict:
         """The results of all processes, with "tokens"."""
         results = super().evaluate()
-        merged = {key: value for part in all_gather_object(self._tokens) for key, value in part.items()}
+        merged = {
+            key: value for part in all_gather_object(self._tokens) for key, value in part.items()
+        }
         tokens = np.stack([merged[key][0] for key in sorted(merged)])
         pure_class = np.stack([merged[key][1] for key in sorted(merged)])
         return results | {"tokens": token_use(tokens, pure_class)}

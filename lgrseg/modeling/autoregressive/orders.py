@@ -43,7 +43,9 @@ class Raster:
         """
         return tokenizer.codebook[scales[0].flatten(1)[:, :-1]]
 
-    def next_content(self, tokenizer: MaskTokenizer, codes: Tensor, grid: Grid, done: int) -> Tensor:
+    def next_content(
+        self, tokenizer: MaskTokenizer, codes: Tensor, grid: Grid, done: int
+    ) -> Tensor:
         """Contents (N, 1, D) of the next block; `codes` (N, 1, D) are those of the last one."""
         return codes
 
@@ -87,7 +89,9 @@ class NextScale:
             return tokenizer.codebook.new_zeros(len(scales[0]), 0, tokenizer.codebook.shape[1])
         return torch.cat(enlarged, dim=1)
 
-    def next_content(self, tokenizer: MaskTokenizer, codes: Tensor, grid: Grid, done: int) -> Tensor:
+    def next_content(
+        self, tokenizer: MaskTokenizer, codes: Tensor, grid: Grid, done: int
+    ) -> Tensor:
         """Contents (N, h w, D) of scale number `done`, from the codes of the scale before it."""
         scales = self.scales(grid)
         height, width = scales[done - 1]

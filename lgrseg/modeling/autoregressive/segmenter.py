@@ -8,14 +8,11 @@ Letters: B clips, T frames, N images or masks, K classes, P tokens, h w grid of 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.checkpoint.loading import load_weights
 from lgrseg.comm.processes import mean_over_processes
 from lgrseg.layers.clip_batch import (
     ImageNormalizer,
@@ -27,14 +24,15 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
 from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.autoregressive.codec import STRIDE
-from lgrseg.modeling.autoregressive.decoding import decode_masks
+from lgrseg.modeling.autoregressive.decoding import DecodedMasks, decode_masks
+from lgrseg.modeling.autoregressive.frozen import fingerprint, refuse_another_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
+from lgrseg.modeling.autoregressive.memory import MaskMemory
 from lgrseg.modeling.autoregressive.orders import NextScale, Raster
 from lgrseg.modeling.autoregressive.sequence import MaskSequence
 from lgrseg.modeling.autoregressive.teaching import Teacher
 from lgrseg.modeling.autoregressive.tokenizer import (
     MaskTokenizer,
-    fingerprint,
     padded_shares,
     shares_of_labels,
 )
@@ -46,7 +44,10 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets
 
 
 class ARSegmenter(ClipModel):
-    """Segments every frame of a clip separately, by next-token or next-scale prediction."""
+    """Segments the frames of a clip by next-token or next-scale prediction.
+
+    Every frame is segmented separately, or with a memory of the masks of the frames before it.
+    """
 
     num_classes: int
 
@@ -61,6 +62,7 @@ class ARSegmenter(ClipModel):
         teacher: Teacher,
         num_classes: int,
         aligned: bool = True,
+        memory: MaskMemory | None = None,
         classes: Sequence[int] | None = None,
         num_samples: int = 1,
         temperature: float = 0.0,
@@ -72,12 +74,13 @@ class ARSegmenter(ClipModel):
         Args:
             backbone: module from images (N, 3, H, W) to maps by name.
             image_tokens: module from these maps to image tokens.
-            tokenizer: trained mask tokenizer, see `frozen_tokenizer`.
+            tokenizer: trained mask tokenizer, see frozen.py.
             trunk: decoder-only transformer.
             order: order in which the mask tokens are predicted.
             teacher: inputs and losses of the training.
             num_classes: number K of classes.
             aligned: True if every mask token also gets the image token of its place.
+            memory: memory of the masks of earlier frames; None for none.
             classes: indices of the classes to segment at test; None for all. It needs a model that
                 was trained with `teacher.subset_share` above 0.
             num_samples: number of sampled masks whose probabilities are averaged at test.
@@ -99,14 +102,14 @@ class ARSegmenter(ClipModel):
         self.num_classes = num_classes
         self.backbone, self.image_tokens = backbone, image_tokens
         self.sequence = MaskSequence(
-            tokenizer=tokenizer, trunk=trunk, order=order, aligned=aligned
+            tokenizer=tokenizer, trunk=trunk, order=order, aligned=aligned, memory=memory
         )
         self.teacher = teacher
         self.classes = tuple(range(num_classes) if classes is None else classes)
         self.num_samples, self.temperature = num_samples, temperature
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.register_buffer("tokenizer_sha", fingerprint(tokenizer))
-        self.register_load_state_dict_pre_hook(_refuse_another_tokenizer)
+        self.register_load_state_dict_pre_hook(refuse_another_tokenizer)
 
     def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normaliser of the losses of these clips: "frames", the number of annotated frames."""
@@ -148,7 +151,12 @@ class ARSegmenter(ClipModel):
 
     def _predict(self, clips: list[Clip], frames: Tensor) -> list[ClipPrediction]:
         images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
-        scores, tokens = self.mask_scores(images)
+        image = rearrange(self._image_tokens(images), "(b t) d h w -> b t d h w", b=len(clips))
+        if self.sequence.memory is None:
+            scores, decoded = self._segment(image.flatten(0, 1))
+            tokens = decoded.tokens
+        else:
+            scores, tokens = self._follow(image, self.sequence.memory.num_masks)
         scores = crop_to_input(scores, map_size(frames), stride=1)
         scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
         predictions = [clip_prediction(clip_scores) for clip_scores in scores.float()]
@@ -159,32 +167,42 @@ class ARSegmenter(ClipModel):
             prediction.present &= shown
         return predictions
 
-    def mask_scores(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of the pixels, and the tokens of the last sample.
+    def _follow(self, image: Tensor, num_masks: int) -> tuple[Tensor, Tensor]:
+        """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
+        scores, tokens, earlier = [], [], []
+        for frame in image.unbind(dim=1):
+            frame_scores, decoded = self._segment(frame, earlier)
+            scores.append(frame_scores)
+            tokens.append(decoded.tokens)
+            earlier = [decoded.codes, *earlier][:num_masks]
+        return torch.stack(scores, dim=1).flatten(0, 1), torch.stack(tokens, dim=1).flatten(0, 1)
+
+    def _segment(
+        self, image: Tensor, earlier: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, DecodedMasks]:
+        """Segment N images.
 
         Args:
-            images: (N, 3, H, W) normalised and padded images.
+            image: (N, D, h, w) image tokens.
+            earlier: codes of the masks of earlier frames, the latest first.
 
         Returns:
-            scores: (N, K + 1, H, W) logits; with several samples, logarithms of the mean
-                probabilities.
-            tokens: (N, h, w) mask tokens.
+            Scores (N, K + 1, H, W), with several samples the logarithms of their mean
+            probabilities; and the last sample.
         """
-        image = self._image_tokens(images)
         requested = torch.zeros(len(image), self.num_classes, dtype=torch.bool, device=image.device)
         requested[:, list(self.classes)] = True
-        prefix = self.sequence.prefix(image, requested)
+        prefix = self.sequence.prefix(image, requested, earlier)
         generator = torch.Generator(image.device).manual_seed(0)
-        sampled = []
-        for _ in range(self.num_samples):
-            decoded = decode_masks(
-                self.sequence, prefix, temperature=self.temperature, generator=generator
-            )
-            sampled.append(self.sequence.tokenizer.decode(decoded.codes))
-        if self.num_samples == 1:
-            return sampled[0], decoded.tokens
-        probs = torch.stack([scores.softmax(dim=1) for scores in sampled]).mean(dim=0)
-        return probs.clamp(min=1e-8).log(), decoded.tokens
+        samples = [
+            decode_masks(self.sequence, prefix, temperature=self.temperature, generator=generator)
+            for _ in range(self.num_samples)
+        ]
+        scores = [self.sequence.tokenizer.decode(sample.codes) for sample in samples]
+        if len(scores) == 1:
+            return scores[0], samples[0]
+        probs = torch.stack([each.softmax(dim=1) for each in scores]).mean(dim=0)
+        return probs.clamp(min=1e-8).log(), samples[-1]
 
 
 def _check_settings(
@@ -209,39 +227,4 @@ def _check_settings(
         raise ValueError(
             f"num_samples={num_samples} at temperature={temperature}: several samples need a "
             "temperature above 0, because at 0 they are all equal"
-        )
-
-
-def frozen_tokenizer(*, tokenizer: MaskTokenizer, weights: str | Path | None) -> MaskTokenizer:
-    """Load a trained tokenizer, and freeze it.
-
-    Args:
-        tokenizer: tokenizer with the settings of the checkpoint.
-        weights: its checkpoint, of a run of configs/ar_seg/tokenizer.py. None is only for models
-            whose own checkpoint is loaded afterwards, because that contains the tokenizer.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        CheckpointError: the checkpoint belongs to a tokenizer with other settings.
-    """
-    if weights:
-        if not Path(weights).is_file():
-            raise FileNotFoundError(
-                f"there is no tokenizer {weights}: train it with configs/ar_seg/tokenizer.py and "
-                "the same dataset, or give its checkpoint with model.tokenizer.weights=..."
-            )
-        load_weights(tokenizer, weights)
-        tokenizer.source = str(weights)
-    return tokenizer.requires_grad_(False).eval()
-
-
-def _refuse_another_tokenizer(module, state_dict, prefix, *_) -> None:
-    """Raise an error if a checkpoint was trained with another tokenizer than the loaded one."""
-    sha = state_dict.get(f"{prefix}tokenizer_sha")
-    source = module.sequence.tokenizer.source
-    if sha is not None and source and not torch.equal(sha.cpu(), module.tokenizer_sha.cpu()):
-        raise CheckpointError(
-            f"the checkpoint was trained with another tokenizer than {source}, so its tokens have "
-            "another meaning: set model.tokenizer.weights to the tokenizer of that run, or to "
-            "null, because the checkpoint contains its tokenizer"
         )

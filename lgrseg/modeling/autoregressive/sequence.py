@@ -1,8 +1,11 @@
-"""The sequence of one mask: [image tokens] [start token] [mask tokens].
+"""The sequence of one mask: [memory] [image tokens] [start token] [mask tokens].
+
+The memory, masks of earlier frames, is optional.
 
 Letters: N masks, P tokens, K classes, C codes, D width of a token, h w grid of the mask.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lgrseg.modeling.autoregressive.memory import MaskMemory
 from lgrseg.modeling.autoregressive.orders import (
     Grid,
     NextScale,
@@ -50,6 +54,7 @@ class MaskSequence(nn.Module):
         trunk: Trunk,
         order: Raster | NextScale,
         aligned: bool = True,
+        memory: MaskMemory | None = None,
     ):
         """Build the embeddings.
 
@@ -59,10 +64,11 @@ class MaskSequence(nn.Module):
             order: order in which tokens are predicted.
             aligned: True if every mask token also gets the image token of its place. Otherwise it
                 finds the place by attention only.
+            memory: memory of earlier frames; None for none.
         """
         super().__init__()
         self.tokenizer = tokenizer.requires_grad_(False).eval()
-        self.trunk, self.order = trunk, order
+        self.trunk, self.order, self.memory = trunk, order, memory
         width = trunk.width
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.class_tokens = nn.Embedding(tokenizer.num_classes, width)
@@ -82,19 +88,33 @@ class MaskSequence(nn.Module):
         self.tokenizer.eval()
         return self
 
-    def prefix(self, image: Tensor, requested: Tensor) -> Prefix:
+    def prefix(
+        self,
+        image: Tensor,
+        requested: Tensor,
+        earlier: Sequence[Tensor] = (),
+        is_absent: Tensor | None = None,
+    ) -> Prefix:
         """Make the prefix of N masks.
 
         Args:
             image: (N, D, h, w) image tokens.
             requested: (N, K) bool: classes that the mask is to show.
+            earlier: codes (N, h, w, size of a code) of the masks of earlier frames, the latest
+                first. Only a model with a memory uses them.
+            is_absent: (N, M) bool, true for masks of the memory that are left out; None for none.
         """
         grid = (image.shape[2], image.shape[3])
         tokens = rearrange(image, "n d h w -> n (h w) d")
         start = self.start + requested.to(image) @ self.class_tokens.weight
         middle = image.new_tensor([[0.0, (grid[0] - 1) / 2, (grid[1] - 1) / 2]])
         positions = torch.cat([places([grid], image.device), middle])
-        return Prefix(torch.cat([tokens, start[:, None]], dim=1), positions, image)
+        tokens = torch.cat([tokens, start[:, None]], dim=1)
+        if self.memory is not None:
+            remembered = self.memory([self.content(each) for each in earlier], is_absent, tokens)
+            tokens = torch.cat([remembered, tokens], dim=1)
+            positions = torch.cat([self.memory.positions(grid, image.device), positions])
+        return Prefix(tokens, positions, image)
 
     def places(self, grid: Grid) -> Tensor:
         """(P, 3) positions of the mask tokens."""

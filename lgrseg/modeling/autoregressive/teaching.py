@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lgrseg.layers.numerics import at_least_float32, divide
 from lgrseg.modeling.autoregressive.orders import tokens_of_scales
-from lgrseg.modeling.autoregressive.sequence import MaskSequence
+from lgrseg.modeling.autoregressive.sequence import MaskSequence, Prefix
 from lgrseg.modeling.autoregressive.tokenizer import pure_patches, share_losses
 
 NUM_NEAR = 10
@@ -136,7 +136,8 @@ class Teacher(nn.Module):
         with torch.no_grad():
             tokens, maps = tokens_of_scales(sequence.tokenizer, shares, scales)
             inputs = self._inputs(sequence, tokens, generators)
-        logits = at_least_float32(sequence(sequence.prefix(image, requested), inputs))
+        prefix = self._prefix(sequence, image, requested, shares, generators)
+        logits = at_least_float32(sequence(prefix, inputs))
         losses = {"loss_token": self._token_loss(sequence, logits, tokens, maps, num_frames)}
         if self.dice_weight:
             last = logits[:, -grid[0] * grid[1] :].softmax(dim=-1)
@@ -144,6 +145,22 @@ class Teacher(nn.Module):
             decoded = share_losses(sequence.tokenizer.decode(codes), shares, num_frames)
             losses |= {name: self.dice_weight * loss for name, loss in decoded.items()}
         return losses
+
+    def _prefix(
+        self,
+        sequence: MaskSequence,
+        image: Tensor,
+        requested: Tensor,
+        shares: Tensor,
+        generators: list[torch.Generator],
+    ) -> Prefix:
+        if sequence.memory is None:
+            return sequence.prefix(image, requested)
+        with torch.no_grad():
+            copies, is_absent = sequence.memory.draw(shares, generators)
+            tokenizer = sequence.tokenizer
+            earlier = [tokenizer.codebook[tokenizer.tokens(copy)] for copy in copies]
+        return sequence.prefix(image, requested, earlier, is_absent)
 
     def _inputs(
         self, sequence: MaskSequence, tokens: list[Tensor], generators: list[torch.Generator]
@@ -185,7 +202,7 @@ class Teacher(nn.Module):
 def draw_requests(
     subset_share: float, num_classes: int, generators: list[torch.Generator]
 ) -> Tensor:
-    """(N, K) bool on the CPU: all classes, or for a share of the masks a random subset, not empty."""
+    """(N, K) bool on the CPU: all classes, or for a share of the masks a part of them."""
     rows = []
     for generator in generators:
         draw = torch.rand(num_classes + 2, generator=generator, device=generator.device).cpu()

@@ -6,13 +6,12 @@ whose frames are class shares instead of grey values.
 Letters: B clips, T frames, N masks, K classes, C codes, D size of a code, h w grid of tokens.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from lgrseg.comm.processes import mean_over_processes
 from lgrseg.layers.clip_batch import crop_to_input, stack_clips
@@ -99,8 +98,9 @@ class MaskTokenizer(ClipModel):
         Raises:
             ValueError: frames are no class shares, or targets are missing in training.
         """
+        for clip in clips:
+            self._check(clip.frames)
         frames = stack_clips(clips)
-        self._check(frames)
         if not self.training:
             return [self._reconstruct(clip) for clip in frames]
         if targets is None:
@@ -118,10 +118,11 @@ class MaskTokenizer(ClipModel):
         return losses
 
     def _check(self, frames: Tensor) -> None:
-        if frames.shape[2] != self.num_classes + 1:
+        channels = self.num_classes + 1
+        if frames.shape[1] != channels or (frames.sum(dim=1) - 1).abs().max() > 1e-3:
             raise ValueError(
-                f"a mask tokenizer with {self.num_classes} classes reads class shares with "
-                f"{self.num_classes + 1} channels, not frames with {frames.shape[2]}: use "
+                f"a mask tokenizer with {self.num_classes} classes reads class shares, "
+                f"{channels} channels that sum to 1, and not pictures: use "
                 "MaskMapper in all loaders, as configs/ar_seg/tokenizer.py does. To segment "
                 "pictures, train another config of configs/ar_seg with this tokenizer"
             )
@@ -179,12 +180,3 @@ def padded_shares(shares: Tensor, divisor: int) -> Tensor:
 def pure_patches(shares: Tensor) -> Tensor:
     """(N, K + 1, 16 h, 16 w) -> (N, h, w) bool: true for patches that show one class only."""
     return (-F.max_pool2d(-shares, STRIDE)).amax(dim=1) > 0.999
-
-
-def fingerprint(module: nn.Module) -> Tensor:
-    """(32,) uint8 on the CPU: SHA-256 of the names and values of all weights and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return torch.tensor(list(digest.digest()), dtype=torch.uint8)

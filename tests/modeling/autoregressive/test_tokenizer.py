@@ -4,10 +4,10 @@ import pytest
 import torch
 from disc_clips import disc_clip
 
+from lgrseg.modeling.autoregressive.frozen import fingerprint
 from lgrseg.modeling.autoregressive.quantizers import ScalarQuantizer, VectorQuantizer
 from lgrseg.modeling.autoregressive.tokenizer import (
     MaskTokenizer,
-    fingerprint,
     padded_shares,
     pure_patches,
     share_losses,

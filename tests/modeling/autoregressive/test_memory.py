@@ -1,0 +1,53 @@
+"""Memory of a video: bounded, moved copies in training, and earlier masks at test."""
+
+import torch
+from disc_clips import disc_clip
+
+from lgrseg.modeling.autoregressive.memory import MaskMemory
+
+
+def memory_of(**settings):
+    return MaskMemory(width=32, num_masks=2, side=2, **settings)
+
+
+def test_copies_move_a_little():
+    _, targets = disc_clip(1)
+    mask = targets.masks[0, :, None].float()
+    shares = torch.cat([1 - mask, mask], dim=1).expand(3, -1, -1, -1)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    copies, is_absent = memory_of(absent_share=0.5).draw(shares, generators)
+    assert len(copies) == 2 and is_absent.shape == (3, 2)
+    for copy in copies:
+        torch.testing.assert_close(copy.sum(dim=1), torch.ones(3, 64, 64))
+        overlap = 2 * (copy[:, 1] * shares[:, 1]).sum((1, 2)) / (copy + shares)[:, 1].sum((1, 2))
+        assert (overlap > 0.8).all() and (overlap < 0.9999).all()
+    still, _ = memory_of(rotation=0, scale=0, shift=0).draw(shares, generators)
+    torch.testing.assert_close(still[0], shares)
+
+
+def test_positions_are_earlier_and_in_the_middle_of_their_cells():
+    found = memory_of().positions((4, 4), torch.device("cpu")).tolist()
+    assert found[:2] == [[-1, 0.5, 0.5], [-1, 0.5, 2.5]] and found[4] == [-2, 0.5, 0.5]
+
+
+def test_a_frame_knows_the_frames_before_it_only(build):
+    model = build(memory=memory_of()).eval()
+    clip, _ = disc_clip(4)
+    with torch.inference_mode():
+        (all_frames,) = model([clip])
+        clip.frames = clip.frames.clone()
+        clip.frames[2] = 0
+        (changed,) = model([clip])
+        clip.frames = clip.frames[:2]
+        (first_frames,) = model([clip])
+    torch.testing.assert_close(first_frames.mask_logits, all_frames.mask_logits[:, :2])
+    torch.testing.assert_close(changed.mask_logits[:, :2], all_frames.mask_logits[:, :2])
+    # Frame 3 is equal to frames 0 and 1, but its memory is not.
+    assert not torch.equal(changed.mask_logits[:, 3], all_frames.mask_logits[:, 3])
+
+
+def test_training_with_a_memory(build):
+    model = build(memory=memory_of(absent_share=0.0))
+    clip, targets = disc_clip(2)
+    sum(model([clip], [targets]).values()).backward()
+    assert model.sequence.memory.ages.grad.abs().sum() > 0
