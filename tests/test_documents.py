@@ -73,6 +73,7 @@ TAKE_LONG = [
     "analyze_model.py",
     "plot_curves.py",
     "configs/baselines/",
+    "ar_seg/tokenizer.py",
     "lgrnet/long.py",
     "predict.py --config-file output/demo",
 ]
@@ -81,6 +82,8 @@ BOXES = ("box_sam2", "demo.py method=boxes")
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
     "benchmark.py boxes": "measures for minutes",
+    "benchmark.py tokens": "measures for minutes",
+    "ar_seg/next_scale.py": "needs the run of the tokenizer; test_configs.py takes a step",
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",

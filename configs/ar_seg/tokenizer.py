@@ -3,19 +3,14 @@
 python tools/train_net.py --config-file configs/ar_seg/tokenizer.py
 """
 
-from lgrseg.config import L
-from lgrseg.modeling.autoregressive.quantizers import VectorQuantizer
-from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer
-
+from ..common.ar_seg import tokenizer as model
 from ..common.masks import token_evaluator, use_masks
 from ..common.train import optimizer, schedule, train
 from ..datasets.camus import dataloader, num_classes
 
 use_masks(dataloader, num_classes=num_classes, batch_size=8)
 evaluator = token_evaluator()
-model = L(MaskTokenizer)(
-    num_classes=num_classes, quantizer=L(VectorQuantizer)(num_codes=1024, dim=8)
-)
+model.num_classes = num_classes
 optimizer.lr = 2e-3
 optimizer.weight_decay = 0.01
 schedule.warmup = 50

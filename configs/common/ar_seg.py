@@ -5,13 +5,14 @@ from lgrseg.data import AnnotatedMapper
 from lgrseg.modeling.autoregressive.frozen import frozen_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
 from lgrseg.modeling.autoregressive.orders import NextScale
+from lgrseg.modeling.autoregressive.quantizers import VectorQuantizer
 from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
 from lgrseg.modeling.autoregressive.teaching import Teacher
+from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer
 from lgrseg.modeling.autoregressive.trunk import Trunk
 from lgrseg.modeling.backbones import PVTv2
 
-from ..ar_seg.tokenizer import model as tokenizer
-
+tokenizer = L(MaskTokenizer)(num_classes="???", quantizer=L(VectorQuantizer)(num_codes=1024, dim=8))
 model = L(ARSegmenter)(
     backbone=L(PVTv2)(variant="b0", drop_path_rate=0.1),
     image_tokens=L(ImageTokens)(

@@ -169,7 +169,8 @@ class ARSegmenter(ClipModel):
 
     def _follow(self, image: Tensor, num_masks: int) -> tuple[Tensor, Tensor]:
         """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
-        scores, tokens, earlier = [], [], []
+        scores, tokens = [], []
+        earlier: list[Tensor] = []
         for frame in image.unbind(dim=1):
             frame_scores, decoded = self._segment(frame, earlier)
             scores.append(frame_scores)

@@ -35,13 +35,10 @@ class Prefix:
     """(N, P, D) embedded tokens."""
     positions: Tensor
     """(P, 3) positions in time, height and width."""
-    image: Tensor
-    """(N, D, h, w) image tokens in their grid."""
-
-    @property
-    def grid(self) -> Grid:
-        """(h, w)."""
-        return self.image.shape[2], self.image.shape[3]
+    places: Tensor
+    """(N, P', D) what is known of the places of the mask tokens."""
+    grid: Grid
+    """(h, w)."""
 
 
 class MaskSequence(nn.Module):
@@ -114,7 +111,7 @@ class MaskSequence(nn.Module):
             remembered = self.memory([self.content(each) for each in earlier], is_absent, tokens)
             tokens = torch.cat([remembered, tokens], dim=1)
             positions = torch.cat([self.memory.positions(grid, image.device), positions])
-        return Prefix(tokens, positions, image)
+        return Prefix(tokens, positions, self._embed_places(image), grid)
 
     def places(self, grid: Grid) -> Tensor:
         """(P, 3) positions of the mask tokens."""
@@ -132,26 +129,26 @@ class MaskSequence(nn.Module):
         Returns:
             (N, end - begin, D).
         """
-        scales = self.order.scales(prefix.grid)
+        embedded = self.no_content if content is None else self.content(content)
+        return prefix.places[:, begin:end] + embedded
+
+    def _embed_places(self, image: Tensor) -> Tensor:
+        """Scale, and image token, of the places of all mask tokens: (N, P, D)."""
+        scales = self.order.scales((image.shape[2], image.shape[3]))
         if len(scales) > MAX_SCALES:
             raise ValueError(
-                f"a grid of {prefix.grid} tokens has {len(scales)} scales; this model knows "
+                f"a grid of {scales[-1]} tokens has {len(scales)} scales, and this model knows "
                 f"{MAX_SCALES}: use smaller frames (input_size of the mappers)"
             )
-        level = torch.cat(
-            [
-                torch.full((h * w,), len(scales) - 1 - number, device=prefix.image.device)
-                for number, (h, w) in enumerate(scales)
-            ]
-        )
-        embedded = self.no_content if content is None else self.content(content)
-        embedded = embedded + self.scale_tokens(level[begin:end])
-        if self.align is None:
-            return embedded.expand(len(prefix.image), -1, -1)
-        image = torch.cat(
-            [F.adaptive_avg_pool2d(prefix.image, scale).flatten(2) for scale in scales], dim=2
-        )
-        return embedded + self.align(image[:, :, begin:end].transpose(1, 2))
+        parts = []
+        for level, (height, width) in enumerate(reversed(scales)):
+            scale = self.scale_tokens.weight[level].expand(len(image), height * width, -1)
+            if self.align is None:
+                parts.append(scale)
+                continue
+            pooled = F.adaptive_avg_pool2d(image, (height, width)).flatten(2).transpose(1, 2)
+            parts.append(scale + self.align(pooled))
+        return torch.cat(parts[::-1], dim=1)
 
     def classify(self, hidden: Tensor) -> Tensor:
         """Outputs of the trunk (N, P, D) -> logits of the codes (N, P, C)."""

@@ -127,7 +127,8 @@ class Teacher(nn.Module):
         """
         if len(image) == 0:
             zero = 0 * (image.sum() + sum(p.sum() for p in sequence.parameters()))
-            return {"loss_token": zero}
+            names = ["loss_token", "loss_ce", "loss_dice"] if self.dice_weight else ["loss_token"]
+            return dict.fromkeys(names, zero)
         grid = (image.shape[2], image.shape[3])
         requested = draw_requests(self.subset_share, shares.shape[1] - 1, generators)
         requested = requested.to(image.device)

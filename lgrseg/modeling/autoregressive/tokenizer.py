@@ -28,7 +28,8 @@ class MaskTokenizer(ClipModel):
     """An encoder, a quantizer and a decoder of label maps; any number of classes, any size.
 
     It is trained by cross-entropy and Dice between the decoded and the true label map, also at a
-    random coarser size, so that small label maps can be tokenized for next-scale prediction.
+    random coarser size, so that small label maps can be tokenized for next-scale prediction. The
+    learned codes follow whole batches, so results depend on the number of processes.
     """
 
     num_classes: int
@@ -71,7 +72,8 @@ class MaskTokenizer(ClipModel):
 
     def encode(self, shares: Tensor) -> Tensor:
         """Class shares (N, K + 1, 16 h, 16 w) -> vectors (N, h, w, D), not yet quantized."""
-        return self.quantizer.bound(self.encoder(shares).permute(0, 2, 3, 1))
+        with torch.autocast(shares.device.type, enabled=False):  # else near codes are confused
+            return self.quantizer.bound(self.encoder(shares.float()).permute(0, 2, 3, 1))
 
     def tokens(self, shares: Tensor) -> Tensor:
         """Class shares (N, K + 1, 16 h, 16 w) -> tokens (N, h, w) int64, 0 to C - 1."""
@@ -109,11 +111,11 @@ class MaskTokenizer(ClipModel):
         annotated = torch.stack([target.annotated for target in targets]).to(frames.device)
         shares = padded_shares(frames[annotated], STRIDE)
         losses = self._losses(shares, totals["frames"])
-        side = min(map_size(shares)) // STRIDE
-        factor = 2 ** int(torch.randint(1, 5, ()))
-        if self.coarse_weight and side >= factor:
-            coarse = F.avg_pool2d(shares, factor)
-            coarse = self._losses(padded_shares(coarse, STRIDE), totals["frames"])
+        num_halvings = (min(map_size(shares)) // STRIDE).bit_length() - 1
+        if self.coarse_weight and num_halvings:
+            factor = 2 ** int(torch.randint(num_halvings, ()) + 1)
+            smaller = padded_shares(F.avg_pool2d(shares, factor), STRIDE)
+            coarse = self._losses(smaller, totals["frames"])
             losses |= {f"{name}_coarse": self.coarse_weight * coarse[name] for name in coarse}
         return losses
 

@@ -64,7 +64,7 @@ class Trunk(nn.Module):
             eos_token_id=None,
         )
         self.blocks = Qwen2VLTextModel(config)
-        self.blocks.embed_tokens = nn.Identity()  # tokens are embedded outside
+        self.blocks.set_input_embeddings(nn.Identity())  # tokens are embedded outside
 
     def new_cache(self) -> DynamicCache:
         """An empty cache of keys and values."""

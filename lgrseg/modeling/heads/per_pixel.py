@@ -104,7 +104,7 @@ class PerPixelSegmenter(ClipModel):
             ValueError: clips of one batch differ in shape, or targets are missing in training.
         """
         if not self.training:
-            return [_prediction(scores) for scores in self._scores(clips).float()]
+            return [clip_prediction(scores) for scores in self._scores(clips).float()]
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         images = self._images(clips, clip_generators(clips))

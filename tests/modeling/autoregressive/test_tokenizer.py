@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from disc_clips import disc_clip
+from disc_clips import disc_clip, learn_discs, share_clip
 
 from lgrseg.modeling.autoregressive.frozen import fingerprint
 from lgrseg.modeling.autoregressive.quantizers import ScalarQuantizer, VectorQuantizer
@@ -13,7 +13,7 @@ from lgrseg.modeling.autoregressive.tokenizer import (
     share_losses,
     shares_of_labels,
 )
-from lgrseg.structures import Clip, ClipTargets
+from lgrseg.structures import Clip
 
 
 def tokenizer_of(*, num_classes=2, levels=None):
@@ -86,24 +86,9 @@ def test_the_fingerprint_changes_with_any_weight():
 @pytest.mark.parametrize("levels", [None, (5, 5, 5)], ids=["learned", "grid"])
 def test_shapes_survive_the_round_trip(levels):
     """After a short training on discs, a disc of a new radius is reconstructed."""
-    tokenizer = tokenizer_of(num_classes=1, levels=levels).train()
-    optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=3e-3)
-    for step in range(300):
-        optimizer.zero_grad()
-        clips, targets = zip(*[share_clip(8 + (5 * step + n) % 17) for n in range(4)], strict=True)
-        sum(tokenizer(list(clips), list(targets)).values()).backward()
-        optimizer.step()
+    tokenizer = learn_discs(tokenizer_of(num_classes=1, levels=levels))
     clip, targets = share_clip(15.5)
     with torch.inference_mode():
-        (prediction,) = tokenizer.eval()([clip])
+        (prediction,) = tokenizer([clip])
     found, truth = prediction.mask_logits[0] > 0, targets.masks[0]
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.96
-
-
-def share_clip(radius):
-    """A disc as class shares, and its targets."""
-    _, targets = disc_clip(1, radius=radius)
-    mask = targets.masks[0, :, None].float()
-    return Clip(torch.cat([1 - mask, mask], dim=1), torch.arange(1), "disc"), ClipTargets(
-        targets.annotated, targets.labels, targets.masks
-    )
