@@ -20,12 +20,14 @@ from lgrseg.lazy_names import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "ARSegmenter": "lgrseg.modeling.autoregressive.segmenter",
         "BoxSam2": "lgrseg.modeling.sam2.box_sam2",
         "Backbone": "lgrseg.modeling.contracts",
         "ClipClassifier": "lgrseg.modeling.heads.classifier",
         "ClipModel": "lgrseg.modeling.contracts",
         "LGREncoder": "lgrseg.modeling.lgrnet.encoder",
         "LGRNet": "lgrseg.modeling.lgrnet.model",
+        "MaskTokenizer": "lgrseg.modeling.autoregressive.tokenizer",
         "MaskedDecoder": "lgrseg.modeling.lgrnet.decoder",
         "PVTv2": "lgrseg.modeling.backbones.pvt_v2",
         "PerPixelSegmenter": "lgrseg.modeling.heads.per_pixel",
