@@ -31,6 +31,8 @@ are written to the same subfolders of the output:
                              and ejection fraction of every beat, doubts and notes
     NAME_preview.png         end-diastole and end-systole
     measurements.csv         one line for every clip
+    NAME_seg.dcm             with --dicom-seg, for DICOM input: the masks as a DICOM segmentation,
+                             which belongs to the study of the clip
 
 If the spacing is known, from the file or from --spacing-mm, areas are in mm2, and there are
 volumes. Otherwise areas are in pixels.
@@ -73,6 +75,7 @@ def main() -> int:
             existing=arguments.existing,
             spacing_mm=arguments.spacing_mm,
             boxes=boxes_by_hand(arguments, predictor.metadata.classes),
+            dicom_seg=arguments.dicom_seg,
         )
         for line in found.describe_left_out():
             print(f"not used: {line}", file=sys.stderr)
@@ -131,6 +134,11 @@ def parse_arguments() -> argparse.Namespace:
         nargs=2,
         metavar=("ROW", "COLUMN"),
         help="millimetres between rows and between columns, instead of the spacing in the files",
+    )
+    parser.add_argument(
+        "--dicom-seg",
+        action="store_true",
+        help="write the masks also as DICOM segmentations; every clip must be a DICOM file",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.set_defaults(existing=Existing.KEEP_SAME)

@@ -36,6 +36,7 @@ class FilePredictor:
         existing: Existing = Existing.KEEP_SAME,
         spacing_mm: tuple[float, float] | None = None,
         boxes: list[BoxPrompt] | None = None,
+        dicom_seg: bool = False,
     ):
         """Set up the prediction.
 
@@ -45,6 +46,8 @@ class FilePredictor:
             spacing_mm: millimetres between rows and between columns, instead of the spacing in the
                 files.
             boxes: prompts of a BOX-SAM2, the same for every clip.
+            dicom_seg: True to write the masks also as DICOM segmentations; then every clip must be
+                a DICOM file.
 
         Raises:
             ValueError: the model takes no boxes, or needs some.
@@ -53,6 +56,7 @@ class FilePredictor:
             member.check_boxes(boxes)
         self.predictor, self.existing = predictor, existing
         self.spacing_mm, self.boxes = spacing_mm, boxes
+        self.dicom_seg = dicom_seg
 
     def __call__(self, path: Path, stem: Path) -> Outcome:
         """Write the results of a clip beside `stem`, a path without a suffix.
@@ -61,8 +65,8 @@ class FilePredictor:
             FileExistsError: a file of this name exists and may not be replaced.
             Exception: any error of reading or predicting; then nothing is written.
         """
-        files = ResultFiles(stem)
-        files.check_place(path)
+        files = ResultFiles(stem, dicom_seg=self.dicom_seg)
+        files.check_clip(path)
         mark = self.predictor.made_with_clip(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
         if files.are_finished(mark, self.existing):
             return self._finished(files, path)
@@ -77,8 +81,9 @@ class FilePredictor:
 
     def _finished(self, files: ResultFiles, path: Path) -> Outcome:
         """Write the missing files of masks that are kept."""
+        files.check_dicom_seg()
         facts = files.read_measurements()
-        if facts is None or not (files.film.exists() and files.preview.exists()):
+        if facts is None or files.are_incomplete():
             result = self.predictor.prepare(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
             with MaskFile(files.masks) as stored:
                 if stored.shape != tuple(result.video.frames.shape[:3]):

@@ -22,22 +22,25 @@ class Existing(enum.Enum):
 
 
 class ResultFiles:
-    """The files of a clip: masks, a film of them, measurements and a preview."""
+    """The files of a clip: masks, a film of them, measurements, a preview, and a DICOM SEG."""
 
-    def __init__(self, stem: Path):
+    def __init__(self, stem: Path, *, dicom_seg: bool = False):
         """Name the files STEM_masks.nii.gz, STEM_overlay.mp4 and so on.
 
         Args:
             stem: path of the files without `_masks.nii.gz` and so on.
+            dicom_seg: True if the masks are also written as a DICOM segmentation.
         """
         self.masks = stem.with_name(f"{stem.name}_masks.nii.gz")
         self.film = stem.with_name(f"{stem.name}_overlay.mp4")
         self.measurements = stem.with_name(f"{stem.name}_measurements.json")
         self.preview = stem.with_name(f"{stem.name}_preview.png")
+        self.dicom_seg = stem.with_name(f"{stem.name}_seg.dcm")
+        self.with_dicom_seg = dicom_seg
 
     @property
     def all(self) -> list[Path]:
-        """All files, the masks first."""
+        """All files of every clip, the masks first."""
         return [self.masks, self.film, self.measurements, self.preview]
 
     def check_place(self, clip: Path | None) -> None:
@@ -55,6 +58,22 @@ class ResultFiles:
                 "choose another folder with --output"
             )
 
+    def check_clip(self, clip: Path | None) -> None:
+        """Check that the clip can have the files, and that they have a place.
+
+        Args:
+            clip: file or folder of images; None for an array.
+
+        Raises:
+            FileExistsError: the results would be among the images of the clip.
+            ValueError: a DICOM segmentation is wanted, and the clip cannot have one.
+        """
+        self.check_place(clip)
+        if self.with_dicom_seg:
+            from lgrseg.inference.dicom_seg import read_source
+
+            read_source(clip)
+
     def read_measurements(self) -> dict | None:
         """Read the measurements of the existing masks; None if there are none."""
         try:
@@ -71,6 +90,14 @@ class ResultFiles:
         except Exception:  # no such file, another kind of file, or a damaged one
             return None
 
+    def dicom_seg_made_by(self) -> str | None:
+        """Read the hash in the DICOM segmentation; None if lgrseg did not write it."""
+        if not self.dicom_seg.exists():
+            return None
+        from lgrseg.inference.dicom_seg import made_by_of
+
+        return made_by_of(self.dicom_seg)
+
     def are_finished(self, made_by: str, existing: Existing) -> bool:
         """True if there are masks that are kept."""
         found = self.made_by()
@@ -78,12 +105,19 @@ class ResultFiles:
             return False
         return existing is Existing.KEEP or found == made_by
 
+    def are_incomplete(self) -> bool:
+        """True if files beside the existing masks are missing, or belong to other masks."""
+        if not (self.film.exists() and self.preview.exists()):
+            return True
+        return self.with_dicom_seg and self.dicom_seg_made_by() != self.made_by()
+
     def check_replaceable(self, existing: Existing) -> None:
         """Check that the existing files may be replaced.
 
         Raises:
             FileExistsError: lgrseg did not write them, or they must be kept.
         """
+        self.check_dicom_seg()
         for path in self._foreign():
             raise FileExistsError(
                 f"{path} exists and was not written by this tool, so it is not replaced: "
@@ -93,6 +127,18 @@ class ResultFiles:
             raise FileExistsError(
                 f"{self.masks} was made with other weights or settings, or the clip has changed: "
                 "--overwrite replaces it, --skip-existing keeps it"
+            )
+
+    def check_dicom_seg(self) -> None:
+        """Check that no other DICOM segmentation is where one shall be written.
+
+        Raises:
+            FileExistsError: there is one.
+        """
+        if self.with_dicom_seg and self.dicom_seg.exists() and self.dicom_seg_made_by() is None:
+            raise FileExistsError(
+                f"{self.dicom_seg} exists and was not written by this tool, so it is not replaced: "
+                "choose another folder with --output"
             )
 
     def _foreign(self) -> list[Path]:

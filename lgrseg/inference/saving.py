@@ -1,6 +1,7 @@
-"""Writes the files of a result: masks, film, preview and measurements."""
+"""Writes the files of a result: masks, film, preview, measurements and DICOM segmentation."""
 
 import json
+from pathlib import Path
 
 from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.data.io.mask_files import write_masks
@@ -21,6 +22,8 @@ def save_result(result: MeasuredClip, files: ResultFiles) -> dict:
     """
     for path in files.all[1:]:  # they belong to the masks that are replaced
         path.unlink(missing_ok=True)
+    if files.dicom_seg_made_by() is not None:
+        files.dicom_seg.unlink()
     spacing_mm = result.video.spacing_mm
     write_masks(
         files.masks,
@@ -51,10 +54,21 @@ def complete_files(result: MeasuredClip, files: ResultFiles) -> dict:
         result.clip_notes += [why_not] if why_not else []
     if not files.preview.exists():
         write_png(files.preview, result.preview())
+    if files.with_dicom_seg and files.dicom_seg_made_by() != result.made_by:
+        _write_dicom_seg(result, files.dicom_seg)
     facts = facts_of(result)
     with appears_whole(files.measurements) as half_done:
         half_done.write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
     return facts
+
+
+def _write_dicom_seg(result: MeasuredClip, path: Path) -> None:
+    from lgrseg.inference.dicom_seg import write_dicom_seg  # loads pydicom
+
+    assert result.path is not None  # `ResultFiles.check_clip`
+    write_dicom_seg(
+        path, result.masks, clip=result.path, metadata=result.metadata, made_by=result.made_by
+    )
 
 
 def facts_of(result: MeasuredClip) -> dict:
