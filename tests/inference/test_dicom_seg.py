@@ -115,11 +115,12 @@ def test_bits_are_packed_across_frames(tmp_path):
     np.testing.assert_array_equal(read_as_annotation(tmp_path, "clip", masks.shape), masks)
 
 
-@pytest.fixture
-def of_the_real_clip(shared_data, tmp_path):
-    shutil.copyfile(shared_data / "echo_clips" / "examples_ybr_color.dcm", tmp_path / "clip.dcm")
+@pytest.fixture(scope="module")
+def of_the_real_clip(shared_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    shutil.copyfile(shared_data / "echo_clips" / "examples_ybr_color.dcm", folder / "clip.dcm")
     masks = random_masks((30, 240, 320))
-    return tmp_path, masks, write(tmp_path / "clip.dcm", masks, tmp_path / "clip_seg.dcm")
+    return folder, masks, write(folder / "clip.dcm", masks, folder / "clip_seg.dcm")
 
 
 def test_the_real_clip(of_the_real_clip):
