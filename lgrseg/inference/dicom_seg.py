@@ -37,6 +37,7 @@ OF_PATIENT_AND_STUDY = (
     "PatientAge",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
     "StudyInstanceUID",
     "StudyDate",
     "StudyTime",
@@ -139,7 +140,7 @@ def write_dicom_seg(
             for number, name in enumerate(metadata.classes, start=1)
         ]
         dataset.PerFrameFunctionalGroupsSequence = [
-            _place(segment, frame, source)
+            _place(segment, frame, source, is_still=frames == 1)
             for segment in range(1, segments + 1)
             for frame in range(1, frames + 1)
         ]
@@ -270,10 +271,10 @@ def _segment(number: int, name: str, metadata: Metadata, made_by: str) -> Datase
     return segment
 
 
-def _place(segment: int, frame: int, source: Dataset) -> Dataset:
+def _place(segment: int, frame: int, source: Dataset, *, is_still: bool) -> Dataset:
     """The segment of a frame of the file, and its frame of the clip; both counted from 1."""
     image = _reference(source)
-    if "NumberOfFrames" in source:
+    if not is_still:  # the number is forbidden for classes of single frames
         image.ReferencedFrameNumber = frame
     image.PurposeOfReferenceCodeSequence = [
         code_item(codes.DCM.SourceImageForImageProcessingOperation)

@@ -159,8 +159,9 @@ def test_it_belongs_to_the_study_of_the_clip(tmp_path):
         assert group.FrameContentSequence[0].DimensionIndexValues == place
 
 
-def test_a_still_image_has_no_number_of_its_frame(tmp_path):
-    clip = dicom_clip(tmp_path / "a.dcm", np.full((1, 5, 7), 9), NumberOfFrames=None)
+@pytest.mark.parametrize("announced", [None, 1])
+def test_a_still_image_has_no_number_of_its_frame(tmp_path, announced):
+    clip = dicom_clip(tmp_path / "a.dcm", np.full((1, 5, 7), 9), NumberOfFrames=announced)
     masks = random_masks((1, 5, 7))
     segmentation = write(clip, masks, tmp_path / "a_seg.dcm")
     (source,) = (
