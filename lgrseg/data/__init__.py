@@ -29,7 +29,7 @@ from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMappe
 from lgrseg.data.mappers.fixed_copies import FixedCopies
 from lgrseg.data.mappers.labels import LabelMapper
 from lgrseg.data.mappers.masks import MaskMapper
-from lgrseg.data.mappers.views import LocalGlobalMapper, WeakStrongMapper
+from lgrseg.data.mappers.views import LocalGlobalMapper, RandomFrameMapper, WeakStrongMapper
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.registration import register_dataset
 from lgrseg.data.transforms import (
@@ -75,6 +75,7 @@ __all__ = [
     "RandomDepthGain",
     "RandomElastic",
     "RandomFlip",
+    "RandomFrameMapper",
     "RandomGamma",
     "RandomGridDistortion",
     "RandomLowResolution",

@@ -21,6 +21,7 @@ class LabelProtocol:
     unlabelled: list[VideoRecord]
     """Videos that are used without annotations."""
     fraction: float
+    """Share of the patients whose labels are used; 0 for training without labels."""
     seed: int
 
     def summary(self) -> dict:

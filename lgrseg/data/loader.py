@@ -1,7 +1,7 @@
 """Loaders of labelled, unlabelled and test batches. streams.py defines the samples."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -192,6 +192,8 @@ def build_train_loader(
         only_more=unlabelled is not None and not unlabelled.training_videos,
         seed=label_seed,
     )
+    if not batch_size:  # so that labels.json lists no labels
+        protocol = replace(protocol, labelled=[], fraction=0.0)
     clips = views = early = None
     if batch_size:
         clips = ClipDataset(records=protocol.labelled, mapper=mapper, seed=seed)

@@ -117,7 +117,7 @@ class UnlabelledViews:
     teacher: list[Clip]
     """Views for the teacher, all of one shape."""
     student: list[Clip]
-    """Views for the student, all of one shape."""
+    """Views for the student, all of one shape; none for pretraining without a student."""
 
     @property
     def video_id(self) -> str:

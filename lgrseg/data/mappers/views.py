@@ -145,6 +145,44 @@ class WeakStrongMapper:
         )
 
 
+class RandomFrameMapper:
+    """Makes one view: a random part of one frame, for pretraining without a student."""
+
+    def __init__(
+        self,
+        *,
+        size: tuple[int, int],
+        scale: tuple[float, float] = (0.67, 1.0),
+        augmentations: Sequence = (),
+    ):
+        """Set up the view; the default scale is that of SimMIM (Xie et al., CVPR 2022).
+
+        Args:
+            size: (height, width) to which the part is resized, in pixels.
+            scale: smallest and largest share of the frame's area that the part shows, 0 to 1.
+            augmentations: augmentations of the resized part.
+
+        Raises:
+            ValueError: `scale` is not a range of shares.
+        """
+        low, high = scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"a share of the frame's area must be 0 to 1, not {low} to {high}")
+        self.size, self.scale = (size[0], size[1]), (low, high)
+        self.augmentations = list(augmentations)
+
+    def __call__(
+        self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
+    ) -> UnlabelledViews:
+        """Make a clip of frame `anchor`, as the only view for the teacher; there is no student."""
+        video = open_frames(record)
+        top, left, bottom, right = random_box(video.shape[1:3], self.scale, rng)
+        frames = resize_frames([video[anchor][top:bottom, left:right]], self.size)
+        frames = augmented(frames, self.augmentations, rng)
+        clip = clip_of(frames, [anchor], record.video_id, rng)
+        return UnlabelledViews(teacher=[clip], student=[])
+
+
 def augmented(frames: np.ndarray, augmentations: Sequence, rng) -> np.ndarray:
     """Apply all augmentations to frames (T, H, W, C) without masks."""
     masks = np.zeros((0, *frames.shape[1:3]), np.uint8)

@@ -166,10 +166,14 @@ def _others() -> dict[str, Entry]:
         "layer_scale_init_value": 0.1,
         "drop_path_rate": 0.0,
     }
+    tiny = {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768}
+    small = VIT_SIZES["small"] | {"intermediate_size": 1536}
     swin_base = {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]}
     return {
         "swin_tiny": swin({"drop_path_rate": 0.0}),
         "swin_base": swin(swin_base | {"drop_path_rate": 0.0}),
+        "usfm_tiny": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit | tiny),
+        "usfm_small": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit | small),
         "usfm_base": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit),
         "mae_base": Entry(vit.mae, "ViTConfig", layouts.MAE, base),
         "resnet18": resnet(basic),
@@ -180,5 +184,5 @@ def _others() -> dict[str, Entry]:
 
 ENCODERS: dict[str, Entry] = _dinov2() | _dinov3() | _hiera() | _others()
 """Encoders by name. Sizes and settings are those of the published weights, except for
-"sam2_hiera_nano", which belongs to this project (sam2.py). Stochastic depth is off unless
-`drop_path_rate` is given."""
+"sam2_hiera_nano" (sam2.py), "usfm_tiny" and "usfm_small" (for lgrseg/modeling/pretraining), which
+belong to this project. Stochastic depth is off unless `drop_path_rate` is given."""

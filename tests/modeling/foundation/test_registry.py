@@ -31,6 +31,8 @@ MILLIONS = {
     "sam2_hiera_large": 212.15,
     "swin_tiny": 27.52,
     "swin_base": 86.74,
+    "usfm_tiny": 5.53,
+    "usfm_small": 21.68,
     "usfm_base": 85.76,
     "mae_base": 85.80,
     "resnet18": 11.18,
