@@ -79,6 +79,8 @@ TAKE_LONG = [
 ]
 BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
+PRETRAINING = ("configs/pretraining/", "export_encoder.py", "weights/camus.pth")
+"""These, too: an encoder is pretrained, saved, and loaded."""
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
     "benchmark.py boxes": "measures for minutes",
@@ -126,7 +128,7 @@ def which(*lists):
     return [command for command in COMMANDS if any(part in command for part in parts)]
 
 
-APART = which(PARSED, ELSEWHERE, OWN_CLIPS, BOXES) + FIRST
+APART = which(PARSED, ELSEWHERE, OWN_CLIPS, BOXES, PRETRAINING) + FIRST
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +229,23 @@ def test_boxes(phantom_place):
         result = run(phantom_place, f"{command} {short if 'train_net' in command else ''}")
         assert result.returncode == 0, f"{command}\n{result.stderr}"
     assert len(commands) == 7
+
+
+@pytest.mark.slow
+def test_pretraining(place):
+    """An encoder is pretrained on frames of 64 px, saved, and a segmenter starts from it."""
+    frames = (
+        "dataloader.train.unlabelled.mapper.size=[64,64] dataloader.train.unlabelled.batch_size=2"
+    )
+    commands = which(PRETRAINING)
+    for command in commands:
+        if "configs/pretraining/" in command:
+            command = f"{command} train.max_iter=1 {frames}"
+        else:
+            command = shortened(command)
+        result = run(place, command)
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
+    assert len(commands) == 3
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from lgrseg.data import (
     DenseSampler,
     HybridSampler,
     LocalGlobalMapper,
+    RandomFrameMapper,
     RandomGamma,
     WeakStrongMapper,
 )
@@ -197,3 +198,18 @@ def test_the_builder_divides_and_remembers(make_video, monkeypatch):
         unlabelled=Unlabelled(mapper=local_global(), batch_size=1),
     )
     assert len(whole.dataset) == 10 and len(whole.protocol.unlabelled) == 10
+
+
+def test_a_random_frame_is_the_only_view(make_video):
+    mapper = RandomFrameMapper(size=(32, 48), scale=(0.5, 0.5))
+    views = mapper(make_video("a", num_frames=20), 9, RNG(0))
+    (clip,) = views.teacher
+    assert clip.frames.shape == (1, 1, 32, 48) and clip.frame_indices.tolist() == [9]
+    assert views.student == [] and views.to("cpu").teacher[0].seed == clip.seed
+    whole = RandomFrameMapper(size=(32, 48), scale=(1, 1))(make_video("a"), 0, RNG(0)).teacher[0]
+    assert not torch.equal(whole.frames, clip.frames)
+
+
+def test_the_share_of_a_frame_is_checked():
+    with pytest.raises(ValueError, match="must be 0 to 1, not 0.5 to 1.5"):
+        RandomFrameMapper(size=(32, 48), scale=(0.5, 1.5))
