@@ -49,10 +49,10 @@ class TrainLoader:
         Raises:
             ValueError: a batch would be empty, or a batch size does not match the datasets.
         """
-        if (early is None) != (early_iterations == 0):
+        if early_iterations < 0 or (early_iterations and early is None):
             raise ValueError(
-                f"early_iterations={early_iterations}: it must be 1 or more with early_mapper, and "
-                "0 without it"
+                f"early_iterations={early_iterations}: it must be 0 or more, and 0 without an "
+                "early_mapper"
             )
         self._streams: list[Stream | None] = [dataset, unlabelled, early]
         self._sizes = [batch_size, unlabelled_batch_size]

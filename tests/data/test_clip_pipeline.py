@@ -154,8 +154,9 @@ def test_the_first_iterations_can_have_smaller_frames(make_video):
     assert [c.video_id for c in plain[1][0]] == [c.video_id for c in batches[1][0]]
     loader.set_start(1)
     assert same(batches[1:], drawn(loader, 3))
-    with pytest.raises(ValueError, match=r"early_iterations=0: it must be 1 or more"):
-        TrainLoader(dataset=clips, batch_size=2, early=small)
+    assert same(plain, drawn(TrainLoader(dataset=clips, batch_size=2, early=small), 4))
+    with pytest.raises(ValueError, match=r"early_iterations=2: .* 0 without an early_mapper"):
+        TrainLoader(dataset=clips, batch_size=2, early_iterations=2)
 
 
 def test_two_processes_share_the_stream_of_one(make_video, monkeypatch):

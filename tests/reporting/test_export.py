@@ -49,7 +49,8 @@ def export(record, folder):
 
 
 def test_measures_are_those_of_the_masks_in_the_file(tmp_path):
-    path = export(beating(tmp_path, 45), tmp_path / "out")
+    record = beating(tmp_path, 45)
+    path = export(record, tmp_path / "out")
     assert sorted(p.name for p in path.parent.iterdir()) == [
         "v45.json",
         "v45.mp4",
@@ -63,7 +64,7 @@ def test_measures_are_those_of_the_masks_in_the_file(tmp_path):
         800,
     ]
     found = json.loads(path.with_suffix(".json").read_text())
-    whole = measure_video(masks, METADATA.classes, (0.5, 0.5))
+    whole = measure_video(masks, METADATA.classes, (0.5, 0.5), fps=record.fps)
     assert found["areas"] == whole["areas"]
     assert found["steadiness"]["left_ventricle"] == pytest.approx(
         whole["steadiness"]["left_ventricle"]

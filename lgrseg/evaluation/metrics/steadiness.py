@@ -30,7 +30,7 @@ def steadiness(
     Args:
         masks: (H, W) bool for each of T frames; an iterator is accepted.
         spacing_mm: millimetres per pixel, (row, column); None measures in pixels.
-        fps: frames per second; None if the rate is not known.
+        fps: frames per second; None, or infinite as in some files, if the rate is not known.
 
     Returns:
         "area_jerk": mean |second difference of the area| / mean area; "centroid_jerk": mean length
@@ -58,7 +58,8 @@ def steadiness(
     shown = np.where(areas > 0, areas, np.nan)
     places = np.reshape(centroids, (-1, 2))
     steps = np.diff(places, 2, axis=0)
-    seconds = len(areas) / fps if fps and len(areas) else float("nan")
+    has_rate = fps is not None and 0 < fps < float("inf")
+    seconds = len(areas) / fps if fps and has_rate and len(areas) else float("nan")
     return {
         "area_jerk": _mean(np.abs(np.diff(shown, 2))) / _mean(shown),
         "centroid_jerk": _mean(np.linalg.norm(steps, axis=1)),

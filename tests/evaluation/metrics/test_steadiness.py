@@ -48,7 +48,8 @@ def test_a_mask_that_jumps_and_comes_back_is_one_jump():
     assert found["jumps_per_second"] == pytest.approx(1 / 2)  # one in two seconds
     assert found["vanishings_per_second"] == 0
     assert steadiness(squares([2, 3, 4, 5]), fps=4)["jumps_per_second"] == 0
-    assert np.isnan(steadiness(squares([2, 2, 3, 2]))["jumps_per_second"])  # no rate is known
+    for unknown in (None, float("inf"), 0.0):
+        assert np.isnan(steadiness(squares([2, 2, 3, 2]), fps=unknown)["jumps_per_second"])
 
 
 def test_growing_for_one_frame_is_a_jump():
