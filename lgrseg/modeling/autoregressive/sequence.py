@@ -1,4 +1,4 @@
-"""The sequence of one mask: [memory] image tokens, start token, mask tokens.
+"""The sequence of one mask: memory, image tokens, start token, mask tokens.
 
 The memory, masks of earlier frames, is optional.
 
