@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from lgrseg.config.targets import add_import_options
-from lgrseg.engine.ensemble import evaluate_ensemble, load_runs
+from lgrseg.engine.ensemble import evaluate_ensemble
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation.results import write_results
 from lgrseg.reporting.tables import print_results
 
@@ -22,15 +23,17 @@ def main() -> int:
     """Run the command line; the exit status is 1 after an error."""
     arguments = parse_arguments()
     try:
-        runs = load_runs(
-            arguments.runs,
-            datasets=arguments.datasets,
-            weights=arguments.weights,
-            device=arguments.device,
-            tta=arguments.tta,
-            imports=arguments.imports,
-            trusted=arguments.trust,
-        )
+        runs = [
+            LoadedRun(
+                run,
+                weights=arguments.weights,
+                device=arguments.device,
+                tta=arguments.tta,
+                imports=arguments.imports,
+                trusted=arguments.trust,
+            )
+            for run in arguments.runs
+        ]
         for dataset in arguments.datasets or runs[0].cfg.dataloader.test:
             results = evaluate_ensemble(runs, dataset)
             print_results(results)

@@ -28,9 +28,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from lgrseg.config.targets import add_import_options, import_modules
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.inference.pretrained import pretrained_run
 from lgrseg.reporting.run_names import distinct_names
-from lgrseg.studies.loaded_run import LoadedRun
 from lgrseg.studies.robustness.contact_sheet import contact_sheet
 from lgrseg.studies.robustness.degradations import CLEAN, degradations_called
 from lgrseg.studies.robustness.scores import read_scores, score, write_scores
@@ -45,10 +46,12 @@ def main() -> int:
     folders = arguments.runs or [pretrained_run()]
     named = dict(zip(distinct_names(folders), folders, strict=True))
     try:
+        import_modules(arguments.imports)
         if arguments.datasets:
             test(named, arguments)
         if arguments.clips:
-            print(write_steadiness(named, arguments.clips, arguments.output))
+            clips, output = arguments.clips, arguments.output
+            print(write_steadiness(named, clips, output, trusted=arguments.trust))
     except (KeyError, OSError, ValueError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"error: {message}", file=sys.stderr)
@@ -68,6 +71,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--clips", nargs="+", type=Path, default=[], metavar="FILE")
     parser.add_argument("--output", type=Path, default=Path("output/robustness"))
+    add_import_options(parser)
     arguments = parser.parse_args()
     if not (arguments.datasets or arguments.clips):
         parser.error("name --datasets, --clips, or both")
@@ -86,7 +90,7 @@ def test(named: dict[str, Path], arguments: argparse.Namespace) -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows = read_scores(file)
     for name, folder in named.items():
-        run = LoadedRun(folder, name=name)
+        run = LoadedRun(folder, name=name, trusted=arguments.trust)
         rows = [row for row in rows if row.run != name or row.made_by == run.made_by]
         for dataset in arguments.datasets:
             clip = next(iter(run.loader(dataset)))[0][2]

@@ -7,64 +7,30 @@ each run is the mean over several views (lgrseg/inference/augmented_views.py).
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from tqdm import tqdm
 
-from lgrseg.config import instantiate, load_config
-from lgrseg.engine.test_sets import name_tests_by_dataset, with_test_sets
+from lgrseg.config import instantiate
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.inference.averaging import average_predictions
-from lgrseg.inference.members import Member
-from lgrseg.inference.run_files import run_files
 from lgrseg.structures import Clip, ClipPrediction
 
 
-@dataclass
-class EvaluatedRun:
-    """A loaded run, with the config of its test clips."""
-
-    member: Member
-    cfg: DictConfig
-
-
-def load_runs(
-    runs: Sequence[str | Path],
-    *,
-    datasets: Sequence[str] = (),
-    weights: str | Path | None = None,
-    device: str = "auto",
-    tta: bool = False,
-    imports: Sequence[str] = (),
-    trusted: Sequence[str] = (),
-) -> list[EvaluatedRun]:
-    """Load the models of runs.
+def evaluate_ensemble(runs: Sequence[LoadedRun], dataset: str) -> dict:
+    """Evaluate the mean of runs on one test dataset, with the evaluator of the first.
 
     Args:
-        runs: folders of finished runs of the same classes.
-        datasets: names of the test datasets; by default those of each config.
-        weights: "best" or "last" checkpoint of every run; None takes the best checkpoint if there
-            is one, otherwise the last.
-        device: "cpu", "cuda", or "auto" for a GPU if there is one.
-        tta: True for test-time augmentation with every model.
-        imports: names of modules to import first, as with --import.
-        trusted: names of your own packages that the configs may call, as with --trust.
+        runs: loaded runs, at least one.
+        dataset: name of a dataset.
+
+    Returns:
+        The results, as they are written to results.json.
 
     Raises:
-        FileNotFoundError: there is no such run, or it has no such checkpoint.
-        ValueError: the runs have different classes.
+        ValueError: the runs have different classes, or cut other clips of the dataset's videos.
     """
-    loaded = []
-    for run in map(Path, runs):
-        config, file = run_files(run, weights)
-        overrides = [f"train.device={device}"]
-        cfg = load_config(config, overrides, imports=imports, trusted=trusted)
-        cfg = name_tests_by_dataset(cfg)
-        cfg = with_test_sets(cfg, list(datasets)) if datasets else cfg
-        loaded.append(EvaluatedRun(Member.load(cfg, file, name=str(run), tta=tta), cfg))
-    first, *others = (run.member for run in loaded)
+    first, *others = (run.member for run in runs)
     for other in others:
         if other.metadata.classes != first.metadata.classes:
             raise ValueError(
@@ -72,29 +38,7 @@ def load_runs(
                 f"{', '.join(first.metadata.classes)}; {other.name} has "
                 f"{', '.join(other.metadata.classes)}"
             )
-    return loaded
-
-
-def evaluate_ensemble(runs: Sequence[EvaluatedRun], dataset: str) -> dict:
-    """Evaluate the mean of runs on one test dataset, with the evaluator of the first.
-
-    Args:
-        runs: loaded runs, at least one.
-        dataset: name of a test dataset of all their configs.
-
-    Returns:
-        The results, as they are written to results.json.
-
-    Raises:
-        ValueError: a run does not test on this dataset, or the runs cut other clips of its videos.
-    """
-    for run in runs:
-        if dataset not in run.cfg.dataloader.test:
-            raise ValueError(
-                f"{run.member.name} tests on {', '.join(run.cfg.dataloader.test)}, not on "
-                f"{dataset}: name the datasets with --datasets"
-            )
-    loaders = [instantiate(run.cfg.dataloader.test[dataset]) for run in runs]
+    loaders = [run.loader(dataset) for run in runs]
     evaluator = instantiate(runs[0].cfg.evaluator)(dataset=dataset)
     evaluator.reset()
     bar = tqdm(zip(*loaders, strict=True), total=len(loaders[0]), desc=dataset, leave=False)
@@ -112,7 +56,7 @@ def evaluate_ensemble(runs: Sequence[EvaluatedRun], dataset: str) -> dict:
 
 
 @torch.inference_mode()
-def _mean(runs: Sequence[EvaluatedRun], clips: Sequence[Clip]) -> ClipPrediction:
+def _mean(runs: Sequence[LoadedRun], clips: Sequence[Clip]) -> ClipPrediction:
     predictions = []
     for run, clip in zip(runs, clips, strict=True):
         if not torch.equal(clip.frame_indices, clips[0].frame_indices):

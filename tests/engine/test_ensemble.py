@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from lgrseg.config import L, instantiate, load_config, save_config
 from lgrseg.data import DatasetCatalog, DenseSampler
 from lgrseg.data.store import read_masks
-from lgrseg.engine.ensemble import evaluate_ensemble, load_runs
+from lgrseg.engine.ensemble import evaluate_ensemble
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation.evaluator import inference_on_dataset
 from lgrseg.modeling.backbones import MetaFormer
 from lgrseg.modeling.heads import FPNHead
@@ -61,7 +62,7 @@ def disc_probability(run, index):
 
 
 def test_the_mean_of_two_models_by_hand(runs):
-    loaded = load_runs(runs, device="cpu")
+    loaded = [LoadedRun(run, device="cpu") for run in runs]
     results = evaluate_ensemble(loaded, "tiny")
     assert results["runs"] == [str(run) for run in runs]
     assert results["protocol"] == "discs; mean of 2 runs"
@@ -77,14 +78,14 @@ def test_the_mean_of_two_models_by_hand(runs):
 
 
 def test_one_run_and_a_run_twice_have_the_scores_of_the_run(runs):
-    (run,) = load_runs(runs[:1], device="cpu")
+    run = LoadedRun(runs[0], device="cpu")
     loader = instantiate(run.cfg.dataloader.test.tiny)
     evaluator = instantiate(run.cfg.evaluator)(dataset="tiny")
     expected = inference_on_dataset(run.member.model, loader, evaluator)
     alone, twice = (evaluate_ensemble([run] * number, "tiny") for number in (1, 2))
     assert alone["classes"] == twice["classes"] == expected["classes"]
     assert alone["protocol"] == expected["protocol"]
-    (averaged,) = load_runs(runs[:1], device="cpu", tta=True)
+    averaged = LoadedRun(runs[0], device="cpu", tta=True)
     with_views = evaluate_ensemble([averaged], "tiny")
     assert with_views["classes"] != expected["classes"]
     assert with_views["runs"] == [f"{runs[0]} (test-time augmentation)"]

@@ -8,12 +8,12 @@ import torch
 
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.store import read_masks
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation.frame_scores import FrameRow, score_frame
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.summary import summarise
 from lgrseg.inference.postprocessing import WAYS, Postprocessing
 from lgrseg.reporting.tables import show
-from lgrseg.studies.loaded_run import LoadedRun
 
 TOLERANCE = 2.0
 """Tolerance of the surface Dice in mm, which is not used."""

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.structures import Clip, ClipPrediction
-from lgrseg.studies.loaded_run import LoadedRun
 from lgrseg.studies.robustness.degradations import Degradation
 
 

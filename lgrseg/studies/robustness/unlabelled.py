@@ -1,6 +1,7 @@
 """How steady the masks of runs are on clips without labels."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,20 @@ from lgrseg.reporting.tables import markdown_table, show
 MEASURES = ("jumps_per_second", "vanishings_per_second", "frames", "frames_absent", "frames_split")
 
 
-def write_steadiness(named: dict[str, Path], clips: list[Path], output: Path) -> str:
+def write_steadiness(
+    named: dict[str, Path],
+    clips: list[Path],
+    output: Path,
+    *,
+    trusted: Sequence[str] = (),
+) -> str:
     """Segment every clip with every run, and write clips.csv and clips.md.
 
     Args:
         named: name -> folder of every run.
         clips: files of the clips.
         output: folder of the tables; it is created if it is missing.
+        trusted: names of your own packages that the configs may call, as with --trust.
 
     Returns:
         The table in Markdown.
@@ -27,7 +35,7 @@ def write_steadiness(named: dict[str, Path], clips: list[Path], output: Path) ->
     """
     rows: list[list[Any]] = []
     for name, folder in named.items():
-        predictor = Predictor.from_run(folder)
+        predictor = Predictor.from_run(folder, trusted=trusted)
         for clip in clips:
             result = predictor(clip)
             for structure, found in result.measurements.steadiness.items():
