@@ -24,6 +24,7 @@ from forked import run_script
 
 from lgrseg.config import load_config
 from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.prepare import prepare
 from lgrseg.visualization.overlays import write_mp4
 
@@ -138,7 +139,7 @@ def place(tmp_path_factory):
     for name in ("tools", "configs"):
         (folder / name).symlink_to(ROOT / name)
     raw = folder / "path" / "to"
-    phantom.write_raw_camus(raw / "CAMUS", num_patients=3)
+    raw_layouts.write_raw_camus(raw / "CAMUS", num_patients=3)
     frames = np.repeat(np.arange(3, dtype=np.uint8)[:, None, None, None] * 50, 64, axis=1)
     write_mp4(raw / "clips" / "a.mp4", np.tile(frames, (1, 1, 64, 3)), fps=5)
     shutil.copy(raw / "clips" / "a.mp4", folder / "clip.mp4")
@@ -206,10 +207,10 @@ def phantom_place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phantom")
     for name in ("tools", "configs"):
         (folder / name).symlink_to(ROOT / name)
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     scan.num_frames = 3
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
-        phantom.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
+        raw_layouts.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
     videos, problems = phantom.PhantomSource("demo").find_videos(folder / "raw")
     assert prepare(videos, problems, folder / "datasets" / "phantom_demo").num_usable == 3
     image = folder / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"

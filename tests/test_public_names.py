@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from lgrseg.config import load_config, save_config
 from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.prepare import prepare
 from lgrseg.visualization.overlays import write_mp4
 
@@ -110,10 +111,10 @@ def place(tmp_path_factory):
     for name in ("mine", "mine_val"):
         for number in (1, 2):
             square_video(folder / "datasets" / name, f"v{number}", patient=f"p{number}")
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     scan.num_frames = 3
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
-        phantom.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
+        raw_layouts.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
     videos, problems = phantom.PhantomSource("demo").find_videos(folder / "raw")
     prepare(videos, problems, folder / "datasets" / "phantom_demo")
     return folder

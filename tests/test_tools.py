@@ -12,7 +12,7 @@ from forked import run_script
 from safetensors.torch import save_file
 
 from lgrseg.config import instantiate, load_config, save_config
-from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.visualization.overlays import write_mp4
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def predict(weights, source, out):
 def test_predict_a_folder_of_clips(weights, tmp_path):
     clips, out = tmp_path / "clips", tmp_path / "out"
     clips.mkdir()
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     scan.num_frames = 3
     frames = scan.frames()
     affine = np.diag([0.7, 0.8, 1, 1])
@@ -141,7 +141,7 @@ def test_tables_and_curves(tmp_path):
 
 def test_prepare_dataset(tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "store" / "camus"
-    phantom.write_raw_camus(raw, num_patients=3)
+    raw_layouts.write_raw_camus(raw, num_patients=3)
     result = run("prepare_dataset", "camus", "--raw", raw, "--out", out)
     assert result.returncode == 0 and "12 videos prepared" in result.stdout, result.stderr
     again = run("prepare_dataset", "camus", "--raw", raw, "--out", out)
@@ -152,7 +152,7 @@ def test_prepare_dataset(tmp_path):
 
 def test_check_only_uses_the_lists_of_camus(tmp_path):
     raw = tmp_path / "raw"
-    phantom.write_raw_camus(raw, num_patients=3)
+    raw_layouts.write_raw_camus(raw, num_patients=3)
     with (raw / "database_split" / "subgroup_testing.txt").open("a") as file:
         file.write("patient0001\n")
     out = tmp_path / "out"

@@ -8,6 +8,7 @@ import pytest
 from forked import run_script
 
 from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
@@ -16,12 +17,12 @@ ROOT = Path(__file__).parents[1]
 def write_two_videos(root):
     """A prepared phantom of two videos, the same in every split, with one annotated frame each."""
     raw = root / "raw"
-    scans = phantom.scans("demo")
+    scans = presets.scans("demo")
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
         for number in (1, 5):
             scan = scans[f"Site_P_1/patient{number}-4"]
             scan.num_frames, scan.slide_mm = 3, 0.0
-            phantom.write_scan(raw, f"{site}/patient{number}-4", scan, annotated=[1])
+            raw_layouts.write_scan(raw, f"{site}/patient{number}-4", scan, annotated=[1])
     videos, problems = phantom.PhantomSource("demo").find_videos(raw)
     report = prepare(videos, problems, root / "phantom_demo")
     assert report.num_usable == 6

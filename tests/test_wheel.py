@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
@@ -90,10 +91,10 @@ def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
     (packages / "parent.pth").write_text("\n".join(sorted(parents)))
 
     work = tmp_path / "work"
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     scan.num_frames = 3
     for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
-        phantom.write_scan(work / "raw", f"{site}/patient1-4", scan, annotated=[1])
+        raw_layouts.write_scan(work / "raw", f"{site}/patient1-4", scan, annotated=[1])
     videos, problems = phantom.PhantomSource("demo").find_videos(work / "raw")
     assert prepare(videos, problems, work / "datasets" / "phantom_demo").num_usable == 3
     clip = work / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"

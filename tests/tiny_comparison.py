@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from lgrseg.config import L, load_config, save_config
-from lgrseg.data.datasets import RAW, phantom
+from lgrseg.data.datasets import RAW
+from lgrseg.data.phantom import raw_layouts
 from lgrseg.data.prepare import prepare
 from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder, frozen
 from lgrseg.modeling.heads import FPNHead
@@ -28,7 +29,7 @@ def write_datasets(folder: Path) -> Path:
     """The root of a prepared phantom in CAMUS's layout: two patients to train on, one to test."""
     raw, root = folder / "raw", folder / "datasets"
     raw.mkdir()
-    phantom.write_raw_camus(raw, num_patients=4)
+    raw_layouts.write_raw_camus(raw, num_patients=4)
     prepare(*RAW["camus"].find_videos(raw), root / "camus", num_workers=1)
     RAW["camus"].finish(raw, root / "camus")
     return root

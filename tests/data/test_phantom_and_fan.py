@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lgrseg.data.datasets import cardiac_udc, phantom
+from lgrseg.data.datasets import cardiac_udc
 from lgrseg.data.io import read_video
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.phantom.heart import Heart, bullet
 from lgrseg.data.prepare.fan_crop import find_fan
 
@@ -19,7 +20,7 @@ def box_iou(a, b):
 @pytest.mark.parametrize("preset", ["demo", "study"])
 def test_fan_of_every_site(preset):
     chosen = {}
-    for name, scan in phantom.scans(preset).items():
+    for name, scan in presets.scans(preset).items():
         chosen.setdefault((name.split("/")[0], bool(scan.slide_mm), scan.black_first), scan)
     assert len(chosen) >= 9  # five sites; steady, sliding, with a black first frame
     for key, scan in chosen.items():
@@ -31,7 +32,7 @@ def test_fan_of_every_site(preset):
 
 
 def test_fan_of_a_single_frame():
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     scan.num_frames = 1
     fan = find_fan(scan.frames())
     assert fan.found and "brightness" in fan.reason
@@ -82,7 +83,7 @@ def test_the_heart_beats():
 
 
 def test_chambers_lie_where_they_should():
-    scan = phantom.scans("demo")["Site_P_1/patient1-4"]
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
     labels = scan.labels(0)
     centre = {v: np.argwhere(labels == v).mean(axis=0) for v in (1, 2, 3, 4)}
     lv, la, ra, rv = (centre[v] for v in (1, 2, 3, 4))
@@ -99,16 +100,16 @@ def test_chambers_lie_where_they_should():
 def test_a_chamber_leaves_the_fan():
     """Somewhere in the demo, some annotated frame lacks a chamber and another has it."""
     missing = set()
-    for name, scan in phantom.scans("demo").items():
-        values = [set(np.unique(scan.labels(i))) for i in phantom.annotated_frames(scan)]
+    for name, scan in presets.scans("demo").items():
+        values = [set(np.unique(scan.labels(i))) for i in raw_layouts.annotated_frames(scan)]
         if {0, 1, 2, 3, 4} in values and any(v != {0, 1, 2, 3, 4} for v in values):
             missing.add(name.split("/")[0])
     assert {"Site_P_1", "Site_P_4"} <= missing
 
 
 def test_the_same_seed_gives_the_same_phantom():
-    first, second = (phantom.scans("demo", seed=5)["Site_P_2/patient2-4"] for _ in range(2))
-    other = phantom.scans("demo", seed=6)["Site_P_2/patient2-4"]
+    first, second = (presets.scans("demo", seed=5)["Site_P_2/patient2-4"] for _ in range(2))
+    other = presets.scans("demo", seed=6)["Site_P_2/patient2-4"]
     for scan in (first, second, other):
         scan.num_frames = 2
     assert np.array_equal(first.frames(), second.frames())
@@ -116,6 +117,6 @@ def test_the_same_seed_gives_the_same_phantom():
 
 
 def test_outlines_are_filled_again():
-    labels = phantom.scans("demo")["Site_P_2/patient1-4"].labels(0)
-    filled, count = cardiac_udc.fill_outlines(phantom.outlines(labels))
+    labels = presets.scans("demo")["Site_P_2/patient1-4"].labels(0)
+    filled, count = cardiac_udc.fill_outlines(raw_layouts.outlines(labels))
     assert count == 4 and np.array_equal(filled, labels)

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from forked import run_script
 
-from lgrseg.data.datasets import RAW, phantom
+from lgrseg.data.datasets import RAW
+from lgrseg.data.phantom import raw_layouts
 from lgrseg.data.prepare import prepare
 from lgrseg.engine.run_folder import REPLACED
 
@@ -32,7 +33,7 @@ CONFIG = ROOT / "configs/baselines/unet.py"
 def datasets(tmp_path_factory):
     """The root of a prepared phantom in CAMUS's layout: two patients to train on, one to test."""
     raw, root = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("datasets")
-    phantom.write_raw_camus(raw, num_patients=4)
+    raw_layouts.write_raw_camus(raw, num_patients=4)
     prepare(*RAW["camus"].find_videos(raw), root / "camus", num_workers=1)
     RAW["camus"].finish(raw, root / "camus")
     return root

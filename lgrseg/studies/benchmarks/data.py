@@ -71,7 +71,7 @@ def _write(folder: Path) -> tuple[VideoRecord, list[Path], Path]:
     import cv2
     import nibabel
 
-    from lgrseg.data.datasets.phantom import scans
+    from lgrseg.data.phantom.presets import scans
 
     scan = next(iter(scans("demo").values()))
     scan.num_frames = NUM_FRAMES

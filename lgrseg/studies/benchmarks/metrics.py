@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lgrseg.data.datasets.phantom import scans
+from lgrseg.data.phantom.presets import scans
 from lgrseg.data.transforms.resizing import resize_labels
 from lgrseg.evaluation.metrics.surface import border_distances
 from lgrseg.studies.benchmarks.timing import Comparison, in_turns

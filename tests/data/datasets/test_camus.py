@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lgrseg.data import DatasetCatalog
-from lgrseg.data.datasets import camus, phantom
+from lgrseg.data.datasets import camus
+from lgrseg.data.phantom import raw_layouts
 from lgrseg.data.prepare import prepare
 from lgrseg.data.store import open_frames, read_masks
 
@@ -17,7 +18,7 @@ from lgrseg.data.store import open_frames, read_masks
 def simulated(tmp_path_factory):
     """Raw files of three simulated patients in CAMUS's layout."""
     raw = tmp_path_factory.mktemp("raw")
-    phantom.write_raw_camus(raw, num_patients=3)
+    raw_layouts.write_raw_camus(raw, num_patients=3)
     return raw
 
 

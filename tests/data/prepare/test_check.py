@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from lgrseg.data.datasets import RAW, phantom
+from lgrseg.data.phantom import presets, raw_layouts
 from lgrseg.data.prepare.check import check, print_check, write_check
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo
 
@@ -78,10 +79,10 @@ def test_counts_and_suspicions(tmp_path, capsys):
 
 
 def test_a_phantom_in_cardiac_udcs_layout(tmp_path):
-    (name, scan), (other, second) = list(phantom.scans("demo").items())[:2]
+    (name, scan), (other, second) = list(presets.scans("demo").items())[:2]
     scan.num_frames = second.num_frames = 6
-    phantom.write_scan(tmp_path, name, scan, annotated=[2, 4])
-    phantom.write_scan(tmp_path, other, second, annotated=[3], outlines_only=True)
+    raw_layouts.write_scan(tmp_path, name, scan, annotated=[2, 4])
+    raw_layouts.write_scan(tmp_path, other, second, annotated=[3], outlines_only=True)
     file = Path(tmp_path, "cardiacUDC_dataset", "Site_P_1", "patient9-4_image.nii.gz")
     file.write_bytes(b"no nifti")
     dataset = RAW["phantom_demo"]

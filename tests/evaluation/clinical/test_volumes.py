@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lgrseg.data.datasets import phantom
 from lgrseg.data.io import read_nifti
+from lgrseg.data.phantom import presets
 from lgrseg.evaluation.clinical.beats import find_beats
 from lgrseg.evaluation.clinical.long_axis import find_long_axis
 from lgrseg.evaluation.clinical.volumes import (
@@ -169,7 +169,7 @@ def test_the_phantoms_ejection_fraction_at_any_rotation(tilt):
     from dataclasses import replace
 
     rows, columns = np.mgrid[:220, :220].astype(float)
-    for scan in list(phantom.scans("demo").values())[:4]:
+    for scan in list(presets.scans("demo").values())[:4]:
         heart = replace(scan.heart, tilt=tilt, apex_depth=110.0, shift=0.0)
         volumes, areas = [], []
         for frame in range(heart.cycle + 1):
