@@ -31,6 +31,7 @@ setup(
     package_data={
         "lgrseg": ["py.typed", "pretrained/*/*", "pretrained/*/checkpoints/*.safetensors"],
         "lgrseg.reporting": ["templates/*.j2"],
+        "lgrseg.serve": ["templates/*.j2", "static/**/*"],
     },
     python_requires=">=3.11,<3.14",
     # Why each is here, and what it replaces: docs/design.md, "What replaces what".

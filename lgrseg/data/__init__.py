@@ -10,86 +10,52 @@
 
 The names follow detectron2: DatasetCatalog and MetadataCatalog hold the datasets by name, a mapper
 makes one sample, build_train_loader and build_test_loader make batches. Importing this package
-loads neither models nor the engine.
+registers the datasets, and loads neither torch nor models; a name is loaded when it is first used.
 """
 
 import lgrseg.data.datasets  # noqa: F401  registers the names, reads no file
 import lgrseg.data.described  # noqa: F401  adds the datasets that a config describes
-from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
-from lgrseg.data.described import unlabelled_parts
-from lgrseg.data.frame_sampling import (
-    DenseSampler,
-    HybridSampler,
-    MixedSampler,
-    SegmentSampler,
-    WholeVideoSampler,
-)
-from lgrseg.data.loader import Unlabelled, build_test_loader, build_train_loader
-from lgrseg.data.mappers.clips import AnnotatedMapper, ClipMapper, PromptedMapper
-from lgrseg.data.mappers.fixed_copies import FixedCopies
-from lgrseg.data.mappers.labels import LabelMapper
-from lgrseg.data.mappers.masks import MaskMapper
-from lgrseg.data.mappers.views import LocalGlobalMapper, RandomFrameMapper, WeakStrongMapper
-from lgrseg.data.record import VideoRecord
-from lgrseg.data.registration import register_dataset
-from lgrseg.data.transforms import (
-    RandomAffine,
-    RandomContrast,
-    RandomElastic,
-    RandomGamma,
-    RandomSpeckle,
-)
-from lgrseg.data.transforms.scanner import (
-    RandomDepthGain,
-    RandomLowResolution,
-    RandomShadow,
-)
-from lgrseg.data.transforms.stills import (
-    RandomBlur,
-    RandomClahe,
-    RandomCoarseDropout,
-    RandomFlip,
-    RandomGridDistortion,
-    RandomNoise,
-    RandomQuarterTurn,
-)
+from lgrseg.lazy_names import lazy_names
 
-__all__ = [
-    "AnnotatedMapper",
-    "ClipMapper",
-    "DatasetCatalog",
-    "DenseSampler",
-    "FixedCopies",
-    "HybridSampler",
-    "LabelMapper",
-    "LocalGlobalMapper",
-    "MaskMapper",
-    "MetadataCatalog",
-    "MixedSampler",
-    "PromptedMapper",
-    "RandomAffine",
-    "RandomBlur",
-    "RandomClahe",
-    "RandomCoarseDropout",
-    "RandomContrast",
-    "RandomDepthGain",
-    "RandomElastic",
-    "RandomFlip",
-    "RandomFrameMapper",
-    "RandomGamma",
-    "RandomGridDistortion",
-    "RandomLowResolution",
-    "RandomNoise",
-    "RandomQuarterTurn",
-    "RandomShadow",
-    "RandomSpeckle",
-    "SegmentSampler",
-    "Unlabelled",
-    "VideoRecord",
-    "WeakStrongMapper",
-    "WholeVideoSampler",
-    "build_test_loader",
-    "build_train_loader",
-    "register_dataset",
-    "unlabelled_parts",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "AnnotatedMapper": "lgrseg.data.mappers.clips",
+        "ClipMapper": "lgrseg.data.mappers.clips",
+        "DatasetCatalog": "lgrseg.data.catalog",
+        "DenseSampler": "lgrseg.data.frame_sampling",
+        "FixedCopies": "lgrseg.data.mappers.fixed_copies",
+        "HybridSampler": "lgrseg.data.frame_sampling",
+        "LabelMapper": "lgrseg.data.mappers.labels",
+        "LocalGlobalMapper": "lgrseg.data.mappers.views",
+        "MaskMapper": "lgrseg.data.mappers.masks",
+        "MetadataCatalog": "lgrseg.data.catalog",
+        "MixedSampler": "lgrseg.data.frame_sampling",
+        "PromptedMapper": "lgrseg.data.mappers.clips",
+        "RandomAffine": "lgrseg.data.transforms",
+        "RandomBlur": "lgrseg.data.transforms.stills",
+        "RandomClahe": "lgrseg.data.transforms.stills",
+        "RandomCoarseDropout": "lgrseg.data.transforms.stills",
+        "RandomContrast": "lgrseg.data.transforms",
+        "RandomDepthGain": "lgrseg.data.transforms.scanner",
+        "RandomElastic": "lgrseg.data.transforms",
+        "RandomFlip": "lgrseg.data.transforms.stills",
+        "RandomFrameMapper": "lgrseg.data.mappers.views",
+        "RandomGamma": "lgrseg.data.transforms",
+        "RandomGridDistortion": "lgrseg.data.transforms.stills",
+        "RandomLowResolution": "lgrseg.data.transforms.scanner",
+        "RandomNoise": "lgrseg.data.transforms.stills",
+        "RandomQuarterTurn": "lgrseg.data.transforms.stills",
+        "RandomShadow": "lgrseg.data.transforms.scanner",
+        "RandomSpeckle": "lgrseg.data.transforms",
+        "SegmentSampler": "lgrseg.data.frame_sampling",
+        "Unlabelled": "lgrseg.data.loader",
+        "VideoRecord": "lgrseg.data.record",
+        "WeakStrongMapper": "lgrseg.data.mappers.views",
+        "WholeVideoSampler": "lgrseg.data.frame_sampling",
+        "build_test_loader": "lgrseg.data.loader",
+        "build_train_loader": "lgrseg.data.loader",
+        "register_dataset": "lgrseg.data.registration",
+        "unlabelled_parts": "lgrseg.data.described",
+    },
+)

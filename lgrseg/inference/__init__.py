@@ -1,21 +1,19 @@
 """Segmenting and measuring clips: `Predictor` in Python, `FilePredictor` for folders of files."""
 
-from lgrseg.inference.batch import Summary, predict_clips
-from lgrseg.inference.file_predictor import FilePredictor, Outcome
-from lgrseg.inference.measurements import BeatMeasures, Measurements
-from lgrseg.inference.predictor import Predictor
-from lgrseg.inference.result import Result
-from lgrseg.inference.result_files import Existing, ResultFiles
+from lgrseg.lazy_names import lazy_names
 
-__all__ = [
-    "BeatMeasures",
-    "Existing",
-    "FilePredictor",
-    "Measurements",
-    "Outcome",
-    "Predictor",
-    "Result",
-    "ResultFiles",
-    "Summary",
-    "predict_clips",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "BeatMeasures": "lgrseg.inference.measurements",
+        "Existing": "lgrseg.inference.result_files",
+        "FilePredictor": "lgrseg.inference.file_predictor",
+        "Measurements": "lgrseg.inference.measurements",
+        "Outcome": "lgrseg.inference.file_predictor",
+        "Predictor": "lgrseg.inference.predictor",
+        "Result": "lgrseg.inference.result",
+        "ResultFiles": "lgrseg.inference.result_files",
+        "Summary": "lgrseg.inference.batch",
+        "predict_clips": "lgrseg.inference.batch",
+    },
+)

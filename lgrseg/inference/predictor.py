@@ -9,7 +9,7 @@ result.save("output/predictions")
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -266,8 +266,21 @@ class Predictor:
             )
         return result
 
-    def draw_masks(self, result: Result, *, boxes: list[BoxPrompt] | None = None) -> None:
-        """Predict the masks of a result, frame by frame."""
+    def draw_masks(
+        self,
+        result: Result,
+        *,
+        boxes: list[BoxPrompt] | None = None,
+        on_frame: Callable[[int], None] | None = None,
+    ) -> None:
+        """Predict the masks of a result, frame by frame.
+
+        Args:
+            result: a clip from `prepare`.
+            boxes: prompts of a BOX-SAM2.
+            on_frame: function that is called with the index of every finished frame; an error that
+                it raises ends the prediction.
+        """
         num_frames, height, width = result.video.frames.shape[:3]
         result.masks = empty_masks((num_frames, height, width))
         frames = label_maps(
@@ -276,5 +289,7 @@ class Predictor:
         bar = {"desc": result.name, "unit": "frame", "disable": not self.progress}
         for index, labels in tqdm(frames, total=num_frames, **bar):
             result.masks[index] = self.postprocessing(labels) if self.postprocessing else labels
+            if on_frame is not None:
+                on_frame(index)
         if not any(labels.any() for labels in result.masks):
             result.doubts.append("its masks are empty in every frame")

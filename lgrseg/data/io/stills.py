@@ -53,7 +53,7 @@ def read_tiff(path: Path) -> Video:
 def image_files(folder: Path) -> list[Path]:
     """Images of a folder in natural order, without hidden ones (macOS adds ._a.png to a.png)."""
     files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
-    return sorted(files, key=_natural)
+    return sorted(files, key=natural_order)
 
 
 def num_pages(file: Path) -> int:
@@ -125,5 +125,6 @@ def _same_kind(start: Frames, name: str) -> Frames:
     return checked
 
 
-def _natural(path: Path) -> list:
+def natural_order(path: Path) -> list:
+    """Key that sorts frame2 before frame10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,166 @@
+"""From decoded frames to the result files of a job; this runs in a worker."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lgrseg.data.io import LazyFrames, Video
+from lgrseg.data.io.mask_files import write_masks
+from lgrseg.evaluation.clinical.chambers import chambers_of
+from lgrseg.evaluation.frame_scores import measure_heart
+from lgrseg.inference.film import write_film
+from lgrseg.inference.predictor import Predictor
+from lgrseg.inference.result import Result
+from lgrseg.inference.result_files import mark_of
+from lgrseg.inference.saving import facts_of
+from lgrseg.inference.table import row_of, update_table
+from lgrseg.serve.job_store import StoredJob
+from lgrseg.serve.packed import write_frames, write_labels
+from lgrseg.serve.run_length import masks_as_json
+from lgrseg.structures.box_prompts import BoxPrompt
+from lgrseg.visualization.overlays import write_png
+
+NOT_FOR_DIAGNOSIS = "for research, not for diagnosis"
+Report = Callable[[str, float], None]
+"""Called with the stage and the progress (0 to 1); an error that it raises ends the job."""
+
+
+def load_video(folder: Path, meta: dict[str, Any], options: dict[str, Any]) -> Video:
+    """Open the decoded frames of a job; they stay on the disk."""
+    frames = np.memmap(folder / "frames.u8", np.uint8, "r", shape=tuple(meta["shape"]))
+    spacing = options.get("spacing_mm") or meta["spacing_mm"]
+    return Video(
+        frames,
+        (float(spacing[0]), float(spacing[1])) if spacing else None,
+        options.get("fps") or meta["fps"],
+        notes=[*meta["notes"], *meta["doubts"]],
+        doubts=list(meta["doubts"]),
+    )
+
+
+def run_job(
+    predictor: Predictor, job: StoredJob, folder: Path, output: Path, report: Report
+) -> dict[str, Any]:
+    """Segment and measure the clip of a job, and write its result files.
+
+    Args:
+        predictor: the loaded model.
+        job: the claimed job.
+        folder: its folder, with frames.u8.
+        output: an empty folder for the results.
+        report: function that gets the progress, and raises an error to stop.
+
+    Returns:
+        What a list of jobs shows: ejection_fraction, notes, doubts.
+    """
+    boxes = [
+        BoxPrompt(box["frame"], tuple(box["box"]), predictor.metadata.classes.index(box["class"]))
+        for box in job.options.get("boxes") or ()
+    ] or None
+    result = predictor.prepare(load_video(folder, job.meta, job.options), boxes=boxes)
+    result.name = job.name or "clip"
+    wish = json.dumps([job.options, job.meta.get("sha256")], sort_keys=True)
+    result.made_by = mark_of([predictor.mark, wish])
+    total = len(result.video.frames)
+    predictor.draw_masks(
+        result, boxes=boxes, on_frame=lambda index: report("segmenting", 0.9 * (index + 1) / total)
+    )
+    report("measuring", 0.9)
+    facts = facts_of(result) | left_ventricle(result) | {"use": NOT_FOR_DIAGNOSIS}
+    facts["file"] = None
+    report("writing", 0.93)
+    write_results(result, facts, job, folder, output)
+    facts["notes"] = result.notes
+    content = json.dumps(facts, indent=1, allow_nan=False)
+    (output / "measurements.json").write_text(content, encoding="utf-8")
+    update_table(output / "measurements.csv", {result.name: row_of(facts)})
+    report("writing", 0.99)
+    return {
+        "ejection_fraction": facts["ejection_fraction"],
+        "notes": facts["notes"],
+        "doubts": facts["doubts"],
+    }
+
+
+def left_ventricle(result: Result) -> dict[str, Any]:
+    """Volume of the left ventricle in every frame, so that beats can be moved without a model."""
+    metadata, spacing = result.metadata, result.video.spacing_mm
+    if "left_ventricle" not in chambers_of(metadata.classes, metadata.roles):
+        return {"left_ventricle": None}
+    volumes: list[float | None] = []
+    problems = []
+    for labels in result.masks:
+        chamber = measure_heart(labels, metadata.classes, spacing, metadata.roles)["left_ventricle"]
+        known = np.isfinite(chamber.volume_ml)
+        volumes.append(round(float(chamber.volume_ml), 4) if known else None)
+        problems.append(list(chamber.problems))
+    unit = "ml" if spacing else "1000 cubic pixels"
+    return {"left_ventricle": {"volume_unit": unit, "volumes": volumes, "problems": problems}}
+
+
+def write_results(
+    result: Result, facts: dict[str, Any], job: StoredJob, folder: Path, output: Path
+) -> None:
+    """Write every file but the measurements."""
+    hidden = job.options.get("deidentify", False)
+    video, metadata = result.video, result.metadata
+    write_masks(
+        output / "masks.nii.gz",
+        result.masks,
+        shape=result.masks.shape,
+        affine=affine_of(job, video),
+        made_by=result.made_by,
+    )
+    text = masks_as_json(result.masks, metadata.classes)
+    (output / "masks.json").write_text(text, encoding="ascii")
+    frames = video.frames
+    if hidden:
+        frames = only_inside(frames, result.fan)
+        if result.fan is None:
+            result.clip_notes.append(
+                "the fan was not found, so text in the picture could not be removed"
+            )
+        result.video.frames = frames
+    write_frames(output / "frames.bin", frames, fps=video.fps)
+    colors, classes = metadata.colors, metadata.classes
+    write_labels(output / "labels.bin", result.masks, classes=classes, colors=colors)
+    if job.kind == "clip":
+        film = output / "overlay.mp4"
+        why_not = write_film(film, frames, result.masks, metadata=metadata, fps=video.fps)
+        result.clip_notes += [why_not] if why_not else []
+    write_png(output / "preview.png", result.preview())
+    source = folder / "source.dcm"
+    if source.exists() and not hidden:
+        write_seg(result, source, output / "seg.dcm")
+
+
+def affine_of(job: StoredJob, video: Video) -> np.ndarray:
+    """The affine of the upload, or one of the spacing that the client gave."""
+    if job.options.get("spacing_mm"):
+        from lgrseg.data.io.placement import affine_without_place
+
+        return affine_without_place(video.spacing_mm)
+    return np.array(job.meta["affine"])
+
+
+def only_inside(frames: np.ndarray | LazyFrames, fan: np.ndarray | None) -> np.ndarray | LazyFrames:
+    """Frames that are black outside the fan, where scanners write names."""
+    if fan is None:
+        return frames
+    inside = fan if frames.ndim == 3 else fan[..., None]
+    return np.where(inside[None], frames, 0).astype(np.uint8)
+
+
+def write_seg(result: Result, source: Path, path: Path) -> None:
+    """Write the DICOM segmentation; without it the other results are still right."""
+    from lgrseg.inference.dicom_seg import write_dicom_seg
+
+    try:
+        write_dicom_seg(
+            path, result.masks, clip=source, metadata=result.metadata, made_by=result.made_by
+        )
+    except ValueError as error:
+        result.clip_notes.append(f"there is no DICOM segmentation: {error}")

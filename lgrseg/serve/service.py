@@ -1,0 +1,117 @@
+"""What the calls share: settings, table, folders, intake, counters."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+
+from lgrseg.client.records import Job, Problem, ResultFile
+from lgrseg.serve.blobs import Blobs
+from lgrseg.serve.corrections import ejection_of_job
+from lgrseg.serve.intake_pool import IntakePool
+from lgrseg.serve.job_store import DONE, EXPIRED, RUNNING, WAITING, JobStore, StoredJob
+from lgrseg.serve.metrics import Metrics
+from lgrseg.serve.problems import ServiceError
+from lgrseg.serve.rate_limit import RateLimit
+from lgrseg.serve.settings import Settings
+
+ALIVE_SECONDS = 10.0
+"""Age of a worker's last sign of life up to which it counts."""
+DAY = 86400
+
+
+@dataclass
+class Service:
+    """One per web process."""
+
+    settings: Settings
+    store: JobStore
+    blobs: Blobs
+    intake: IntakePool
+    metrics: Metrics
+    rate: RateLimit
+    uploads: int = 0
+    """Uploads that are being received or decoded."""
+    models: list[dict[str, Any]] = field(default_factory=list)
+    """Models of the workers when they were last seen."""
+
+    def job(self, request: Request, job_id: str) -> StoredJob:
+        """Get a job of the client that asks.
+
+        Raises:
+            ServiceError: 404 it does not exist, or it is another client's.
+        """
+        found = self.store.get(job_id, owner=request.state.owner)
+        if found is None:
+            raise ServiceError(404, "not_found", "there is no such job")
+        return found
+
+    def finished_job(self, request: Request, job_id: str) -> StoredJob:
+        """Get a job that has results.
+
+        Raises:
+            ServiceError: 404 no such job, 409 no results yet or ever, 410 results have expired.
+        """
+        job = self.job(request, job_id)
+        if job.state == EXPIRED:
+            raise ServiceError(
+                410, "expired", f"results are kept for {self.settings.keep_days:g} days"
+            )
+        if job.state != DONE:
+            more = {"job_error": job.problem} if job.problem else {}
+            wait = 1.0 if job.state in (WAITING, RUNNING) else None
+            detail = f"the job is {job.state}; there are results when it is done"
+            raise ServiceError(409, "not_done", detail, retry_after=wait, **more)
+        return job
+
+    def view(self, job: StoredJob) -> Job:
+        """Make the answer that describes a job."""
+        base = f"/v1/jobs/{job.id}"
+        meta, summary = job.meta, job.summary
+        spacing = job.options.get("spacing_mm") or meta.get("spacing_mm")
+        problem = job.problem if job.state == "failed" else None
+        links = {"self": base, "events": f"{base}/events"}
+        if job.state == DONE:
+            links |= {name: f"{base}/results/{name}" for name in ("report.html",)}
+            links["beats"] = f"{base}/beats"
+        return Job(
+            id=job.id,
+            state=job.state,
+            kind=job.kind,
+            model=job.model,
+            name=job.name,
+            stage=job.stage,
+            progress=round(job.progress, 4),
+            position=self.store.position(job) if job.state == WAITING else None,
+            eta_seconds=_eta(job),
+            attempt=job.attempt,
+            parent=job.parent,
+            frames=meta["shape"][0],
+            size=meta["shape"][1:3],
+            fps=job.options.get("fps") or meta.get("fps"),
+            spacing_mm=spacing,
+            format=meta["format"],
+            created=job.created,
+            started=job.started,
+            finished=job.finished,
+            expires=job.finished + self.settings.keep_days * DAY if job.finished else None,
+            ejection_fraction=ejection_of_job(job),
+            corrected=job.corrections is not None,
+            notes=summary.get("notes", meta.get("notes", [])),
+            doubts=summary.get("doubts", meta.get("doubts", [])),
+            error=Problem(**problem) if problem else None,
+            results=[ResultFile(**f, href=f"{base}/results/{f['name']}") for f in job.results],
+            links=links,
+        )
+
+
+def service_of(request: Request) -> Service:
+    """The service of an app, for the calls."""
+    return request.app.state.service
+
+
+def _eta(job: StoredJob) -> float | None:
+    if job.state != RUNNING or job.progress < 0.02 or job.started is None:
+        return None
+    return round((time.time() - job.started) * (1 / job.progress - 1), 1)

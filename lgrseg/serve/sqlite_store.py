@@ -1,0 +1,357 @@
+"""The table of jobs in SQLite: durable, for one machine (SQLite on a network disk is not safe)."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from lgrseg.serve.job_store import (
+    CANCELLED,
+    DONE,
+    EXPIRED,
+    FAILED,
+    RUNNING,
+    WAITING,
+    Event,
+    KeyReused,
+    LeaseLost,
+    NewJob,
+    QueueFull,
+    StoredJob,
+    Worker,
+)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
+    name TEXT NOT NULL, meta TEXT NOT NULL, options TEXT NOT NULL, parent TEXT, key TEXT,
+    fingerprint TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued',
+    stage TEXT NOT NULL DEFAULT 'waiting', progress REAL NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 0, worker TEXT, lease_until REAL NOT NULL DEFAULT 0,
+    cancel INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, finished REAL,
+    problem TEXT, results TEXT NOT NULL DEFAULT '[]', summary TEXT NOT NULL DEFAULT '{}',
+    corrections TEXT, UNIQUE (owner, key)
+);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, kind, number);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, state TEXT NOT NULL,
+    stage TEXT NOT NULL, progress REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_by_job ON events (job, number);
+CREATE TABLE IF NOT EXISTS workers (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, seen REAL NOT NULL, models TEXT NOT NULL
+);
+"""
+AS_JSON = ("meta", "options", "problem", "results", "summary", "corrections")
+COLUMNS = [field.name for field in fields(StoredJob)]
+ORDER = "(kind = 'clip'), number"
+"""Stills come first, because they take less than a second."""
+LOST = {
+    "code": "worker_lost",
+    "title": "The worker was lost",
+    "detail": "the process that segmented the clip ended without a result, each time it was tried",
+}
+
+
+class SqliteStore:
+    """The table of jobs (`JobStore`) in one file, for any number of processes and threads."""
+
+    def __init__(self, file: Path):
+        """Open the file, and make it if it is missing."""
+        self.file = file
+        self._of_thread = threading.local()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+        self._connection().executescript(SCHEMA)
+
+    def _connection(self) -> sqlite3.Connection:
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
+            self._of_thread.connection = connection
+        return connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other process writes beside."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def add(self, job: NewJob, *, max_queued: int) -> StoredJob:
+        """Add a job, see `JobStore.add`."""
+        with self._writing() as connection:
+            if job.key is not None:
+                found = _one(
+                    connection, "SELECT * FROM jobs WHERE owner = ? AND key = ?", job.owner, job.key
+                )
+                if found is not None:
+                    if found.fingerprint != job.fingerprint:
+                        raise KeyReused(found.id)
+                    return found
+            (waiting,) = connection.execute(
+                "SELECT count(*) FROM jobs WHERE state = ?", (WAITING,)
+            ).fetchone()
+            if waiting >= max_queued:
+                raise QueueFull(f"{waiting} jobs wait")
+            values = {f.name: getattr(job, f.name) for f in fields(NewJob)}
+            values |= {name: json.dumps(values[name]) for name in AS_JSON if name in values}
+            values |= {"created": time.time()}
+            connection.execute(
+                f"INSERT INTO jobs ({', '.join(values)}) "
+                f"VALUES ({', '.join(':' + name for name in values)})",
+                values,
+            )
+            _note(connection, job.id)
+            added = _one(connection, "SELECT * FROM jobs WHERE id = ?", job.id)
+        assert added is not None
+        return added
+
+    def find_key(self, owner: str, key: str) -> StoredJob | None:
+        """Find the job of an idempotency key."""
+        query = "SELECT * FROM jobs WHERE owner = ? AND key = ?"
+        return _one(self._connection(), query, owner, key)
+
+    def get(self, job_id: str, *, owner: str | None = None) -> StoredJob | None:
+        """Get a job, see `JobStore.get`."""
+        job = _one(self._connection(), "SELECT * FROM jobs WHERE id = ?", job_id)
+        return None if job is None or owner not in (None, job.owner) else job
+
+    def jobs(self, *, owner: str, after: str | None, limit: int) -> list[StoredJob]:
+        """List jobs, see `JobStore.jobs`."""
+        query = "SELECT * FROM jobs WHERE owner = ?"
+        values: list[Any] = [owner]
+        if after is not None:
+            query += " AND number < (SELECT number FROM jobs WHERE id = ?)"
+            values.append(after)
+        rows = self._connection().execute(f"{query} ORDER BY number DESC LIMIT ?", (*values, limit))
+        return [_job(row) for row in rows]
+
+    def position(self, job: StoredJob) -> int:
+        """Count the waiting jobs before a job, see `JobStore.position`."""
+        query = f"""
+            SELECT count(*) FROM jobs WHERE state = ? AND ({ORDER}) < (
+                SELECT {ORDER} FROM jobs WHERE id = ?)
+        """
+        (count,) = self._connection().execute(query, (WAITING, job.id)).fetchone()
+        return count
+
+    def counts(self) -> dict[str, int]:
+        """Count the jobs of every state."""
+        query = "SELECT state, count(*) FROM jobs GROUP BY state"
+        return {state: count for state, count in self._connection().execute(query)}
+
+    def claim(
+        self, worker: str, *, kinds: tuple[str, ...], lease: float, max_attempts: int
+    ) -> StoredJob | None:
+        """Claim the next job, see `JobStore.claim`."""
+        now = time.time()
+        with self._writing() as connection:
+            late = connection.execute(
+                "SELECT * FROM jobs WHERE state = ? AND lease_until < ?", (RUNNING, now)
+            ).fetchall()
+            for row in late:
+                _return(connection, _job(row), LOST, max_attempts)
+            marks = ", ".join("?" * len(kinds))
+            row = connection.execute(
+                f"""UPDATE jobs SET state = ?, stage = 'segmenting', progress = 0, worker = ?,
+                    lease_until = ?, attempt = attempt + 1, started = coalesce(started, ?)
+                WHERE id = (SELECT id FROM jobs WHERE state = ? AND model IN ({marks})
+                    ORDER BY {ORDER} LIMIT 1) RETURNING *""",
+                (RUNNING, worker, now + lease, now, WAITING, *kinds),
+            ).fetchone()
+            if row is None:
+                return None
+            _note(connection, row["id"])
+        return _job(row)
+
+    def renew(self, job: StoredJob, *, lease: float) -> bool:
+        """Extend a lease, see `JobStore.renew`."""
+        with self._writing() as connection:
+            row = _own(connection, job, "lease_until = ?", time.time() + lease)
+        return bool(row["cancel"])
+
+    def progress(self, job: StoredJob, stage: str, progress: float) -> None:
+        """Write the progress, see `JobStore.progress`."""
+        with self._writing() as connection:
+            _own(connection, job, "stage = ?, progress = ?", stage, progress)
+            _note(connection, job.id)
+
+    def finish(self, job: StoredJob, results: list[dict], summary: dict) -> None:
+        """End a job as done, see `JobStore.finish`."""
+        with self._writing() as connection:
+            _own(
+                connection,
+                job,
+                "state = ?, stage = '', progress = 1, finished = ?, results = ?, summary = ?",
+                DONE,
+                time.time(),
+                json.dumps(results),
+                json.dumps(summary),
+            )
+            _note(connection, job.id)
+
+    def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> None:
+        """End a job as failed or return it, see `JobStore.fail`."""
+        with self._writing() as connection:
+            _own(connection, job, "lease_until = 0")
+            _return(connection, job, problem, max_attempts)
+
+    def end_cancelled(self, job: StoredJob) -> None:
+        """End a claimed job as cancelled, see `JobStore.end_cancelled`."""
+        with self._writing() as connection:
+            _own(connection, job, "state = ?, stage = '', finished = ?", CANCELLED, time.time())
+            _note(connection, job.id)
+
+    def return_jobs_of(self, worker: str, reason: str, *, max_attempts: int) -> int:
+        """Return jobs of a dead worker, see `JobStore.return_jobs_of`."""
+        with self._writing() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE state = ? AND worker = ?", (RUNNING, worker)
+            ).fetchall()
+            problem = LOST | {"detail": f"{LOST['detail']}: {reason}"}
+            for row in rows:
+                _return(connection, _job(row), problem, max_attempts)
+            connection.execute("DELETE FROM workers WHERE name = ?", (worker,))
+        return len(rows)
+
+    def cancel(self, job_id: str) -> str | None:
+        """Cancel a job, see `JobStore.cancel`."""
+        with self._writing() as connection:
+            row = connection.execute(
+                """UPDATE jobs SET cancel = 1,
+                    state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
+                    stage = CASE state WHEN 'queued' THEN '' ELSE stage END,
+                    finished = CASE state WHEN 'queued' THEN ? ELSE finished END
+                WHERE id = ? RETURNING state""",
+                (time.time(), job_id),
+            ).fetchone()
+            if row is None:
+                return None
+            _note(connection, job_id)
+        return row["state"]
+
+    def correct(self, job_id: str, beats: list[dict] | None) -> None:
+        """Store corrected beats, see `JobStore.correct`."""
+        text = None if beats is None else json.dumps(beats)
+        with self._writing() as connection:
+            connection.execute("UPDATE jobs SET corrections = ? WHERE id = ?", (text, job_id))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and its events."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            connection.execute("DELETE FROM events WHERE job = ?", (job_id,))
+
+    def expire(self, before: float) -> list[str]:
+        """Mark old jobs as expired, and forget what they were called."""
+        with self._writing() as connection:
+            rows = connection.execute(
+                """UPDATE jobs SET state = ?, name = '', results = '[]', summary = '{}',
+                    corrections = NULL
+                WHERE state IN (?, ?, ?) AND finished < ? RETURNING id""",
+                (EXPIRED, DONE, FAILED, CANCELLED, before),
+            ).fetchall()
+            for row in rows:
+                _note(connection, row["id"])
+        return [row["id"] for row in rows]
+
+    def ids(self) -> set[str]:
+        """Names of the jobs that have files: they wait, run, or are done."""
+        query = "SELECT id FROM jobs WHERE state IN (?, ?, ?)"
+        rows = self._connection().execute(query, (WAITING, RUNNING, DONE))
+        return {row["id"] for row in rows}
+
+    def events(self, job_id: str, after: int) -> list[Event]:
+        """Changes of a job after a number, in order."""
+        rows = self._connection().execute(
+            "SELECT number, state, stage, progress FROM events WHERE job = ? AND number > ? "
+            "ORDER BY number",
+            (job_id, after),
+        )
+        return [Event(*row) for row in rows]
+
+    def sign_of_life(self, worker: str, state: str, models: list[dict]) -> None:
+        """Write that a worker lives."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)",
+                (worker, state, time.time(), json.dumps(models)),
+            )
+
+    def workers(self, *, within: float) -> list[Worker]:
+        """Workers that gave a sign of life within so many seconds."""
+        rows = self._connection().execute(
+            "SELECT name, state, seen, models FROM workers WHERE seen > ? ORDER BY name",
+            (time.time() - within,),
+        )
+        return [
+            Worker(row["name"], row["state"], row["seen"], json.loads(row["models"]))
+            for row in rows
+        ]
+
+
+def _job(row: sqlite3.Row) -> StoredJob:
+    values = {name: row[name] for name in COLUMNS}
+    for name in AS_JSON:
+        values[name] = None if values[name] is None else json.loads(values[name])
+    values["cancel"] = bool(values["cancel"])
+    return StoredJob(**values)
+
+
+def _one(connection: sqlite3.Connection, query: str, *values: Any) -> StoredJob | None:
+    row = connection.execute(query, values).fetchone()
+    return None if row is None else _job(row)
+
+
+def _own(connection: sqlite3.Connection, job: StoredJob, change: str, *values: Any) -> sqlite3.Row:
+    """Change a job that still belongs to this attempt."""
+    row = connection.execute(
+        f"UPDATE jobs SET {change} WHERE id = ? AND worker = ? AND attempt = ? AND state = ? "
+        "RETURNING *",
+        (*values, job.id, job.worker, job.attempt, RUNNING),
+    ).fetchone()
+    if row is None:
+        raise LeaseLost(f"attempt {job.attempt} of job {job.id} is over")
+    return row
+
+
+def _return(connection: sqlite3.Connection, job: StoredJob, problem: dict, most: int) -> None:
+    """Return a job to the queue, or end it after its last attempt."""
+    now = time.time()
+    if job.cancel:
+        change, values = "state = ?, finished = ?, stage = ''", (CANCELLED, now)
+    elif job.attempt < most:
+        change, values = "state = ?, lease_until = ?, stage = 'waiting'", (WAITING, 0.0)
+    else:
+        change, values = "state = ?, finished = ?, stage = ''", (FAILED, now)
+    text = json.dumps(problem)
+    connection.execute(
+        f"UPDATE jobs SET {change}, worker = NULL, progress = 0, problem = ? WHERE id = ?",
+        (*values, text, job.id),
+    )
+    _note(connection, job.id)
+
+
+def _note(connection: sqlite3.Connection, job_id: str) -> None:
+    """Add the present state of a job to its events."""
+    connection.execute(
+        "INSERT INTO events (job, state, stage, progress) "
+        "SELECT id, state, stage, progress FROM jobs WHERE id = ?",
+        (job_id,),
+    )

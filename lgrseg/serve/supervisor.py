@@ -1,0 +1,133 @@
+"""Starts the web process and the workers, watches them, and starts them again."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from lgrseg.serve.logs import log
+from lgrseg.serve.settings import Settings
+from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.worker import EXIT_REPLACE
+
+LOOK_SECONDS = 0.2
+LONGEST_PAUSE = 30.0
+"""Seconds before a process that ends again and again is started once more."""
+STABLE_SECONDS = 60.0
+"""A process that lived so long had a good start."""
+GRACE_SECONDS = 12.0
+
+
+@dataclass
+class Child:
+    """A process of the service."""
+
+    module: str
+    name: str = ""
+    process: subprocess.Popen | None = None
+    started: float = 0.0
+    failures: int = 0
+    next_start: float = 0.0
+    pids: list[int] = field(default_factory=list)
+
+
+class Supervisor:
+    """Keeps one web process and some workers alive."""
+
+    def __init__(self, settings: Settings):
+        """Prepare the processes; `run` starts them."""
+        self.settings = settings
+        self.store = SqliteStore(settings.data / "jobs.sqlite3")
+        self.children = [Child("lgrseg.serve.web")]
+        self.children += [Child("lgrseg.serve.worker") for _ in range(settings.workers)]
+        self.stopping = False
+
+    def run(self) -> int:
+        """Watch the processes until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            while not self.stopping:
+                for child in self.children:
+                    self._watch(child)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            self._end_all()
+        return 0
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _watch(self, child: Child) -> None:
+        """Start a process that does not run."""
+        process = child.process
+        if process is not None and (status := process.poll()) is not None:
+            self._ended(child, status)
+        if child.process is None and time.monotonic() >= child.next_start:
+            self._start(child)
+
+    def _start(self, child: Child) -> None:
+        words = [sys.executable, "-m", child.module]
+        if child.module.endswith("worker"):
+            child.name = f"w{secrets.token_hex(4)}"
+            words.append(child.name)
+        environment = dict(os.environ)
+        for name in [name for name in environment if name.startswith("LGRSEG_SERVE_")]:
+            del environment[name]  # the token stays here
+        if self.settings.threads:
+            environment["OMP_NUM_THREADS"] = str(self.settings.threads)
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, env=environment, start_new_session=True
+        )
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(self.settings.model_dump_json().encode() + b"\n")
+            process.stdin.close()
+        child.process, child.started = process, time.monotonic()
+        child.pids.append(process.pid)
+        log("started", module=child.module, pid=process.pid, name=child.name)
+
+    def _ended(self, child: Child, status: int) -> None:
+        """Return the jobs of a dead worker, and plan the next start."""
+        lived = time.monotonic() - child.started
+        child.process = None
+        reason = _reason(status)
+        log("ended", module=child.module, name=child.name, reason=reason, seconds=round(lived, 1))
+        if child.name:
+            most = self.settings.max_attempts
+            returned = self.store.return_jobs_of(child.name, reason, max_attempts=most)
+            log("jobs returned", count=returned)
+        planned = status == EXIT_REPLACE or lived > STABLE_SECONDS
+        child.failures = 0 if planned else child.failures + 1
+        pause = 0.0 if child.failures <= 1 else min(LONGEST_PAUSE, 2.0 ** (child.failures - 2))
+        child.next_start = time.monotonic() + pause
+
+    def _end_all(self) -> None:
+        running = [c for c in self.children if c.process is not None]
+        for child in running:
+            assert child.process is not None
+            child.process.terminate()
+        end = time.monotonic() + GRACE_SECONDS
+        for child in running:
+            assert child.process is not None
+            try:
+                child.process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+            if child.name:
+                # Ended by us: the job has not failed, and is tried again without counting.
+                self.store.return_jobs_of(child.name, "the service was stopped", max_attempts=10**6)
+
+
+def _reason(status: int) -> str:
+    if status == EXIT_REPLACE:
+        return "out of memory"
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return f"ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"

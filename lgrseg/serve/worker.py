@@ -1,0 +1,178 @@
+"""A worker: holds the models, claims jobs, segments their clips. One process for each copy.
+
+    python -m lgrseg.serve.worker NAME
+
+The settings come as one line of JSON on the standard input. After an error of memory the process
+ends with EXIT_REPLACE, and the supervisor starts a fresh one.
+"""
+
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from lgrseg.serve.blobs import Blobs, describe_files
+from lgrseg.serve.job_store import LeaseLost, StoredJob
+from lgrseg.serve.logs import log, start_logging
+from lgrseg.serve.settings import MEBIBYTE, Settings
+from lgrseg.serve.sqlite_store import SqliteStore
+
+EXIT_REPLACE = 75
+"""Exit status after an out-of-memory error, whose memory may not come back."""
+STEP = 0.01
+"""Smallest change of progress that is written."""
+
+
+class Cancelled(Exception):
+    """The client does not want the job any more."""
+
+
+class Worker:
+    """Claims and runs jobs until the process ends."""
+
+    def __init__(self, name: str, settings: Settings):
+        """Open the table and the folders; models are loaded by `load`."""
+        self.name, self.settings = name, settings
+        self.store = SqliteStore(settings.data / "jobs.sqlite3")
+        self.blobs = Blobs(settings.data, min_free=settings.min_free_mb * MEBIBYTE)
+        self.predictors: dict[str, Any] = {}
+        self.models: list[dict[str, Any]] = []
+        self.state = "loading"
+        self.job: StoredJob | None = None
+        self.stop_because: Exception | None = None
+        self.store.sign_of_life(name, self.state, [])
+        threading.Thread(target=self._stay_alive, daemon=True).start()
+
+    def load(self) -> None:
+        """Load the models; a failure ends the process with one sentence."""
+        from lgrseg.serve.models import load_models
+
+        self.predictors, self.models = load_models(self.settings)
+        self.state = "ready"
+        self.store.sign_of_life(self.name, self.state, self.models)
+        log("worker ready", worker=self.name, models=list(self.predictors))
+
+    def _stay_alive(self) -> None:
+        """Renew the lease, and give signs of life; runs in a thread."""
+        parent = os.getppid()
+        while os.getppid() == parent:
+            time.sleep(min(1.0, self.settings.lease_seconds / 6))
+            try:
+                self.store.sign_of_life(self.name, self.state, self.models)
+                job = self.job
+                if job is not None and self.store.renew(job, lease=self.settings.lease_seconds):
+                    self.stop_because = Cancelled()
+            except LeaseLost as error:
+                if self.job is job:
+                    self.stop_because = error
+            except Exception as error:  # a full disk or a busy table: the lease may still be valid
+                log("sign of life failed", worker=self.name, error=type(error).__name__)
+        os._exit(1)  # the supervisor is gone
+
+    def run(self) -> int:
+        """Run jobs; returns the exit status when the process must be replaced."""
+        while True:
+            job = self.store.claim(
+                self.name,
+                kinds=tuple(self.predictors),
+                lease=self.settings.lease_seconds,
+                max_attempts=self.settings.max_attempts,
+            )
+            if job is None:
+                time.sleep(0.1)
+                continue
+            self.stop_because, self.job = None, job
+            try:
+                if not self._run_job(job):
+                    return EXIT_REPLACE
+            except LeaseLost:
+                log("lease lost", job=job.id, attempt=job.attempt)
+            finally:
+                self.job = None
+
+    def _run_job(self, job: StoredJob) -> bool:
+        """Run one job to its end; False if the process must be replaced."""
+        start = time.time()
+        try:
+            self.blobs.check_space()
+            output = self.blobs.new_results(job.id, job.attempt)
+            summary = self._predict(job, output)
+            self.store.finish(job, describe_files(output), summary)
+            log("job done", job=job.id, attempt=job.attempt, seconds=round(time.time() - start, 2))
+            return True
+        except (Cancelled, LeaseLost) as error:
+            self._remove(job)
+            if isinstance(error, LeaseLost):
+                raise
+            self.store.end_cancelled(job)
+            self.blobs.delete(job.id)
+            log("job cancelled", job=job.id)
+            return True
+        except Exception as error:  # any error ends this job only
+            self._remove(job)
+            problem, again, replace = explain(error)
+            log("job failed", job=job.id, code=problem["code"], error=type(error).__name__)
+            most = self.settings.max_attempts if again else 0
+            self.store.fail(job, problem, max_attempts=most)
+            if job.attempt >= most:
+                self.blobs.delete(job.id)
+            return not replace
+
+    def _predict(self, job: StoredJob, output: Path) -> dict[str, Any]:
+        from lgrseg.serve.pipeline import run_job
+
+        written = 0.0
+
+        def report(stage: str, progress: float) -> None:
+            nonlocal written
+            if self.stop_because is not None:
+                raise self.stop_because
+            if progress >= written + STEP:
+                written = progress
+                self.store.progress(job, stage, progress)
+
+        folder = self.blobs.folder(job.id)
+        return run_job(self.predictors[job.model], job, folder, output, report)
+
+    def _remove(self, job: StoredJob) -> None:
+        shutil.rmtree(self.blobs.results(job.id, job.attempt), ignore_errors=True)
+
+
+def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
+    """Describe why a job failed.
+
+    Returns:
+        The problem, whether the job may succeed if it is tried again, and whether this process must
+        be replaced.
+    """
+    import errno
+
+    from lgrseg.structures.box_prompts import PromptError
+
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
+        detail = "the clip needs more memory than the machine has; send a shorter or smaller clip"
+        return {"code": "out_of_memory", "title": "Out of memory", "detail": detail}, True, True
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, None):
+        detail = "the disk of the service is full; nothing of earlier results is lost"
+        return {"code": "disk_full", "title": "The disk is full", "detail": detail}, False, False
+    if isinstance(error, PromptError):
+        return {"code": "bad_boxes", "title": "Boxes are not usable", "detail": text}, False, False
+    detail = f"an error of the service ({type(error).__name__}); its log has the time of it"
+    return {"code": "internal", "title": "Internal error", "detail": detail}, False, False
+
+
+def main() -> int:
+    """Run a worker with the settings of the standard input."""
+    start_logging()
+    settings = Settings.model_validate_json(sys.stdin.readline())
+    worker = Worker(sys.argv[1], settings)
+    worker.load()
+    return worker.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
