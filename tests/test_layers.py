@@ -10,11 +10,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"ops", "config", "comm", "failures", "lazy_names"},
     {"checkpoint", "structures"},
-    {"layers", "data"},
+    {"layers", "data", "client"},
     {"modeling", "evaluation"},
     {"visualization"},
     {"inference"},
-    {"engine"},
+    {"engine", "serve"},
     {"reporting"},
     {"studies"},
     {"command"},

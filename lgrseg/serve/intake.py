@@ -1,82 +1,148 @@
-"""Decodes one upload in a process of its own, with limits on memory, time and files.
+"""Decodes uploads, each in a process of its own with limits on memory, time and files.
 
     python -m lgrseg.serve.intake
 
-The process first imports what it needs, then waits for one line of JSON on its standard input: the
-upload's folder and the limits. It writes frames.u8 and meta.json there, answers with one line of
-JSON, and ends. Whatever a stranger's file does to a decoder ends with this process.
+The process imports what decoding needs, and waits for lines of JSON on its standard input: the
+folder of an upload, and the limits. For each it forks a child. The child writes frames.u8 and
+meta.json into the folder, and its answer is one line of JSON on the standard output. Whatever a
+stranger's file does to a decoder ends with the child.
 """
 
+import contextlib
+import ctypes
+import errno
 import json
 import os
+import re
 import resource
+import select
 import shutil
+import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-import cv2  # noqa: F401  these are loaded before the upload comes
-import nibabel  # noqa: F401
+import av
+import cv2
+import nibabel  # noqa: F401  everything is loaded once, before the first upload
 import numpy as np
-import pydicom  # noqa: F401
+import pydicom.pixels  # noqa: F401
+import SimpleITK  # noqa: F401
 
-import lgrseg.data.io.dicom  # noqa: F401
-from lgrseg.data.io import Video, read_video
+from lgrseg.data.io import Video, read_video, to_uint8
+from lgrseg.data.io.dicom_files import read_header
 from lgrseg.data.io.placement import affine_of_file
 from lgrseg.data.io.stills import read_still
 from lgrseg.serve.formats import UnsupportedFormat, format_of
 from lgrseg.serve.intake_limits import Limits, TooLarge, check_header, unpack_images
 
 NAMES = {"mp4": "movie", "avi": "movie", "matroska": "movie", "nifti_gz": "nifti"}
-MOVIES = ("mp4", "avi", "matroska")
 OPENED_AS = {"mp4": "mov,mp4", "avi": "avi", "matroska": "matroska,webm"}
 """Format -> what FFmpeg must call it: a file of two formats at once is refused."""
+PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Wait for a request, decode, and answer."""
-    request = json.loads(sys.stdin.readline() or "null")
-    if request is None:  # the service ends, and this process was not needed
-        return 0
-    answer = sys.stdout.fileno()
-    sys.stdout.flush()
-    answer = os.dup(answer)
-    os.dup2(2, 1)  # what a library prints is no answer
-    confine(request)
-    try:
-        reply = decode(Path(request["folder"]), request)
-    except TooLarge as error:
-        reply = {"code": "too_large", "detail": str(error)}
-    except MemoryError:
-        reply = {"code": "too_large", "detail": "decoding the clip needs more memory than allowed"}
-    except OSError as error:
-        code = "too_large" if error.errno == 27 else "unreadable"  # EFBIG
-        reply = {"code": code, "detail": f"the clip cannot be decoded: {error.strerror or error}"}
-    except UnsupportedFormat as error:
-        reply = {"code": "unsupported", "detail": str(error)}
-    except ValueError as error:
-        reply = {"code": "unreadable", "detail": str(error)}
-    os.write(answer, json.dumps(reply).encode() + b"\n")
+    """Answer requests until the standard input ends."""
+    cv2.setNumThreads(1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(in_child(request)), flush=True)
     return 0
 
 
+def in_child(request: dict[str, Any]) -> dict[str, Any]:
+    """Decode in a fork, and return its answer, or {"status": S} of a child that gave none."""
+    receiving, sending = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receiving)
+        _answer(request, sending)
+    os.close(sending)
+    answer, end = b"", time.monotonic() + request["seconds"]
+    with os.fdopen(receiving, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
+            chunk = pipe.read(2**16)
+            if not chunk:
+                break
+            answer += chunk
+        else:
+            os.kill(child, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return json.loads(answer) if answer.endswith(b"\n") else {"status": status}
+
+
+def _answer(request: dict[str, Any], pipe: int) -> None:
+    """Be the child: decode, write the answer, and end."""
+    try:
+        confine(request)
+        reply = reply_to(request)
+        os.write(pipe, json.dumps(reply).encode() + b"\n")
+    finally:
+        os._exit(0)
+
+
 def confine(request: dict[str, Any]) -> None:
-    """Limit memory, processor time, files and the size of files of this process."""
-    memory, seconds = request["memory_bytes"], int(request["seconds"]) + 1
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    size = request["decoded_bytes"]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ["TMPDIR"] = tempfile.tempdir = request["folder"]
+    """Limit memory, processor time, open files and the size of files of this process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # libraries print names and contents of files
+        os.dup2(nowhere, stream)
     os.chdir(request["folder"])
+    tempfile.tempdir = request["folder"]
     os.umask(0o077)
+    seconds, size = int(request["seconds"]) + 1, request["decoded_bytes"]
+    for limit, value in (
+        (resource.RLIMIT_AS, request["memory_bytes"]),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, size),
+        (resource.RLIMIT_NOFILE, 128),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+    with contextlib.suppress(OSError):
+        os.nice(5)
+
+
+def reply_to(request: dict[str, Any]) -> dict[str, Any]:
+    """Decode an upload: {"meta": ...}, or {"code": ..., "detail": ...} if it is refused.
+
+    No sentence has a path of this machine.
+    """
+    reply = _decode_or_refuse(request)
+    if "detail" in reply:
+        plain = reply["detail"].replace(f"{request['folder']}/", "")
+        reply["detail"] = re.sub(r"\bupload(\.\w+)+", "the clip", plain)
+    return reply
+
+
+def _decode_or_refuse(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"meta": decode(Path(request["folder"]), request)}
+    except TooLarge as error:
+        return {"code": "too_large", "detail": str(error)}
+    except MemoryError:
+        return {"code": "too_large", "detail": "decoding the clip needs more memory than allowed"}
+    except UnsupportedFormat as error:
+        return {"code": "unsupported", "detail": str(error)}
+    except ValueError as error:
+        memory = isinstance(error.__cause__, MemoryError)
+        return {"code": "too_large" if memory else "unreadable", "detail": str(error)}
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return {"code": "disk_full", "detail": "the disk is full"}
+        code = "too_large" if error.errno == errno.EFBIG else "unreadable"
+        return {"code": code, "detail": f"the clip cannot be decoded ({error.strerror})"}
 
 
 def decode(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Decode the file `upload` of a folder to frames.u8 and meta.json.
+    """Decode the file `upload` of a folder to frames.u8 and meta.json, and delete it.
+
+    Returns:
+        The content of meta.json.
 
     Raises:
         TooLarge: the clip exceeds a limit.
@@ -102,8 +168,10 @@ def decode(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         "doubts": video.doubts,
     }
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    keep_source(path, kind, folder)
-    return {"meta": meta}
+    if kind == "dicom":  # the DICOM segmentation refers to the header
+        read_header(path).save_as(folder / "source.dcm", enforce_file_format=False)
+    path.unlink()
+    return meta
 
 
 def read_upload(path: Path, kind: str, limits: Limits) -> Video:
@@ -118,34 +186,20 @@ def read_upload(path: Path, kind: str, limits: Limits) -> Video:
             shutil.rmtree(images)
     if kind == "still":
         image = read_still(path)
-        return Video(_bytes(image)[None], notes=["a still image: it has no spacing and no beats"])
-    if kind in MOVIES:
+        return Video((image if image.dtype == np.uint8 else to_uint8(image))[None])
+    if kind in OPENED_AS:
         _check_container(path, kind)
     return read_video(path)
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
-    from lgrseg.data.io import to_uint8
-
-    return image if image.dtype == np.uint8 else to_uint8(image)
-
-
 def _check_container(path: Path, kind: str) -> None:
-    import av
-
-    with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
-        if not container.format.name.startswith(OPENED_AS[kind]):
-            raise ValueError(f"the clip is damaged: it begins like {kind} and is none")
-
-
-def keep_source(path: Path, kind: str, folder: Path) -> None:
-    """Delete an upload; of a DICOM file the header stays, for the DICOM segmentation."""
-    if kind == "dicom":
-        from lgrseg.data.io.dicom_files import read_header
-
-        header = read_header(path)
-        header.save_as(folder / "source.dcm", enforce_file_format=False)
-    path.unlink()
+    try:
+        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+            name = container.format.name
+    except av.error.FFmpegError as error:
+        raise ValueError(f"the clip cannot be read: {error.strerror}") from error
+    if not name.startswith(OPENED_AS[kind]):
+        raise ValueError(f"the clip is damaged: it begins like {kind} and is {name}")
 
 
 if __name__ == "__main__":

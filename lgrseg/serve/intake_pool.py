@@ -1,4 +1,4 @@
-"""Starts the processes that decode uploads, ahead of time, and watches them."""
+"""Starts the processes that decode uploads, and watches them."""
 
 import asyncio
 import contextlib
@@ -14,32 +14,32 @@ from lgrseg.serve.settings import MEBIBYTE, Settings
 
 PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 """Variables that a child gets; no token, no setting."""
-STATUS = {"too_large": 413, "unreadable": 422, "unsupported": 415}
+STATUS = {"too_large": 413, "unreadable": 422, "unsupported": 415, "disk_full": 507}
+STARTING_SECONDS = 30.0
+"""Time in which a process imports what it needs."""
 
 
 class IntakePool:
-    """Children that each decode one upload; the next ones wait with their imports done."""
+    """Processes that decode one upload at a time, each in a fork."""
 
     def __init__(self, settings: Settings):
-        """Set up the pool; children are started when they are needed, or by `warm`."""
+        """Set up the pool; a process starts when it is needed, or by `warm`."""
         self.settings = settings
-        self._free = asyncio.Semaphore(settings.intakes)
-        self._ready: list[asyncio.subprocess.Process] = []
-        self._tasks: set[asyncio.Task] = set()
+        self._free: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
+        for _ in range(settings.intakes):
+            self._free.put_nowait(None)
 
     async def warm(self) -> None:
-        """Start a child for every place."""
-        for _ in range(self.settings.intakes):
-            self._ready.append(await _start())
+        """Start every process now."""
+        places = [self._free.get_nowait() for _ in range(self._free.qsize())]
+        for place in places:
+            self._free.put_nowait(place or await _start())
 
     async def close(self) -> None:
-        """End the children."""
-        for task in self._tasks:
-            task.cancel()
-        for child in self._ready:
-            child.kill()
-            await child.wait()
-        self._ready.clear()
+        """End the processes that wait."""
+        while not self._free.empty():
+            await _end(self._free.get_nowait())
+            # Those that decode end with this process.
 
     async def decode(self, folder: Path) -> dict[str, Any]:
         """Decode the file `upload` of a folder, and return what is known of the clip.
@@ -47,32 +47,30 @@ class IntakePool:
         Raises:
             ServiceError: 413, 415 or 422 with the reader's sentence, or what happened to the child.
         """
-        async with self._free:
-            child = self._ready.pop() if self._ready else await _start()
-            try:
-                async with asyncio.timeout(self.settings.intake_seconds):
-                    line = await self._ask(child, folder)
-            except TimeoutError:
-                raise ServiceError(
-                    422,
-                    "decoder_timeout",
-                    f"decoding the clip takes longer than {self.settings.intake_seconds:g} s",
-                ) from None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                status = await child.wait()
-                self._replace()
-        reply = _reply(line)
-        if reply is None:
-            raise _crash(status)
+        process, line = await self._free.get(), b""
+        try:
+            process = process or await _start()
+            line = await self._ask(process, folder)
+        finally:
+            if not line:  # it ended, or the client has left: its answer would be the next client's
+                await _end(process)
+                process = None
+            self._free.put_nowait(process)
+        reply = json.loads(line)
+        if "status" in reply:
+            raise _crash(reply["status"])
         if "code" in reply:
             code = reply["code"]
             raise ServiceError(STATUS[code], code, reply["detail"])
         return reply["meta"]
 
-    async def _ask(self, child: asyncio.subprocess.Process, folder: Path) -> bytes:
-        assert child.stdin is not None and child.stdout is not None
+    async def _ask(self, process: asyncio.subprocess.Process, folder: Path) -> bytes:
+        """Send a request, and return the line that answers it.
+
+        Raises:
+            ServiceError: 422 it takes too long, 503 the process has ended.
+        """
+        assert process.stdin is not None and process.stdout is not None
         settings = self.settings
         request = {
             "folder": str(folder.resolve()),
@@ -83,23 +81,24 @@ class IntakePool:
             "frame_pixels": settings.max_frame_pixels,
         }
         with contextlib.suppress(ConnectionError):
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            await child.stdin.drain()
-        line = await child.stdout.readline()
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            await process.stdin.drain()
+        try:
+            async with asyncio.timeout(settings.intake_seconds + STARTING_SECONDS):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            raise _crash(-signal.SIGKILL) from None
         if not line:
-            await child.wait()  # so that its own status is known, not that of our signal
+            detail = "the process that decodes uploads has ended; it is started again"
+            raise ServiceError(503, "no_intake", detail, retry_after=2)
         return line
 
-    def _replace(self) -> None:
-        """Start the next child, while the client is answered."""
 
-        async def start() -> None:
-            self._ready.append(await _start())
-
-        if len(self._ready) + len(self._tasks) < self.settings.intakes:
-            task = asyncio.create_task(start())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+async def _end(process: asyncio.subprocess.Process | None) -> None:
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def _start() -> asyncio.subprocess.Process:
@@ -111,18 +110,10 @@ async def _start() -> asyncio.subprocess.Process:
         "lgrseg.serve.intake",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,  # decoders print names and contents of files
+        stderr=asyncio.subprocess.DEVNULL,  # libraries print names and contents of files
         env=environment | one,
         limit=2**20,
     )
-
-
-def _reply(line: bytes) -> dict[str, Any] | None:
-    try:
-        reply = json.loads(line)
-    except ValueError:
-        return None
-    return reply if isinstance(reply, dict) else None
 
 
 def _crash(status: int) -> ServiceError:

@@ -1,0 +1,286 @@
+"""Client of the service for ordinary programs."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from lgrseg.checkpoint.whole_files import appears_whole
+from lgrseg.client.calls import (
+    AGAIN,
+    UPLOAD_SECONDS,
+    EventReader,
+    Upload,
+    headers_of,
+    pause_before,
+    target_of,
+    wishes_of,
+)
+from lgrseg.client.errors import check_done, problem_of
+from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
+
+Watch = Callable[[Job], None]
+
+
+class Client:
+    """Calls the service. Calls that fail for a moment are tried again; no clip is run twice."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8321",
+        *,
+        token: str | None = None,
+        retries: int = 5,
+        timeout: float = 30,
+        transport: httpx2.BaseTransport | None = None,
+    ):
+        """Set up the connection; nothing is sent yet.
+
+        Args:
+            url: address of the service.
+            token: token of the service; None if it has none.
+            retries: further tries of a call that failed for a moment.
+            timeout: longest wait for an answer in seconds; uploads may take longer.
+            transport: another transport, for tests.
+        """
+        self.retries = retries
+        self._http = httpx2.Client(
+            base_url=url, headers=headers_of(token), timeout=timeout, transport=transport
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict_clip(
+        self,
+        path: str | Path,
+        *,
+        output: str | Path | None = None,
+        watch: Watch | None = None,
+        **wishes: Any,
+    ) -> Job:
+        """Send a clip, wait for its results, and load them.
+
+        Args:
+            path: file of the clip.
+            output: folder of the results; None to load none.
+            watch: function that gets the job at every change, such as `ProgressBar`.
+            wishes: `name`, `spacing_mm`, `fps` and `deidentify`, as in `submit`.
+
+        Raises:
+            ServiceProblem: the service refuses the clip.
+            JobFailed: the job ended without results.
+        """
+        job = self.wait(self.submit(path, **wishes).id, watch=watch)
+        if output is not None:
+            self.save_results(job, output)
+        return job
+
+    def predict_image(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        spacing_mm: Sequence[float] | None = None,
+        deidentify: bool = False,
+        wait: float = 30,
+    ) -> ImageResult | Job:
+        """Send one still image.
+
+        Returns:
+            Its masks; or its job, if it was not segmented within `wait` seconds.
+
+        Raises:
+            ServiceProblem: the service refuses the image.
+        """
+        path = Path(path)
+        wishes = wishes_of(
+            path, name=name, spacing_mm=spacing_mm, fps=None, deidentify=deidentify, wait=wait
+        )
+        response = self._send(Upload(path, "/v1/images", wishes))
+        if response.status_code == 200:
+            return record_of(ImageResult, response.json())
+        return record_of(Job, response.json())
+
+    def submit(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        spacing_mm: Sequence[float] | None = None,
+        fps: float | None = None,
+        deidentify: bool = False,
+        key: str | None = None,
+    ) -> Job:
+        """Send a clip, and return its job without waiting for it.
+
+        Args:
+            path: file of the clip.
+            name: name for display; None uses the name of the file.
+            spacing_mm: millimetres between rows and between columns; None uses those of the file.
+            fps: frames per second; None uses the rate of the file.
+            deidentify: True to make every picture black outside the fan.
+            key: idempotency key; None makes a new one.
+
+        Raises:
+            ServiceProblem: the service refuses the clip.
+        """
+        path = Path(path)
+        wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
+        upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
+        return record_of(Job, self._send(upload).json())
+
+    def wait(self, job_id: str, *, watch: Watch | None = None) -> Job:
+        """Wait until a job is done.
+
+        Raises:
+            JobFailed: it ended without results.
+        """
+        job = None
+        for job in self.events(job_id):
+            if watch is not None:
+                watch(job)
+        return check_done(job or self.job(job_id))
+
+    def events(self, job_id: str) -> Iterator[Job]:
+        """Yield a job at every change, until it has ended; lost connections are made again."""
+        reader, attempt = EventReader(), 0
+        while True:
+            headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
+            try:
+                with self._http.stream(
+                    "GET", f"/v1/jobs/{job_id}/events", headers=headers
+                ) as response:
+                    if response.status_code != 200:
+                        raise problem_of(response.status_code, response.read())
+                    for line in response.iter_lines():
+                        if (job := reader.read(line)) is not None:
+                            attempt = 0
+                            yield job
+                            if job.has_ended:
+                                return
+            except httpx2.TransportError:
+                if attempt >= self.retries:
+                    raise
+            time.sleep(pause_before(attempt))
+            attempt += 1
+
+    def job(self, job_id: str) -> Job:
+        """Get a job."""
+        return record_of(Job, self._call("GET", f"/v1/jobs/{job_id}").json())
+
+    def jobs(self, *, limit: int = 50, after: str | None = None) -> JobList:
+        """List jobs, the newest first."""
+        parameters = {"limit": limit} | ({"after": after} if after else {})
+        return record_of(JobList, self._call("GET", "/v1/jobs", params=parameters).json())
+
+    def models(self) -> ModelList:
+        """Get the models and the limits of the service."""
+        return record_of(ModelList, self._call("GET", "/v1/models").json())
+
+    def delete(self, job_id: str) -> None:
+        """Cancel a job, and delete everything of it as soon as it has ended."""
+        for _ in range(300):
+            if self._call("DELETE", f"/v1/jobs/{job_id}").status_code == 204:
+                return
+            time.sleep(0.1)
+
+    def result(self, job: Job, name: str) -> bytes:
+        """Load a result file."""
+        return self._call("GET", f"/v1/jobs/{job.id}/results/{name}").content
+
+    def save_results(
+        self, job: Job, output: str | Path, *, names: Sequence[str] | None = None
+    ) -> list[Path]:
+        """Write result files as OUTPUT/CLIP_NAME.
+
+        Args:
+            job: a finished job.
+            output: folder of the files; it is made if it is missing.
+            names: results to load; None for all but those for players.
+
+        Returns:
+            The files.
+
+        Raises:
+            ValueError: a file differs from what the service says of it.
+        """
+        files = []
+        for result in job.results:
+            wanted = not result.name.endswith(".bin") if names is None else result.name in names
+            if not wanted:
+                continue
+            content = self.result(job, result.name)
+            if hashlib.sha256(content).hexdigest() != result.sha256:
+                raise ValueError(f"{result.name} was damaged on the way: load it again")
+            path = target_of(Path(output), job, result.name)
+            with appears_whole(path) as half_done:
+                half_done.write_bytes(content)
+            files.append(path)
+        return files
+
+    def beats(self, job_id: str) -> Beats:
+        """Get the measured and the corrected beats of a job."""
+        return record_of(Beats, self._call("GET", f"/v1/jobs/{job_id}/beats").json())
+
+    def correct_beats(self, job_id: str, frames: Sequence[tuple[int, int]] | None) -> Beats:
+        """Correct beats.
+
+        Args:
+            job_id: a finished job.
+            frames: end-diastolic and end-systolic frame of every beat; None takes all back.
+        """
+        beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
+        answer = self._call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
+        return record_of(Beats, answer.json())
+
+    def _send(self, upload: Upload) -> httpx2.Response:
+        return self._call(
+            "POST",
+            upload.address,
+            upload=upload,
+            params=upload.wishes,
+            headers=upload.headers,
+            timeout=UPLOAD_SECONDS,
+        )
+
+    def _call(
+        self, method: str, address: str, *, upload: Upload | None = None, **how: Any
+    ) -> httpx2.Response:
+        """Call, and try again where that may help."""
+        for attempt in range(self.retries + 1):
+            if upload is not None:
+                how["content"] = upload.chunks()
+            last = attempt == self.retries
+            try:
+                response = self._http.request(method, address, **how)
+            except httpx2.TransportError:
+                if last:
+                    raise
+                time.sleep(pause_before(attempt))
+                continue
+            if response.status_code < 400:
+                return response
+            error = problem_of(
+                response.status_code, response.content, response.headers.get("Retry-After")
+            )
+            if last or response.status_code not in AGAIN:
+                raise error
+            time.sleep(pause_before(attempt, error.problem.retry_after))
+        raise AssertionError("the last try returns or raises")

@@ -1,0 +1,144 @@
+"""The client against a running service."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import httpx2
+import numpy as np
+import pytest
+from running_service import running
+
+from lgrseg.client import AsyncClient, Client, JobFailed, ServiceProblem
+from lgrseg.client.calls import EventReader, target_of
+from lgrseg.client.records import Beats, Job, record_of
+from lgrseg.visualization.overlays import write_mp4
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("service")) as played:
+        stop = threading.Event()
+
+        def work():
+            while not stop.wait(0.02):
+                played.live()
+                if (job := played.claim()) is not None:
+                    if job.name == "fails":
+                        problem = {"code": "internal", "detail": "it broke"}
+                        played.store.fail(job, problem, max_attempts=0)
+                    else:
+                        played.finish(job)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        yield played
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_mp4(path, np.full((3, 32, 48, 3), 90, np.uint8), fps=10)
+    return path
+
+
+def test_predict_a_clip(service, clip, tmp_path):
+    states = []
+    with Client(service.url) as client:
+        job = client.predict_clip(clip, output=tmp_path, watch=lambda job: states.append(job.state))
+        assert states[-1] == "done" and job.fps == 10 and job.results[0].sha256
+        assert (tmp_path / "clip_masks.nii.gz").read_bytes() == bytes(range(200))
+        assert client.correct_beats(job.id, [(0, 2)]).ejection_fraction == 60.0
+        assert client.job(job.id).corrected and client.jobs(limit=1).jobs[0].id == job.id
+        assert client.models().models[0].classes == ["left_ventricle"]
+        client.delete(job.id)
+        with pytest.raises(ServiceProblem, match="there is no such job"):
+            client.job(job.id)
+
+
+def test_what_goes_wrong_is_said(service, clip, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    with Client(service.url, retries=0) as client:
+        with pytest.raises(
+            ServiceProblem, match="the clip cannot be read: Invalid data"
+        ) as refused:
+            client.submit(tmp_path / "a.mp4")
+        assert refused.value.problem.code == "unreadable" and refused.value.problem.status == 422
+        with pytest.raises(JobFailed, match="it broke"):
+            client.predict_clip(clip, name="fails")
+    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(httpx2.ConnectError):
+        client.jobs()
+
+
+def test_asyncio(service, clip, tmp_path):
+    async def run():
+        async with AsyncClient(service.url) as client:
+            job = await client.predict_clip(clip, output=tmp_path)
+            beats = await client.correct_beats(job.id, [(0, 1)])
+            return job, beats
+
+    job, beats = asyncio.run(run())
+    assert job.state == "done" and beats.ejection_fraction == 20.0
+    assert (tmp_path / "clip_masks.json").is_file()
+
+
+def test_a_call_is_tried_again_with_the_same_key(clip, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: pauses.append(seconds))
+    pauses, keys, bodies = [], [], []
+
+    def answer(request):
+        keys.append(request.headers["Idempotency-Key"])
+        bodies.append(request.read())
+        if len(keys) == 1:
+            raise httpx2.ReadError("lost")
+        if len(keys) == 2:
+            problem = {"code": "queue_full", "detail": "full", "retry_after": 3}
+            return httpx2.Response(429, json=problem)
+        return httpx2.Response(
+            202, json={"id": "a", "state": "queued", "kind": "clip", "model": ""}
+        )
+
+    with Client(transport=httpx2.MockTransport(answer)) as client:
+        assert client.submit(clip).id == "a"
+    assert len(set(keys)) == 1 and bodies == [clip.read_bytes()] * 3
+    assert pauses[0] < 1 and 3 <= pauses[1] < 4
+
+
+def test_events_are_read_line_by_line():
+    reader = EventReader()
+    lines = ["retry: 2000", "", ": quiet", "", "id: 7", "event: job"]
+    data = 'data: {"id": "a", "state": "done", "kind": "clip", "model": "m", "new": 1}'
+    found = [reader.read(line) for line in [*lines, data, ""]]
+    assert [job.id for job in found if job] == ["a"] and reader.last_id == "7"
+    with pytest.raises(LookupError):
+        [reader.read(line) for line in ("event: deleted", "data: {}", "")]
+
+
+def test_records_of_json():
+    values = {"original": [{"ed_frame": 1, "es_frame": 2}], "original_ejection_fraction": None}
+    beats = record_of(Beats, values | {"corrected": [{"ed_frame": 3, "es_frame": 4}]})
+    assert beats.original[0].es_frame == 2 and beats.corrected[0].ed_frame == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("a.b.mp4", "a.b"), ("a.nii.gz", "a"), ("../../x", "x"), ("", "0f"), ("..", "..")],
+)
+def test_names_of_results(tmp_path, name, stem):
+    job = Job("0f", "done", "clip", "m", name=name)
+    assert target_of(tmp_path, job, "masks.json") == tmp_path / f"{stem}_masks.json"
+
+
+def test_the_client_is_light():
+    program = (
+        "import sys, lgrseg.client, lgrseg.client.client, lgrseg.client.async_client;"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert "httpx2" in loaded, done.stderr
+    assert not {"torch", "numpy", "fastapi", "pydantic", "cv2"} & set(loaded)

@@ -1,0 +1,264 @@
+"""Calls of the service over HTTP; the test plays the worker, everything else is real."""
+
+import json
+import subprocess
+import sys
+
+import httpx2
+import numpy as np
+import pytest
+from running_service import MODEL, running
+
+from lgrseg.visualization.overlays import write_mp4
+
+TOKEN = "a token of some length"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("service"), max_upload_mb=1, chunk_seconds=0.5) as played:
+        yield played
+
+
+@pytest.fixture
+def http(service):
+    service.live()
+    with httpx2.Client(base_url=service.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_mp4(path, np.full((3, 32, 48, 3), 90, np.uint8), fps=10)
+    return path.read_bytes()
+
+
+def post(http, content, **parameters):
+    return http.post("/v1/clips", content=content, params=parameters)
+
+
+@pytest.fixture
+def done(service, http, clip):
+    """A job with results."""
+    job = post(http, clip, name="clip.mp4").json()
+    service.finish(service.claim())
+    return job
+
+
+def test_from_upload_to_results(service, http, clip):
+    answer = http.post("/v1/clips", files={"file": ("C:\\a\\Jane\u202e.mp4", clip)})
+    assert answer.status_code == 202 and answer.json()["position"] == 0
+    job = answer.json()
+    assert answer.headers["location"] == job["links"]["self"] and job["name"] == "Jane.mp4"
+    assert http.get(job["links"]["self"] + "/results/masks.json").status_code == 409
+    claimed = service.claim()
+    service.store.progress(claimed, "segmenting", 0.4)
+    assert http.get(job["links"]["self"]).json()["progress"] == 0.4
+    service.finish(claimed)
+    found = http.get(job["links"]["self"]).json()
+    assert found["state"] == "done" and found["frames"] == 3 and found["size"] == [32, 48]
+    for result in found["results"]:
+        content = http.get(result["href"])
+        assert len(content.content) == result["bytes"]
+        assert content.headers["etag"] == f'"{result["sha256"]}"'
+    report = http.get(found["links"]["report.html"])
+    assert "&lt;b&gt;a note" in report.text and "sandbox" in report.headers[CSP]
+    listed = http.get("/v1/jobs", params={"limit": 1}).json()
+    assert listed["jobs"][0]["id"] == job["id"]
+
+
+CSP = "content-security-policy"
+
+
+def test_ranges_and_tags(http, done):
+    address = f"/v1/jobs/{done['id']}/results/masks.nii.gz"
+    part = http.get(address, headers={"Range": "bytes=10-19"})
+    assert part.status_code == 206 and part.content == bytes(range(10, 20))
+    assert http.get(address, headers={"Range": "bytes=900-"}).status_code == 416
+    same = http.get(address, headers={"If-None-Match": part.headers["etag"]})
+    assert same.status_code == 304 and not same.content
+    for name in ("seg.dcm", "..%2f..%2fjobs.sqlite3", "%2fetc%2fpasswd", "frames.u8"):
+        assert http.get(f"/v1/jobs/{done['id']}/results/{name}").status_code == 404
+
+
+def test_refused_uploads(http, clip, service):
+    assert post(http, b"").json()["code"] == "empty"
+    answer = post(http, b"not a clip")
+    assert (
+        answer.status_code == 415 and answer.headers["content-type"] == "application/problem+json"
+    )
+    answer = post(http, b"\0\0\0\x18ftypmp42" + bytes(100))
+    assert answer.status_code == 422 and answer.json()["code"] == "unreadable"
+    assert answer.json()["detail"] == (
+        "the clip cannot be read: Invalid data found when processing input"
+    )
+    large = bytes(2**20 + 1)
+    assert post(http, large).status_code == 413
+    assert http.post("/v1/clips", content=iter([large])).status_code == 413  # no Content-Length
+    assert http.post("/v1/clips", files={"file": ("a", large)}).status_code == 413
+    form = http.post("/v1/clips", data={"a": "b"}, files={"x": (None, "y")})
+    assert form.status_code == 400 and "filename" in form.json()["detail"]
+    assert post(http, clip, row_mm=0.3).json()["code"] == "bad_settings"
+    assert post(http, clip, fps="nan").status_code == 422
+    assert not list(service.blobs.incoming.iterdir())  # nothing of them is kept
+
+
+def test_stills(service, http):
+    import cv2
+
+    picture = cv2.imencode(".png", np.full((4, 6), 9, np.uint8))[1].tobytes()
+    assert "/v1/images" in post(http, picture).json()["detail"]
+    waiting = http.post("/v1/images", content=picture, params={"wait": 0})
+    assert waiting.status_code == 202 and waiting.json()["kind"] == "image"
+    service.finish(service.claim())
+
+
+def test_keys(http, clip):
+    headers = {"Idempotency-Key": "k1"}
+    first, again = (http.post("/v1/clips", content=clip, headers=headers) for _ in range(2))
+    assert first.json()["id"] == again.json()["id"]
+    other = http.post("/v1/clips", content=clip, headers=headers, params={"fps": 9})
+    assert other.status_code == 422 and other.json()["code"] == "key_reused"
+    assert http.delete(first.json()["links"]["self"]).status_code == 204
+
+
+def test_events(service, http, clip):
+    job = post(http, clip).json()
+    seen = []
+    with http.stream("GET", job["links"]["events"]) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                seen.append(json.loads(line[5:]))
+                if seen[-1]["state"] == "queued":
+                    service.finish(service.claim())
+    assert [entry["state"] for entry in seen] == ["queued", "done"]
+
+
+def test_deleting(service, http, clip):
+    job = post(http, clip).json()
+    address, folder = job["links"]["self"], service.blobs.folder(job["id"])
+    claimed = service.claim()
+    assert http.delete(address).status_code == 202
+    assert service.store.renew(claimed, lease=9) is True
+    service.store.end_cancelled(claimed)
+    assert http.get(address + "/results/masks.json").json()["code"] == "not_done"
+    assert folder.exists() and http.delete(address).status_code == 204
+    assert not folder.exists() and http.get(address).status_code == 404
+    assert http.delete(address).status_code == 404
+
+
+def test_beats(http, done):
+    address = f"/v1/jobs/{done['id']}/beats"
+    beats = http.patch(address, json={"beats": [{"ed_frame": 0, "es_frame": 2}]}).json()
+    assert beats["ejection_fraction"] == 60.0 and beats["corrected"][0]["edv_ml"] == 100.0
+    assert beats["original"] == [] and beats["original_ejection_fraction"] is None
+    assert http.get(f"/v1/jobs/{done['id']}").json()["ejection_fraction"] == 60.0
+    wrong = http.patch(address, json={"beats": [{"ed_frame": 0, "es_frame": 3}]})
+    assert wrong.status_code == 422 and "0 to 2" in wrong.json()["detail"]
+    upside = http.patch(address, json={"beats": [{"ed_frame": 2, "es_frame": 0}]}).json()
+    assert upside["ejection_fraction"] is None and upside["corrected"][0]["problems"]
+    assert http.patch(address, json={"beats": None}).json()["corrected"] is None
+
+
+def test_boxes_need_a_model_for_them(http, done):
+    boxes = {"boxes": [{"frame": 0, "box": [1, 1, 9, 9], "class": "left_ventricle"}]}
+    answer = http.post(f"/v1/jobs/{done['id']}/prompts", json=boxes)
+    assert answer.status_code == 501 and "--box-run" in answer.json()["detail"]
+
+
+def test_boxes_become_a_job(tmp_path):
+    with running(tmp_path, box_run="output/box") as service:
+        service.live([MODEL, MODEL | {"purpose": "prompts"}])
+        with httpx2.Client(base_url=service.url, timeout=30) as http:
+            job = service.add("clip.mp4")
+            service.finish(service.claim())
+            address = f"/v1/jobs/{job.id}/prompts"
+            box = {"frame": 0, "box": [1, 1, 9, 9], "class": "left_ventricle"}
+            for wrong in ({"class": "liver"}, {"frame": 3}, {"box": [5, 5, 5, 9]}):
+                answer = http.post(address, json={"boxes": [box | wrong]})
+                assert answer.status_code == 422 and answer.json()["code"] == "bad_boxes"
+            new = http.post(address, json={"boxes": [box]}).json()
+            assert new["parent"] == job.id and new["model"] == "prompts"
+            http.delete(f"/v1/jobs/{job.id}")  # the new job has its own frames
+            assert (service.blobs.folder(new["id"]) / "frames.u8").stat().st_size == 3 * 32 * 48
+            assert service.claim("prompts").options["boxes"] == [box]
+
+
+def test_operation(service, http):
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert http.get("/readyz").status_code == 200
+    models = http.get("/v1/models").json()
+    assert models["models"][0]["sha256"] == "0" * 64
+    assert models["limits"]["max_upload_bytes"] == 2**20
+    text = http.get("/metrics").text
+    assert 'lgrseg_requests_total{method="GET",route="/readyz",status="200"}' in text
+    assert {"/v1/clips", "/v1/jobs/{job_id}/events"} <= set(
+        http.get("/openapi.json").json()["paths"]
+    )
+    assert http.get("/nothing").json()["code"] == "not_found"
+
+
+def test_no_worker_and_a_full_queue(service, http, clip, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(service.store, "workers", lambda within: [])
+        answer = post(http, clip)
+        assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
+        assert http.get("/readyz").status_code == 503
+    settings = service.service.settings
+    monkeypatch.setattr(service.service, "settings", settings.model_copy(update={"max_queued": 0}))
+    answer = post(http, clip)
+    assert answer.status_code == 429 and answer.json()["code"] == "queue_full"
+    full = settings.model_copy()
+    monkeypatch.setattr(service.service, "settings", full)
+    monkeypatch.setattr(service.blobs, "min_free", 2**60)
+    assert post(http, clip).status_code == 507
+
+
+def test_headers_and_hosts(service, http):
+    answer = http.get("/healthz")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in answer.headers[CSP]
+    assert "access-control-allow-origin" not in answer.headers
+    evil = http.get("/v1/jobs", headers={"Host": "evil.example"})
+    assert evil.status_code == 400 and evil.json()["code"] == "bad_host"
+
+
+def test_tokens_and_owners(tmp_path, capfd):
+    from lgrseg.serve.settings import hash_of
+
+    hashes = (hash_of(TOKEN), hash_of("another token, also long"))
+    with running(tmp_path, token_hashes=hashes) as service:
+        with httpx2.Client(base_url=service.url, timeout=30) as http:
+            assert http.get("/healthz").status_code == 200
+            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+                answer = http.get("/v1/jobs", headers=headers)
+                assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+            mine = {"Authorization": f"Bearer {TOKEN}"}
+            theirs = {"Authorization": "Bearer another token, also long"}
+            address = f"/v1/jobs/{service.add('JaneDoe.mp4', owner=hashes[0][:16]).id}"
+            assert http.get(address, headers=mine).json()["name"] == "JaneDoe.mp4"
+            assert http.get(address, headers=theirs).status_code == 404
+            assert http.get("/v1/jobs", headers=theirs).json()["jobs"] == []
+            tries = [http.get("/v1/jobs", headers={"Authorization": "Bearer x"}) for _ in range(12)]
+            assert tries[-1].status_code == 429
+    logged = capfd.readouterr().err
+    assert '"status": 404' in logged and "JaneDoe" not in logged and TOKEN not in logged
+
+
+def test_slow_clients_are_ended(tmp_path, service):
+    import socket
+
+    port = int(service.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"POST /v1/clips HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
+        slow.settimeout(10)
+        assert b"408" in slow.recv(4096).split(b"\r\n")[0]
+
+
+def test_the_web_process_loads_no_models_and_no_decoders():
+    program = "import sys, lgrseg.serve.web; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert "fastapi" in loaded, done.stderr
+    assert not {"torch", "numpy", "cv2", "av", "pydicom", "transformers"} & set(loaded)

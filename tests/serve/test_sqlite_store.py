@@ -1,0 +1,160 @@
+"""The table of jobs: leases, attempts, fencing, order, keys."""
+
+import multiprocessing
+import time
+
+import pytest
+
+from lgrseg.serve.job_store import KeyReused, LeaseLost, NewJob, QueueFull
+from lgrseg.serve.sqlite_store import SqliteStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SqliteStore(tmp_path / "jobs.sqlite3")
+
+
+def new(number, **how):
+    meta = {"shape": [3, 4, 6], "format": "movie"}
+    values = {"owner": "me", "kind": "clip", "model": "clips", "name": f"clip {number}"}
+    return NewJob(id=f"{number:032x}", **(values | {"meta": meta} | how))
+
+
+def add(store, number, **how):
+    return store.add(new(number, **how), max_queued=100)
+
+
+def claim(store, worker="w1", lease=30.0):
+    return store.claim(worker, kinds=("clips",), lease=lease, max_attempts=2)
+
+
+def test_jobs_are_claimed_in_order_and_stills_first(store):
+    add(store, 1)
+    second = add(store, 2)
+    still = add(store, 3, kind="image")
+    assert store.position(second) == 2 and store.position(still) == 0
+    assert [claim(store).id for _ in range(3)] == [f"{n:032x}" for n in (3, 1, 2)]
+    assert claim(store) is None and store.counts() == {"running": 3}
+
+
+def test_a_worker_gets_only_jobs_of_its_models(store):
+    add(store, 1, model="prompts")
+    assert claim(store) is None
+    assert store.claim("w", kinds=("clips", "prompts"), lease=9, max_attempts=2).attempt == 1
+
+
+def test_a_lease_that_ended_is_claimed_again_once_and_the_first_worker_is_shut_out(store):
+    add(store, 1)
+    slow = claim(store, "slow", lease=-1)
+    again = claim(store, "quick", lease=-1)
+    assert again.id == slow.id and again.attempt == 2
+    for write in (
+        lambda: store.renew(slow, lease=30),
+        lambda: store.progress(slow, "writing", 0.5),
+        lambda: store.finish(slow, [], {}),
+        lambda: store.fail(slow, {"code": "internal"}, max_attempts=2),
+        lambda: store.end_cancelled(slow),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert store.get(slow.id).worker == "quick"
+    assert claim(store, "third") is None  # the second attempt was the last
+    lost = store.get(slow.id)
+    assert lost.state == "failed" and lost.problem["code"] == "worker_lost"
+    with pytest.raises(LeaseLost):
+        store.finish(again, [], {})
+
+
+def test_a_renewed_lease_holds(store):
+    add(store, 1)
+    job = claim(store, lease=-1)
+    assert store.renew(job, lease=30) is False
+    assert claim(store, "other") is None
+    store.finish(job, [{"name": "masks.json"}], {"ejection_fraction": 55.0})
+    done = store.get(job.id)
+    assert done.state == "done" and done.progress == 1 and done.results[0]["name"] == "masks.json"
+    states = [(event.state, event.stage) for event in store.events(job.id, 0)]
+    assert states == [("queued", "waiting"), ("running", "segmenting"), ("done", "")]
+
+
+def test_jobs_of_a_dead_worker_return(store):
+    add(store, 1)
+    claim(store, "dead")
+    assert store.return_jobs_of("dead", "ended by SIGKILL", max_attempts=2) == 1
+    assert store.get(f"{1:032x}").state == "queued"
+    claim(store, "dead")
+    store.return_jobs_of("dead", "ended by SIGKILL", max_attempts=2)
+    failed = store.get(f"{1:032x}")
+    assert failed.state == "failed" and "SIGKILL" in failed.problem["detail"]
+
+
+def test_cancelling(store):
+    waiting, running = add(store, 1), add(store, 2)
+    assert store.cancel(waiting.id) == "cancelled"
+    job = claim(store)
+    assert job.id == running.id and store.cancel(job.id) == "running"
+    assert store.renew(job, lease=30) is True
+    store.end_cancelled(job)
+    assert store.counts() == {"cancelled": 2} and store.cancel("0" * 32) is None
+    # A cancelled job of a dead worker is not run again.
+    add(store, 3)
+    store.cancel(claim(store, "dead").id)
+    store.return_jobs_of("dead", "gone", max_attempts=2)
+    assert store.counts() == {"cancelled": 3}
+
+
+def test_keys(store):
+    first = add(store, 1, key="k", fingerprint="a")
+    assert add(store, 2, key="k", fingerprint="a").id == first.id
+    with pytest.raises(KeyReused):
+        add(store, 3, key="k", fingerprint="b")
+    assert add(store, 4, key="k", owner="other", fingerprint="b").id == f"{4:032x}"
+
+
+def test_the_queue_has_an_end(store):
+    add(store, 1)
+    with pytest.raises(QueueFull):
+        store.add(new(2), max_queued=1)
+    claim(store)
+    assert store.add(new(2), max_queued=1).state == "queued"
+
+
+def test_owners_and_pages(store):
+    for number in range(5):
+        add(store, number, owner="me" if number != 2 else "other")
+    page = store.jobs(owner="me", after=None, limit=2)
+    rest = store.jobs(owner="me", after=page[-1].id, limit=9)
+    assert [job.name for job in page + rest] == ["clip 4", "clip 3", "clip 1", "clip 0"]
+    assert store.get(f"{2:032x}", owner="me") is None and store.get(f"{2:032x}") is not None
+
+
+def test_expiry_forgets_the_name(store):
+    add(store, 1, name="Doe_Jane.dcm")
+    store.finish(claim(store), [{"name": "x"}], {})
+    assert store.expire(time.time() - 10) == []
+    assert store.expire(time.time() + 10) == [f"{1:032x}"]
+    gone = store.get(f"{1:032x}")
+    assert (gone.state, gone.name, gone.results, store.ids()) == ("expired", "", [], set())
+
+
+def _claim_all(file, worker, results):
+    store, mine = SqliteStore(file), []
+    while (job := claim(store, worker)) is not None:
+        mine.append(job.id)
+    results.put(mine)
+
+
+def test_no_two_processes_get_one_job(store):
+    for number in range(40):
+        add(store, number)
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+    workers = [
+        fork.Process(target=_claim_all, args=(store.file, f"w{n}", results)) for n in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    claimed = sum((results.get(timeout=30) for _ in workers), [])
+    assert sorted(claimed) == [f"{number:032x}" for number in range(40)]
+    for worker in workers:
+        worker.join()
