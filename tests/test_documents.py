@@ -92,6 +92,8 @@ PARSED = {
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
+    "tools/serve.py": "serves until it is ended; tests of the service start it",
+    "tools/remote.py": "needs a running service; tests of the service start one",
     "robustness.py": "tests for minutes; its own tests run it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
