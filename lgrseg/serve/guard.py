@@ -1,5 +1,6 @@
 """Stands before every call: Host, token, headers of the answer, a log line, and metrics."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -29,6 +30,9 @@ HEADERS = {
 }
 PROTECTED = ("/v1/", "/metrics", "/openapi.json", "/docs")
 """Calls that need a token, if the service has one; the page itself has no data."""
+UPLOADS = ("/v1/clips", "/v1/images")
+MOST_JSON = 2**20
+"""Most bytes of a call that is no upload."""
 WRONG_TOKENS_A_MINUTE = 30
 LOCAL_OWNER = "local"
 
@@ -62,6 +66,8 @@ class Guard:
 
         try:
             scope.setdefault("state", {})["owner"] = self.check(scope)
+            if scope["path"] not in UPLOADS:
+                receive = self.small_body(scope, receive)
             await self.app(scope, receive, answer)
         except ServiceError as error:
             await problem_response(error)(scope, receive, answer)
@@ -77,6 +83,30 @@ class Guard:
                 status=status,
                 ms=round(1000 * seconds, 1),
             )
+
+    def small_body(self, scope: Scope, receive: Receive) -> Receive:
+        """Let a call that is no upload have a small body, which comes in time.
+
+        Raises:
+            ServiceError: 411 the body has no length, 413 it is too long.
+        """
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers:
+            raise ServiceError(411, "no_length", "the call needs a Content-Length")
+        if int(headers.get("content-length", 0)) > MOST_JSON:
+            raise ServiceError(413, "too_large", f"the call has more than {MOST_JSON} bytes")
+        complete = False
+
+        async def receive_in_time() -> Message:
+            nonlocal complete
+            if complete:  # what follows is the end of the connection, at any time
+                return await receive()
+            async with asyncio.timeout(self.settings.chunk_seconds):
+                message = await receive()
+            complete = not message.get("more_body", False)
+            return message
+
+        return receive_in_time
 
     def check(self, scope: Scope) -> str:
         """Check Host and token, and give the owner of the jobs of this client.

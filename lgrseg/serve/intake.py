@@ -41,7 +41,7 @@ from lgrseg.serve.intake_limits import Limits, TooLarge, check_header, unpack_im
 NAMES = {"mp4": "movie", "avi": "movie", "matroska": "movie", "nifti_gz": "nifti"}
 OPENED_AS = {"mp4": "mov,mp4", "avi": "avi", "matroska": "matroska,webm"}
 """Format -> what FFmpeg must call it: a file of two formats at once is refused."""
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, CLONE_NEWNET, CLONE_NEWUSER = 1, 0x40000000, 0x10000000
 
 
 def main() -> int:
@@ -88,6 +88,7 @@ def confine(request: dict[str, Any]) -> None:
     """Limit memory, processor time, open files and the size of files of this process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _leave_the_network()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # libraries print names and contents of files
         os.dup2(nowhere, stream)
@@ -105,6 +106,13 @@ def confine(request: dict[str, Any]) -> None:
         resource.setrlimit(limit, (value, value))
     with contextlib.suppress(OSError):
         os.nice(5)
+
+
+def _leave_the_network() -> None:
+    """Get a network of its own, which has no connections, where the system allows it."""
+    unshare = ctypes.CDLL(None).unshare
+    if unshare(CLONE_NEWNET) != 0:
+        unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
 def reply_to(request: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Wishes:
         self,
         name: Annotated[str, Query(max_length=255, description="name for display")] = "",
         deidentify: Annotated[
-            bool, Query(description="black outside the fan in every picture, and no DICOM results")
+            bool, Query(description="black outside the fan in pictures, no DICOM results, no name")
         ] = False,
         fps: Annotated[
             float | None,
@@ -160,10 +160,10 @@ async def accept(
     Raises:
         ServiceError: the upload is refused; nothing of it is kept.
     """
-    await asyncio.to_thread(check_open, request, service)
     service.uploads += 1
     upload: Path | None = None
     try:
+        await asyncio.to_thread(check_open, request, service)
         upload = await asyncio.to_thread(service.blobs.new_upload)
         settings = service.settings
         received = await receive(
@@ -181,6 +181,8 @@ async def accept(
             return _same(known, fingerprint)
         meta = await service.intake.decode(upload) | {"sha256": received.sha256}
         check_kind(kind, meta)
+        if wishes.options.get("deidentify"):
+            (upload / "source.dcm").unlink(missing_ok=True)
         job = _new_job(request, upload, received, wishes, meta, kind, key, fingerprint)
         return await asyncio.to_thread(_add, service, upload, job)
     except DiskFull as error:
@@ -205,8 +207,8 @@ def check_open(request: Request, service: Service) -> None:
     if wait := service.rate.wait_of(f"{request.state.owner} {client_of(request.scope)}"):
         detail = f"more than {settings.rate_per_minute:g} uploads a minute"
         raise ServiceError(429, "too_many_calls", detail, retry_after=wait)
-    if service.uploads >= settings.max_uploads:
-        detail = f"{service.uploads} uploads are being received, the limit of the service"
+    if service.uploads > settings.max_uploads:
+        detail = f"{settings.max_uploads} uploads are being received, the limit of the service"
         raise ServiceError(429, "busy", detail, retry_after=5)
     if service.store.counts().get("queued", 0) >= settings.max_queued:
         raise queue_full(settings.max_queued)
@@ -243,12 +245,13 @@ def _new_job(
     key: str | None,
     fingerprint: str,
 ) -> NewJob:
+    hidden = wishes.options.get("deidentify", False)  # a file's name may be that of a patient
     return NewJob(
         id=upload.name,
         owner=request.state.owner,
         kind=kind,
         model="clips",
-        name=shown_name(wishes.name or received.name),
+        name="" if hidden else shown_name(wishes.name or received.name),
         meta=meta,
         options=wishes.options,
         key=key,

@@ -46,7 +46,7 @@ def get_result(request: Request, service: Services, job_id: str, name: str) -> R
         names = ", ".join([*(entry["name"] for entry in job.results), "report.html"])
         raise ServiceError(404, "no_such_file", f"the job has no file of this name; it has {names}")
     tag = f'"{found["sha256"]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"ETag": tag, "Cache-Control": "no-store"}
     if tag in request.headers.get("if-none-match", "").split(", "):
         return Response(status_code=304, headers=headers)
     path = service.blobs.results(job.id, job.attempt) / found["name"]

@@ -55,7 +55,7 @@ ORDER = "(kind = 'clip'), number"
 LOST = {
     "code": "worker_lost",
     "title": "The worker was lost",
-    "detail": "the process that segmented the clip ended without a result, each time it was tried",
+    "detail": "the worker process ended without a result in every attempt",
 }
 
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lgrseg.inference.run_files import run_files
 from lgrseg.serve.logs import log
 from lgrseg.serve.settings import Settings
 from lgrseg.serve.sqlite_store import SqliteStore
@@ -39,8 +41,15 @@ class Supervisor:
     """Keeps one web process and some workers alive."""
 
     def __init__(self, settings: Settings):
-        """Prepare the processes; `run` starts them."""
+        """Prepare the processes; `run` starts them.
+
+        Raises:
+            FileNotFoundError: there is no such run, or it has no checkpoint.
+        """
         self.settings = settings
+        for run in (settings.run, settings.box_run):
+            if run is not None:
+                run_files(Path(run))
         self.store = SqliteStore(settings.data / "jobs.sqlite3")
         self.children = [Child("lgrseg.serve.web")]
         self.children += [Child("lgrseg.serve.worker") for _ in range(settings.workers)]
@@ -120,7 +129,7 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
             if child.name:
-                # Ended by us: the job has not failed, and is tried again without counting.
+                # Ended by us: the job has not failed, so it waits again after any attempt.
                 self.store.return_jobs_of(child.name, "the service was stopped", max_attempts=10**6)
 
 

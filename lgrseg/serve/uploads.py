@@ -154,9 +154,10 @@ async def _chunks(request: Request, seconds: float) -> AsyncIterator[bytes]:
     while True:
         try:
             async with asyncio.timeout(seconds):
-                yield await anext(stream)
+                chunk = await anext(stream)
         except StopAsyncIteration:
             return
+        yield chunk
 
 
 def too_large(most: int) -> ServiceError:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lgrseg.failures import describe_error
 from lgrseg.serve.blobs import Blobs, describe_files
 from lgrseg.serve.job_store import LeaseLost, StoredJob
 from lgrseg.serve.logs import log, start_logging
@@ -42,12 +43,12 @@ class Worker:
         self.models: list[dict[str, Any]] = []
         self.state = "loading"
         self.job: StoredJob | None = None
-        self.stop_because: Exception | None = None
+        self.stopped: tuple[StoredJob, Exception] | None = None
         self.store.sign_of_life(name, self.state, [])
         threading.Thread(target=self._stay_alive, daemon=True).start()
 
     def load(self) -> None:
-        """Load the models; a failure ends the process with one sentence."""
+        """Load the models."""
         from lgrseg.serve.models import load_models
 
         self.predictors, self.models = load_models(self.settings)
@@ -64,10 +65,10 @@ class Worker:
                 self.store.sign_of_life(self.name, self.state, self.models)
                 job = self.job
                 if job is not None and self.store.renew(job, lease=self.settings.lease_seconds):
-                    self.stop_because = Cancelled()
+                    self.stopped = job, Cancelled()
             except LeaseLost as error:
-                if self.job is job:
-                    self.stop_because = error
+                if job is not None:
+                    self.stopped = job, error
             except Exception as error:  # a full disk or a busy table: the lease may still be valid
                 log("sign of life failed", worker=self.name, error=type(error).__name__)
         os._exit(1)  # the supervisor is gone
@@ -84,7 +85,7 @@ class Worker:
             if job is None:
                 time.sleep(0.1)
                 continue
-            self.stop_because, self.job = None, job
+            self.job = job
             try:
                 if not self._run_job(job):
                     return EXIT_REPLACE
@@ -128,8 +129,8 @@ class Worker:
 
         def report(stage: str, progress: float) -> None:
             nonlocal written
-            if self.stop_because is not None:
-                raise self.stop_because
+            if self.stopped is not None and self.stopped[0] is job:
+                raise self.stopped[1]
             if progress >= written + STEP:
                 written = progress
                 self.store.progress(job, stage, progress)
@@ -170,7 +171,11 @@ def main() -> int:
     start_logging()
     settings = Settings.model_validate_json(sys.stdin.readline())
     worker = Worker(sys.argv[1], settings)
-    worker.load()
+    try:
+        worker.load()
+    except Exception as error:  # a run of the user can be wrong in any way
+        log("the model cannot be loaded", error=describe_error(error))
+        return 1
     return worker.run()
 
 

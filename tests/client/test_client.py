@@ -5,16 +5,20 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
+from forked import run_script
 from running_service import running
 
 from lgrseg.client import AsyncClient, Client, JobFailed, ServiceProblem
 from lgrseg.client.calls import EventReader, target_of
 from lgrseg.client.records import Beats, Job, record_of
 from lgrseg.visualization.overlays import write_mp4
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,16 @@ def test_what_goes_wrong_is_said(service, clip, tmp_path):
             client.predict_clip(clip, name="fails")
     with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(httpx2.ConnectError):
         client.jobs()
+
+
+def test_the_command(service, clip, tmp_path):
+    words = ("predict", clip, clip.with_name("none.mp4"), "--url", service.url)
+    done = run_script(ROOT / "tools" / "remote.py", [*words, "--output", tmp_path])
+    assert "clip.mp4: no ejection fraction, results in" in done.stdout, done.stderr
+    assert done.returncode == 1 and "none.mp4" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "clip_measurements.json").is_file()
+    listed = run_script(ROOT / "tools" / "remote.py", ["jobs", "--url", service.url])
+    assert "done      100%  clip.mp4" in listed.stdout
 
 
 def test_asyncio(service, clip, tmp_path):

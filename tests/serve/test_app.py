@@ -159,6 +159,8 @@ def test_beats(http, done):
     upside = http.patch(address, json={"beats": [{"ed_frame": 2, "es_frame": 0}]}).json()
     assert upside["ejection_fraction"] is None and upside["corrected"][0]["problems"]
     assert http.patch(address, json={"beats": None}).json()["corrected"] is None
+    assert http.patch(address, content=bytes(2**20 + 1)).status_code == 413
+    assert http.patch(address, content=iter([b"{}"])).status_code == 411
 
 
 def test_boxes_need_a_model_for_them(http, done):
@@ -257,7 +259,10 @@ def test_slow_clients_are_ended(tmp_path, service):
 
 
 def test_the_web_process_loads_no_models_and_no_decoders():
-    program = "import sys, lgrseg.serve.web; print(*sys.modules)"
+    program = (
+        "import sys, lgrseg.serve.web, lgrseg.serve.report, lgrseg.structures.box_prompts;"
+        "print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     loaded = done.stdout.split()
     assert "fastapi" in loaded, done.stderr

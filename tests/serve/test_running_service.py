@@ -129,7 +129,8 @@ def test_a_real_clip_gives_what_the_predictor_gives(server, tmp_path):
 
     np.testing.assert_array_equal(np.stack(list(read_labels(labels))), masks)
     assert len(beats.original) == len(result.beats)
-    assert beats.original_ejection_fraction == pytest.approx(result.ejection_fraction, rel=1e-9)
+    assert beats.original_ejection_fraction == result.ejection_fraction
+    assert [beat.edv_ml for beat in beats.original] == [beat.edv_ml for beat in result.beats]
     segments = pydicom.dcmread(tmp_path / "examples_ybr_color_seg.dcm")
     assert segments.NumberOfFrames == len(masks) * len(result.metadata.classes)
 
@@ -236,11 +237,11 @@ def test_nothing_is_lost_by_kill_9(server, small):
                 ended[client.wait(job_id).state] += 1
             except JobFailed as error:
                 ended[error.job.state] += 1
-                assert error.job.error and "worker" in error.job.error.detail
+                assert error.job.error and error.job.error.code == "worker_lost"
         attempts = collections.Counter(client.job(job_id).attempt for job_id in jobs)
     print(f"\nkilled {dict(killed)}: {len(jobs)} jobs {dict(ended)}, attempts {dict(attempts)}")
     assert sum(ended.values()) == len(jobs) and set(ended) <= {"done", "failed"}
     stored = {path.name for path in server.data.glob("jobs/*/*")}
-    assert set(jobs) - stored == set() or ended["failed"]
+    assert len(set(jobs) - stored) <= ended["failed"]
     for folder in server.data.glob("jobs/*/*"):
         assert len(list(folder.glob("results.*"))) <= 1
