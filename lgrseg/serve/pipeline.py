@@ -72,7 +72,7 @@ def run_job(
     facts = facts_of(result) | left_ventricle(result) | {"use": NOT_FOR_DIAGNOSIS}
     facts["file"] = None
     report("writing", 0.93)
-    write_results(result, facts, job, folder, output)
+    write_results(result, job, folder, output)
     facts["notes"] = result.notes
     content = json.dumps(facts, indent=1, allow_nan=False)
     (output / "measurements.json").write_text(content, encoding="utf-8")
@@ -101,9 +101,7 @@ def left_ventricle(result: Result) -> dict[str, Any]:
     return {"left_ventricle": {"volume_unit": unit, "volumes": volumes, "problems": problems}}
 
 
-def write_results(
-    result: Result, facts: dict[str, Any], job: StoredJob, folder: Path, output: Path
-) -> None:
+def write_results(result: Result, job: StoredJob, folder: Path, output: Path) -> None:
     """Write every file but the measurements."""
     hidden = job.options.get("deidentify", False)
     video, metadata = result.video, result.metadata

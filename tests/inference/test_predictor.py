@@ -42,6 +42,19 @@ def test_an_array_a_file_and_a_video_give_the_same_masks(predictor, result, tmp_
     assert np.array_equal(predictor(colour, spacing_mm=1).masks, result.masks)
 
 
+def test_every_frame_is_reported_and_an_error_ends_the_prediction(predictor):
+    seen = []
+    prepared = predictor.prepare(FRAMES)
+    predictor.draw_masks(prepared, on_frame=seen.append)
+    assert seen == list(range(6))
+    with pytest.raises(InterruptedError):
+        predictor.draw_masks(prepared, on_frame=_interrupt)
+
+
+def _interrupt(index):
+    raise InterruptedError(index)
+
+
 def test_areas_are_pixels_times_spacing(predictor, result):
     pixels = (result.masks == 1).sum(axis=(1, 2))
     assert result.areas["left_ventricle"] == pytest.approx(pixels * 0.5 * 0.4)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import numpy as np
@@ -12,6 +13,7 @@ from running_service import MODEL, running
 from lgrseg.visualization.overlays import write_mp4
 
 TOKEN = "a token of some length"
+CANARY = "CANARY^JANE"
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +258,56 @@ def test_slow_clients_are_ended(tmp_path, service):
         slow.sendall(b"POST /v1/clips HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
         slow.settimeout(10)
         assert b"408" in slow.recv(4096).split(b"\r\n")[0]
+
+
+def test_slow_headers_are_ended_and_others_served_meanwhile(tmp_path):
+    import socket
+
+    with running(tmp_path, header_seconds=0.4) as service:
+        port = int(service.url.rpartition(":")[2])
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+        for connection in slow:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: lo")
+        assert httpx2.get(f"{service.url}/healthz", timeout=10).status_code == 200
+        for connection in slow:
+            connection.settimeout(10)
+            assert connection.recv(100) == b""  # closed without an answer
+            connection.close()
+
+
+@pytest.mark.parametrize("way", ["kept", "damaged", "deidentified"])
+def test_a_patients_name_is_nowhere_but_in_the_header_for_the_segmentation(
+    service, http, capfd, way
+):
+    import io
+
+    import pydicom
+
+    file = Path(pydicom.__file__).parent / "data" / "test_files" / "examples_ybr_color.dcm"
+    if not file.is_file():
+        pytest.skip("this pydicom has no ultrasound clip among its test files")
+    dataset = pydicom.dcmread(file)
+    dataset.PatientName = CANARY
+    written = io.BytesIO()
+    dataset.save_as(written)
+    content = written.getvalue()[: 20_000 if way == "damaged" else None]
+    answer = http.post(
+        "/v1/clips", content=content, params={"deidentify": way == "deidentified", "name": CANARY}
+    )
+    assert answer.status_code == (422 if way == "damaged" else 202)
+    data = service.blobs.home.parent
+    table = {path.name for path in data.glob("jobs.sqlite3*")}  # it has the name for display
+
+    def holders():
+        files = [path for path in data.rglob("*") if path.is_file()]
+        return {path.name for path in files if CANARY.encode() in path.read_bytes()} - table
+
+    assert holders() == ({"source.dcm"} if way == "kept" else set())
+    assert CANARY not in capfd.readouterr().err
+    if way != "damaged":
+        assert answer.json()["name"] == (CANARY if way == "kept" else "")
+        http.delete(answer.headers["location"])
+    assert holders() == set()
 
 
 def test_the_web_process_loads_no_models_and_no_decoders():

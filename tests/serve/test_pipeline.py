@@ -1,0 +1,69 @@
+"""Result files from masks: volumes of every frame, run lengths, pictures without names."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from lgrseg.data.catalog import Metadata
+from lgrseg.data.io import Video
+from lgrseg.inference.result import Result
+from lgrseg.serve.corrections import corrected_beats
+from lgrseg.serve.job_store import StoredJob
+from lgrseg.serve.packed import read_packed
+from lgrseg.serve.pipeline import left_ventricle, write_results
+
+METADATA = Metadata(("left_ventricle",), ((230, 60, 60),))
+NEW = {"id": "0" * 32, "owner": "me", "kind": "clip", "model": "clips", "name": "a"}
+
+
+def result_of(spacing=(0.5, 0.5)):
+    """An ellipse that shrinks and grows within a disc as the fan; a bright text in the corner."""
+    masks = np.zeros((7, 96, 96), np.uint8)
+    for frame, width in enumerate((22, 19, 15, 13, 15, 19, 22)):
+        cv2.ellipse(masks[frame], (48, 50), (width, 34), 0, 0, 360, 1, -1)
+    fan = np.zeros((96, 96), np.uint8)
+    cv2.circle(fan, (48, 48), 44, 1, -1)
+    frames = np.full((7, 96, 96), 80, np.uint8)
+    frames[:, :12, :12] = 255
+    result = Result.of_clip(Video(frames, spacing, 20.0), None, metadata=METADATA, model="m")
+    result.masks, result.fan = masks, fan.astype(bool)
+    return result
+
+
+def stored(**options):
+    meta = {"shape": [7, 96, 96], "affine": np.eye(4).tolist()}
+    return StoredJob(**NEW, meta=meta, options=options)
+
+
+def test_a_measured_beat_is_two_of_the_volumes():
+    result = result_of()
+    facts = left_ventricle(result) | {"frames": 7}
+    beat = result.beats[0]
+    (again,) = corrected_beats(facts, [(beat.ed_frame, beat.es_frame)])
+    assert again["edv_ml"] == pytest.approx(beat.edv_ml, abs=1e-3)
+    assert again["ejection_fraction"] == pytest.approx(beat.ejection_fraction, abs=0.01)
+    assert left_ventricle(result_of(None))["left_ventricle"]["volume_unit"] != "ml"
+    other = result_of()
+    other.metadata = Metadata(("liver",), ((1, 2, 3),))
+    assert left_ventricle(other) == {"left_ventricle": None}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_files(tmp_path, hidden):
+    result = result_of()
+    job = stored(deidentify=True) if hidden else stored()
+    write_results(result, job, tmp_path, tmp_path)
+    masks = json.loads((tmp_path / "masks.json").read_text())
+    decoded = coco.decode(masks["frames"][3]["left_ventricle"])
+    assert np.array_equal(decoded, result.masks[3]) and masks["size"] == [96, 96]
+    index, data = read_packed((tmp_path / "frames.bin").read_bytes())
+    start, length = index["frames"][0]
+    picture = cv2.imdecode(np.frombuffer(data[start : start + length], np.uint8), 0)
+    assert abs(int(picture[48, 48]) - 80) < 8
+    assert picture[2:10, 2:10].mean() < 10 if hidden else picture[2:10, 2:10].mean() > 240
+    assert not (tmp_path / "seg.dcm").exists()
+    names = {"masks.nii.gz", "overlay.mp4", "preview.png", "labels.bin"}
+    assert names <= {file.name for file in tmp_path.iterdir()}
