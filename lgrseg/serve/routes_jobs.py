@@ -14,10 +14,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lgrseg.client.records import Beats, Job, JobList
+from lgrseg.serve.accepting import check_open, queue_full
 from lgrseg.serve.corrections import beats_of, corrected_beats
 from lgrseg.serve.job_store import RUNNING, NewJob, QueueFull, StoredJob
 from lgrseg.serve.problems import ServiceError, problems
-from lgrseg.serve.routes_clips import check_open, queue_full
 from lgrseg.serve.routes_results import read_facts
 from lgrseg.serve.service import Service, service_of
 

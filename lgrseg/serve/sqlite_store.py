@@ -19,44 +19,22 @@ from lgrseg.serve.job_store import (
     WAITING,
     Event,
     KeyReused,
-    LeaseLost,
     NewJob,
     QueueFull,
     StoredJob,
     Worker,
 )
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
-    name TEXT NOT NULL, meta TEXT NOT NULL, options TEXT NOT NULL, parent TEXT, key TEXT,
-    fingerprint TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued',
-    stage TEXT NOT NULL DEFAULT 'waiting', progress REAL NOT NULL DEFAULT 0,
-    attempt INTEGER NOT NULL DEFAULT 0, worker TEXT, lease_until REAL NOT NULL DEFAULT 0,
-    cancel INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, finished REAL,
-    problem TEXT, results TEXT NOT NULL DEFAULT '[]', summary TEXT NOT NULL DEFAULT '{}',
-    corrections TEXT, UNIQUE (owner, key)
-);
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, kind, number);
-CREATE TABLE IF NOT EXISTS events (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, state TEXT NOT NULL,
-    stage TEXT NOT NULL, progress REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_by_job ON events (job, number);
-CREATE TABLE IF NOT EXISTS workers (
-    name TEXT PRIMARY KEY, state TEXT NOT NULL, seen REAL NOT NULL, models TEXT NOT NULL
-);
-"""
-AS_JSON = ("meta", "options", "problem", "results", "summary", "corrections")
-COLUMNS = [field.name for field in fields(StoredJob)]
-ORDER = "(kind = 'clip'), number"
-"""Stills come first, because they take less than a second."""
-LOST = {
-    "code": "worker_lost",
-    "title": "The worker was lost",
-    "detail": "the worker process ended without a result in every attempt",
-}
+from lgrseg.serve.sqlite_rows import (
+    AS_JSON,
+    LOST,
+    ORDER,
+    SCHEMA,
+    add_event,
+    change_own,
+    find_one,
+    job_of,
+    return_job,
+)
 
 
 class SqliteStore:
@@ -97,7 +75,7 @@ class SqliteStore:
         """Add a job, see `JobStore.add`."""
         with self._writing() as connection:
             if job.key is not None:
-                found = _one(
+                found = find_one(
                     connection, "SELECT * FROM jobs WHERE owner = ? AND key = ?", job.owner, job.key
                 )
                 if found is not None:
@@ -117,19 +95,19 @@ class SqliteStore:
                 f"VALUES ({', '.join(':' + name for name in values)})",
                 values,
             )
-            _note(connection, job.id)
-            added = _one(connection, "SELECT * FROM jobs WHERE id = ?", job.id)
+            add_event(connection, job.id)
+            added = find_one(connection, "SELECT * FROM jobs WHERE id = ?", job.id)
         assert added is not None
         return added
 
     def find_key(self, owner: str, key: str) -> StoredJob | None:
         """Find the job of an idempotency key."""
         query = "SELECT * FROM jobs WHERE owner = ? AND key = ?"
-        return _one(self._connection(), query, owner, key)
+        return find_one(self._connection(), query, owner, key)
 
     def get(self, job_id: str, *, owner: str | None = None) -> StoredJob | None:
         """Get a job, see `JobStore.get`."""
-        job = _one(self._connection(), "SELECT * FROM jobs WHERE id = ?", job_id)
+        job = find_one(self._connection(), "SELECT * FROM jobs WHERE id = ?", job_id)
         return None if job is None or owner not in (None, job.owner) else job
 
     def jobs(self, *, owner: str, after: str | None, limit: int) -> list[StoredJob]:
@@ -140,7 +118,7 @@ class SqliteStore:
             query += " AND number < (SELECT number FROM jobs WHERE id = ?)"
             values.append(after)
         rows = self._connection().execute(f"{query} ORDER BY number DESC LIMIT ?", (*values, limit))
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     def position(self, job: StoredJob) -> int:
         """Count the waiting jobs before a job, see `JobStore.position`."""
@@ -166,7 +144,7 @@ class SqliteStore:
                 "SELECT * FROM jobs WHERE state = ? AND lease_until < ?", (RUNNING, now)
             ).fetchall()
             for row in late:
-                _return(connection, _job(row), LOST, max_attempts)
+                return_job(connection, job_of(row), LOST, max_attempts)
             marks = ", ".join("?" * len(kinds))
             row = connection.execute(
                 f"""UPDATE jobs SET state = ?, stage = 'segmenting', progress = 0, worker = ?,
@@ -177,25 +155,25 @@ class SqliteStore:
             ).fetchone()
             if row is None:
                 return None
-            _note(connection, row["id"])
-        return _job(row)
+            add_event(connection, row["id"])
+        return job_of(row)
 
     def renew(self, job: StoredJob, *, lease: float) -> bool:
         """Extend a lease, see `JobStore.renew`."""
         with self._writing() as connection:
-            row = _own(connection, job, "lease_until = ?", time.time() + lease)
+            row = change_own(connection, job, "lease_until = ?", time.time() + lease)
         return bool(row["cancel"])
 
     def progress(self, job: StoredJob, stage: str, progress: float) -> None:
         """Write the progress, see `JobStore.progress`."""
         with self._writing() as connection:
-            _own(connection, job, "stage = ?, progress = ?", stage, progress)
-            _note(connection, job.id)
+            change_own(connection, job, "stage = ?, progress = ?", stage, progress)
+            add_event(connection, job.id)
 
     def finish(self, job: StoredJob, results: list[dict], summary: dict) -> None:
         """End a job as done, see `JobStore.finish`."""
         with self._writing() as connection:
-            _own(
+            change_own(
                 connection,
                 job,
                 "state = ?, stage = '', progress = 1, finished = ?, results = ?, summary = ?",
@@ -204,19 +182,21 @@ class SqliteStore:
                 json.dumps(results),
                 json.dumps(summary),
             )
-            _note(connection, job.id)
+            add_event(connection, job.id)
 
     def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> None:
         """End a job as failed or return it, see `JobStore.fail`."""
         with self._writing() as connection:
-            _own(connection, job, "lease_until = 0")
-            _return(connection, job, problem, max_attempts)
+            change_own(connection, job, "lease_until = 0")
+            return_job(connection, job, problem, max_attempts)
 
     def end_cancelled(self, job: StoredJob) -> None:
         """End a claimed job as cancelled, see `JobStore.end_cancelled`."""
         with self._writing() as connection:
-            _own(connection, job, "state = ?, stage = '', finished = ?", CANCELLED, time.time())
-            _note(connection, job.id)
+            change_own(
+                connection, job, "state = ?, stage = '', finished = ?", CANCELLED, time.time()
+            )
+            add_event(connection, job.id)
 
     def return_jobs_of(self, worker: str, reason: str, *, max_attempts: int) -> int:
         """Return jobs of a dead worker, see `JobStore.return_jobs_of`."""
@@ -226,7 +206,7 @@ class SqliteStore:
             ).fetchall()
             problem = LOST | {"detail": f"{LOST['detail']}: {reason}"}
             for row in rows:
-                _return(connection, _job(row), problem, max_attempts)
+                return_job(connection, job_of(row), problem, max_attempts)
             connection.execute("DELETE FROM workers WHERE name = ?", (worker,))
         return len(rows)
 
@@ -243,7 +223,7 @@ class SqliteStore:
             ).fetchone()
             if row is None:
                 return None
-            _note(connection, job_id)
+            add_event(connection, job_id)
         return row["state"]
 
     def correct(self, job_id: str, beats: list[dict] | None) -> None:
@@ -268,7 +248,7 @@ class SqliteStore:
                 (EXPIRED, DONE, FAILED, CANCELLED, before),
             ).fetchall()
             for row in rows:
-                _note(connection, row["id"])
+                add_event(connection, row["id"])
         return [row["id"] for row in rows]
 
     def ids(self) -> set[str]:
@@ -304,54 +284,3 @@ class SqliteStore:
             Worker(row["name"], row["state"], row["seen"], json.loads(row["models"]))
             for row in rows
         ]
-
-
-def _job(row: sqlite3.Row) -> StoredJob:
-    values = {name: row[name] for name in COLUMNS}
-    for name in AS_JSON:
-        values[name] = None if values[name] is None else json.loads(values[name])
-    values["cancel"] = bool(values["cancel"])
-    return StoredJob(**values)
-
-
-def _one(connection: sqlite3.Connection, query: str, *values: Any) -> StoredJob | None:
-    row = connection.execute(query, values).fetchone()
-    return None if row is None else _job(row)
-
-
-def _own(connection: sqlite3.Connection, job: StoredJob, change: str, *values: Any) -> sqlite3.Row:
-    """Change a job that still belongs to this attempt."""
-    row = connection.execute(
-        f"UPDATE jobs SET {change} WHERE id = ? AND worker = ? AND attempt = ? AND state = ? "
-        "RETURNING *",
-        (*values, job.id, job.worker, job.attempt, RUNNING),
-    ).fetchone()
-    if row is None:
-        raise LeaseLost(f"attempt {job.attempt} of job {job.id} is over")
-    return row
-
-
-def _return(connection: sqlite3.Connection, job: StoredJob, problem: dict, most: int) -> None:
-    """Return a job to the queue, or end it after its last attempt."""
-    now = time.time()
-    if job.cancel:
-        change, values = "state = ?, finished = ?, stage = ''", (CANCELLED, now)
-    elif job.attempt < most:
-        change, values = "state = ?, lease_until = ?, stage = 'waiting'", (WAITING, 0.0)
-    else:
-        change, values = "state = ?, finished = ?, stage = ''", (FAILED, now)
-    text = json.dumps(problem)
-    connection.execute(
-        f"UPDATE jobs SET {change}, worker = NULL, progress = 0, problem = ? WHERE id = ?",
-        (*values, text, job.id),
-    )
-    _note(connection, job.id)
-
-
-def _note(connection: sqlite3.Connection, job_id: str) -> None:
-    """Add the present state of a job to its events."""
-    connection.execute(
-        "INSERT INTO events (job, state, stage, progress) "
-        "SELECT id, state, stage, progress FROM jobs WHERE id = ?",
-        (job_id,),
-    )
