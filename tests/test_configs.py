@@ -17,6 +17,7 @@ from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("common", "datasets", "methods")
+WITH_METHOD = [f"ar_seg/next_scale.py method={m}" for m in ("annealed_corruption", "class_indices")]
 CONFIGS = sorted(
     str(path.relative_to(ROOT / "configs"))
     for path in ROOT.glob("configs/*/*.py")
@@ -42,7 +43,9 @@ def _config(command):
     return pytest.param(command, marks=pytest.mark.slow if large else (), id=command)
 
 
-@pytest.mark.parametrize("command", map(_config, [*CONFIGS, *EARLIER, REAL_WITHOUT_LABELS]))
+@pytest.mark.parametrize(
+    "command", map(_config, [*CONFIGS, *WITH_METHOD, *EARLIER, REAL_WITHOUT_LABELS])
+)
 def test_config(command, tmp_path, monkeypatch):
     write_facts(tmp_path / "mine", classes=["cyst"], colors=[(9, 99, 199)], roles={})
     monkeypatch.setenv("LGRSEG_DATASETS", str(tmp_path))  # of dataset=mine

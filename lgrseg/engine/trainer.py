@@ -155,7 +155,7 @@ class DefaultTrainer(ResumableTrainer):
         return [ExampleOverlays(period=period, count=count)] if count else []
 
     def _teaching_hooks(self) -> list[HookBase]:
-        if not self.model.has_teacher:
+        if not self.model.follows_updates:
             return []
         return [Teaching(), WatchCollapse(period=self.settings.log_period)]
 

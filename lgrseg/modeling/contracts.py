@@ -30,7 +30,7 @@ class ClipModel(nn.Module):
     """K, which is compared with the datasets; None disables the comparison."""
     predicts_masks: ClassVar[bool] = True
     """Whether predictions are masks; otherwise they are labels of whole clips."""
-    has_teacher: ClassVar[bool] = False
+    follows_updates: ClassVar[bool] = False
     """Whether `before_update` and `after_update` are called around every update."""
 
     def loss_totals(self, targets: Sequence[Any]) -> dict[str, float] | None:

@@ -1,5 +1,7 @@
 """The two networks of a mask tokenizer: label map to one vector per patch, and back.
 
+`CellShares` and `CellUpsampler` are those of the plain alternative, one class index per cell.
+
 Letters: N masks, K classes, D size of a code; a patch has `STRIDE` x `STRIDE` pixels.
 """
 
@@ -24,6 +26,8 @@ class PatchEncoder(nn.Sequential):
     Each patch is encoded alone: kernels are as large as strides, and norms are over channels. So
     equal patches always have equal vectors. With context, a plain background gets many codes.
     """
+
+    stride = STRIDE
 
     def __init__(self, *, num_classes: int, dim: int, width: int = 48):
         super().__init__(
@@ -58,6 +62,47 @@ class ContextDecoder(nn.Sequential):
             nn.Conv2d(width, 16 * (num_classes + 1), 1),
             nn.PixelShuffle(4),
         )
+
+
+class CellShares(nn.Module):
+    """Mean shares of the classes in cells, without learning."""
+
+    def __init__(self, *, stride: int = 8):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, shares: Tensor) -> Tensor:
+        """(N, K + 1, H, W) -> (N, K + 1, h, w)."""
+        return F.avg_pool2d(shares, self.stride)
+
+
+class CellUpsampler(nn.Module):
+    """Class codes (N, K + 1, h, w) to scores of pixels, for the tokens of `ClassIndices`.
+
+    Before training, the score is that of the cell, as in nearest-neighbour interpolation; learned
+    corrections from neighbouring cells are added.
+    """
+
+    def __init__(self, *, num_classes: int, stride: int = 8, width: int = 64, certainty: float = 8):
+        """`certainty` is the score of the class of a cell before training; others have 0."""
+        super().__init__()
+        self.stride, self.certainty = stride, certainty
+        last = nn.Conv2d(width, stride**2 * (num_classes + 1), 1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.corrections = nn.Sequential(
+            nn.Conv2d(num_classes + 1, width, 1),
+            Residual(width, kernel_size=3),
+            Residual(width, kernel_size=3),
+            ChannelNorm(width),
+            last,
+            nn.PixelShuffle(stride),
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(N, K + 1, h, w) -> (N, K + 1, H, W)."""
+        nearest = F.interpolate(codes, scale_factor=self.stride, mode="nearest")
+        return self.certainty * nearest + self.corrections(codes)
 
 
 class Residual(nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lgrseg.modeling.autoregressive.orders import visible_tokens
+from lgrseg.modeling.autoregressive.orders import by_rows, visible_tokens
 from lgrseg.modeling.autoregressive.sequence import MaskSequence, Prefix
 
 
@@ -63,13 +63,9 @@ def decode_masks(
         codes.append(logits.softmax(dim=-1) @ tokenizer.codebook)
         if block + 1 < len(sizes):
             content = order.next_content(tokenizer, tokenizer.codebook[chosen], grid, block + 1)
-    height, width = grid
-    last = height * width
-    all_codes = torch.cat(codes, dim=1)[:, -last:]
-    return DecodedMasks(
-        tokens=torch.cat(tokens, dim=1)[:, -last:].unflatten(1, (height, width)),
-        codes=all_codes.unflatten(1, (height, width)),
-    )
+    last, walk = grid[0] * grid[1], order.walk(grid, prefix.tokens.device)
+    finest = [by_rows(torch.cat(parts, dim=1), walk)[:, -last:] for parts in (tokens, codes)]
+    return DecodedMasks(*(part.unflatten(1, grid) for part in finest))
 
 
 def _without_cache(

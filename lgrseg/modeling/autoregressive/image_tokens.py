@@ -16,29 +16,36 @@ class ImageTokens(nn.Module):
     """
 
     def __init__(
-        self, *, channels: Mapping[str, int], strides: Mapping[str, int], width: int = 192
+        self,
+        *,
+        channels: Mapping[str, int],
+        strides: Mapping[str, int],
+        width: int = 192,
+        stride: int = STRIDE,
     ):
         """Build the projections.
 
         Args:
             channels: channels of each map of the backbone, by name.
-            strides: strides of these maps; each divides 16 or is a multiple of it.
+            strides: strides of these maps; each divides the stride of the tokens, or is a
+                multiple of it.
             width: width of an image token.
+            stride: stride of the image tokens, which is that of the mask tokens.
 
         Raises:
-            ValueError: a stride does not match 16.
+            ValueError: a stride of a map does not match.
         """
         super().__init__()
-        wrong = {k: s for k, s in strides.items() if STRIDE % s and s % STRIDE}
+        wrong = {k: s for k, s in strides.items() if stride % s and s % stride}
         if wrong or set(channels) != set(strides):
             raise ValueError(
-                f"strides {dict(strides)} of the maps {', '.join(channels)} must divide {STRIDE}, "
+                f"strides {dict(strides)} of the maps {', '.join(channels)} must divide {stride}, "
                 "or be multiples of it"
             )
-        self.in_channels, self.width = dict(channels), width
+        self.in_channels, self.width, self.stride = dict(channels), width, stride
         self.project = nn.ModuleDict()
         for name, count in channels.items():
-            side = max(1, STRIDE // strides[name])
+            side = max(1, stride // strides[name])
             self.project[name] = nn.Conv2d(count, width, side, stride=side)
         self.norm = ChannelNorm(width)
 

@@ -4,6 +4,9 @@ The tokens of a mask are divided into blocks. Tokens of a block are predicted in
 earlier blocks. The input of a token is its content (what is known from earlier blocks), and the
 image at its place.
 
+Tokens have two numberings: row by row on the grid of each scale ("by rows"), and in the order in
+which they are predicted ("in order"). They differ only for `Hilbert`.
+
 Letters: N masks, P tokens of all scales, D size of a code, h w grid of a scale.
 """
 
@@ -14,8 +17,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from lgrseg.modeling.autoregressive.codec import STRIDE
 from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer
+from lgrseg.ops.hilbert import hilbert_order
 
 Grid = tuple[int, int]
 
@@ -31,6 +34,10 @@ class Raster:
         """Every token is a block."""
         return [1] * (grid[0] * grid[1])
 
+    def walk(self, grid: Grid, device: torch.device) -> Tensor:
+        """(P,) int64: number by rows of each token, in the order of prediction."""
+        return torch.arange(grid[0] * grid[1], device=device)
+
     def contents(self, tokenizer: MaskTokenizer, scales: list[Tensor]) -> Tensor:
         """Contents of all tokens but the first, if the tokens are known.
 
@@ -39,15 +46,25 @@ class Raster:
             scales: tokens (N, h, w) of each scale.
 
         Returns:
-            (N, P - 1, D) contents.
+            (N, P - 1, D) contents, in order.
         """
-        return tokenizer.codebook[scales[0].flatten(1)[:, :-1]]
+        tokens = scales[0]
+        walk = self.walk((tokens.shape[1], tokens.shape[2]), tokens.device)
+        return tokenizer.codebook[tokens.flatten(1)[:, walk[:-1]]]
 
     def next_content(
         self, tokenizer: MaskTokenizer, codes: Tensor, grid: Grid, done: int
     ) -> Tensor:
         """Contents (N, 1, D) of the next block; `codes` (N, 1, D) are those of the last one."""
         return codes
+
+
+class Hilbert(Raster):
+    """Next token along a Hilbert curve: the token before is always a neighbour on the grid."""
+
+    def walk(self, grid: Grid, device: torch.device) -> Tensor:
+        """(P,) int64: number by rows of each token, in the order of the curve."""
+        return hilbert_order(*grid, device)
 
 
 class NextScale:
@@ -79,6 +96,10 @@ class NextScale:
         """Every scale is a block."""
         return [height * width for height, width in self.scales(grid)]
 
+    def walk(self, grid: Grid, device: torch.device) -> Tensor:
+        """(P,) int64: each scale is predicted row by row."""
+        return torch.arange(sum(self.block_sizes(grid)), device=device)
+
     def contents(self, tokenizer: MaskTokenizer, scales: list[Tensor]) -> Tensor:
         """Contents (N, P - p, D) of the tokens of all scales but the first one with p tokens."""
         enlarged = [
@@ -102,7 +123,7 @@ class NextScale:
 def enlarged_contents(tokenizer: MaskTokenizer, codes: Tensor, grid: Grid) -> Tensor:
     """Decode codes (N, h, w, D), enlarge the label map, and encode it: (N, h' w', D)."""
     probs = tokenizer.decode(codes).softmax(dim=1)
-    size = (grid[0] * STRIDE, grid[1] * STRIDE)
+    size = (grid[0] * tokenizer.stride, grid[1] * tokenizer.stride)
     shares = F.interpolate(probs, size, mode="bilinear", align_corners=False)
     return rearrange(tokenizer.encode(shares), "n h w d -> n (h w) d")
 
@@ -115,17 +136,24 @@ def tokens_of_scales(
     Args:
         tokenizer: tokenizer of the tokens.
         shares: (N, K + 1, H, W) class shares.
-        scales: grids, of which the finest is H / 16 x W / 16.
+        scales: grids, of which the finest has a token for each patch.
 
     Returns:
-        Tokens (N, h, w) of each scale, and the class shares (N, K + 1, 16 h, 16 w) of each scale.
+        Tokens (N, h, w) of each scale, and the class shares (N, K + 1, s h, s w) of each scale,
+        with stride s of the tokenizer.
     """
-    maps = [F.adaptive_avg_pool2d(shares, (h * STRIDE, w * STRIDE)) for h, w in scales]
+    stride = tokenizer.stride
+    maps = [F.adaptive_avg_pool2d(shares, (h * stride, w * stride)) for h, w in scales]
     return [tokenizer.tokens(each) for each in maps], maps
 
 
+def by_rows(tokens: Tensor, walk: Tensor) -> Tensor:
+    """Bring values (N, P, ...) from the order of prediction to the numbering by rows."""
+    return tokens[:, walk.argsort()]
+
+
 def places(scales: list[Grid], device: torch.device) -> Tensor:
-    """(P, 3) positions (0, row, column) of the tokens of all scales, in cells of the finest grid.
+    """(P, 3) positions (0, row, column) of tokens by rows, in cells of the finest grid.
 
     A token of a coarse scale is at the middle of the cells that it covers.
     """

@@ -1,7 +1,7 @@
 """Quantizers: replace each vector of a map by the nearest of a finite set of codes.
 
-`VectorQuantizer` learns its codes, `ScalarQuantizer` has the codes of a fixed grid. Both have the
-same attributes, so that a tokenizer can use either.
+`VectorQuantizer` learns its codes, `ScalarQuantizer` has the codes of a fixed grid, `ClassIndices`
+one code per class. All have the same attributes, so that a tokenizer can use each of them.
 
 Letters: N patches, C codes, D size of a code.
 """
@@ -154,6 +154,30 @@ class ScalarQuantizer(nn.Module):
             level = ((vectors[..., number] + 1) / 2 * (count - 1)).round().long()
             indices = indices * count + level.clamp(0, count - 1)
         return indices
+
+    def forward(self, vectors: Tensor, is_boundary: Tensor) -> tuple[Tensor, Tensor]:
+        """As `VectorQuantizer`; the codes are fixed, so the loss is 0."""
+        return self.indices(vectors.detach()), 0 * vectors.sum()
+
+
+class ClassIndices(nn.Module):
+    """The token of a patch is its largest class, so nothing is learned."""
+
+    codebook: Tensor
+
+    def __init__(self, *, num_classes: int):
+        """`num_classes` is K; code 0 is the background."""
+        super().__init__()
+        self.dim = self.num_codes = num_classes + 1
+        self.register_buffer("codebook", torch.eye(num_classes + 1))
+
+    def bound(self, vectors: Tensor) -> Tensor:
+        """Return the vectors, which are class shares."""
+        return vectors
+
+    def indices(self, vectors: Tensor) -> Tensor:
+        """Class shares (..., K + 1) -> (...) int64: index of the largest one."""
+        return vectors.argmax(dim=-1)
 
     def forward(self, vectors: Tensor, is_boundary: Tensor) -> tuple[Tensor, Tensor]:
         """As `VectorQuantizer`; the codes are fixed, so the loss is 0."""

@@ -22,8 +22,8 @@ from lgrseg.layers.clip_batch import (
 )
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
+from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.agreement import check_channels
-from lgrseg.modeling.autoregressive.codec import STRIDE
 from lgrseg.modeling.autoregressive.decoding import DecodedMasks, decode_masks
 from lgrseg.modeling.autoregressive.frozen import fingerprint, refuse_another_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
@@ -50,6 +50,7 @@ class ARSegmenter(ClipModel):
     """
 
     num_classes: int
+    follows_updates = True
 
     def __init__(
         self,
@@ -95,10 +96,7 @@ class ARSegmenter(ClipModel):
         super().__init__()
         check_channels("image_tokens", image_tokens.in_channels, backbone)
         _check_settings(tokenizer, num_classes, classes, num_samples, temperature)
-        if image_tokens.width != trunk.width:
-            raise ValueError(
-                f"image_tokens.width={image_tokens.width} must be trunk.width={trunk.width}"
-            )
+        _check_image_tokens(image_tokens, tokenizer, trunk)
         self.num_classes = num_classes
         self.backbone, self.image_tokens = backbone, image_tokens
         self.sequence = MaskSequence(
@@ -110,6 +108,10 @@ class ARSegmenter(ClipModel):
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std)
         self.register_buffer("tokenizer_sha", fingerprint(tokenizer))
         self.register_load_state_dict_pre_hook(refuse_another_tokenizer)
+
+    def before_update(self, iteration: int) -> None:
+        """Set the iteration for the schedule of corrupted tokens."""
+        self.teacher.iteration = iteration
 
     def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
         """Normaliser of the losses of these clips: "frames", the number of annotated frames."""
@@ -129,7 +131,7 @@ class ARSegmenter(ClipModel):
         """
         frames = stack_clips(clips)
         if not self.training:
-            return self._predict(clips, frames)
+            return self.predict_from(self.tokens_of_clips(clips), map_size(frames))
         if targets is None:
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
@@ -146,26 +148,50 @@ class ARSegmenter(ClipModel):
 
     def _image_tokens(self, images: Tensor) -> Tensor:
         height, width = map_size(images)
-        grid = (height // STRIDE, width // STRIDE)
+        stride = self.sequence.tokenizer.stride
+        grid = (height // stride, width // stride)
         return self.image_tokens(self.backbone(images), grid)
 
-    def _predict(self, clips: list[Clip], frames: Tensor) -> list[ClipPrediction]:
-        images = rearrange(self.normalizer(frames), "b t c h w -> (b t) c h w")
-        image = rearrange(self._image_tokens(images), "(b t) d h w -> b t d h w", b=len(clips))
+    def tokens_of_clips(self, clips: list[Clip]) -> Tensor:
+        """Image tokens (B, T, D, h, w) of B clips of one shape."""
+        images = rearrange(self.normalizer(stack_clips(clips)), "b t c h w -> (b t) c h w")
+        return rearrange(self._image_tokens(images), "(b t) d h w -> b t d h w", b=len(clips))
+
+    def class_probabilities(
+        self, clips: list[Clip], generators: list[torch.Generator] | None = None
+    ) -> Tensor:
+        """Compute the probability of each class at each pixel (see contracts.Segmenter).
+
+        They are decoded from soft tokens, and averaged over the samples. `generators` has no
+        effect, because this model is not trained by its own probabilities.
+        """
+        scores, _ = self._scores(self.tokens_of_clips(clips), map_size(clips[0].frames))
+        probs = scores.softmax(dim=1)[:, 1:]
+        return probs * self._shown(probs.device)[:, None, None, None]
+
+    def predict_from(self, image: Tensor, size: tuple[int, int]) -> list[ClipPrediction]:
+        """Predict B clips from their image tokens.
+
+        Args:
+            image: (B, T, D, h, w) image tokens.
+            size: (height, width) of the frames, without padding.
+        """
+        scores, tokens = self._scores(image, size)
+        predictions = [clip_prediction(clip_scores) for clip_scores in scores]
+        for prediction, clip_tokens in zip(predictions, tokens.chunk(len(image)), strict=True):
+            prediction.tokens = clip_tokens
+            prediction.present &= self._shown(image.device)
+        return predictions
+
+    def _scores(self, image: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Scores (B, K + 1, T, H, W) of the pixels, and tokens (B T, h, w)."""
         if self.sequence.memory is None:
             scores, decoded = self._segment(image.flatten(0, 1))
             tokens = decoded.tokens
         else:
             scores, tokens = self._follow(image, self.sequence.memory.num_masks)
-        scores = crop_to_input(scores, map_size(frames), stride=1)
-        scores = rearrange(scores, "(b t) k h w -> b k t h w", b=len(clips))
-        predictions = [clip_prediction(clip_scores) for clip_scores in scores.float()]
-        for prediction, clip_tokens in zip(predictions, tokens.chunk(len(clips)), strict=True):
-            prediction.tokens = clip_tokens
-            shown = torch.zeros_like(prediction.present)
-            shown[list(self.classes)] = True
-            prediction.present &= shown
-        return predictions
+        scores = at_least_float32(crop_to_input(scores, size, stride=1))
+        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), tokens
 
     def _follow(self, image: Tensor, num_masks: int) -> tuple[Tensor, Tensor]:
         """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
@@ -177,6 +203,12 @@ class ARSegmenter(ClipModel):
             tokens.append(decoded.tokens)
             earlier = [decoded.codes, *earlier][:num_masks]
         return torch.stack(scores, dim=1).flatten(0, 1), torch.stack(tokens, dim=1).flatten(0, 1)
+
+    def _shown(self, device: torch.device) -> Tensor:
+        """(K,) bool: true for classes that are segmented at test."""
+        shown = torch.zeros(self.num_classes, dtype=torch.bool, device=device)
+        shown[list(self.classes)] = True
+        return shown
 
     def _segment(
         self, image: Tensor, earlier: Sequence[Tensor] = ()
@@ -191,8 +223,7 @@ class ARSegmenter(ClipModel):
             Scores (N, K + 1, H, W), with several samples the logarithms of their mean
             probabilities; and the last sample.
         """
-        requested = torch.zeros(len(image), self.num_classes, dtype=torch.bool, device=image.device)
-        requested[:, list(self.classes)] = True
+        requested = self._shown(image.device).expand(len(image), -1)
         prefix = self.sequence.prefix(image, requested, earlier)
         generator = torch.Generator(image.device).manual_seed(0)
         samples = [
@@ -204,6 +235,18 @@ class ARSegmenter(ClipModel):
             return scores[0], samples[0]
         probs = torch.stack([each.softmax(dim=1) for each in scores]).mean(dim=0)
         return probs.clamp(min=1e-8).log(), samples[-1]
+
+
+def _check_image_tokens(image_tokens: ImageTokens, tokenizer: MaskTokenizer, trunk: Trunk) -> None:
+    if image_tokens.width != trunk.width:
+        raise ValueError(
+            f"image_tokens.width={image_tokens.width} must be trunk.width={trunk.width}"
+        )
+    if image_tokens.stride != tokenizer.stride:
+        raise ValueError(
+            f"image_tokens.stride={image_tokens.stride} must be that of the mask tokens, "
+            f"{tokenizer.stride}"
+        )
 
 
 def _check_settings(

@@ -18,6 +18,7 @@ from lgrseg.modeling.autoregressive.orders import (
     Grid,
     NextScale,
     Raster,
+    by_rows,
     places,
     visible_tokens,
 )
@@ -114,8 +115,9 @@ class MaskSequence(nn.Module):
         return Prefix(tokens, positions, self._embed_places(image), grid)
 
     def places(self, grid: Grid) -> Tensor:
-        """(P, 3) positions of the mask tokens."""
-        return places(self.order.scales(grid), self.start.device)
+        """(P, 3) positions of the mask tokens, in order."""
+        device = self.start.device
+        return places(self.order.scales(grid), device)[self.order.walk(grid, device)]
 
     def embed(self, prefix: Prefix, content: Tensor | None, begin: int, end: int) -> Tensor:
         """Embed the inputs of the mask tokens begin to end - 1.
@@ -133,8 +135,9 @@ class MaskSequence(nn.Module):
         return prefix.places[:, begin:end] + embedded
 
     def _embed_places(self, image: Tensor) -> Tensor:
-        """Scale, and image token, of the places of all mask tokens: (N, P, D)."""
-        scales = self.order.scales((image.shape[2], image.shape[3]))
+        """Scale, and image token, of the places of all mask tokens: (N, P, D), in order."""
+        grid = (image.shape[2], image.shape[3])
+        scales = self.order.scales(grid)
         if len(scales) > MAX_SCALES:
             raise ValueError(
                 f"a grid of {scales[-1]} tokens has {len(scales)} scales, and this model knows "
@@ -148,14 +151,14 @@ class MaskSequence(nn.Module):
                 continue
             pooled = F.adaptive_avg_pool2d(image, (height, width)).flatten(2).transpose(1, 2)
             parts.append(scale + self.align(pooled))
-        return torch.cat(parts[::-1], dim=1)
+        return torch.cat(parts[::-1], dim=1)[:, self.order.walk(grid, image.device)]
 
     def classify(self, hidden: Tensor) -> Tensor:
         """Outputs of the trunk (N, P, D) -> logits of the codes (N, P, C)."""
         return self.codes(hidden)
 
     def forward(self, prefix: Prefix, scales: list[Tensor]) -> Tensor:
-        """Logits (N, P, C) of all mask tokens in one pass, from the true tokens before them.
+        """Logits (N, P, C) of all mask tokens, by rows, from the true tokens before them.
 
         Args:
             prefix: prefix of the masks.
@@ -172,4 +175,6 @@ class MaskSequence(nn.Module):
         positions = torch.cat([prefix.positions, self.places(prefix.grid)])
         visible = visible_tokens(prefix.tokens.shape[1], sizes, tokens.device)
         hidden = self.trunk(tokens, positions, visible)
-        return self.classify(hidden[:, -total:])
+        return self.classify(
+            by_rows(hidden[:, -total:], self.order.walk(prefix.grid, tokens.device))
+        )

@@ -3,6 +3,8 @@
 Letters: N masks, P tokens, C codes, D size of a code.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,10 +84,13 @@ class Teacher(nn.Module):
     label map that the frozen tokenizer decodes from soft tokens, softmax(logits) @ codes.
     """
 
+    iteration: int = 0
+    """The number of the training step; it is set before the step."""
+
     def __init__(
         self,
         *,
-        corruption: float = 0.3,
+        corruption: float | Callable[[int], float] = 0.3,
         neighbours: float = 0.1,
         neighbour_temperature: float = 0.02,
         pure_weight: float = 0.25,
@@ -95,7 +100,8 @@ class Teacher(nn.Module):
         """Set the weights.
 
         Args:
-            corruption: largest share of wrong input tokens, 0 to 1.
+            corruption: largest share of wrong input tokens, 0 to 1; or a function from the
+                iteration to it, such as `LinearRamp`.
             neighbours: mass of similar codes in the targets, 0 to 1; see `soft_targets`.
             neighbour_temperature: width of this mass.
             pure_weight: weight of tokens of patches with one class; boundary tokens have weight 1.
@@ -121,7 +127,7 @@ class Teacher(nn.Module):
         Args:
             sequence: model of the tokens.
             image: (N, D, h, w) image tokens.
-            shares: (N, K + 1, 16 h, 16 w) true class shares.
+            shares: (N, K + 1, H, W) true class shares; H and W are multiples of the stride.
             generators: random generator of each mask.
             num_frames: divisor of the sums.
         """
@@ -167,14 +173,16 @@ class Teacher(nn.Module):
         self, sequence: MaskSequence, tokens: list[Tensor], generators: list[torch.Generator]
     ) -> list[Tensor]:
         """Corrupted tokens (N, h, w) of each scale."""
-        if not self.corruption:
+        most = self.corruption
+        most = most(self.iteration) if callable(most) else most
+        if not most:
             return tokens
         total = sum(each[0].numel() for each in tokens)
         uniform = torch.stack(
             [torch.rand(total + 1, 3, generator=g, device=g.device) for g in generators]
         )
         flat = torch.cat([each.flatten(1) for each in tokens], dim=1)
-        flat = corrupted(flat, sequence.tokenizer.codebook, uniform, self.corruption)
+        flat = corrupted(flat, sequence.tokenizer.codebook, uniform, most)
         parts = flat.split([each[0].numel() for each in tokens], dim=1)
         return [part.view_as(each) for part, each in zip(parts, tokens, strict=True)]
 
@@ -187,7 +195,8 @@ class Teacher(nn.Module):
         num_frames: float | Tensor,
     ) -> Tensor:
         flat = torch.cat([each.flatten(1) for each in tokens], dim=1)
-        is_pure = torch.cat([pure_patches(each).flatten(1) for each in maps], dim=1)
+        stride = sequence.tokenizer.stride
+        is_pure = torch.cat([pure_patches(each, stride).flatten(1) for each in maps], dim=1)
         targets = soft_targets(
             flat.flatten(),
             sequence.tokenizer.codebook,

@@ -3,7 +3,8 @@
 It is trained on masks alone, by the same commands as a segmentation model: `MaskMapper` makes clips
 whose frames are class shares instead of grey values.
 
-Letters: B clips, T frames, N masks, K classes, C codes, D size of a code, h w grid of tokens.
+Letters: B clips, T frames, N masks, K classes, C codes, D size of a code, h w grid of tokens. The
+height H and width W of class shares are h and w times the stride.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +12,23 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from lgrseg.comm.processes import mean_over_processes
 from lgrseg.layers.clip_batch import crop_to_input, stack_clips
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
-from lgrseg.modeling.autoregressive.codec import STRIDE, ContextDecoder, PatchEncoder
-from lgrseg.modeling.autoregressive.quantizers import ScalarQuantizer, VectorQuantizer
+from lgrseg.modeling.autoregressive.codec import (
+    STRIDE,
+    CellShares,
+    ContextDecoder,
+    PatchEncoder,
+)
+from lgrseg.modeling.autoregressive.quantizers import (
+    ClassIndices,
+    ScalarQuantizer,
+    VectorQuantizer,
+)
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.heads.per_pixel import clip_prediction
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -40,7 +50,9 @@ class MaskTokenizer(ClipModel):
         self,
         *,
         num_classes: int,
-        quantizer: VectorQuantizer | ScalarQuantizer,
+        quantizer: VectorQuantizer | ScalarQuantizer | ClassIndices,
+        encoder: PatchEncoder | CellShares | None = None,
+        decoder: nn.Module | None = None,
         wrong_share: float = 0.05,
         coarse_weight: float = 0.25,
     ):
@@ -49,6 +61,9 @@ class MaskTokenizer(ClipModel):
         Args:
             num_classes: number K of classes.
             quantizer: codes of the tokens.
+            encoder: network from class shares to a vector for each patch; None for a
+                `PatchEncoder`.
+            decoder: network from codes to scores; None for a `ContextDecoder`.
             wrong_share: share of codes, 0 to 1, that are replaced by random ones in training, so
                 that the decoder tolerates wrong tokens.
             coarse_weight: weight of the losses at the coarser size.
@@ -56,9 +71,10 @@ class MaskTokenizer(ClipModel):
         super().__init__()
         self.num_classes = num_classes
         self.wrong_share, self.coarse_weight = wrong_share, coarse_weight
-        self.encoder = PatchEncoder(num_classes=num_classes, dim=quantizer.dim)
+        self.encoder = encoder or PatchEncoder(num_classes=num_classes, dim=quantizer.dim)
         self.quantizer = quantizer
-        self.decoder = ContextDecoder(num_classes=num_classes, dim=quantizer.dim)
+        self.decoder = decoder or ContextDecoder(num_classes=num_classes, dim=quantizer.dim)
+        self.stride = self.encoder.stride
 
     @property
     def num_codes(self) -> int:
@@ -71,16 +87,16 @@ class MaskTokenizer(ClipModel):
         return self.quantizer.codebook
 
     def encode(self, shares: Tensor) -> Tensor:
-        """Class shares (N, K + 1, 16 h, 16 w) -> vectors (N, h, w, D), not yet quantized."""
+        """Class shares (N, K + 1, H, W) -> vectors (N, h, w, D), not yet quantized."""
         with torch.autocast(shares.device.type, enabled=False):  # else near codes are confused
             return self.quantizer.bound(self.encoder(shares.float()).permute(0, 2, 3, 1))
 
     def tokens(self, shares: Tensor) -> Tensor:
-        """Class shares (N, K + 1, 16 h, 16 w) -> tokens (N, h, w) int64, 0 to C - 1."""
+        """Class shares (N, K + 1, H, W) -> tokens (N, h, w) int64, 0 to C - 1."""
         return self.quantizer.indices(self.encode(shares))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes, or means of codes, (N, h, w, D) -> scores (N, K + 1, 16 h, 16 w)."""
+        """Codes, or means of codes, (N, h, w, D) -> scores (N, K + 1, H, W)."""
         return self.decoder(codes.permute(0, 3, 1, 2))
 
     def loss_totals(self, targets: Sequence[ClipTargets]) -> dict[str, float]:
@@ -109,12 +125,12 @@ class MaskTokenizer(ClipModel):
             raise ValueError("a model in training mode needs targets; call .eval() to predict")
         totals = totals or mean_over_processes(self.loss_totals(targets), frames.device)
         annotated = torch.stack([target.annotated for target in targets]).to(frames.device)
-        shares = padded_shares(frames[annotated], STRIDE)
+        shares = padded_shares(frames[annotated], self.stride)
         losses = self._losses(shares, totals["frames"])
-        num_halvings = (min(map_size(shares)) // STRIDE).bit_length() - 1
+        num_halvings = (min(map_size(shares)) // self.stride).bit_length() - 1
         if self.coarse_weight and num_halvings:
             factor = 2 ** int(torch.randint(num_halvings, ()) + 1)
-            smaller = padded_shares(F.avg_pool2d(shares, factor), STRIDE)
+            smaller = padded_shares(F.avg_pool2d(shares, factor), self.stride)
             coarse = self._losses(smaller, totals["frames"])
             losses |= {f"{name}_coarse": self.coarse_weight * coarse[name] for name in coarse}
         return losses
@@ -132,7 +148,7 @@ class MaskTokenizer(ClipModel):
     def _losses(self, shares: Tensor, num_frames: float | Tensor) -> dict[str, Tensor]:
         vectors = self.encode(shares)
         flat = rearrange(vectors, "n h w d -> (n h w) d")
-        is_boundary = ~pure_patches(shares).flatten()
+        is_boundary = ~pure_patches(shares, self.stride).flatten()
         indices, commitment = self.quantizer(flat, is_boundary)
         codes = flat + (self.codebook[indices] - flat).detach()  # straight-through gradient
         is_wrong = torch.rand(len(flat), device=flat.device) < self.wrong_share
@@ -143,7 +159,7 @@ class MaskTokenizer(ClipModel):
         return losses | {"loss_commitment": commitment}
 
     def _reconstruct(self, frames: Tensor) -> ClipPrediction:
-        tokens = self.tokens(padded_shares(frames, STRIDE))
+        tokens = self.tokens(padded_shares(frames, self.stride))
         scores = crop_to_input(self.decode(self.codebook[tokens]), map_size(frames), stride=1)
         prediction = clip_prediction(rearrange(scores.float(), "t k h w -> k t h w"))
         prediction.tokens = tokens
@@ -179,6 +195,6 @@ def padded_shares(shares: Tensor, divisor: int) -> Tensor:
     return torch.cat([background, F.pad(shares[:, 1:], padding)], dim=1)
 
 
-def pure_patches(shares: Tensor) -> Tensor:
-    """(N, K + 1, 16 h, 16 w) -> (N, h, w) bool: true for patches that show one class only."""
-    return (-F.max_pool2d(-shares, STRIDE)).amax(dim=1) > 0.999
+def pure_patches(shares: Tensor, stride: int = STRIDE) -> Tensor:
+    """(N, K + 1, H, W) -> (N, h, w) bool: true for patches that show one class only."""
+    return (-F.max_pool2d(-shares, stride)).amax(dim=1) > 0.999

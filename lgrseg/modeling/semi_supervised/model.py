@@ -21,7 +21,7 @@ from lgrseg.structures import Clip, ClipPrediction, ClipTargets, UnlabelledViews
 class SemiSupervised(ClipModel):
     """Computes losses of the student on labelled clips, and of the objective on other videos."""
 
-    has_teacher = True
+    follows_updates = True
     student: ClipModel
     teacher: ClipModel
     objective: Objective

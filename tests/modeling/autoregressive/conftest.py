@@ -27,11 +27,11 @@ def build():
             "tokenizer": tokenizer,
             "teacher": Teacher(),
             "num_classes": num_classes,
+            "image_tokens": ImageTokens(channels={"res0": 4}, strides={"res0": 1}, width=32),
         }
         trunk = {"width": 32, "depth": 2, "num_heads": 2, "num_kv_heads": 1, "mlp_width": 32}
         return ARSegmenter(
             backbone=UNet(width=4, num_levels=2),
-            image_tokens=ImageTokens(channels={"res0": 4}, strides={"res0": 1}, width=32),
             trunk=Trunk(**trunk, max_tokens=max_tokens),
             **parts | settings,
         )

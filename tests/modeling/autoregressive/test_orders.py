@@ -1,9 +1,18 @@
 """Orders: blocks, positions and which token sees which."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from lgrseg.modeling.autoregressive.orders import NextScale, Raster, places, visible_tokens
+from lgrseg.modeling.autoregressive.orders import (
+    Hilbert,
+    NextScale,
+    Raster,
+    by_rows,
+    places,
+    visible_tokens,
+)
 
 
 def test_blocks():
@@ -25,3 +34,15 @@ def test_visible_tokens():
     prefix, first, second = [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]
     expected = [prefix, prefix, first, second, second]
     assert visible_tokens(2, [1, 2], torch.device("cpu")).int().tolist() == expected
+
+
+def test_the_tokens_of_a_hilbert_curve():
+    """On 2 x 2 cells the curve goes down, right and up: cells 0, 2, 3, 1 of the rows."""
+    walk = Hilbert().walk((2, 2), torch.device("cpu"))
+    assert walk.tolist() == [0, 2, 3, 1]
+    in_order = torch.tensor([[10, 12, 13, 11]])
+    assert by_rows(in_order, walk).tolist() == [[10, 11, 12, 13]]
+    tokenizer = SimpleNamespace(codebook=torch.arange(20.0)[:, None])
+    tokens = torch.tensor([[[10, 11], [12, 13]]])
+    assert Hilbert().contents(tokenizer, [tokens]).flatten().tolist() == [10, 12, 13]
+    assert Raster().contents(tokenizer, [tokens]).flatten().tolist() == [10, 11, 12]

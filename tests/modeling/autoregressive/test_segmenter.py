@@ -1,16 +1,24 @@
 """AR-SEG: cached decoding, sizes and lengths, requests, refusals, and that it learns."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from disc_clips import disc_clip, empty_clip, learn_discs
 
 from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.modeling.autoregressive.codec import CellShares, CellUpsampler
 from lgrseg.modeling.autoregressive.decoding import decode_masks
-from lgrseg.modeling.autoregressive.orders import NextScale, Raster
+from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
+from lgrseg.modeling.autoregressive.orders import Hilbert, NextScale, Raster
+from lgrseg.modeling.autoregressive.quantizers import ClassIndices
 from lgrseg.modeling.autoregressive.teaching import Teacher, draw_requests, without_classes
-from lgrseg.modeling.autoregressive.tokenizer import shares_of_labels
+from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
+from lgrseg.modeling.semi_supervised.schedules import LinearRamp
 
-ORDERS = pytest.mark.parametrize("order", [Raster(), NextScale()], ids=["raster", "next scale"])
+ORDERS = pytest.mark.parametrize(
+    "order", [Raster(), Hilbert(), NextScale()], ids=["raster", "hilbert", "next scale"]
+)
 
 
 def prefix_of(model, num_masks=2):
@@ -113,6 +121,51 @@ def test_a_class_that_does_not_exist(build):
 def test_only_requested_classes_are_predicted(build):
     model = build(classes=[1]).eval()
     assert model([disc_clip(1)[0]])[0].present.tolist() == [False, True]
+
+
+def test_probabilities_and_masks_agree(build):
+    model = build(classes=[1]).eval()
+    clip, _ = disc_clip(2, size=72)
+    with torch.inference_mode():
+        probs = model.class_probabilities([clip])[0]
+        (prediction,) = model([clip])
+    assert probs.shape == prediction.mask_logits.shape == (2, 2, 72, 72)
+    assert not probs[0].any()
+    # A class is the likeliest where it has more than half of the mass, and is not where less than
+    # a third.
+    logits = prediction.mask_logits[1]
+    assert (logits[probs[1] > 0.5] > 0).all() and (logits[probs[1] < 1 / 3] < 0).all()
+
+
+def test_tokens_of_class_indices(build):
+    """Mask tokens at stride 8 need image tokens at stride 8."""
+    grid = {
+        "quantizer": ClassIndices(num_classes=2),
+        "encoder": CellShares(stride=8),
+        "decoder": CellUpsampler(num_classes=2, stride=8),
+    }
+    tokenizer = MaskTokenizer(num_classes=2, **grid)
+    with pytest.raises(ValueError, match=r"stride=16 must be that of the mask tokens, 8"):
+        build(tokenizer=tokenizer)
+    image_tokens = ImageTokens(channels={"res0": 4}, strides={"res0": 1}, width=32, stride=8)
+    model = build(tokenizer=tokenizer, image_tokens=image_tokens)
+    clip, targets = disc_clip(1)
+    sum(model([clip], [targets]).values()).backward()
+    assert model.eval()([clip])[0].tokens.shape == (1, 8, 8)
+
+
+def test_corruption_follows_its_schedule(build):
+    """Only wrong tokens are random here, and from iteration 5 on there are none."""
+    ramp = LinearRamp(start=1.0, end=0.0, num_iterations=5)
+    model = build(teacher=Teacher(corruption=ramp, subset_share=0.0), order=Raster())
+    clip, targets = disc_clip(1)
+
+    def losses(iteration):
+        model.before_update(iteration)
+        clips = [replace(clip, seed=seed) for seed in range(4)]
+        return {float(model([each], [targets])["loss_token"].detach()) for each in clips}
+
+    assert len(losses(0)) == 4 and len(losses(5)) == 1
 
 
 def test_requests_are_not_empty():

@@ -4,8 +4,13 @@ import pytest
 import torch
 from disc_clips import disc_clip, learn_discs, share_clip
 
+from lgrseg.modeling.autoregressive.codec import CellShares, CellUpsampler
 from lgrseg.modeling.autoregressive.frozen import fingerprint
-from lgrseg.modeling.autoregressive.quantizers import ScalarQuantizer, VectorQuantizer
+from lgrseg.modeling.autoregressive.quantizers import (
+    ClassIndices,
+    ScalarQuantizer,
+    VectorQuantizer,
+)
 from lgrseg.modeling.autoregressive.tokenizer import (
     MaskTokenizer,
     padded_shares,
@@ -47,6 +52,20 @@ def test_any_number_of_classes_and_any_size(num_classes):
     (prediction,) = tokenizer([Clip(frames, torch.arange(2), "a")])
     assert prediction.mask_logits.shape == (num_classes, 2, 40, 56)
     assert prediction.tokens.shape == (2, 3, 4)
+
+
+def test_class_indices_without_training_are_nearest_neighbours():
+    decoder = CellUpsampler(num_classes=2, stride=8)
+    parts = {"encoder": CellShares(stride=8), "decoder": decoder}
+    tokenizer = MaskTokenizer(num_classes=2, quantizer=ClassIndices(num_classes=2), **parts)
+    labels = torch.zeros(1, 16, 24, dtype=torch.int64)
+    labels[:, :8, :5] = 2  # the larger part of a cell
+    labels[:, 8:, 8:11] = 1  # the smaller part
+    shares = shares_of_labels(labels, 2)
+    (prediction,) = tokenizer.eval()([Clip(shares, torch.arange(1), "a")])
+    assert prediction.tokens.tolist() == [[[2, 0, 0], [0, 0, 0]]]
+    found = prediction.mask_logits[:, 0] > 0
+    assert found[1, :8, :8].all() and found.sum() == 64
 
 
 def test_pictures_are_refused():
