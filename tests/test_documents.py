@@ -95,6 +95,8 @@ PARSED = {
     "tools/serve.py": "serves until it is ended; tests of the service start it",
     "tools/remote.py": "needs a running service; tests of the service start one",
     "robustness.py": "tests for minutes; its own tests run it",
+    "ar_controls.py": "needs the run of an AR-SEG, which test_controls.py builds",
+    "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",

@@ -1,0 +1,1 @@
+"""What limits a trained AR-SEG, and whether it uses the image."""
