@@ -12,8 +12,8 @@ Each row is the Dice of the same model with one part replaced (lgrseg/studies/au
     mean shape             the likeliest class of each pixel over masks of the training set
 
 The first row limits all others. The second and third differ by what earlier wrong tokens cost; in
-next-scale prediction, true tokens of a coarse scale also show where the structures are. The table is
-printed; --output FILE also writes it.
+next-scale prediction, true tokens of a coarse scale also show where the structures are. The table
+is printed; --output FILE also writes it.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def table(run: LoadedRun, dataset: str, num_masks: int) -> str:
             "configs/ar_seg"
         )
     training = itertools.islice(_samples(run, run.cfg.dataloader.train.dataset), num_masks)
-    rows = {
+    rows: dict[str, controls.Control] = {
         "tokenizer": controls.only_tokenizer,
         "true earlier tokens": controls.true_earlier_tokens,
         "prediction": controls.predicted,

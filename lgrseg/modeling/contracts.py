@@ -85,6 +85,7 @@ class Objective(nn.Module):
         return None
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """A model that states the probability of each class at each pixel, with a gradient."""
 
