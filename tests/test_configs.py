@@ -109,6 +109,18 @@ def test_every_file_of_configs_is_in_the_documentation():
     assert [name for name in methods if f"| `{name}` |" not in page] == []
 
 
+def test_the_models_of_equal_size_have_equally_many_parameters():
+    """The frozen tokenizer of AR-SEG counts, because it was trained for it."""
+    sizes = {}
+    for file in (ROOT / "configs/equal_size").glob("*.py"):
+        cfg = load_config(file)
+        if "tokenizer" in cfg.model:
+            cfg.model.tokenizer.weights = None
+        sizes[file.stem] = sum(p.numel() for p in instantiate(cfg.model).parameters())
+    assert len(sizes) == 5
+    assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
+
+
 SYSTEMS = [
     "lgrnet/base.py",
     "baselines/unet.py",

@@ -96,6 +96,7 @@ PARSED = {
     "tools/remote.py": "needs a running service; tests of the service start one",
     "robustness.py": "tests for minutes; its own tests run it",
     "ar_controls.py": "needs the run of an AR-SEG, which test_controls.py builds",
+    "time_steps.py": "measures for minutes; test_steps.py measures one step",
     "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",

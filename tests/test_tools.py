@@ -104,10 +104,14 @@ def test_tables_and_curves(tmp_path):
             "heart": {"agreement": {"ejection_fraction": {"mae": 5.8}}} if dice > 0.85 else None,
             "dice_ci95": [dice - 0.1, None],
             "num_patients": 3,
-        }
+            "seconds_per_clip": 0.5,
+        } | ({"frames_per_clip": 11.0} if name == "one" else {})
         (run_folder / "eval" / "d" / "results.json").write_text(json.dumps(results))
-        line = {"iteration": 5, "train_seconds": 60, "eval/d/mean_dice": dice}
-        (run_folder / "metrics.jsonl").write_text(json.dumps(line))
+        lines = [
+            {"iteration": 4, "train_seconds": 50, "peak_memory_mib": 812},
+            {"iteration": 5, "train_seconds": 60, "eval/d/mean_dice": dice},
+        ]
+        (run_folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     files = [tmp_path / name / "eval" / "d" / "results.json" for name in ("one", "two")]
     save_config(load_config(PHANTOM), tmp_path / "one" / "config.yaml")
     (tmp_path / "one" / "log.txt").touch()
@@ -120,11 +124,14 @@ def test_tables_and_curves(tmp_path):
     assert one["Dice [95% CI]"] == "0.9000 [0.8000, -]" and one["HD95 (mm)"] == "4.25"
     assert one["missed"] == "7" and head.index("missed") == head.index("HD95 (mm)") + 1
     assert (one["EF error (%)"], two["EF error (%)"], two["mIoU"]) == ("5.8", "-", "-")
+    assert (one["frames a second"], two["frames a second"]) == ("22.0", "-")
+    assert one["training memory (MiB)"] == "812"
     assert one["log"].endswith("one/log.txt") and one["checkpoint"] == two["log"] == "-"
     assert one["parameters (M)"] == two["parameters (M)"] == "-"  # "d" is not in the config
     assert output.with_suffix(".csv").read_text().splitlines()[0] == (
         "dataset,run,GFLOPs a clip,parameters (M),Dice left ventricle,Dice [95% CI],mIoU,HD95 (mm),"
-        "missed,EF error (%),EF missing,patients,log,checkpoint,video"
+        "missed,EF error (%),EF missing,patients,frames a second,training memory (MiB),log,checkpoint,"
+        "video"
     )
     assert r"Dice [95\% CI]" in output.with_suffix(".tex").read_text()
     result = run("results_table", tmp_path, "--dataset", "d")

@@ -47,6 +47,11 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
         super().__init__(dataset=dataset, protocol=protocol, bootstrap_seed=bootstrap_seed)
         self.tolerance = tolerance
 
+    def reset(self) -> None:
+        """Remove all rows."""
+        super().reset()
+        self._frames_of_clips: list[int] = []
+
     def process(
         self,
         record: VideoRecord,
@@ -79,6 +84,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
         if clip.geometry is None:
             raise ValueError(f"{name} was augmented: the mapper of a test loader must not augment")
         self._seconds += seconds
+        self._frames_of_clips.append(len(clip.frame_indices))
         positions = targets.annotated.nonzero().flatten().tolist()
         # Only annotated frames are resized to the original size (one of eleven in a dense clip).
         scored = replace(prediction, mask_logits=prediction.mask_logits[:, positions])
@@ -124,7 +130,12 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
         if boxes:
             patients = [row.patient for row in rows]
             results["boxes"] = summarise_boxes(boxes, patients, self.classes)
-        return plain(results | {"seconds_per_clip": seconds / results["num_clips"]})
+        frames_per_clip = float(np.mean(self._frames_of_clips)) if self._frames_of_clips else None
+        times = {
+            "seconds_per_clip": seconds / results["num_clips"],
+            "frames_per_clip": frames_per_clip,  # of this process
+        }
+        return plain(results | times)
 
 
 def _boxes_of(

@@ -18,7 +18,10 @@ def count(model: torch.nn.Module, frames: torch.Tensor) -> dict[str, tuple[int, 
         model: model that takes a list of clips.
         frames: (T, C, H, W) frames of an example clip, 0 to 1.
     """
-    clip = Clip(frames, torch.arange(len(frames)), "example")
+    whole_frame = torch.tensor([0.5, 0.5, 1.0, 1.0])
+    classes = range(getattr(model, "num_classes", None) or 0)
+    boxes = {0: dict.fromkeys(classes, whole_frame)}  # only BOX-SAM2 uses them
+    clip = Clip(frames, torch.arange(len(frames)), "example", boxes=boxes)
     counter = FlopCounterMode(display=False)
     # The plain attention implementation uses matrix products, which the counter knows.
     with sdpa_kernel(SDPBackend.MATH), counter:

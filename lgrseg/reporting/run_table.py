@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from lgrseg.config import load_config
+from lgrseg.config import load_config, without_weights
+from lgrseg.engine.writers import read_metrics
 from lgrseg.layers.complexity import count
 from lgrseg.modeling.building import build_model
 from lgrseg.reporting.label_tables import label_cells
@@ -24,6 +25,7 @@ def rows_of_run(run: Path) -> list[RunRow]:
         cells = (
             cost.get(results["dataset"], {"GFLOPs a clip": "-", "parameters (M)": "-"})
             | _scores(results)
+            | _speed(results, run)
             | _files(run, file.parent)
         )
         rows.append(RunRow(results["dataset"], run.resolve().name, cells))
@@ -58,6 +60,7 @@ def _cost(config: Path) -> dict[str, dict[str, str]]:
     found = {}
     try:
         cfg = load_config(config)
+        cfg.model = without_weights(cfg.model)  # their files may be gone
         model = build_model(cfg, device="cpu").eval().deployed()
         for name, loader in cfg.dataloader.test.items():
             mapper = loader.mapper
@@ -72,6 +75,17 @@ def _cost(config: Path) -> dict[str, dict[str, str]]:
     except (ImportError, KeyError, TypeError, ValueError) as error:
         logger.warning("%s: no FLOPs and parameters: %s", config, error)
     return found
+
+
+def _speed(results: dict, run: Path) -> dict[str, str]:
+    """Frames a second at test, and the largest memory of the training."""
+    seconds, frames = results.get("seconds_per_clip"), results.get("frames_per_clip")
+    rate = frames / seconds if seconds and frames else None
+    peaks = [line["peak_memory_mib"] for line in read_metrics(run) if "peak_memory_mib" in line]
+    return {
+        "frames a second": show(rate, 1),
+        "training memory (MiB)": show(max(peaks, default=None), 0),
+    }
 
 
 def _files(run: Path, folder: Path) -> dict[str, str]:

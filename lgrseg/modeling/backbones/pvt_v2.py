@@ -7,6 +7,8 @@ Differences: feature maps stay in NCHW order between the convolutions of blocks,
 the fused attention of torch, and the classification head is not built.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -34,9 +36,16 @@ class PVTv2(nn.Module):
     """Computes maps at strides 4, 8, 16, 32 of images."""
 
     def __init__(
-        self, *, variant: str = "b2", drop_path_rate: float = 0.1, weights: str | None = None
+        self,
+        *,
+        variant: str = "b2",
+        drop_path_rate: float = 0.1,
+        weights: str | None = None,
+        depths: Sequence[int] | None = None,
     ):
         """`variant` is "b0" to "b5"; `weights` is a public checkpoint (checkpoint/pretrained.py).
+
+        `depths` is the number of blocks of the four stages; None for those of the variant.
 
         Raises:
             ValueError: the variant does not exist.
@@ -44,7 +53,7 @@ class PVTv2(nn.Module):
         super().__init__()
         if variant not in DIMS:
             raise ValueError(f"PVTv2 comes as {', '.join(DIMS)}, not {variant!r}")
-        dims, depths = DIMS[variant], DEPTHS[variant]
+        dims, depths = DIMS[variant], depths or DEPTHS[variant]
         self.channels = {f"res{i + 2}": dim for i, dim in enumerate(dims)}
         self.strides = {f"res{i + 2}": 4 * 2**i for i in range(4)}
         drop_rates = torch.linspace(0, drop_path_rate, sum(depths)).tolist()

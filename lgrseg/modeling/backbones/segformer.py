@@ -6,6 +6,8 @@ deviation of 0.02, with which depthwise convolutions begin almost at zero. Rando
 stochastic depth come from the clip, and drop both branches of a block together.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from lgrseg.layers.drop_path import DropPath
@@ -22,13 +24,20 @@ VARIANTS = {
 class MixTransformer(nn.Module):
     """Mix Transformer with random weights; frames are images of their own."""
 
-    def __init__(self, *, variant: str = "b0", drop_path_rate: float = 0.1):
+    def __init__(
+        self,
+        *,
+        variant: str = "b0",
+        drop_path_rate: float = 0.1,
+        depths: Sequence[int] | None = None,
+    ):
         """Make a backbone.
 
         Args:
             variant: "b0", "b1" or "b2".
             drop_path_rate: probability that the last block is dropped; earlier blocks are dropped
                 less.
+            depths: number of blocks of the four stages; None for those of the variant.
 
         Raises:
             ValueError: there is no such variant.
@@ -42,7 +51,7 @@ class MixTransformer(nn.Module):
             SegformerLayer,
         )
 
-        dims, depths = VARIANTS[variant]
+        dims, depths = VARIANTS[variant][0], list(depths or VARIANTS[variant][1])
         self.channels = {f"res{i + 2}": dim for i, dim in enumerate(dims)}
         self.strides = {"res2": 4, "res3": 8, "res4": 16, "res5": 32}
         config = SegformerConfig(hidden_sizes=dims, depths=depths, drop_path_rate=drop_path_rate)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lgrseg.data.transforms.resizing import resize_image, resize_labels
-from lgrseg.reporting.figures import FAINT, STYLE
 from lgrseg.reporting.tables import markdown_table, show
 from lgrseg.studies.uncertainty.frames import FrameMaps, Study
 from lgrseg.visualization.overlays import overlay, write_png
@@ -48,7 +46,7 @@ def write_study(studies: Sequence[Study], folder: Path) -> str:
         write_curves(chosen, folder / f"risk_coverage_{dataset}.png")
     for s in studies:
         name = f"{s.run}_{s.dataset}".replace("/", "_")
-        write_png(folder / f"{name}.png", np.concatenate([picture(one) for one in s.shown]))
+        write_png(folder / f"{name}.png", _below_each_other([picture(one) for one in s.shown]))
     return text
 
 
@@ -66,7 +64,6 @@ def table(studies: Sequence[Study]) -> str:
     return markdown_table(head, rows)
 
 
-@mpl.rc_context(STYLE)
 def write_curves(studies: Sequence[Study], file: Path) -> None:
     """Plot risk against coverage as PNG: a line for each run, dashed for its best order."""
     figure = Figure(figsize=(5, 3.5), layout="constrained")
@@ -76,9 +73,10 @@ def write_curves(studies: Sequence[Study], file: Path) -> None:
         label = f"{s.run}, area {s.risks.mean():.4f}"
         axes.plot(coverage, s.risks, color=f"C{number}", linewidth=1.5, label=label)
         axes.plot(coverage, s.best_risks, color=f"C{number}", linewidth=1, linestyle="--")
-    axes.plot([], [], color=FAINT, linewidth=1, linestyle="--", label="best possible order")
+    axes.plot([], [], color="grey", linewidth=1, linestyle="--", label="best possible order")
     axes.set(xlabel="share of frames kept, the most certain first", ylabel="1 - Dice", xlim=(0, 1))
     axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(file, dpi=130)
 
@@ -103,6 +101,12 @@ def picture(maps: FrameMaps) -> np.ndarray:
     _write(entropy, f"entropy, sum / area {maps.uncertainty:.3f}")
     _write(errors, f"errors, Dice {maps.dice:.3f}")
     return np.concatenate([outlined, entropy, errors], axis=1)
+
+
+def _below_each_other(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Join pictures of one height, and fill narrow ones with black."""
+    width = max(one.shape[1] for one in pictures)
+    return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in pictures])
 
 
 def _write(panel: np.ndarray, text: str) -> None:

@@ -1,0 +1,15 @@
+"""A U-Net with as many parameters as AR-SEG with its tokenizer, within 5%.
+
+python tools/train_net.py --config-file configs/equal_size/unet.py
+
+The files of this folder have equal data, augmentation and size. With an equal budget of time they
+make different numbers of steps: tools/time_steps.py prints them. Not measured yet.
+"""
+
+from ..baselines.unet import dataloader, evaluator, model, num_classes, optimizer, schedule, train
+from ..common.ar_seg import use_annotated_frames
+
+use_annotated_frames(dataloader, num_frames=1, batch_size=8)
+model.backbone.width = 28
+model.head.in_channels = 28
+train.output_dir = "output/equal_unet"

@@ -1,0 +1,49 @@
+r"""Print how many training steps of each config fit into a budget of CPU time.
+
+    python tools/time_steps.py configs/equal_size/*.py --minutes 60
+    python tools/time_steps.py configs/equal_size/*.py --minutes 20 dataset=phantom_demo
+
+Every config takes some steps from random weights with its real training data, on one thread. Times
+are CPU times of the process, so other processes have little effect. Train with this number of
+steps: train.max_iter=N. From the budget of AR-SEG, subtract the time of its tokenizer.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lgrseg.config import load_config
+from lgrseg.reporting.tables import markdown_table
+from lgrseg.studies.benchmarks.steps import time_steps
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="+", metavar="CONFIG", help="configs, then key=value")
+    parser.add_argument("--minutes", type=float, default=60.0, help="the budget (default 60)")
+    parser.add_argument("--steps", type=int, default=30, help="measured steps (default 30)")
+    arguments = parser.parse_intermixed_args()
+    if arguments.steps < 1 or arguments.minutes <= 0:
+        parser.error("--steps must be 1 or more, and --minutes above 0")
+    overrides = [word for word in arguments.words if "=" in word]
+    rows = []
+    try:
+        for config in (Path(word) for word in arguments.words if "=" not in word):
+            measured = time_steps(load_config(config, overrides), arguments.steps)
+            parameters = f"{measured.num_parameters / 1e6:.2f}"
+            cells = [parameters, f"{measured.seconds:.2f}", str(measured.num_frames)]
+            rows.append([str(config), *cells, str(measured.steps_in(arguments.minutes))])
+    except (KeyError, OSError, ValueError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
+        return 1
+    head = ["config", "parameters (M)", "CPU s a step", "annotated frames a step"]
+    print(markdown_table([*head, f"steps in {arguments.minutes:g} min"], rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
