@@ -130,8 +130,8 @@ def test_tables_and_curves(tmp_path):
     assert one["parameters (M)"] == two["parameters (M)"] == "-"  # "d" is not in the config
     assert output.with_suffix(".csv").read_text().splitlines()[0] == (
         "dataset,run,GFLOPs a clip,parameters (M),Dice left ventricle,Dice [95% CI],mIoU,HD95 (mm),"
-        "missed,EF error (%),EF missing,patients,frames a second,training memory (MiB),log,checkpoint,"
-        "video"
+        "missed,EF error (%),EF missing,patients,frames a second,training memory (MiB),"
+        "log,checkpoint,video"
     )
     assert r"Dice [95\% CI]" in output.with_suffix(".tex").read_text()
     result = run("results_table", tmp_path, "--dataset", "d")

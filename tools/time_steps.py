@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 from lgrseg.config import load_config
-from lgrseg.reporting.tables import markdown_table
 from lgrseg.studies.benchmarks.steps import time_steps
 
 
@@ -29,19 +28,22 @@ def main() -> int:
     if arguments.steps < 1 or arguments.minutes <= 0:
         parser.error("--steps must be 1 or more, and --minutes above 0")
     overrides = [word for word in arguments.words if "=" in word]
-    rows = []
+    budget = f"steps in {arguments.minutes:g} min"
+    print(
+        f"{'config':40} {'M parameters':>12} {'CPU s a step':>12} {'frames a step':>13} {budget:>16}"
+    )
     try:
         for config in (Path(word) for word in arguments.words if "=" not in word):
             measured = time_steps(load_config(config, overrides), arguments.steps)
-            parameters = f"{measured.num_parameters / 1e6:.2f}"
-            cells = [parameters, f"{measured.seconds:.2f}", str(measured.num_frames)]
-            rows.append([str(config), *cells, str(measured.steps_in(arguments.minutes))])
+            print(
+                f"{config!s:40} {measured.num_parameters / 1e6:12.2f} {measured.seconds:12.2f} "
+                f"{measured.num_frames:13} {measured.steps_in(arguments.minutes):16}",
+                flush=True,
+            )
     except (KeyError, OSError, ValueError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"error: {message}", file=sys.stderr)
         return 1
-    head = ["config", "parameters (M)", "CPU s a step", "annotated frames a step"]
-    print(markdown_table([*head, f"steps in {arguments.minutes:g} min"], rows))
     return 0
 
 
