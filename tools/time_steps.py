@@ -29,14 +29,13 @@ def main() -> int:
         parser.error("--steps must be 1 or more, and --minutes above 0")
     overrides = [word for word in arguments.words if "=" in word]
     budget = f"steps in {arguments.minutes:g} min"
-    print(
-        f"{'config':40} {'M parameters':>12} {'CPU s a step':>12} {'frames a step':>13} {budget:>16}"
-    )
+    heads = [f"{head:>13}" for head in ("M parameters", "CPU s a step", "frames a step")]
+    print(f"{'config':40} {' '.join(heads)} {budget:>16}")
     try:
         for config in (Path(word) for word in arguments.words if "=" not in word):
             measured = time_steps(load_config(config, overrides), arguments.steps)
             print(
-                f"{config!s:40} {measured.num_parameters / 1e6:12.2f} {measured.seconds:12.2f} "
+                f"{config!s:40} {measured.num_parameters / 1e6:13.2f} {measured.seconds:13.2f} "
                 f"{measured.num_frames:13} {measured.steps_in(arguments.minutes):16}",
                 flush=True,
             )

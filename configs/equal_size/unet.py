@@ -2,8 +2,9 @@
 
 python tools/train_net.py --config-file configs/equal_size/unet.py
 
-The files of this folder have equal data, augmentation and size. With an equal budget of time they
-make different numbers of steps: tools/time_steps.py prints them. Not measured yet.
+The files of this folder have equal data, augmentation and size; LGRNet reads clips, the others
+separate frames. With an equal budget of time they make different numbers of steps, which
+tools/time_steps.py prints. Not measured yet.
 """
 
 from ..baselines.unet import dataloader, evaluator, model, num_classes, optimizer, schedule, train
