@@ -2,8 +2,8 @@ r"""Show whether the uncertainty of runs tells where, and on which frames, they 
 
     python tools/uncertainty.py output/ar_next_scale output/unet --datasets camus_4ch_val \
         --output output/uncertainty
-    python tools/uncertainty.py output/ar_next_scale --samples 8 --datasets camus_4ch_val \
-        --output output/uncertainty_of_samples
+    python tools/uncertainty.py output/ar_next_scale --samples 8 --temperature 0.5 \
+        --datasets camus_4ch_val --output output/uncertainty_of_samples
 
 The uncertainty of a pixel is the entropy of its class probabilities (lgrseg/studies/uncertainty).
 For AR-SEG they are decoded from soft tokens; with --samples N they are means over N sampled masks.
@@ -40,7 +40,7 @@ def main() -> int:
         for name, folder in zip(distinct_names(arguments.runs), arguments.runs, strict=True):
             run = LoadedRun(folder, name=name, trusted=arguments.trust)
             if arguments.samples > 1:
-                sample_masks(run, arguments.samples)
+                sample_masks(run, arguments.samples, arguments.temperature)
             for dataset in arguments.datasets:
                 studies.append(study(run, dataset, distance=arguments.distance))
         print(write_study(studies, arguments.output))
@@ -64,13 +64,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--samples", type=int, default=1, metavar="N", help="of AR-SEG: masks that are sampled"
     )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the sampled tokens (default 1)"
+    )
     parser.add_argument("--output", type=Path, default=Path("output/uncertainty"))
     add_import_options(parser)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.temperature <= 0 or arguments.samples < 1:
+        parser.error("--samples must be 1 or more, and --temperature above 0")
+    return arguments
 
 
-def sample_masks(run: LoadedRun, num_samples: int) -> None:
-    """Let an AR-SEG sample several masks at temperature 1; its name says so.
+def sample_masks(run: LoadedRun, num_samples: int, temperature: float) -> None:
+    """Let an AR-SEG sample several masks; its name says so.
 
     Raises:
         ValueError: the run is no AR-SEG.
@@ -83,8 +89,8 @@ def sample_masks(run: LoadedRun, num_samples: int) -> None:
             f"{run.name} is a {type(model).__name__}, which samples no masks: use --samples with "
             "runs of configs/ar_seg only"
         )
-    model.num_samples, model.temperature = num_samples, 1.0
-    run.name = f"{run.name}, {num_samples} samples"
+    model.num_samples, model.temperature = num_samples, temperature
+    run.name = f"{run.name}, {num_samples} samples at {temperature:g}"
 
 
 if __name__ == "__main__":
