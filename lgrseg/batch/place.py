@@ -1,6 +1,5 @@
 """A folder on a disk or in an object store, in which a file is either whole or not there."""
 
-import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -9,7 +8,7 @@ from fsspec.core import url_to_fs
 
 
 class StorageError(OSError):
-    """A place cannot be written to: its disk is full, its server does not answer, and so on."""
+    """A place cannot be used: its disk is full, its server does not answer, and so on."""
 
 
 class Place:
@@ -29,10 +28,17 @@ class Place:
         )
 
     def read(self, name: str) -> bytes | None:
-        """Read a file; None if there is none."""
-        with contextlib.suppress(FileNotFoundError):
+        """Read a file; None if there is none.
+
+        Raises:
+            StorageError: the place cannot be read.
+        """
+        try:
             return self.files.cat_file(f"{self.root}/{name}")
-        return None
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # every file system has its own errors
+            raise StorageError(f"{self.url}/{name} cannot be read: {error}") from error
 
     def names(self, folder: str) -> list[str]:
         """Names of the whole files in a folder, in order; none if there is no such folder."""
