@@ -132,7 +132,7 @@ def batch(*words, **more):
 def test_the_command_survives_its_own_death(run, archive, tmp_path):
     """The driver is killed as soon as a result is stored; the same command finishes."""
     for number in range(20):
-        (archive / f"{number}.mp4").write_bytes((archive / "copy.mp4").read_bytes())
+        (archive / f"copy{number}.mp4").write_bytes((archive / "copy.mp4").read_bytes())
     words = ("--input", archive, "--output", tmp_path / "out", "--run", run, "--device", "cpu")
     words = (*words, "--part-size", 5, "--workers", 2, "--threads", 1)
     first = batch(*words)
