@@ -142,6 +142,7 @@ def of_the_heart(tmp_path):
     return dicom_clip(tmp_path / "clip.dcm", frames, FrameTime="41.7", PixelSpacing=spacing)
 
 
+@pytest.mark.slow
 def test_the_files_of_a_clip(run, of_the_heart, tmp_path):
     predictor = KnowsTheHeart(members=Predictor.from_run(run, device="cpu").members, crop=False)
     clip, stem, report = of_the_heart, tmp_path / "out" / "clip", tmp_path / "out" / "clip_sr.dcm"

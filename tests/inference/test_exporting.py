@@ -30,6 +30,7 @@ class Means(nn.Module):
         return [ClipPrediction(logits, probs, probs > 0)]
 
 
+@pytest.mark.slow
 def test_the_number_of_frames_is_free():
     model = ex.FramesModel(Means())
     frames = torch.rand(7, 3, 4, 5)
@@ -41,6 +42,7 @@ def test_the_number_of_frames_is_free():
         assert run(frames[:count])[0].shape == (2, count, 4, 5)
 
 
+@pytest.mark.slow
 def test_code_that_cannot_be_followed_is_an_error():
     with pytest.raises(ValueError, match="torch.export cannot follow the code of this model"):
         ex.export_program(ex.FramesModel(Means(is_fixed=True)), torch.rand(3, 3, 4, 5))
