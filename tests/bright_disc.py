@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from lgrseg.config import instantiate, load_config
+from lgrseg.config import instantiate, load_config, save_config
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "baselines" / "unet.py"
@@ -52,6 +52,14 @@ def learnt_weights(file: Path) -> Path:
         optimizer.step()
     save_file(model.state_dict(), file)
     return file
+
+
+def learnt_run(folder: Path) -> Path:
+    """The folder of a run of the U-Net as a training leaves it, with the last checkpoint alone."""
+    (folder / "checkpoints").mkdir()
+    save_config(load_config(CONFIG, OVERRIDES), folder / "config.yaml")
+    learnt_weights(folder / "checkpoints" / "last.safetensors")
+    return folder
 
 
 def dice(masks: np.ndarray, discs: np.ndarray) -> float:

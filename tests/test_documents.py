@@ -77,6 +77,7 @@ TAKE_LONG = [
     "ar_seg/tokenizer.py",
     "lgrnet/long.py",
     "predict.py --config-file output/demo",
+    "batch.py --input path/to/clips",
 ]
 BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
@@ -100,6 +101,10 @@ PARSED = {
     "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
+    "batch.py --input s3": "needs a bucket; tests/batch use S3 of moto",
+    "batch.py --input list": "needs a list of clips; tests/batch read some",
+    "dicom_listen.py": "listens until it is stopped; tests/pacs send clips to it",
+    "export_model.py": "needs ONNX; its own tests run it",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",
 }
 ELSEWHERE = {

@@ -14,7 +14,7 @@ FLOORS = [
     {"modeling", "evaluation"},
     {"visualization"},
     {"inference"},
-    {"engine", "serve"},
+    {"engine", "batch", "pacs", "serve"},
     {"reporting"},
     {"studies"},
     {"command"},

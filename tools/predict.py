@@ -33,6 +33,8 @@ are written to the same subfolders of the output:
     measurements.csv         one line for every clip
     NAME_seg.dcm             with --dicom-seg, for DICOM input: the masks as a DICOM segmentation,
                              which belongs to the study of the clip
+    NAME_sr.dcm              with --dicom-sr VIEW, for DICOM input: volumes and ejection fraction as
+                             a DICOM structured report of the same study
 
 If the spacing is known, from the file or from --spacing-mm, areas are in mm2, and there are
 volumes. Otherwise areas are in pixels.
@@ -76,6 +78,7 @@ def main() -> int:
             spacing_mm=arguments.spacing_mm,
             boxes=boxes_by_hand(arguments, predictor.metadata.classes),
             dicom_seg=arguments.dicom_seg,
+            dicom_sr=arguments.dicom_sr,
         )
         for line in found.describe_left_out():
             print(f"not used: {line}", file=sys.stderr)
@@ -139,6 +142,11 @@ def parse_arguments() -> argparse.Namespace:
         "--dicom-seg",
         action="store_true",
         help="write the masks also as DICOM segmentations; every clip must be a DICOM file",
+    )
+    parser.add_argument(
+        "--dicom-sr",
+        choices=("A4C", "A2C", "unknown"),
+        help="write volumes and ejection fraction also as DICOM structured reports of this view",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.set_defaults(existing=Existing.KEEP_SAME)

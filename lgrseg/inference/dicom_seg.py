@@ -22,76 +22,19 @@ from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_ui
 import lgrseg
 from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.data.catalog import Metadata
-from lgrseg.data.io.dicom_files import is_dicom, read_header
+from lgrseg.inference.dicom_source import (
+    ALGORITHM,
+    copy_patient_and_study,
+    moment_of,
+    read_source,
+    reference_to,
+)
 from lgrseg.inference.structure_codes import code_item, property_of
 
-ALGORITHM = "lgrseg"
-REFERRED_TO = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-"""What the header of a clip must have."""
-OF_PATIENT_AND_STUDY = (
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientAge",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "StudyDescription",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""What is copied from the clip."""
-NEVER_MISSING = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PatientOrientation",
-)
-"""What is there without a value if it is not known (type 2)."""
-MOMENTS = ("Content", "Acquisition", "Series", "Study")
-"""Beginnings of the names of dates and times of a clip, the best first."""
 SERIES_NUMBER = 9001
 """After the numbers of the scanner's own series."""
 MOST_BYTES = 2**32 - 2
 """Longest value of an item that is not compressed."""
-
-
-def read_source(clip: Path | None) -> Dataset:
-    """Read the header of a clip, to which a segmentation can refer.
-
-    Args:
-        clip: path of the clip; None for an array.
-
-    Raises:
-        ValueError: it is not a DICOM file, or it lacks its own identifiers.
-    """
-    if clip is None or not clip.is_file() or not is_dicom(clip):
-        what = "an array" if clip is None else f"{clip.name} is not a DICOM file, and"
-        raise ValueError(
-            f"{what} cannot have a DICOM segmentation, which refers to a DICOM image: leave out "
-            "--dicom-seg (in Python, dicom_seg=True) for this clip"
-        )
-    header = read_header(clip)
-    missing = [name for name in REFERRED_TO if not header.get(name)]
-    if missing:
-        raise ValueError(
-            f"{clip.name} has no {', '.join(missing)}, so a DICOM segmentation cannot refer to it: "
-            "export the clip again with its identifiers, or leave out --dicom-seg (in Python, "
-            "dicom_seg=True)"
-        )
-    return header
 
 
 def write_dicom_seg(
@@ -179,13 +122,8 @@ def _pack(masks: Sequence[np.ndarray] | np.ndarray, segments: int, file: Buffere
 def _header(source: Dataset, parts: list[str]) -> Dataset:
     """Everything but segments, frames and pixels; `parts` decide the identifiers."""
     dataset = Dataset()
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    for name in OF_PATIENT_AND_STUDY:
-        if name in source:
-            dataset[name] = source[name]
-    for name in NEVER_MISSING:
-        if name not in dataset:
-            setattr(dataset, name, None)
+    copy_patient_and_study(source, dataset)
+    dataset.PatientOrientation = None
     dataset.SOPClassUID = SegmentationStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=["instance", *parts])
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["series", *parts])
@@ -194,7 +132,7 @@ def _header(source: Dataset, parts: list[str]) -> Dataset:
     dataset.Manufacturer = dataset.ManufacturerModelName = ALGORITHM
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", lgrseg.__version__
     dataset.ImageType = ["DERIVED", "PRIMARY"]
-    dataset.ContentDate, dataset.ContentTime = _moment_of(source)
+    dataset.ContentDate, dataset.ContentTime = moment_of(source)
     dataset.ContentLabel, dataset.ContentDescription = "SEGMENTATION", "Segmentation of a clip"
     dataset.ContentCreatorName = None
     dataset.Rows, dataset.Columns = source.Rows, source.Columns
@@ -206,20 +144,12 @@ def _header(source: Dataset, parts: list[str]) -> Dataset:
     _describe_dimensions(dataset, generate_uid(entropy_srcs=["dimensions", *parts]))
     series = Dataset()
     series.SeriesInstanceUID = source.SeriesInstanceUID
-    series.ReferencedInstanceSequence = [_reference(source)]
+    series.ReferencedInstanceSequence = [reference_to(source)]
     dataset.ReferencedSeriesSequence = [series]
     dataset.SharedFunctionalGroupsSequence = [Dataset()]
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
-
-
-def _moment_of(source: Dataset) -> tuple[str, str]:
-    """Date and time of a clip; those of no real clip if it has none."""
-    for name in MOMENTS:
-        if day := source.get(f"{name}Date"):
-            return day, source.get(f"{name}Time") or "000000"
-    return "19000101", "000000"
 
 
 def _copy_loss(source: Dataset, dataset: Dataset) -> None:
@@ -248,13 +178,6 @@ def _describe_dimensions(dataset: Dataset, uid: str) -> None:
         dataset.DimensionIndexSequence.append(index)
 
 
-def _reference(source: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = source.SOPClassUID
-    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
-    return item
-
-
 def _segment(number: int, name: str, metadata: Metadata, made_by: str) -> Dataset:
     """What a segment is, and what made it."""
     algorithm = Dataset()
@@ -273,7 +196,7 @@ def _segment(number: int, name: str, metadata: Metadata, made_by: str) -> Datase
 
 def _place(segment: int, frame: int, source: Dataset, *, is_still: bool) -> Dataset:
     """The segment of a frame of the file, and its frame of the clip; both counted from 1."""
-    image = _reference(source)
+    image = reference_to(source)
     if not is_still:  # the number is forbidden for classes of single frames
         image.ReferencedFrameNumber = frame
     image.PurposeOfReferenceCodeSequence = [

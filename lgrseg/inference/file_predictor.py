@@ -37,6 +37,7 @@ class FilePredictor:
         spacing_mm: tuple[float, float] | None = None,
         boxes: list[BoxPrompt] | None = None,
         dicom_seg: bool = False,
+        dicom_sr: str | None = None,
     ):
         """Set up the prediction.
 
@@ -48,6 +49,8 @@ class FilePredictor:
             boxes: prompts of a BOX-SAM2, the same for every clip.
             dicom_seg: True to write the masks also as DICOM segmentations; then every clip must be
                 a DICOM file.
+            dicom_sr: view of the clips, "A4C", "A2C" or "unknown", to write the measurements also
+                as DICOM structured reports; then, too, every clip must be a DICOM file.
 
         Raises:
             ValueError: the model takes no boxes, or needs some.
@@ -56,7 +59,7 @@ class FilePredictor:
             member.check_boxes(boxes)
         self.predictor, self.existing = predictor, existing
         self.spacing_mm, self.boxes = spacing_mm, boxes
-        self.dicom_seg = dicom_seg
+        self.dicom_seg, self.dicom_sr = dicom_seg, dicom_sr
 
     def __call__(self, path: Path, stem: Path) -> Outcome:
         """Write the results of a clip beside `stem`, a path without a suffix.
@@ -65,7 +68,7 @@ class FilePredictor:
             FileExistsError: a file of this name exists and may not be replaced.
             Exception: any error of reading or predicting; then nothing is written.
         """
-        files = ResultFiles(stem, dicom_seg=self.dicom_seg)
+        files = ResultFiles(stem, dicom_seg=self.dicom_seg, dicom_sr=self.dicom_sr)
         files.check_clip(path)
         mark = self.predictor.made_with_clip(path, spacing_mm=self.spacing_mm, boxes=self.boxes)
         if files.are_finished(mark, self.existing):
@@ -81,7 +84,7 @@ class FilePredictor:
 
     def _finished(self, files: ResultFiles, path: Path) -> Outcome:
         """Write the missing files of masks that are kept."""
-        files.check_dicom_seg()
+        files.check_dicom()
         facts = files.read_measurements()
         if facts is None or files.are_incomplete():
             result = self.predictor.prepare(path, spacing_mm=self.spacing_mm, boxes=self.boxes)

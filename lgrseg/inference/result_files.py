@@ -22,21 +22,31 @@ class Existing(enum.Enum):
 
 
 class ResultFiles:
-    """The files of a clip: masks, a film of them, measurements, a preview, and a DICOM SEG."""
+    """The files of a clip: masks, a film, measurements, a preview, and DICOM objects."""
 
-    def __init__(self, stem: Path, *, dicom_seg: bool = False):
+    def __init__(self, stem: Path, *, dicom_seg: bool = False, dicom_sr: str | None = None):
         """Name the files STEM_masks.nii.gz, STEM_overlay.mp4 and so on.
 
         Args:
             stem: path of the files without `_masks.nii.gz` and so on.
             dicom_seg: True if the masks are also written as a DICOM segmentation.
+            dicom_sr: view of the DICOM report of the measurements (`VIEWS` in dicom_sr.py); None if
+                there is none.
+
+        Raises:
+            ValueError: there is no such view.
         """
         self.masks = stem.with_name(f"{stem.name}_masks.nii.gz")
         self.film = stem.with_name(f"{stem.name}_overlay.mp4")
         self.measurements = stem.with_name(f"{stem.name}_measurements.json")
         self.preview = stem.with_name(f"{stem.name}_preview.png")
         self.dicom_seg = stem.with_name(f"{stem.name}_seg.dcm")
-        self.with_dicom_seg = dicom_seg
+        self.dicom_sr = stem.with_name(f"{stem.name}_sr.dcm")
+        self.with_dicom_seg, self.view = dicom_seg, dicom_sr
+        if dicom_sr is not None:
+            from lgrseg.inference.dicom_sr import check_view
+
+            check_view(dicom_sr)
 
     @property
     def all(self) -> list[Path]:
@@ -66,11 +76,11 @@ class ResultFiles:
 
         Raises:
             FileExistsError: the results would be among the images of the clip.
-            ValueError: a DICOM segmentation is wanted, and the clip cannot have one.
+            ValueError: a DICOM object is wanted, and the clip cannot have one.
         """
         self.check_place(clip)
-        if self.with_dicom_seg:
-            from lgrseg.inference.dicom_seg import read_source
+        if self.with_dicom_seg or self.view is not None:
+            from lgrseg.inference.dicom_source import read_source
 
             read_source(clip)
 
@@ -98,6 +108,14 @@ class ResultFiles:
 
         return made_by_of(self.dicom_seg)
 
+    def has_own_report(self) -> bool:
+        """True if there is a DICOM report that lgrseg wrote."""
+        if not self.dicom_sr.exists():
+            return False
+        from lgrseg.inference.dicom_sr import is_own_report
+
+        return is_own_report(self.dicom_sr)
+
     def are_finished(self, made_by: str, existing: Existing) -> bool:
         """True if there are masks that are kept."""
         found = self.made_by()
@@ -109,6 +127,8 @@ class ResultFiles:
         """True if files beside the existing masks are missing, or belong to other masks."""
         if not (self.film.exists() and self.preview.exists()):
             return True
+        if self.view is not None:  # written anew, as it may be of another view
+            return True
         return self.with_dicom_seg and self.dicom_seg_made_by() != self.made_by()
 
     def check_replaceable(self, existing: Existing) -> None:
@@ -117,7 +137,7 @@ class ResultFiles:
         Raises:
             FileExistsError: lgrseg did not write them, or they must be kept.
         """
-        self.check_dicom_seg()
+        self.check_dicom()
         for path in self._foreign():
             raise FileExistsError(
                 f"{path} exists and was not written by this tool, so it is not replaced: "
@@ -129,16 +149,21 @@ class ResultFiles:
                 "--overwrite replaces it, --skip-existing keeps it"
             )
 
-    def check_dicom_seg(self) -> None:
-        """Check that no other DICOM segmentation is where one shall be written.
+    def check_dicom(self) -> None:
+        """Check that no other DICOM object is where one shall be written.
 
         Raises:
             FileExistsError: there is one.
         """
+        foreign = []
         if self.with_dicom_seg and self.dicom_seg.exists() and self.dicom_seg_made_by() is None:
+            foreign.append(self.dicom_seg)
+        if self.view is not None and self.dicom_sr.exists() and not self.has_own_report():
+            foreign.append(self.dicom_sr)
+        for path in foreign:
             raise FileExistsError(
-                f"{self.dicom_seg} exists and was not written by this tool, so it is not replaced: "
-                "choose another folder with --output"
+                f"{path} exists and was not written by this tool, so it is not replaced: choose "
+                "another folder with --output"
             )
 
     def _foreign(self) -> list[Path]:

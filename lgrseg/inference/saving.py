@@ -1,4 +1,4 @@
-"""Writes the files of a result: masks, film, preview, measurements and DICOM segmentation."""
+"""Writes the files of a result: masks, film, preview, measurements and DICOM objects."""
 
 import json
 from pathlib import Path
@@ -24,6 +24,8 @@ def save_result(result: MeasuredClip, files: ResultFiles) -> dict:
         path.unlink(missing_ok=True)
     if files.dicom_seg_made_by() is not None:
         files.dicom_seg.unlink()
+    if files.has_own_report():
+        files.dicom_sr.unlink()
     spacing_mm = result.video.spacing_mm
     write_masks(
         files.masks,
@@ -56,6 +58,8 @@ def complete_files(result: MeasuredClip, files: ResultFiles) -> dict:
         write_png(files.preview, result.preview())
     if files.with_dicom_seg and files.dicom_seg_made_by() != result.made_by:
         _write_dicom_seg(result, files.dicom_seg)
+    if files.view is not None:
+        _write_dicom_sr(result, files.dicom_sr, files.view)
     facts = facts_of(result)
     with appears_whole(files.measurements) as half_done:
         half_done.write_text(json.dumps(facts, indent=1, allow_nan=False), encoding="utf-8")
@@ -69,6 +73,21 @@ def _write_dicom_seg(result: MeasuredClip, path: Path) -> None:
     write_dicom_seg(
         path, result.masks, clip=result.path, metadata=result.metadata, made_by=result.made_by
     )
+
+
+def _write_dicom_sr(result: MeasuredClip, path: Path, view: str) -> None:
+    from lgrseg.inference.dicom_sr import write_dicom_sr  # loads pydicom and highdicom
+
+    assert result.path is not None  # `ResultFiles.check_clip`
+    why_not = write_dicom_sr(
+        path,
+        result.measurements,
+        clip=result.path,
+        view=view,
+        made_by=result.made_by,
+        doubts=result.doubts,
+    )
+    result.clip_notes += [why_not] if why_not else []
 
 
 def facts_of(result: MeasuredClip) -> dict:

@@ -21,10 +21,11 @@ def stack_clips(clips: list[Clip]) -> Tensor:
     of_clips = [clip.frames for clip in clips]
     if {frames.shape[1] for frames in of_clips} == {1, 3}:
         of_clips = [frames.expand(-1, 3, -1, -1) for frames in of_clips]
-    shapes = {tuple(frames.shape) for frames in of_clips}
-    if len(shapes) != 1:
+    # The sizes of an exported model are symbols, which can be compared, but not be in a set.
+    if not clips or any(frames.shape != of_clips[0].shape for frames in of_clips[1:]):
+        shapes = sorted({tuple(frames.shape) for frames in of_clips})
         raise ValueError(
-            f"the clips of a batch must share one shape (T, C, H, W), not {sorted(shapes)}; "
+            f"the clips of a batch must share one shape (T, C, H, W), not {shapes}; "
             "set one input_size and one number of frames in the mapper, or use batches of one clip"
         )
     stacked = torch.stack(of_clips)
