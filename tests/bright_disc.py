@@ -1,5 +1,6 @@
 """Clips of a bright disc in a fan, and a tiny U-Net that has learnt to find it."""
 
+import functools
 from pathlib import Path
 
 import cv2
@@ -37,8 +38,9 @@ def disc_clip(num_frames: int, size=(96, 128), *, seed=0) -> tuple[np.ndarray, n
     return frames, discs > 0
 
 
-def learnt_weights(file: Path) -> Path:
-    """Weights of the U-Net of CONFIG with OVERRIDES, which calls a disc class 1."""
+@functools.cache
+def _learnt() -> dict[str, torch.Tensor]:
+    """Weights of the U-Net of CONFIG with OVERRIDES; learnt once in a process of tests."""
     torch.manual_seed(0)
     model = instantiate(load_config(CONFIG, OVERRIDES).model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
@@ -50,7 +52,12 @@ def learnt_weights(file: Path) -> Path:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    save_file(model.state_dict(), file)
+    return model.state_dict()
+
+
+def learnt_weights(file: Path) -> Path:
+    """Weights of the U-Net, which calls a disc class 1."""
+    save_file(_learnt(), file)
     return file
 
 
