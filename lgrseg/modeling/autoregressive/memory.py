@@ -3,13 +3,13 @@
 Letters: N masks, M remembered masks, K classes, D width of a token, h w grid of tokens.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lgrseg.modeling.autoregressive.moved_masks import MovedMasks
 from lgrseg.modeling.autoregressive.orders import Grid, places
 
 
@@ -45,7 +45,7 @@ class MaskMemory(nn.Module):
         """
         super().__init__()
         self.num_masks, self.side, self.absent_share = num_masks, side, absent_share
-        self.rotation, self.scale, self.shift = rotation, scale, shift
+        self.moves = MovedMasks(rotation=rotation, scale=scale, shift=shift)
         self.absent = nn.Parameter(0.02 * torch.randn(width))
         self.ages = nn.Parameter(0.02 * torch.randn(num_masks, width))
 
@@ -93,16 +93,5 @@ class MaskMemory(nn.Module):
         """
         drawn = [torch.rand(self.num_masks, 5, generator=g, device=g.device) for g in generators]
         uniform = torch.stack(drawn).to(shares.device)
-        copies = [self._moved(shares, 2 * each - 1) for each in uniform[..., :4].unbind(dim=1)]
+        copies = [self.moves(shares, 2 * each - 1) for each in uniform[..., :4].unbind(dim=1)]
         return copies, uniform[..., 4] < self.absent_share
-
-    def _moved(self, shares: Tensor, uniform: Tensor) -> Tensor:
-        """Move masks by uniform numbers (N, 4) from -1 to 1: angle, zoom, and two shifts."""
-        angle = math.radians(self.rotation) * uniform[:, 0]
-        zoom = 1 + self.scale * uniform[:, 1]
-        cos, sin = angle.cos() / zoom, angle.sin() / zoom
-        x, y = 2 * self.shift * uniform[:, 2], 2 * self.shift * uniform[:, 3]
-        matrix = torch.stack([torch.stack([cos, -sin, x], 1), torch.stack([sin, cos, y], 1)], 1)
-        points = F.affine_grid(matrix.to(shares), list(shares.shape), align_corners=False)
-        moved = F.grid_sample(shares[:, 1:], points, align_corners=False)
-        return torch.cat([1 - moved.sum(dim=1, keepdim=True), moved], dim=1)

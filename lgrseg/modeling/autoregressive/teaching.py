@@ -1,4 +1,4 @@
-"""Teacher forcing of mask tokens: corrupted inputs, soft targets and their loss.
+"""Teacher forcing of mask tokens: wrong inputs, soft targets and their loss.
 
 Letters: N masks, P tokens, C codes, D size of a code.
 """
@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.layers.numerics import at_least_float32, divide
+from lgrseg.modeling.autoregressive.moved_masks import MovedMasks
 from lgrseg.modeling.autoregressive.orders import tokens_of_scales
 from lgrseg.modeling.autoregressive.sequence import MaskSequence, Prefix
 from lgrseg.modeling.autoregressive.tokenizer import pure_patches, share_losses
 
+MOVES = MovedMasks(rotation=20, scale=0.2, shift=0.12)
+"""As wrong as the masks of coarse scales are early in training."""
 NUM_NEAR = 10
 """Number of codes among which a near code is drawn."""
 
@@ -91,6 +94,7 @@ class Teacher(nn.Module):
         self,
         *,
         corruption: float | Callable[[int], float] = 0.3,
+        moved_share: float = 0.7,
         neighbours: float = 0.1,
         neighbour_temperature: float = 0.02,
         pure_weight: float = 0.25,
@@ -102,6 +106,9 @@ class Teacher(nn.Module):
         Args:
             corruption: largest share of wrong input tokens, 0 to 1; or a function from the
                 iteration to it, such as `LinearRamp`.
+            moved_share: share of the masks whose input tokens show the mask at a wrong place, 0
+                to 1. Otherwise the model copies the true coarse mask, and does not learn to find
+                the heart in the image.
             neighbours: mass of similar codes in the targets, 0 to 1; see `soft_targets`.
             neighbour_temperature: width of this mass.
             pure_weight: weight of tokens of patches with one class; boundary tokens have weight 1.
@@ -110,7 +117,7 @@ class Teacher(nn.Module):
                 start token requests.
         """
         super().__init__()
-        self.corruption, self.neighbours = corruption, neighbours
+        self.corruption, self.moved_share, self.neighbours = corruption, moved_share, neighbours
         self.neighbour_temperature, self.pure_weight = neighbour_temperature, pure_weight
         self.dice_weight, self.subset_share = dice_weight, subset_share
 
@@ -142,7 +149,9 @@ class Teacher(nn.Module):
         scales = sequence.order.scales(grid)
         with torch.no_grad():
             tokens, maps = tokens_of_scales(sequence.tokenizer, shares, scales)
-            inputs = self._inputs(sequence, tokens, generators)
+            moved = draw_moved(self.moved_share, shares, generators)
+            inputs, _ = tokens_of_scales(sequence.tokenizer, moved, scales)
+            inputs = self._corrupted(sequence, inputs, generators)
         prefix = self._prefix(sequence, image, requested, shares, generators)
         logits = at_least_float32(sequence(prefix, inputs))
         losses = {"loss_token": self._token_loss(sequence, logits, tokens, maps, num_frames)}
@@ -169,7 +178,7 @@ class Teacher(nn.Module):
             earlier = [tokenizer.codebook[tokenizer.tokens(copy)] for copy in copies]
         return sequence.prefix(image, requested, earlier, is_absent)
 
-    def _inputs(
+    def _corrupted(
         self, sequence: MaskSequence, tokens: list[Tensor], generators: list[torch.Generator]
     ) -> list[Tensor]:
         """Corrupted tokens (N, h, w) of each scale."""
@@ -207,6 +216,14 @@ class Teacher(nn.Module):
         weights = torch.where(is_pure, self.pure_weight, 1.0)
         entropy = entropy.view_as(weights) * weights
         return divide((entropy.sum(dim=1) / weights.sum(dim=1)).sum(), num_frames)
+
+
+def draw_moved(moved_share: float, shares: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """Class shares (N, K + 1, H, W), of which a random part is moved to wrong places."""
+    drawn = [torch.rand(5, generator=g, device=g.device) for g in generators]
+    uniform = torch.stack(drawn).to(shares.device)
+    is_moved = uniform[:, 4, None, None, None] < moved_share
+    return torch.where(is_moved, MOVES(shares, 2 * uniform[:, :4] - 1), shares)
 
 
 def draw_requests(

@@ -157,7 +157,9 @@ def test_tokens_of_class_indices(build):
 def test_corruption_follows_its_schedule(build):
     """Only wrong tokens are random here, and from iteration 5 on there are none."""
     ramp = LinearRamp(start=1.0, end=0.0, num_iterations=5)
-    model = build(teacher=Teacher(corruption=ramp, subset_share=0.0), order=Raster())
+    model = build(
+        teacher=Teacher(corruption=ramp, moved_share=0.0, subset_share=0.0), order=Raster()
+    )
     clip, targets = disc_clip(1)
 
     def losses(iteration):
