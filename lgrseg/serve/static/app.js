@@ -51,6 +51,8 @@ async function lookAtService() {
   }
 }
 
+// A file that misses the place for clips must not replace the page.
+for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
 startTokens(show);
 window.addEventListener("hashchange", show);
 show();

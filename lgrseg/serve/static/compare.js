@@ -82,7 +82,7 @@ function tableOf(results) {
   });
   return h("section.panel", { "aria-labelledby": "compare-title" },
     h("h2", { id: "compare-title" }, "Measurements"),
-    h("table.beats", {}, h("thead", {}, h("tr", {}, h("th", {}, ""), ["A", "B", "B − A"].map((text) => h("th", { scope: "col" }, text)))),
+    h("table.beats", {}, h("thead", {}, h("tr", {}, h("td"), ["A", "B", "B − A"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, rows)),
     results.map(({ job }, k) => job.corrected ? h("p.hint", {}, `The beats of ${"AB"[k]} were corrected by hand.`) : null));
 }

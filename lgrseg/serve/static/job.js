@@ -5,7 +5,7 @@ import { beatsPanel } from "./beats.js";
 import { announce, ask, h, icon, put } from "./dom.js";
 import { filesPanel } from "./files.js";
 import { loadResult, makeViewer } from "./viewer.js";
-import { ENDED, factsOf, sentence, stateOf, timeLeft, when } from "./words.js";
+import { ENDED, className, factsOf, number, sentence, stateOf, timeLeft, when } from "./words.js";
 
 /** Show a job in `main` until `signal` is aborted. */
 export async function showJob(main, id, signal) {
@@ -89,11 +89,21 @@ async function showResult(body, actions, job, signal) {
   const viewer = makeViewer(result, models, signal);
   const side = h("div.side", {},
     result.facts.left_ventricle && job.frames > 1 ? beatsPanel(result.beats, result.facts, viewer.player) : null,
+    job.frames === 1 ? areasPanel(result) : null,
     doubtsPanel(result),
     viewer.boxes.panel,
     filesPanel(job));
   put(body, h("div.columns", {}, viewer.element, side));
   put(actions, await compareChoice(job), removeButton(job));
+}
+
+/** Areas of a still, which has no curve. */
+function areasPanel({ facts }) {
+  const [scale, unit] = facts.area_unit === "mm2" ? [100, "cm²"] : [1, "pixels"];
+  const rows = Object.entries(facts.areas).map(([name, [area]]) =>
+    h("tr", {}, h("th", { scope: "row" }, className(name)), h("td", {}, number(area === null ? null : area / scale, scale === 1 ? 0 : 1))));
+  return h("section.panel", { "aria-labelledby": "areas-title" },
+    h("h2", { id: "areas-title" }, `Areas, ${unit}`), h("table.beats", {}, h("tbody", {}, rows)));
 }
 
 /** Doubts first, in words; then what else is worth knowing. */
