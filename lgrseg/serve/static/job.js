@@ -108,7 +108,8 @@ function areasPanel({ facts }) {
 
 /** Doubts first, in words; then what else is worth knowing. */
 function doubtsPanel({ facts }) {
-  const doubtful = (text) => facts.doubts.includes(text) || text.startsWith("no ejection fraction");
+  const doubtful = (text) => facts.doubts.includes(text) ||
+    (facts.frames > 1 && text.startsWith("no ejection fraction"));
   const warnings = [...facts.doubts, ...facts.notes.filter((text) => doubtful(text) && !facts.doubts.includes(text))];
   const doubts = warnings.map((text) => h("li.doubt", {}, icon("warn"), h("span", {}, doubtInWords(text))));
   const notes = facts.notes.filter((text) => !doubtful(text))
