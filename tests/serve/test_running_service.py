@@ -9,10 +9,7 @@ import collections
 import os
 import random
 import signal
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,6 +19,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from server_processes import ServerProcesses
 from written_clips import WRITERS
 
 from lgrseg.client import Client, JobFailed
@@ -36,63 +34,9 @@ CLIENTS = int(os.environ.get("LGRSEG_CLIENTS", 20))
 SECONDS = float(os.environ.get("LGRSEG_SECONDS", 10))
 
 
-class Server:
-    """`lgrseg serve` as a user starts it."""
-
-    def __init__(self, data, **options):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url, self.data = f"http://127.0.0.1:{self.port}", data
-        options |= {"data": data, "port": self.port, "rate_per_minute": 0, "min_free_mb": 0}
-        self.words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        self.process = None
-
-    def start(self):
-        self.log = (self.data.parent / "serve.log").open("a")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "lgrseg", "serve", *self.words],
-            stdout=self.log,
-            stderr=self.log,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-
-    def wait_until_ready(self, seconds=180):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if httpx2.get(f"{self.url}/readyz", timeout=10).status_code == 200:
-                    return
-            except httpx2.TransportError:
-                pass
-            time.sleep(0.3)
-        raise AssertionError(Path(self.log.name).read_text()[-3000:])
-
-    def children(self):
-        """Process numbers of the supervisor's children by the last part of their module."""
-        found = collections.defaultdict(list)
-        pid = self.process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-            found[words[2].decode().rpartition(".")[2] if len(words) > 2 else "?"].append(
-                int(child)
-            )
-        return found
-
-    def memory(self):
-        """Resident memory of the web process in MiB."""
-        (pid,) = self.children()["web"]
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    made = Server(
+    made = ServerProcesses(
         tmp_path_factory.mktemp("served") / "data", lease_seconds=10, max_queued=60, max_uploads=100
     )
     made.start()
