@@ -7,7 +7,7 @@ names that differ in the installed version of transformers are converted to the 
 tensors that were not selected.
 
 The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
-sam2, openmedlab/USFM, torchvision's ResNet.
+sam2, openmedlab/USFM, torchvision's ResNet (also in tsb0601/EMP-SSL).
 """
 
 import re
@@ -182,7 +182,10 @@ def _usfm(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_resnet(tensors: Tensors) -> Tensors:
-    return only_below(tensors, "module.base_encoder.", "base_encoder.")
+    """Select the encoder of EMP-SSL (`backbone`, which VFM4US uses) or of MoCo v3."""
+    return only_below(
+        tensors, "module.backbone.", "backbone.", "module.base_encoder.", "base_encoder."
+    )
 
 
 def _resnet(tensors: Tensors, config: Any) -> Tensors:
