@@ -12,6 +12,7 @@ from lgrseg.data.own_store import write_facts
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
 from lgrseg.modeling.heads.classifier import ClipClassifier
+from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
@@ -83,6 +84,8 @@ def test_config(command, tmp_path, monkeypatch):
     if isinstance(model, MaskTokenizer):
         labels = targets[0].masks[0].long()
         clips[0].frames = shares_of_labels(labels, model.num_classes)
+    if isinstance(model, ManyCropsModel):
+        clips, targets, views = [], [], [[UnlabelledViews([clips[0]] * 2, [])]]
     losses = model(clips, targets, *views)
     assert torch.isfinite(sum(losses.values()))
 
