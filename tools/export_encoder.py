@@ -5,8 +5,8 @@ r"""Save the encoder of a pretraining run, so that other models can start from i
         model.backbone.encoder.name=usfm_tiny model.backbone.encoder.weights=weights/camus.pth \
         model.backbone.neck.in_channels=192
 
-The names of the weights are those of USFM's checkpoint for a ViT, and those of EMP-SSL's (and so of
-VFM4US') for a ResNet. The file has no head, and no optimizer.
+The names of the weights are those of USFM's or MAE's checkpoints for a ViT, and those of EMP-SSL's
+(and so of VFM4US') for a ResNet. The file has no head, and no optimizer.
 """
 
 import argparse

@@ -10,7 +10,8 @@ A second stage on other frames starts from the exported file, whose hash is writ
         model.backbone.weights=weights/resnet.pth train.output_dir=output/fine
 
 The frames are those of usfm.py. EMP-SSL has 20 to 200 crops, a projector of 4096 and 1024 channels,
-and LARS; here are 8 crops, a smaller projector, and AdamW, for a CPU. Expected: see
+and LARS; here are 8 crops, a smaller projector, and AdamW, for a CPU. The weight of the similarity
+is as large as the coding rate of 16 images can be, 8 log(1 + 256 / (16 * 0.2)). Expected: see
 docs/recipes/pretraining.md.
 """
 
@@ -37,6 +38,7 @@ model = L(ManyCropsModel)(
     backbone=L(build_encoder)(name="vfm4us_resnet18", weights=None),
     hidden_dim=1024,
     dim=256,
+    similarity_weight=35.0,  # as large as the rate can be; EMP-SSL has 200 for batches of 100
 )
 dataloader.train.batch_size = 0  # no labelled clips
 dataloader.train.unlabelled = L(Unlabelled)(

@@ -201,6 +201,19 @@ def _resnet(tensors: Tensors, config: Any) -> Tensors:
     return renamed(tensors, rules)
 
 
+def _efficientnet_lite(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        (r"^_conv_stem\.", "stem.conv."),
+        (r"^_bn0\.", "stem.norm."),
+        (r"^_blocks\.", "blocks."),
+        (r"\._(expand|depthwise|project)_conv\.", r".\1.conv."),
+        (r"\._bn0\.", ".expand.norm."),
+        (r"\._bn1\.", ".depthwise.norm."),
+        (r"\._bn2\.", ".project.norm."),
+    )
+    return renamed(tensors, rules)
+
+
 def _pick_swin(tensors: Tensors) -> Tensors:
     return without(tensors, r"relative_position_index$")
 
@@ -233,3 +246,6 @@ USFM = Layout(
 )
 MAE = Layout(_mae, _pick_mae, ignore=(*HEADS, "pooler.", "vit.pooler."), num_class_positions=1)
 RESNET = Layout(_resnet, _pick_resnet, ignore=(*HEADS, "fc."), may_lack=COUNTERS)
+EFFICIENTNET_LITE = Layout(
+    _efficientnet_lite, ignore=("_conv_head.", "_bn1.", "_fc."), may_lack=COUNTERS
+)
