@@ -77,7 +77,7 @@ def test_config(command, tmp_path, monkeypatch):
         if hasattr(mapper, "input_size"):
             assert mapper.input_size == tuple(cfg.dataloader.train.mapper.input_size)
         assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
-    size = model.tracker.size if isinstance(model, BoxSam2) else 64
+    size = model.tracker.size if isinstance(model, BoxSam2) else getattr(model, "image_size", 64)
     clips, targets, *views = _sample(size, unlabelled=bool(unlabelled))
     if isinstance(model, ClipClassifier):
         targets = [LabelTarget(0)]

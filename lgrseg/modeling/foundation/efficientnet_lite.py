@@ -10,12 +10,16 @@ import hashlib
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgrseg.modeling.foundation.hierarchical import HierarchicalEncoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 STAGES = (
     (1, 3, 1, 16, 1),
@@ -143,7 +147,9 @@ class EfficientNetLiteEncoder(HierarchicalEncoder):
 
     def __init__(self) -> None:
         """Build the network with random weights."""
-        super().__init__(model=EfficientNetLite(), channels=[24, 40, 112, 320])
+        # Of a model of transformers, only methods of nn.Module are used here.
+        model = cast("PreTrainedModel", EfficientNetLite())
+        super().__init__(model=model, channels=[24, 40, 112, 320])
         mean, std = (torch.tensor(values)[:, None, None] for values in (USUAL_MEAN, USUAL_STD))
         self.register_buffer("scale", std / LITE_STD, persistent=False)
         self.register_buffer("offset", (mean - LITE_MEAN) / LITE_STD, persistent=False)

@@ -68,9 +68,10 @@ class MaskedAutoencoder(ClipModel):
 
         self.backbone, self.ratio = backbone, ratio
         config = cast(ViTConfig, backbone.model.config)
+        self.image_size = cast(int, config.image_size)  # ViTEncoder has checked this
         network = ViTMAEForPreTraining(
             ViTMAEConfig(
-                image_size=config.image_size,
+                image_size=self.image_size,
                 patch_size=config.patch_size,
                 hidden_size=config.hidden_size,
                 num_hidden_layers=0,
@@ -118,7 +119,7 @@ class MaskedAutoencoder(ClipModel):
             )
         clips = [*clips, *(views.teacher[0] for views in unlabelled or ())]
         images = rearrange(self.normalizer(stack_clips(clips)), "b t c h w -> (b t) c h w")
-        side = cast(int, cast(ViTConfig, self.backbone.model.config).image_size)
+        side = self.image_size
         if images.shape[-2:] != (side, side):
             raise ValueError(
                 f"frames of {tuple(images.shape[-2:])} px: the decoder has the positions of "
