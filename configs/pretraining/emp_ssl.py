@@ -28,6 +28,7 @@ from lgrseg.data import (
     unlabelled_parts,
 )
 from lgrseg.engine.solver import CosineSchedule, build_adamw
+from lgrseg.evaluation.probing import PatchProbe
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
 
@@ -55,6 +56,9 @@ dataloader.train.unlabelled = L(Unlabelled)(
             L(RandomBlur)(),
         ],
     ),
+)
+probe = L(PatchProbe)(
+    train=dataloader.train.dataset, test=next(iter(dataloader.test)), size=[64, 64]
 )
 dataloader.test = OmegaConf.create({})
 optimizer = L(build_adamw, partial=True)(

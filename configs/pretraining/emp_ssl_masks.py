@@ -18,6 +18,7 @@ from .emp_ssl import (  # noqa: F401
     model,
     num_classes,
     optimizer,
+    probe,
     schedule,
     train,
 )

@@ -17,6 +17,7 @@ from .usfm import (  # noqa: F401
     evaluator,
     num_classes,
     optimizer,
+    probe,
     schedule,
     train,
 )

@@ -31,6 +31,7 @@ from lgrseg.engine.hooks import (
 )
 from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.pictures import ModelPictures
+from lgrseg.engine.probing import ProbeEncoder
 from lgrseg.engine.random_numbers import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
@@ -145,12 +146,18 @@ class DefaultTrainer(ResumableTrainer):
             *([AverageWeights()] if self.average else []),
             MetricsWriter(period=s.log_period),
             ModelPictures(period=s.eval_period),
+            *self._probing_hooks(),
             ProgressBar(),
             PeriodicCheckpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
             StopOnSignal(),
             EvalHook(period=s.eval_period),
             *self._drawing_hooks(),
         ]
+
+    def _probing_hooks(self) -> list[HookBase]:
+        if not self.cfg.get("probe"):
+            return []
+        return [ProbeEncoder(probe=instantiate(self.cfg.probe), period=self.settings.eval_period)]
 
     def _drawing_hooks(self) -> list[HookBase]:
         count, period = self.settings.example_overlays, self.settings.eval_period

@@ -12,6 +12,8 @@ from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.run_record import read_commands
 from lgrseg.engine.solver import build_adamw
 from lgrseg.engine.trainer import DefaultTrainer
+from lgrseg.engine.writers import read_metrics
+from lgrseg.evaluation.probing import PatchProbe
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.pretraining.adversarial_masks import (
     AdversarialMasks,
@@ -60,8 +62,10 @@ class StopAt(HookBase):
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(crops_cfg, tmp_path):
+    crops_cfg.probe = L(PatchProbe)(train="tiny", test="tiny", size=[32, 32], num_videos=2)
     whole = DefaultTrainer(crops_cfg)
     whole.train()
+    crops_cfg.probe = None  # it changes nothing
     crops_cfg.train.output_dir = str(tmp_path / "other")
     stopped = DefaultTrainer(crops_cfg)
     stopped.register_hooks([StopAt()])
@@ -80,8 +84,29 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(crops_cfg, tmp_path):
     rates = {group["initial_lr"] for group in whole.optimizer.param_groups}
     assert rates == {1e-2, 5e-3, 1e-3}  # the projector, the mask network and the backbone
     pictures = sorted((tmp_path / "run/pictures").iterdir())
-    assert [path.name for path in pictures] == ["masks_000001.png", "masks_000004.png"]
-    assert Image.open(pictures[0]).size == (5 * 32, 2 * 32)
+    names = ["masks_000001", "masks_000004", "probe_000000", "probe_000004"]
+    assert [path.stem for path in pictures] == names
+    assert [Image.open(path).size for path in pictures[1:3]] == [(5 * 32, 64), (4 * 32, 64)]
+    probed = [line for line in read_metrics(tmp_path / "run") if "probe/linear_dice" in line]
+    assert [line["iteration"] for line in probed] == [0, 4]
+    assert all(0 <= line["probe/knn_dice"] <= 1 for line in probed)
+
+
+def test_brightness_is_enough_to_find_discs_and_noise_is_not(crops_cfg):
+    probe, generator = PatchProbe(train="tiny", test="tiny", size=(32, 32)), torch.Generator()
+
+    def brightness(frames):
+        pooled = torch.nn.functional.avg_pool2d(frames, 2)
+        return [pooled[:, :1], torch.randn(len(frames), 1, 16, 16, generator=generator)]
+
+    def noise(frames):
+        return [torch.randn(len(frames), 2, 16, 16, generator=generator)]
+
+    bright, blind = probe(brightness).scores, probe(noise).scores
+    assert bright["linear_dice"] > 0.8 and bright["linear_dice/disc"] == bright["linear_dice"]
+    assert bright["knn_dice"] > 0.8
+    assert blind["linear_dice"] < 0.3 and blind["knn_dice"] < 0.3
+    assert bright["effective_rank"] == pytest.approx(2, abs=0.1)
 
 
 def test_the_second_stage_starts_from_the_first_and_its_hash_is_recorded(crops_cfg, tmp_path):

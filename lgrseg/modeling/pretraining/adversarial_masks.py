@@ -182,9 +182,11 @@ def check_shares(shares: list[float]) -> None:
 def mask_picture(image: Tensor, masks: Tensor) -> Tensor:
     """Draw an image (3, H, W) and its masks (N, H, W) in two rows of N + 1 tiles, 0 to 1.
 
+    Each channel of the image is stretched to 0 to 1, so that a normalised grey frame is grey.
+
     The upper row has the image and the masks, the lower one the image again and without each mask.
     """
-    low, high = image.min(), image.max()
+    low, high = (bound(image, (-2, -1), keepdim=True) for bound in (torch.amin, torch.amax))
     shown = (image - low) / (high - low).clamp(min=1e-6)
     grey = masks[:, None].expand(-1, 3, -1, -1)
     upper = torch.cat([shown, *grey], dim=-1)
