@@ -28,7 +28,7 @@ Maps = Callable[[Tensor], list[Tensor]]
 """Function from frames (N, 3, H, W), 0 to 1, to feature maps (N, C, h, w) of any strides."""
 MAX_FITTED, MAX_NEIGHBOURS = 20_000, 4000
 """Largest number of positions that fit the linear probe, and among which neighbours are searched;
-with more, every n-th is used."""
+with more, a random part is used, which is always the same."""
 CHUNK = 2048
 
 
@@ -110,14 +110,14 @@ class PatchProbe:
         known, unknown = (rearrange(f, "n c h w -> (n h w) c") for f in (features, tested))
         mean, deviation = known.mean(dim=0), known.std(dim=0).clamp(min=1e-6)
         known, unknown = (known - mean) / deviation, (unknown - mean) / deviation
-        step = -(-len(known) // MAX_FITTED)
+        order = torch.randperm(len(known), generator=torch.Generator().manual_seed(0))
+        fitted, compared = order[:MAX_FITTED], order[:MAX_NEIGHBOURS]
         linear = linear_scores(
-            known[::step], truth[::step], unknown, len(classes) + 1, penalty=self.penalty
+            known[fitted], truth[fitted], unknown, len(classes) + 1, penalty=self.penalty
         )
-        step = -(-len(known) // MAX_NEIGHBOURS)
         near = neighbour_scores(
-            known[::step],
-            truth[::step],
+            known[compared],
+            truth[compared],
             unknown,
             len(classes) + 1,
             neighbours=self.neighbours,
@@ -130,7 +130,7 @@ class PatchProbe:
         scores = {
             "linear_dice": float(np.nanmean(of_linear)),
             "knn_dice": float(np.nanmean(of_near)),
-            "effective_rank": float(effective_rank(known[::step])),
+            "effective_rank": float(effective_rank(known[compared])),
         }
         scores |= {
             f"linear_dice/{name}": float(score)
