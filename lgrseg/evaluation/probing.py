@@ -26,7 +26,7 @@ from lgrseg.structures import ClipTargets
 
 Maps = Callable[[Tensor], list[Tensor]]
 """Function from frames (N, 3, H, W), 0 to 1, to feature maps (N, C, h, w) of any strides."""
-MAX_FITTED, MAX_NEIGHBOURS = 20_000, 4000
+MAX_FITTED, MAX_NEIGHBOURS = 20_000, 1000
 """Largest number of positions that fit the linear probe, and among which neighbours are searched;
 with more, a random part is used, which is always the same."""
 CHUNK = 2048
