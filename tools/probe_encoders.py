@@ -43,7 +43,10 @@ def main() -> int:
             num_videos=arguments.videos,
         )
         arguments.output.mkdir(parents=True, exist_ok=True)
-        scores = {row.name: probed(row, probe, arguments) for row in rows}
+        scores = {}
+        for row in rows:
+            scores[row.name] = probed(row, probe, arguments)
+            print(f"{row.name}: linear_dice {scores[row.name][0]['linear_dice']:.3f}", flush=True)
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1
