@@ -81,7 +81,12 @@ TAKE_LONG = [
 ]
 BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
-PRETRAINING = ("configs/pretraining/", "export_encoder.py", "weights/camus.pth", "probe_encoders")
+PRETRAINING = (
+    "configs/pretraining/",
+    "export_encoder.py",
+    "weights/camus.pth",
+    "probe_encoders",
+)
 """These, too: an encoder is pretrained, saved, and loaded."""
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
@@ -259,7 +264,7 @@ def test_pretraining(place):
             command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 9
+    assert len(commands) == 12
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@ r"""Compare frozen encoders by probes of their feature maps, one row for each.
     python tools/probe_encoders.py --encoders vfm4us_resnet18 efficientnet_lite0=imagenet \
         --train camus_4ch_train --test camus_4ch_val --output output/probes
 
-An encoder is NAME (random weights) or NAME=FILE, as for tools/compare_backbones.py. Random ones are
+An encoder is NAME (random weights) or NAME=FILE, as for tools/compare_backbones.py. The table
+begins with a control that knows only the position in the frame. Random ones are
 drawn once for each seed, and the table has the mean and the standard deviation. The probes are
 those of lgrseg/evaluation/probing.py: nothing of an encoder is trained, and the labels are those of
 the first videos of the training set. The table is printed, and written to probes.md and
@@ -21,7 +22,7 @@ import torch
 from torch import nn
 
 from lgrseg.engine.probing import feature_picture, frozen_maps
-from lgrseg.evaluation.probing import PatchProbe
+from lgrseg.evaluation.probing import PatchProbe, position_maps
 from lgrseg.failures import describe_error
 from lgrseg.layers.clip_batch import ImageNormalizer
 from lgrseg.modeling.foundation import build_encoder
@@ -36,6 +37,8 @@ def main() -> int:
     arguments = parsed()
     try:
         rows = parse_rows(arguments.encoders)
+        if whole := [row.name for row in rows if row.encoder is None]:
+            raise ValueError(f"{whole[0]} is a whole config; only encoders can be probed")
         probe = PatchProbe(
             train=arguments.train,
             test=arguments.test,
@@ -43,7 +46,7 @@ def main() -> int:
             num_videos=arguments.videos,
         )
         arguments.output.mkdir(parents=True, exist_ok=True)
-        scores = {}
+        scores = {"position only": [probe(position_maps).scores]}
         for row in rows:
             scores[row.name] = probed(row, probe, arguments)
             print(f"{row.name}: linear_dice {scores[row.name][0]['linear_dice']:.3f}", flush=True)
@@ -73,13 +76,8 @@ def parsed() -> argparse.Namespace:
 
 
 def probed(row: Row, probe: PatchProbe, arguments: argparse.Namespace) -> list[dict[str, float]]:
-    """Probe an encoder: once if it has weights, otherwise once for each seed.
-
-    Raises:
-        ValueError: the row is a whole config.
-    """
-    if row.encoder is None:
-        raise ValueError(f"{row.name} is a whole config; only encoders can be probed")
+    """Probe an encoder: once if it has weights, otherwise once for each seed."""
+    assert row.encoder is not None  # main has checked it
     results = []
     for seed in [0] if row.weights else arguments.seeds:
         torch.manual_seed(seed)

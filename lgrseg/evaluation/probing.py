@@ -153,6 +153,27 @@ class PatchProbe:
         return dice(np.stack(counts))
 
 
+def position_maps(frames: Tensor) -> list[Tensor]:
+    """A control without any encoder: 64 cosines of the position, equal for all frames.
+
+    Their score is what a probe reaches without a look at the frame, because structures are at
+    similar places in all frames.
+
+    Args:
+        frames: (N, 3, H, W) frames, of which only the size is used.
+
+    Returns:
+        One map (N, 64, H / 4, W / 4): products of the first 8 cosines of both axes.
+    """
+    waves = torch.arange(8)[:, None] * torch.pi
+    rows, columns = (
+        torch.cos(waves * (torch.arange(side // 4) + 0.5) / (side // 4))
+        for side in frames.shape[-2:]
+    )
+    maps = rearrange(rows[:, None, :, None] * columns[None, :, None, :], "a b h w -> (a b) h w")
+    return [maps.expand(len(frames), -1, -1, -1)]
+
+
 def label_maps(targets: ClipTargets) -> Tensor:
     """Make label maps (T, H, W) int64 of a clip: 0 background, k + 1 for class k."""
     labels = (targets.labels + 1)[:, None, None, None] * targets.masks

@@ -11,6 +11,7 @@ from lgrseg.evaluation.probing import (
     linear_scores,
     neighbour_scores,
     position_labels,
+    position_maps,
 )
 from lgrseg.structures import ClipTargets
 
@@ -62,3 +63,12 @@ def test_maps_are_joined_at_the_finest():
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="num_videos=0, neighbours=20: both"):
         PatchProbe(train="a", test="b", num_videos=0)
+
+
+def test_the_control_knows_only_the_position():
+    (maps,) = position_maps(torch.rand(2, 3, 32, 48))
+    assert maps.shape == (2, 64, 8, 12) and torch.equal(maps[0], maps[1])
+    assert (maps[0, 0] == 1).all()  # the first cosine is constant
+    flat = maps[0].flatten(1)
+    products = flat @ flat.T
+    assert (products - products.diag().diag()).abs().max() < 1e-4  # orthogonal
