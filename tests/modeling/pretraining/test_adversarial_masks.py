@@ -89,7 +89,7 @@ def test_a_step_of_the_mask_network_increases_the_loss_and_one_of_the_encoder_lo
             if name.startswith(part):
                 parameter -= 1e-6 * parameter.grad
     change = sum(built([], [], views()).values()) - before
-    assert sign * float(change) > 0
+    assert sign * change.item() > 0
 
 
 def test_the_penalty_makes_shares_equal_without_an_encoder():
