@@ -12,6 +12,7 @@ from lgrseg.data.own_store import write_facts
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
 from lgrseg.modeling.heads.classifier import ClipClassifier
+from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipTargets, LabelTarget, UnlabelledViews
 
@@ -76,13 +77,15 @@ def test_config(command, tmp_path, monkeypatch):
         if hasattr(mapper, "input_size"):
             assert mapper.input_size == tuple(cfg.dataloader.train.mapper.input_size)
         assert set(unlabelled.datasets) <= set(DatasetCatalog.list())
-    size = model.tracker.size if isinstance(model, BoxSam2) else 64
+    size = model.tracker.size if isinstance(model, BoxSam2) else getattr(model, "image_size", 64)
     clips, targets, *views = _sample(size, unlabelled=bool(unlabelled))
     if isinstance(model, ClipClassifier):
         targets = [LabelTarget(0)]
     if isinstance(model, MaskTokenizer):
         labels = targets[0].masks[0].long()
         clips[0].frames = shares_of_labels(labels, model.num_classes)
+    if isinstance(model, ManyCropsModel):
+        clips, targets, views = [], [], [[UnlabelledViews([clips[0]] * 2, [])]]
     losses = model(clips, targets, *views)
     assert torch.isfinite(sum(losses.values()))
 

@@ -81,7 +81,12 @@ TAKE_LONG = [
 ]
 BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
-PRETRAINING = ("configs/pretraining/", "export_encoder.py", "weights/camus.pth")
+PRETRAINING = (
+    "configs/pretraining/",
+    "export_encoder.py",
+    "weights/camus.pth",
+    "probe_encoders",
+)
 """These, too: an encoder is pretrained, saved, and loaded."""
 PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
@@ -244,19 +249,22 @@ def test_boxes(phantom_place):
 
 @pytest.mark.slow
 def test_pretraining(place):
-    """An encoder is pretrained on frames of 64 px, saved, and a segmenter starts from it."""
+    """Encoders are pretrained on frames of 64 px, saved, probed, and trained further."""
     frames = (
-        "dataloader.train.unlabelled.mapper.size=[64,64] dataloader.train.unlabelled.batch_size=2"
+        "dataloader.train.unlabelled.mapper.size=[64,64] dataloader.train.unlabelled.batch_size=2 "
+        "probe.size=[64,64]"
     )
     commands = which(PRETRAINING)
     for command in commands:
         if "configs/pretraining/" in command:
             command = f"{command} train.max_iter=1 {frames}"
+            if "mae.py" in command:
+                command += " model.backbone.image_size=64"
         else:
-            command = shortened(command)
+            command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 3
+    assert len(commands) == 12
 
 
 @pytest.mark.slow

@@ -219,3 +219,10 @@ def test_nothing_usable_is_one_sentence_that_names_the_file(tmp_path):
     assert result.returncode == 1 and "Traceback" not in result.stderr
     told = "train/_annotations.coco.json: has no list 'annotations'"
     assert told in result.stderr.splitlines()[-1]
+
+
+def test_only_encoders_are_probed(tmp_path):
+    words = ("--train", "camus_4ch_train", "--test", "camus_4ch_val", "--output", tmp_path)
+    result = run("probe_encoders", "--encoders", "config:some.py", *words)
+    assert result.returncode == 1
+    assert "some is a whole config; only encoders can be probed" in result.stderr

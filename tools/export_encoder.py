@@ -5,7 +5,8 @@ r"""Save the encoder of a pretraining run, so that other models can start from i
         model.backbone.encoder.name=usfm_tiny model.backbone.encoder.weights=weights/camus.pth \
         model.backbone.neck.in_channels=192
 
-The names of the weights are those of USFM's checkpoint. The file has no head, and no optimizer.
+The names of the weights are those of USFM's or MAE's checkpoints for a ViT, and those of EMP-SSL's
+(and so of VFM4US') for a ResNet. The file has no head, and no optimizer.
 """
 
 import argparse
@@ -17,9 +18,7 @@ import torch
 from lgrseg.config import load_config
 from lgrseg.inference.run_files import run_files
 from lgrseg.modeling import build_model
-from lgrseg.modeling.foundation.vit import ViTEncoder
-from lgrseg.modeling.pretraining.masked_modelling import MaskedModel
-from lgrseg.modeling.pretraining.usfm_names import usfm_weights
+from lgrseg.modeling.pretraining.exporting import published_weights
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def main() -> int:
 
 
 def export(run: Path, output: Path, *, weights: str | None = None) -> None:
-    """Write the weights of a run's encoder to a file, with the names of USFM's checkpoint.
+    """Write the weights of a run's encoder to a file, with the names of a published checkpoint.
 
     Args:
         run: folder of a run of configs/pretraining.
@@ -50,17 +49,13 @@ def export(run: Path, output: Path, *, weights: str | None = None) -> None:
 
     Raises:
         FileNotFoundError: there is no such run, or it has no checkpoint.
-        ValueError: it is no pretraining run, or its encoder has no names in USFM's checkpoint.
+        ValueError: the run has no encoder that can be saved.
     """
     config, checkpoint = run_files(run, weights)
     model = build_model(load_config(config), weights=checkpoint, device="cpu")
-    if not isinstance(model, MaskedModel) or not isinstance(model.backbone, ViTEncoder):
-        raise ValueError(
-            f"{run} is a run of {type(model).__name__}, without an encoder to save: name a run of "
-            "configs/pretraining/"
-        )
+    tensors = published_weights(model)
     output.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(usfm_weights(model.backbone), output)
+    torch.save(tensors, output)
 
 
 if __name__ == "__main__":

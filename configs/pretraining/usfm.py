@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from lgrseg.config import L
 from lgrseg.data import RandomFlip, RandomFrameMapper, Unlabelled, unlabelled_parts
 from lgrseg.engine.solver import CosineSchedule, build_adamw
+from lgrseg.evaluation.probing import PatchProbe
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.pretraining.masked_modelling import MaskedModel
 from lgrseg.modeling.pretraining.masking import FrequencyMasking, SpatialMasking
@@ -36,6 +37,9 @@ dataloader.train.unlabelled = L(Unlabelled)(
     mapper=L(RandomFrameMapper)(
         size=[224, 224], scale=[0.67, 1.0], augmentations=[L(RandomFlip)(horizontal=0.5)]
     ),
+)
+probe = L(PatchProbe)(
+    train=dataloader.train.dataset, test=next(iter(dataloader.test)), size=[224, 224]
 )
 dataloader.test = OmegaConf.create({})
 optimizer = L(build_adamw, partial=True)(

@@ -77,6 +77,30 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def gather_with_gradient(tensor: Tensor) -> Tensor:
+    """Join the tensors of all processes along the first dimension, in the order of ranks.
+
+    All have the same shape. The gradient of each part goes back to the process that it came from,
+    and is the sum of the gradients that all processes computed for it. So if every process computes
+    the same loss from the result, its gradient is multiplied by their number; the mean over
+    processes, which DistributedDataParallel computes, undoes this.
+    """
+    return _Gather.apply(tensor) if _active() else tensor
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        parts = [torch.empty_like(tensor) for _ in range(get_world_size())]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        return all_reduce_sum(gradient.clone()).chunk(get_world_size())[get_rank()]
+
+
 def mean_over_processes(values: Mapping[str, float], device: torch.device) -> dict[str, Tensor]:
     """Mean of every number over processes, on the device; the CPU does not wait for it."""
     numbers = torch.tensor(list(values.values()), dtype=torch.float64).to(device, non_blocking=True)

@@ -19,6 +19,7 @@ from lgrseg.config.lazy import (
     load_asked_config,
     load_config,
     save_config,
+    weights_of,
     without_weights,
 )
 from lgrseg.config.plain import as_dict
@@ -46,5 +47,6 @@ __all__ = [
     "locate",
     "save_config",
     "shipped_configs",
+    "weights_of",
     "without_weights",
 ]

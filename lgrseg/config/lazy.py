@@ -19,7 +19,7 @@ import argparse
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,17 +235,24 @@ def without_weights(cfg: DictConfig) -> DictConfig:
     Use it for a model that is loaded from a checkpoint afterwards.
     """
     cfg = copy.deepcopy(cfg)
-
-    def clear(node) -> None:
-        if isinstance(node, DictConfig):
-            if isinstance(node.get("weights"), str):
-                node.weights = None
-            for key in map(str, node):
-                if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
-                    clear(node[key])
-        elif isinstance(node, ListConfig):
-            for item in node:
-                clear(item)
-
-    clear(cfg)
+    for part in list(_with_weights(cfg)):
+        part.weights = None
     return cfg
+
+
+def weights_of(cfg: DictConfig) -> list[str]:
+    """List the pretrained weights of all parts of a model's config."""
+    return [part.weights for part in _with_weights(cfg)]
+
+
+def _with_weights(node: Any) -> Iterator[DictConfig]:
+    """Iterate over all parts of a config that have pretrained weights."""
+    if isinstance(node, DictConfig):
+        if isinstance(node.get("weights"), str):
+            yield node
+        for key in map(str, node):
+            if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
+                yield from _with_weights(node[key])
+    elif isinstance(node, ListConfig):
+        for item in node:
+            yield from _with_weights(item)

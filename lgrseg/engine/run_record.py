@@ -1,5 +1,6 @@
 """run.json of a run: the commands that trained and evaluated it, when, and with which code."""
 
+import hashlib
 import json
 import os
 import shlex
@@ -9,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 
 from lgrseg.checkpoint.files import replace_file
 from lgrseg.comm import processes
+from lgrseg.config import weights_of
 
 FILE = "run.json"
 ROOT = Path(__file__).parents[2]
@@ -54,7 +57,24 @@ def commit_of(checkout: Path = ROOT) -> str | None:
         return None
 
 
-def record_command(folder: Path, task: str, *, device: str, num_parameters: int) -> None:
+def weight_files(cfg: DictConfig) -> dict[str, str]:
+    """The SHA-256 of every local weight file from which a run starts, by the file's path."""
+    files = [*weights_of(cfg.model), cfg.train.get("init_weights") or ""]
+    hashes = {}
+    for name in sorted(filter(os.path.isfile, files)):
+        with open(name, "rb") as file:
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def record_command(
+    folder: Path,
+    task: str,
+    *,
+    device: str,
+    num_parameters: int,
+    started_from: dict[str, str] | None = None,
+) -> None:
     """Add an entry about this process to run.json.
 
     Args:
@@ -62,6 +82,7 @@ def record_command(folder: Path, task: str, *, device: str, num_parameters: int)
         task: "train", which starts a new list, "resume" or "evaluate".
         device: device of the computation, such as "cuda".
         num_parameters: number of all parameters of the model.
+        started_from: hashes of weight files, see `weight_files`.
     """
     entry = {
         "task": task,
@@ -72,6 +93,7 @@ def record_command(folder: Path, task: str, *, device: str, num_parameters: int)
         "num_processes": processes.get_world_size(),
         "num_parameters": num_parameters,
         "torch": torch.__version__,
+        "started_from": started_from or {},
     }
     before = [] if task == "train" else read_commands(folder)
     text = json.dumps([*before, entry], indent=1)

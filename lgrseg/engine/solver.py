@@ -1,6 +1,7 @@
 """Optimisers and learning-rate schedules."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -14,10 +15,13 @@ def build_adamw(
     weight_decay: float = 1e-4,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
+    lr_factors: Mapping[str, float] | None = None,
 ) -> torch.optim.AdamW:
-    """Build an AdamW with two learning rates and two weight decays.
+    """Build an AdamW with two or more learning rates and two weight decays.
 
     Parameters in `backbone` of the model, or of its student, have the rate lr * backbone_lr_factor.
+    Those in another part of the model, such as `masks`, have lr * lr_factors["masks"] if it is
+    given.
     Norms, embeddings and tensors with one dimension (biases, scales) have no weight decay, and
     neither has the scan's A_log, because decay would pull all time constants to 1.
 
@@ -26,20 +30,35 @@ def build_adamw(
     1e-8 reduced the step by 40%, and more for small gradients. Choose eps, clip_norm and lr
     together: where clip_norm makes gradients n times smaller, eps must be n times smaller for equal
     steps.
+
+    Raises:
+        ValueError: `lr_factors` has a part without trained parameters, or the backbone.
     """
     plain = undecayed(model)
-    groups: dict[tuple[bool, bool], list] = {}
+    factors = {"": 1.0, **(lr_factors or {})}
+    groups: dict[tuple[bool, str, bool], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = ("backbone" in name.split(".")[:2], name in plain)
-            groups.setdefault(key, []).append(parameter)
+            part = name.split(".")[0]
+            in_backbone = "backbone" in name.split(".")[:2]
+            other = part if part in factors and not in_backbone else ""
+            groups.setdefault((in_backbone, other, name in plain), []).append(parameter)
+    unknown = set(factors) - {other for _, other, _ in groups} - {""}
+    if unknown:
+        parts = ", ".join(name for name, _ in model.named_children())
+        raise ValueError(
+            f"lr_factors has {min(unknown)}, but the parts of the model are {parts}; the rate of "
+            "the backbone is set by backbone_lr_factor"
+        )
     settings = [
         {
             "params": parameters,
-            "lr": lr * (backbone_lr_factor if in_backbone else 1.0),
+            "lr": lr * (backbone_lr_factor if in_backbone else factors[other]),
             "weight_decay": 0.0 if undecayed else weight_decay,
         }
-        for (in_backbone, undecayed), parameters in sorted(groups.items(), key=lambda g: g[0])
+        for (in_backbone, other, undecayed), parameters in sorted(
+            groups.items(), key=lambda group: group[0]
+        )
     ]
     first, second = betas
     return torch.optim.AdamW(settings, lr=lr, betas=(first, second), eps=eps, fused=True)

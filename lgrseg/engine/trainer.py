@@ -30,10 +30,12 @@ from lgrseg.engine.hooks import (
     WatchCollapse,
 )
 from lgrseg.engine.overlays import ExampleOverlays
+from lgrseg.engine.pictures import ModelPictures
+from lgrseg.engine.probing import ProbeEncoder
 from lgrseg.engine.random_numbers import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
-from lgrseg.engine.run_record import record_command
+from lgrseg.engine.run_record import record_command, weight_files
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
@@ -143,12 +145,19 @@ class DefaultTrainer(ResumableTrainer):
             *self._teaching_hooks(),
             *([AverageWeights()] if self.average else []),
             MetricsWriter(period=s.log_period),
+            ModelPictures(period=s.eval_period),
+            *self._probing_hooks(),
             ProgressBar(),
             PeriodicCheckpointer(period=s.checkpoint_period, keep=s.keep_checkpoints),
             StopOnSignal(),
             EvalHook(period=s.eval_period),
             *self._drawing_hooks(),
         ]
+
+    def _probing_hooks(self) -> list[HookBase]:
+        if not self.cfg.get("probe"):
+            return []
+        return [ProbeEncoder(probe=instantiate(self.cfg.probe), period=self.settings.eval_period)]
 
     def _drawing_hooks(self) -> list[HookBase]:
         count, period = self.settings.example_overlays, self.settings.eval_period
@@ -223,7 +232,11 @@ class DefaultTrainer(ResumableTrainer):
         """Write into run.json what this process does: "train", "resume" or "evaluate"."""
         _, num_parameters = trained_share(self.model)
         record_command(
-            self.output_dir, task, device=str(self.device), num_parameters=num_parameters
+            self.output_dir,
+            task,
+            device=str(self.device),
+            num_parameters=num_parameters,
+            started_from=weight_files(self.cfg),
         )
 
     def test(

@@ -25,3 +25,14 @@ def soft_dice(probs: Tensor, truth: Tensor, dim: int | tuple[int, ...]) -> Tenso
     """
     shared = (probs * truth).sum(dim=dim)
     return (2 * shared + 1) / (probs.sum(dim=dim) + truth.sum(dim=dim) + 1)
+
+
+def effective_rank(features: Tensor) -> Tensor:
+    """Number of directions in which vectors (M, C) differ from their mean; near 1 if collapsed.
+
+    It is exp(H) for the entropy H of the normalised singular values, 1 to min(M - 1, C).
+    Source: Roy and Vetterli, "The effective rank", EUSIPCO 2007.
+    """
+    values = torch.linalg.svdvals(at_least_float32(features - features.mean(dim=0)))
+    shares = values / values.sum().clamp(min=1e-12)
+    return torch.special.entr(shares).sum().exp()

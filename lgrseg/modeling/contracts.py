@@ -46,6 +46,11 @@ class ClipModel(nn.Module):
         """Numbers of the last step that are logged and not minimised."""
         return {}
 
+    @property
+    def pictures(self) -> Mapping[str, Tensor]:
+        """Pictures of the last step by name, (3, H, W), 0 to 1, which are written sometimes."""
+        return {}
+
     def before_update(self, iteration: int) -> None:
         """Called before every step with its number, from 0."""
 

@@ -16,10 +16,13 @@ from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.modeling.backbones import MetaFormer, PVTv2
+from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
 from lgrseg.modeling.lgrnet.encoder import LGREncoder
 from lgrseg.modeling.lgrnet.model import LGRNet
 from lgrseg.modeling.losses.criterion import SetCriterion
+from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks, MaskNetwork
+from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
 from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
 from lgrseg.modeling.semi_supervised.model import SemiSupervised
 from lgrseg.modeling.semi_supervised.schedules import LinearRamp, SigmoidRamp
@@ -86,8 +89,8 @@ def views(number: int, *, same_pixels: bool = False) -> UnlabelledViews:
 class FourClips:
     """The stream of the four clips, in batches for every process; with `views` of each if given."""
 
-    def __init__(self, batch_size: int, views=None):
-        self.batch_size, self.views = batch_size, views
+    def __init__(self, batch_size: int, views=None, *, labelled: bool = True):
+        self.batch_size, self.views, self.labelled = batch_size, views, labelled
 
     def set_start(self, iteration: int) -> None:
         """Always from the first."""
@@ -99,7 +102,7 @@ class FourClips:
             numbers = range(first, first + self.batch_size)
             clips, targets = zip(*map(sample, numbers), strict=True)
             extra = [list(map(self.views, numbers))] if self.views else []
-            yield list(clips), list(targets), *extra
+            yield *((list(clips), list(targets)) if self.labelled else ([], [])), *extra
             batch += 1
 
 
@@ -149,6 +152,26 @@ def distilled(
     averaged = [name for name in buffers if name.endswith((".mean", ".mean_square"))]
     kept = {f"buffer.{name}": buffers[name] for name in averaged}
     return kept | gradients
+
+
+def of_crops(*, batch_size: int) -> dict[str, torch.Tensor]:
+    """The gradient of EMP-SSL with adversarial masks, of two crops of each of the four videos."""
+    torch.manual_seed(0)
+    model = ManyCropsModel(
+        backbone=build_encoder(
+            "dinov2_small",
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=56,
+            drop_path_rate=0.5,
+        ),
+        hidden_dim=16,
+        dim=8,
+        masks=AdversarialMasks(network=MaskNetwork(num_levels=2), strength=0.5),
+    ).double()
+    gradients = one_step(model, FourClips(batch_size, views, labelled=False), accumulate=1)
+    return gradients | {f"monitored.{name}": value for name, value in model.monitored.items()}
 
 
 def lgsd() -> LocalGlobalDistillation:
@@ -203,6 +226,7 @@ def main() -> None:
         for dtype in (torch.float64, torch.float32)
     }
     found["lgsd"] = distilled(lgsd(), batch_size=batch_size)
+    found["crops"] = of_crops(batch_size=batch_size)
     if distributed.is_main_process():
         torch.save(found, path)
     distributed.close()

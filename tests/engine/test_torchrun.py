@@ -61,6 +61,10 @@ def test_two_processes_of_two_clips_are_one_of_four(tmp_path):
     assert (
         whole["buffer.teacher_logits.query.mean"].abs().max() > 1e-3
     )  # centred over both processes
+    whole = in_processes.of_crops(batch_size=4)
+    assert largest_difference(spread["crops"], whole) < 1e-9  # one coding rate of both
+    half = in_processes.of_crops(batch_size=2)
+    assert largest_difference(half, whole) > 1e-3
 
 
 @pytest.mark.parametrize("objective", [in_processes.lgsd, MaskConsistency])

@@ -146,7 +146,7 @@ class WeakStrongMapper:
 
 
 class RandomFrameMapper:
-    """Makes one view: a random part of one frame, for pretraining without a student."""
+    """Makes views of one frame: random parts of it, for pretraining without a student."""
 
     def __init__(
         self,
@@ -154,33 +154,40 @@ class RandomFrameMapper:
         size: tuple[int, int],
         scale: tuple[float, float] = (0.67, 1.0),
         augmentations: Sequence = (),
+        num_views: int = 1,
     ):
-        """Set up the view; the default scale is that of SimMIM (Xie et al., CVPR 2022).
+        """Set up the views; the default scale is that of SimMIM (Xie et al., CVPR 2022).
 
         Args:
-            size: (height, width) to which the part is resized, in pixels.
-            scale: smallest and largest share of the frame's area that the part shows, 0 to 1.
-            augmentations: augmentations of the resized part.
+            size: (height, width) to which each part is resized, in pixels.
+            scale: smallest and largest share of the frame's area that a part shows, 0 to 1.
+            augmentations: augmentations of each resized part.
+            num_views: number of views, each with its own part and augmentation.
 
         Raises:
-            ValueError: `scale` is not a range of shares.
+            ValueError: `scale` is not a range of shares, or `num_views` is below 1.
         """
+        if num_views < 1:
+            raise ValueError(f"num_views={num_views}: at least one part of the frame is needed")
         low, high = scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"a share of the frame's area must be 0 to 1, not {low} to {high}")
         self.size, self.scale = (size[0], size[1]), (low, high)
-        self.augmentations = list(augmentations)
+        self.augmentations, self.num_views = list(augmentations), num_views
 
     def __call__(
         self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
-        """Make a clip of frame `anchor`, as the only view for the teacher; there is no student."""
-        video = open_frames(record)
-        top, left, bottom, right = random_box(video.shape[1:3], self.scale, rng)
-        frames = resize_frames([video[anchor][top:bottom, left:right]], self.size)
-        frames = augmented(frames, self.augmentations, rng)
-        clip = clip_of(frames, [anchor], record.video_id, rng)
-        return UnlabelledViews(teacher=[clip], student=[])
+        """Make clips of frame `anchor`, as views for the teacher; there is no student."""
+        frame = open_frames(record)[anchor]
+
+        def view() -> Clip:
+            top, left, bottom, right = random_box(frame.shape[:2], self.scale, rng)
+            frames = resize_frames([frame[top:bottom, left:right]], self.size)
+            frames = augmented(frames, self.augmentations, rng)
+            return clip_of(frames, [anchor], record.video_id, rng)
+
+        return UnlabelledViews(teacher=[view() for _ in range(self.num_views)], student=[])
 
 
 def augmented(frames: np.ndarray, augmentations: Sequence, rng) -> np.ndarray:

@@ -7,7 +7,7 @@ names that differ in the installed version of transformers are converted to the 
 tensors that were not selected.
 
 The authors' names are those of their repositories: facebookresearch/dinov2, dinov3, hiera, mae and
-sam2, openmedlab/USFM, torchvision's ResNet.
+sam2, openmedlab/USFM, torchvision's ResNet (also in tsb0601/EMP-SSL).
 """
 
 import re
@@ -182,7 +182,10 @@ def _usfm(tensors: Tensors, config: Any) -> Tensors:
 
 
 def _pick_resnet(tensors: Tensors) -> Tensors:
-    return only_below(tensors, "module.base_encoder.", "base_encoder.")
+    """Select the encoder of EMP-SSL (`backbone`, which VFM4US uses) or of MoCo v3."""
+    return only_below(
+        tensors, "module.backbone.", "backbone.", "module.base_encoder.", "base_encoder."
+    )
 
 
 def _resnet(tensors: Tensors, config: Any) -> Tensors:
@@ -195,6 +198,19 @@ def _resnet(tensors: Tensors, config: Any) -> Tensors:
         rules += [(f"{start}bn{k + 1}" + r"\.", f"{new}layer.{k}.normalization.") for k in range(3)]
         rules.append((rf"{start}downsample\.0\.", f"{new}shortcut.convolution."))
         rules.append((rf"{start}downsample\.1\.", f"{new}shortcut.normalization."))
+    return renamed(tensors, rules)
+
+
+def _efficientnet_lite(tensors: Tensors, config: Any) -> Tensors:
+    rules = (
+        (r"^_conv_stem\.", "stem.conv."),
+        (r"^_bn0\.", "stem.norm."),
+        (r"^_blocks\.", "blocks."),
+        (r"\._(expand|depthwise|project)_conv\.", r".\1.conv."),
+        (r"\._bn0\.", ".expand.norm."),
+        (r"\._bn1\.", ".depthwise.norm."),
+        (r"\._bn2\.", ".project.norm."),
+    )
     return renamed(tensors, rules)
 
 
@@ -230,3 +246,6 @@ USFM = Layout(
 )
 MAE = Layout(_mae, _pick_mae, ignore=(*HEADS, "pooler.", "vit.pooler."), num_class_positions=1)
 RESNET = Layout(_resnet, _pick_resnet, ignore=(*HEADS, "fc."), may_lack=COUNTERS)
+EFFICIENTNET_LITE = Layout(
+    _efficientnet_lite, ignore=("_conv_head.", "_bn1.", "_fc."), may_lack=COUNTERS
+)

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lgrseg.config import did_you_mean
-from lgrseg.modeling.foundation import hiera, hierarchical, layouts, vit
+from lgrseg.modeling.foundation import efficientnet_lite, hiera, hierarchical, layouts, vit
 from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
 from lgrseg.modeling.sam2 import network as sam2
@@ -27,12 +28,14 @@ class Entry:
     """One encoder of the registry."""
 
     build: Callable[..., TransformersEncoder]
-    config: str
-    """Name of transformers' config class."""
+    config: str | None
+    """Name of transformers' config class; None for a network without settings."""
     layout: layouts.Layout
     """Layout of the published weights."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings that differ from the defaults of the config class."""
+    imagenet: Callable[[], Path] | None = None
+    """Function that finds the weights "imagenet" in an installed package."""
 
 
 def build_encoder(
@@ -47,7 +50,8 @@ def build_encoder(
     Args:
         name: name of the encoder, a key of `ENCODERS`.
         weights: path of a .safetensors file, of the authors' .pth file or of a folder with
-            model.safetensors; or an id of the Hugging Face hub; None for random weights.
+            model.safetensors; or an id of the Hugging Face hub; "imagenet" for the weights of the
+            extra `pretrained` (only efficientnet_lite0); None for random weights.
         layers: indices of the blocks of a plain transformer whose outputs are the maps (from 0, -1
             is the last); None means one map, from the last block.
         overrides: settings of transformers' config, such as `image_size=448`.
@@ -71,9 +75,7 @@ def build_encoder(
                 f"{name} already has four stages; layers are only for plain transformers"
             )
         overrides["layers"] = tuple(layers)
-    file = (
-        local_file(str(weights)) if weights else None
-    )  # before the model is built, which takes time
+    file = _weight_file(name, weights)  # before the model is built, which takes time
     encoder = entry.build(**(entry.settings | overrides))
     if file is not None:
         siblings = [other for other in ENCODERS if ENCODERS[other].layout is entry.layout]
@@ -81,10 +83,23 @@ def build_encoder(
     return encoder
 
 
+def _weight_file(name: str, weights: str | None) -> str | Path | None:
+    if weights != "imagenet":
+        return local_file(str(weights)) if weights else None
+    find = ENCODERS[name].imagenet
+    if find is None:
+        possible = [other for other, entry in ENCODERS.items() if entry.imagenet]
+        raise ValueError(
+            f'weights="imagenet" is only for {", ".join(possible)}, whose weights are a package; '
+            f"give the file of the weights of {name}"
+        )
+    return find()
+
+
 def _check_settings(name: str, entry: Entry, overrides: dict[str, Any]) -> None:
     import transformers
 
-    settings = vars(getattr(transformers, entry.config)())
+    settings = vars(getattr(transformers, entry.config)()) if entry.config else {}
     for key in overrides:
         if key not in settings:
             raise ValueError(
@@ -175,14 +190,22 @@ def _others() -> dict[str, Entry]:
         "usfm_tiny": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit | tiny),
         "usfm_small": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit | small),
         "usfm_base": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit),
+        "mae_tiny": Entry(vit.mae, "ViTConfig", layouts.MAE, base | tiny),
         "mae_base": Entry(vit.mae, "ViTConfig", layouts.MAE, base),
         "resnet18": resnet(basic),
         "resnet50": resnet(bottleneck),
         "vfm4us_resnet18": resnet(basic),
+        "efficientnet_lite0": Entry(
+            efficientnet_lite.EfficientNetLiteEncoder,
+            None,
+            layouts.EFFICIENTNET_LITE,
+            imagenet=efficientnet_lite.imagenet_file,
+        ),
     }
 
 
 ENCODERS: dict[str, Entry] = _dinov2() | _dinov3() | _hiera() | _others()
 """Encoders by name. Sizes and settings are those of the published weights, except for
-"sam2_hiera_nano" (sam2.py), "usfm_tiny" and "usfm_small" (for lgrseg/modeling/pretraining), which
-belong to this project. Stochastic depth is off unless `drop_path_rate` is given."""
+"sam2_hiera_nano" (sam2.py), "usfm_tiny", "usfm_small" and "mae_tiny" (for
+lgrseg/modeling/pretraining), which belong to this project. Stochastic depth is off unless
+`drop_path_rate` is given."""

@@ -1,17 +1,11 @@
-"""Weights of a pretrained encoder under the names of USFM's checkpoint.
+"""Names of USFM's checkpoint; lgrseg/modeling/foundation loads them like USFM's own file."""
 
-lgrseg/modeling/foundation loads them like USFM's own file, into an encoder of the same size.
-"""
-
-from collections import defaultdict
 from typing import cast
 
-import torch
-from torch import Tensor
-
 from lgrseg.modeling.foundation.layouts import USFM
-from lgrseg.modeling.foundation.names import Tensors, to_module
+from lgrseg.modeling.foundation.names import Tensors
 from lgrseg.modeling.foundation.vit import ViTConfig, ViTEncoder
+from lgrseg.modeling.pretraining.published_names import with_published_names
 
 OUTSIDE_BLOCKS = (
     "cls_token", "patch_embed.proj.weight", "patch_embed.proj.bias", "norm.weight", "norm.bias"
@@ -22,6 +16,7 @@ IN_BLOCKS = (
     "norm2.weight", "norm2.bias", "mlp.fc1.weight", "mlp.fc1.bias", "mlp.fc2.weight",
     "mlp.fc2.bias", "gamma_1", "gamma_2",
 )  # fmt: skip
+REMEDY = "only encoders usfm_tiny, usfm_small and usfm_base can be saved under USFM's names"
 
 
 def usfm_weights(encoder: ViTEncoder) -> Tensors:
@@ -33,38 +28,6 @@ def usfm_weights(encoder: ViTEncoder) -> Tensors:
     Raises:
         ValueError: the encoder is no `usfm_*`, so that names are missing or left over.
     """
-    own = encoder.model.state_dict()
     depth = cast(ViTConfig, encoder.model.config).num_hidden_layers
-    result: Tensors = {}
-    remaining = set(own)
-    for name, sources in own_names(encoder, depth).items():
-        missing = [source for source in sources if source not in own]
-        if missing:
-            raise ValueError(f"the encoder has no {missing[0]}, for {name} of USFM: {REMEDY}")
-        result[name] = torch.cat([own[source] for source in sources]).clone()
-        remaining -= set(sources)
-    if remaining:
-        raise ValueError(f"USFM has no name for {min(remaining)} of the encoder: {REMEDY}")
-    return result
-
-
-REMEDY = "only encoders usfm_tiny, usfm_small and usfm_base can be saved under these names"
-
-
-def own_names(encoder: ViTEncoder, depth: int) -> dict[str, list[str]]:
-    """List the encoder's names that belong to each of USFM's names, in the order of the stack.
-
-    The names are those to which the loader of USFM's weights converts a file: it gets numbers
-    instead of weights, and these show where each went. So both directions always match.
-    """
     names = [*OUTSIDE_BLOCKS, *(f"blocks.{n}.{name}" for n in range(depth) for name in IN_BLOCKS)]
-    numbers: dict[str, Tensor] = {}
-    for number, name in enumerate(names):
-        parts = 3 if ".qkv." in name else 1  # the loader splits it into queries, keys and values
-        numbers[name] = torch.arange(parts) + 3 * number
-    converted = USFM.to_hub(USFM.pick(numbers), encoder.model.config)
-    sources: dict[str, list[str]] = defaultdict(list)
-    arrived = to_module(converted, encoder.model.state_dict()).items()
-    for own_name, value in sorted(arrived, key=lambda item: int(item[1])):
-        sources[names[int(value) // 3]].append(own_name)
-    return dict(sources)
+    return with_published_names(encoder, USFM, names, remedy=REMEDY)

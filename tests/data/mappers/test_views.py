@@ -210,6 +210,16 @@ def test_a_random_frame_is_the_only_view(make_video):
     assert not torch.equal(whole.frames, clip.frames)
 
 
+def test_views_of_a_frame_are_different_parts_of_it(make_video):
+    mapper = RandomFrameMapper(size=(32, 48), scale=(0.2, 0.5), num_views=3)
+    views = mapper(make_video("a", num_frames=20), 9, RNG(0)).teacher
+    assert [view.frame_indices.tolist() for view in views] == [[9]] * 3
+    assert len({view.seed for view in views}) == 3
+    assert not torch.equal(views[0].frames, views[1].frames)
+    with pytest.raises(ValueError, match="num_views=0: at least one"):
+        RandomFrameMapper(size=(32, 48), num_views=0)
+
+
 def test_the_share_of_a_frame_is_checked():
     with pytest.raises(ValueError, match="must be 0 to 1, not 0.5 to 1.5"):
         RandomFrameMapper(size=(32, 48), scale=(0.5, 1.5))

@@ -315,7 +315,21 @@ def resnet_tensors(depths=(1, 1, 1, 1)):
     return tensors | numbers(with_biases({"fc": (10, 64)}))
 
 
-def test_vfm4us(loaded, caplog):
+@pytest.mark.parametrize("prefix", ["module.backbone.", "backbone."])
+def test_emp_ssl(loaded, caplog, prefix):
+    """VFM4US's own weights: an encoder without `fc`, and two heads, which are left out."""
+    tensors = {name: value for name, value in resnet_tensors().items() if name[:3] != "fc."}
+    outside = prefix.removesuffix("backbone.")
+    heads = {f"{outside}pre_feature.0.weight": (9, 64), f"{outside}projection.3.bias": (4,)}
+    content = {prefix + name: value for name, value in tensors.items()} | numbers(heads)
+    encoder = loaded("resnet18", content)
+    assert torch.equal(own(encoder, "embedder.convolution.weight"), tensors["conv1.weight"])
+    last = own(encoder, "stages.3.layers.0.layer.1.normalization.running_var")
+    assert torch.equal(last, tensors["layer4.0.bn2.running_var"])
+    assert re.search(r"left out +2: pre_feature\.0\.weight, projection\.3\.bias", caplog.text)
+
+
+def test_moco_v3(loaded, caplog):
     """Below module.base_encoder., beside a second encoder that follows it; `fc` is left out."""
     tensors = resnet_tensors()
     content = {f"module.base_encoder.{name}": value for name, value in tensors.items()}

@@ -34,10 +34,12 @@ MILLIONS = {
     "usfm_tiny": 5.52,
     "usfm_small": 21.65,
     "usfm_base": 85.76,
+    "mae_tiny": 5.52,
     "mae_base": 85.80,
     "resnet18": 11.18,
     "resnet50": 23.51,
     "vfm4us_resnet18": 11.18,
+    "efficientnet_lite0": 2.96,
 }
 """Parameters without a head. With 1000 classes these are the papers' 27.9 M (Hiera tiny), 213.7 M
 (Hiera large), 28.3 M (Swin tiny), 11.7 M (ResNet-18), 25.6 M (ResNet-50)."""

@@ -1,0 +1,91 @@
+"""Probes the encoder of a model during its pretraining."""
+
+import logging
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lgrseg.engine.hook_base import HookBase
+from lgrseg.engine.hooks import is_due
+from lgrseg.engine.writers import write_metrics
+from lgrseg.evaluation.probing import PatchProbe, ProbeResult
+from lgrseg.visualization.colour_basis import colour_basis
+
+logger = logging.getLogger("lgrseg")
+
+
+class ProbeEncoder(HookBase):
+    """Probes `model.backbone` before the first step, every `period` steps, and at the end.
+
+    The scores are written to metrics.jsonl and TensorBoard as `probe/...`, and a picture of the
+    features to TensorBoard and to the folder `pictures`. Only the main process does it.
+    """
+
+    def __init__(self, *, probe: PatchProbe, period: int):
+        """`period` in steps; 0 probes only before the first and after the last."""
+        self.probe, self.period = probe, period
+
+    def before_train(self) -> None:
+        """Probe the encoder from which the run starts."""
+        if self.trainer.iteration == 0:
+            self._probe()
+
+    def after_step(self) -> None:
+        """Probe if it is due."""
+        iteration = self.trainer.iteration
+        if is_due(iteration, self.period) or iteration == self.trainer.max_iter:
+            self._probe()
+
+    def _probe(self) -> None:
+        trainer = self.trainer
+        if trainer.tensorboard is None:  # None in the other processes
+            return
+        with trainer.evaluated_weights():
+            result = self.probe(frozen_maps(trainer.model, trainer.device))
+        trainer.model.train()
+        scores = {f"probe/{name}": score for name, score in result.scores.items()}
+        write_metrics(trainer, scores)
+        shown = ", ".join(
+            f"{name} {score:.4g}" for name, score in result.scores.items() if "/" not in name
+        )
+        logger.info("iteration %d, probe: %s", trainer.iteration, shown)
+        picture = feature_picture(result)
+        trainer.tensorboard.add_image("probe", picture, trainer.iteration, dataformats="HWC")
+        folder = trainer.output_dir / "pictures"
+        folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"probe_{trainer.iteration:06d}.png"), picture[..., ::-1])
+
+
+def frozen_maps(model: nn.Module, device: torch.device) -> Callable[[Tensor], list[Tensor]]:
+    """The maps of a model's encoder, which is set to evaluation mode, as `PatchProbe` needs them.
+
+    Args:
+        model: model with `backbone`, an encoder, and `normalizer`.
+        device: device of the model.
+    """
+    model.eval()
+    encoder, normalizer = model.get_submodule("backbone"), model.get_submodule("normalizer")
+    return lambda frames: encoder(normalizer(frames.to(device)))
+
+
+def feature_picture(result: ProbeResult) -> np.ndarray:
+    """Draw frames above the colours of their features (three principal components), uint8 RGB."""
+    maps = result.maps.permute(0, 2, 3, 1).numpy()
+    height, width = result.frames.shape[-2:]
+    frames = (255 * result.frames.permute(0, 2, 3, 1).numpy()).round().astype(np.uint8)
+    try:
+        basis = colour_basis(maps, threshold=None)
+    except ValueError:  # all features are equal: the encoder has collapsed
+        colours = [np.zeros_like(frame) for frame in frames]
+    else:
+        painted = [basis.paint(basis.scores(one)) for one in maps]
+        colours = [enlarged(one, (height, width)) for one in painted]
+    return np.concatenate([np.concatenate(list(frames), 1), np.concatenate(colours, 1)])
+
+
+def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge a picture (h, w, 3) to (height, width), without smoothing."""
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -1,0 +1,33 @@
+"""Saves the encoder of a pretraining model under the names of a published checkpoint."""
+
+from torch import nn
+
+from lgrseg.modeling.foundation.hierarchical import ResNetEncoder
+from lgrseg.modeling.foundation.names import Tensors
+from lgrseg.modeling.foundation.vit import ViTEncoder
+from lgrseg.modeling.pretraining.emp_ssl_names import emp_ssl_weights
+from lgrseg.modeling.pretraining.mae_names import mae_weights
+from lgrseg.modeling.pretraining.usfm_names import usfm_weights
+
+
+def published_weights(model: nn.Module) -> Tensors:
+    """Copy the weights of a model's encoder, with the names by which `build_encoder` loads them.
+
+    Those of a ResNet are EMP-SSL's, those of a ViT are MAE's or USFM's.
+
+    Args:
+        model: model with an encoder as `backbone`.
+
+    Raises:
+        ValueError: the model has no such encoder.
+    """
+    encoder = getattr(model, "backbone", None)
+    if isinstance(encoder, ResNetEncoder):
+        return emp_ssl_weights(encoder)
+    if isinstance(encoder, ViTEncoder):
+        is_mae = type(encoder.model).__name__ == "ViTModel"
+        return mae_weights(encoder) if is_mae else usfm_weights(encoder)
+    raise ValueError(
+        f"a {type(model).__name__} has no ResNet or ViT as its backbone, and only these can be "
+        "saved: name a run of configs/pretraining/"
+    )
