@@ -26,6 +26,14 @@ class ServerProcesses:
         self.words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         self.process, self.token = None, token
 
+    def __enter__(self):
+        self.start()
+        self.wait_until_ready()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def start(self):
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         if self.token:
@@ -60,9 +68,9 @@ class ServerProcesses:
             )
         return found
 
-    def memory(self):
-        """Resident memory of the web process in MiB."""
-        (pid,) = self.children()["web"]
+    def memory(self, name="web"):
+        """Resident memory of a process in MiB."""
+        (pid,) = self.children()[name]
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
