@@ -50,7 +50,7 @@ class Job:
     name: str = ""
     """Name for display; the name of the uploaded file without its folder."""
     stage: str = ""
-    """waiting, segmenting, measuring, writing; empty at the end."""
+    """waiting, segmenting, measuring, writing, paused for a shorter job; empty at the end."""
     progress: float = 0.0
     """0 to 1."""
     position: int | None = None

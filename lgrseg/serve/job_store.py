@@ -3,6 +3,9 @@
 A worker claims a job for a limited time, its lease. If it does not renew the lease, another worker
 claims the job with a higher attempt number. What a worker writes is accepted only while its own
 attempt is the present one, so a worker that was believed dead changes nothing (fencing).
+
+An attempt is counted if the worker died, or failed, at this job. It is not counted if the service
+was stopped, or if the job was paused when its worker died.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +19,9 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED, EXPIRED = (
     "cancelled",
     "expired",
 )
+
+PAUSED = "paused"
+"""Stage of a running job while its worker runs a shorter one."""
 
 
 class QueueFull(RuntimeError):
@@ -58,6 +64,9 @@ class StoredJob(NewJob):
     stage: str = ""
     progress: float = 0.0
     attempt: int = 0
+    """Number of times that it was started."""
+    counted: int = 0
+    """Attempts that count."""
     worker: str | None = None
     lease_until: float = 0.0
     cancel: bool = False
@@ -119,9 +128,21 @@ class JobStore(Protocol):
         """Count the jobs of every state."""
 
     def claim(
-        self, worker: str, *, kinds: tuple[str, ...], lease: float, max_attempts: int
+        self,
+        worker: str,
+        *,
+        kinds: tuple[str, ...],
+        lease: float,
+        max_attempts: int,
+        max_frames: int | None = None,
     ) -> StoredJob | None:
-        """Give the next job to a worker; jobs whose lease has ended are returned first."""
+        """Give the next job of at most so many frames to a worker.
+
+        Jobs whose lease has ended are returned first.
+        """
+
+    def waits(self, kinds: tuple[str, ...], max_frames: int) -> bool:
+        """True if a job of at most so many frames waits for one of these models."""
 
     def renew(self, job: StoredJob, *, lease: float) -> bool:
         """Extend the lease; True if the job shall be cancelled. Raises LeaseLost."""
@@ -132,14 +153,27 @@ class JobStore(Protocol):
     def finish(self, job: StoredJob, results: list[dict], summary: dict) -> None:
         """End a job as done. Raises LeaseLost."""
 
-    def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> None:
-        """Return a job to the queue, or end it after so many attempts. Raises LeaseLost."""
+    def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> bool:
+        """Return a job to the queue, or end it after so many attempts. Raises LeaseLost.
+
+        Returns:
+            True if it has ended.
+        """
 
     def end_cancelled(self, job: StoredJob) -> None:
         """End a claimed job as cancelled. Raises LeaseLost."""
 
-    def return_jobs_of(self, worker: str, reason: str, *, max_attempts: int) -> int:
-        """Return the jobs of a dead worker to the queue, or fail them; gives their number."""
+    def return_jobs_of(self, workers: str, reason: str, *, max_attempts: int | None) -> int:
+        """Return the jobs of dead workers to the queue, or fail them after so many attempts.
+
+        Args:
+            workers: name of a worker, or how the names of several begin.
+            reason: what happened to them.
+            max_attempts: attempts after which a job fails; None if this one does not count.
+
+        Returns:
+            The number of the jobs.
+        """
 
     def cancel(self, job_id: str) -> str | None:
         """Cancel a waiting job, or ask the worker of a running one; gives the new state."""

@@ -69,7 +69,8 @@ def run_job(
         result, boxes=boxes, on_frame=lambda index: report("segmenting", 0.9 * (index + 1) / total)
     )
     report("measuring", 0.9)
-    facts = facts_of(result) | left_ventricle(result) | {"use": NOT_FOR_DIAGNOSIS}
+    ventricle = left_ventricle(result, on_frame=lambda _: report("measuring", 0.9))
+    facts = facts_of(result) | ventricle | {"use": NOT_FOR_DIAGNOSIS}
     facts["file"] = None
     report("writing", 0.93)
     write_results(result, job, folder, output)
@@ -85,14 +86,22 @@ def run_job(
     }
 
 
-def left_ventricle(result: Result) -> dict[str, Any]:
-    """Volume of the left ventricle in every frame, so that beats can be moved without a model."""
+def left_ventricle(
+    result: Result, on_frame: Callable[[int], None] = lambda _: None
+) -> dict[str, Any]:
+    """Volume of the left ventricle in every frame, so that beats can be moved without a model.
+
+    Args:
+        result: a segmented clip.
+        on_frame: function that is called with the index of every frame.
+    """
     metadata, spacing = result.metadata, result.video.spacing_mm
     if "left_ventricle" not in chambers_of(metadata.classes, metadata.roles):
         return {"left_ventricle": None}
     volumes: list[float | None] = []
     problems = []
-    for labels in result.masks:
+    for index, labels in enumerate(result.masks):
+        on_frame(index)
         chamber = measure_heart(labels, metadata.classes, spacing, metadata.roles)["left_ventricle"]
         known = np.isfinite(chamber.volume_ml)
         volumes.append(round(float(chamber.volume_ml), 4) if known else None)

@@ -45,7 +45,7 @@ class Settings(BaseModel):
     upload_seconds: float = Field(1800, gt=0, description="time limit of an upload")
     min_free_mb: int = Field(512, ge=0, description="space that stays free on the disk, in MiB")
     lease_seconds: float = Field(30, gt=0, description="time without a sign of life of a worker")
-    max_attempts: int = Field(2, ge=1, description="times that a job is started")
+    max_attempts: int = Field(2, ge=1, description="times that a worker may die at one job")
 
     @model_validator(mode="after")
     def _needs_a_token(self) -> "Settings":

@@ -6,7 +6,15 @@ import time
 from dataclasses import fields
 from typing import Any
 
-from lgrseg.serve.job_store import CANCELLED, FAILED, RUNNING, WAITING, LeaseLost, StoredJob
+from lgrseg.serve.job_store import (
+    CANCELLED,
+    FAILED,
+    PAUSED,
+    RUNNING,
+    WAITING,
+    LeaseLost,
+    StoredJob,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -15,7 +23,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     name TEXT NOT NULL, meta TEXT NOT NULL, options TEXT NOT NULL, parent TEXT, key TEXT,
     fingerprint TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued',
     stage TEXT NOT NULL DEFAULT 'waiting', progress REAL NOT NULL DEFAULT 0,
-    attempt INTEGER NOT NULL DEFAULT 0, worker TEXT, lease_until REAL NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
+    worker TEXT, lease_until REAL NOT NULL DEFAULT 0,
     cancel INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, finished REAL,
     problem TEXT, results TEXT NOT NULL DEFAULT '[]', summary TEXT NOT NULL DEFAULT '{}',
     corrections TEXT, UNIQUE (owner, key)
@@ -34,6 +43,8 @@ AS_JSON = ("meta", "options", "problem", "results", "summary", "corrections")
 COLUMNS = [field.name for field in fields(StoredJob)]
 ORDER = "(kind = 'clip'), number"
 """Stills come first, because they take less than a second."""
+MOST_STARTS = 20
+"""A job fails after so many starts even if none counts: it may be what stops the machine."""
 LOST = {
     "code": "worker_lost",
     "title": "The worker was lost",
@@ -74,21 +85,37 @@ def change_own(
     return row
 
 
-def return_job(connection: sqlite3.Connection, job: StoredJob, problem: dict, most: int) -> None:
-    """Return a job to the queue, or end it after its last attempt."""
-    now = time.time()
+def return_job(
+    connection: sqlite3.Connection, job: StoredJob, problem: dict, most: int | None
+) -> bool:
+    """Return a job to the queue, or end it after its last attempt.
+
+    Args:
+        connection: connection within a transaction.
+        job: the job.
+        problem: why its attempt has ended.
+        most: attempts that it has; None if this one does not count.
+
+    Returns:
+        True if it has ended.
+    """
+    now, counts = time.time(), most is not None and job.stage != PAUSED
+    counted = job.counted + counts
+    again = job.attempt < MOST_STARTS and (not counts or counted < (most or 0))
     if job.cancel:
         change, values = "state = ?, finished = ?, stage = ''", (CANCELLED, now)
-    elif job.attempt < most:
+    elif again:
         change, values = "state = ?, lease_until = ?, stage = 'waiting'", (WAITING, 0.0)
     else:
         change, values = "state = ?, finished = ?, stage = ''", (FAILED, now)
     text = json.dumps(problem)
     connection.execute(
-        f"UPDATE jobs SET {change}, worker = NULL, progress = 0, problem = ? WHERE id = ?",
-        (*values, text, job.id),
+        f"UPDATE jobs SET {change}, worker = NULL, progress = 0, problem = ?, counted = ? "
+        "WHERE id = ?",
+        (*values, text, counted, job.id),
     )
     add_event(connection, job.id)
+    return job.cancel or not again
 
 
 def add_event(connection: sqlite3.Connection, job_id: str) -> None:

@@ -1,11 +1,7 @@
 """The table of jobs in SQLite: durable, for one machine (SQLite on a network disk is not safe)."""
 
 import json
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ from lgrseg.serve.job_store import (
     StoredJob,
     Worker,
 )
+from lgrseg.serve.sqlite_file import SqliteFile
 from lgrseg.serve.sqlite_rows import (
     AS_JSON,
     LOST,
@@ -43,33 +40,8 @@ class SqliteStore:
     def __init__(self, file: Path):
         """Open the file, and make it if it is missing."""
         self.file = file
-        self._of_thread = threading.local()
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.touch(mode=0o600)
-        self._connection().executescript(SCHEMA)
-
-    def _connection(self) -> sqlite3.Connection:
-        connection = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            self._of_thread.connection = connection
-        return connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other process writes beside."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        sqlite = SqliteFile(file, SCHEMA)
+        self._connection, self._writing = sqlite.connection, sqlite.writing
 
     def add(self, job: NewJob, *, max_queued: int) -> StoredJob:
         """Add a job, see `JobStore.add`."""
@@ -135,7 +107,13 @@ class SqliteStore:
         return {state: count for state, count in self._connection().execute(query)}
 
     def claim(
-        self, worker: str, *, kinds: tuple[str, ...], lease: float, max_attempts: int
+        self,
+        worker: str,
+        *,
+        kinds: tuple[str, ...],
+        lease: float,
+        max_attempts: int,
+        max_frames: int | None = None,
     ) -> StoredJob | None:
         """Claim the next job, see `JobStore.claim`."""
         now = time.time()
@@ -150,13 +128,21 @@ class SqliteStore:
                 f"""UPDATE jobs SET state = ?, stage = 'segmenting', progress = 0, worker = ?,
                     lease_until = ?, attempt = attempt + 1, started = coalesce(started, ?)
                 WHERE id = (SELECT id FROM jobs WHERE state = ? AND model IN ({marks})
+                    AND (? IS NULL OR json_extract(meta, '$.shape[0]') <= ?)
                     ORDER BY {ORDER} LIMIT 1) RETURNING *""",
-                (RUNNING, worker, now + lease, now, WAITING, *kinds),
+                (RUNNING, worker, now + lease, now, WAITING, *kinds, max_frames, max_frames),
             ).fetchone()
             if row is None:
                 return None
             add_event(connection, row["id"])
         return job_of(row)
+
+    def waits(self, kinds: tuple[str, ...], max_frames: int) -> bool:
+        """True if so short a job waits, see `JobStore.waits`."""
+        query = f"""SELECT 1 FROM jobs WHERE state = ? AND model IN ({", ".join("?" * len(kinds))})
+            AND json_extract(meta, '$.shape[0]') <= ? LIMIT 1"""
+        rows = self._connection().execute(query, (WAITING, *kinds, max_frames))
+        return rows.fetchone() is not None
 
     def renew(self, job: StoredJob, *, lease: float) -> bool:
         """Extend a lease, see `JobStore.renew`."""
@@ -184,11 +170,11 @@ class SqliteStore:
             )
             add_event(connection, job.id)
 
-    def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> None:
+    def fail(self, job: StoredJob, problem: dict, *, max_attempts: int) -> bool:
         """End a job as failed or return it, see `JobStore.fail`."""
         with self._writing() as connection:
-            change_own(connection, job, "lease_until = 0")
-            return_job(connection, job, problem, max_attempts)
+            row = change_own(connection, job, "lease_until = 0")
+            return return_job(connection, job_of(row), problem, max_attempts)
 
     def end_cancelled(self, job: StoredJob) -> None:
         """End a claimed job as cancelled, see `JobStore.end_cancelled`."""
@@ -198,16 +184,17 @@ class SqliteStore:
             )
             add_event(connection, job.id)
 
-    def return_jobs_of(self, worker: str, reason: str, *, max_attempts: int) -> int:
-        """Return jobs of a dead worker, see `JobStore.return_jobs_of`."""
+    def return_jobs_of(self, workers: str, reason: str, *, max_attempts: int | None) -> int:
+        """Return jobs of dead workers, see `JobStore.return_jobs_of`."""
+        names = f"{workers}*"
         with self._writing() as connection:
             rows = connection.execute(
-                "SELECT * FROM jobs WHERE state = ? AND worker = ?", (RUNNING, worker)
+                "SELECT * FROM jobs WHERE state = ? AND worker GLOB ?", (RUNNING, names)
             ).fetchall()
             problem = LOST | {"detail": f"{LOST['detail']}: {reason}"}
             for row in rows:
                 return_job(connection, job_of(row), problem, max_attempts)
-            connection.execute("DELETE FROM workers WHERE name = ?", (worker,))
+            connection.execute("DELETE FROM workers WHERE name GLOB ?", (names,))
         return len(rows)
 
     def cancel(self, job_id: str) -> str | None:

@@ -12,11 +12,15 @@ from pathlib import Path
 
 from lgrseg.inference.run_files import run_files
 from lgrseg.serve.logs import log
+from lgrseg.serve.presence import Presence
 from lgrseg.serve.settings import Settings
 from lgrseg.serve.sqlite_store import SqliteStore
 from lgrseg.serve.worker import EXIT_REPLACE
 
 LOOK_SECONDS = 0.2
+OTHERS_SECONDS = 5.0
+"""Time between two looks for other supervisors that have ended."""
+STOPPED = "the service was stopped"
 LONGEST_PAUSE = 30.0
 """Seconds before a process that ends again and again is started once more."""
 STABLE_SECONDS = 60.0
@@ -53,14 +57,19 @@ class Supervisor:
         self.store = SqliteStore(settings.data / "jobs.sqlite3")
         self.children = [Child("lgrseg.serve.web")]
         self.children += [Child("lgrseg.serve.worker") for _ in range(settings.workers)]
+        self.presence = Presence(settings.data)
         self.stopping = False
 
     def run(self) -> int:
         """Watch the processes until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        next_look = 0.0
         try:
             while not self.stopping:
+                if time.monotonic() >= next_look:
+                    self._return_jobs_of_others()
+                    next_look = time.monotonic() + OTHERS_SECONDS
                 for child in self.children:
                     self._watch(child)
                 time.sleep(LOOK_SECONDS)
@@ -70,6 +79,13 @@ class Supervisor:
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
+
+    def _return_jobs_of_others(self) -> None:
+        """Return jobs whose supervisor was killed, or its machine; these attempts do not count."""
+        for supervisor in self.presence.ended():
+            count = self.store.return_jobs_of(f"{supervisor}-", STOPPED, max_attempts=None)
+            self.presence.forget(supervisor)
+            log("another supervisor has ended", jobs_returned=count)
 
     def _watch(self, child: Child) -> None:
         """Start a process that does not run."""
@@ -82,7 +98,7 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         words = [sys.executable, "-m", child.module]
         if child.module.endswith("worker"):
-            child.name = f"w{secrets.token_hex(4)}"
+            child.name = f"{self.presence.id}-{secrets.token_hex(4)}"
             words.append(child.name)
         environment = dict(os.environ)
         for name in [name for name in environment if name.startswith("LGRSEG_SERVE_")]:
@@ -129,8 +145,8 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
             if child.name:
-                # Ended by us: the job has not failed, so it waits again after any attempt.
-                self.store.return_jobs_of(child.name, "the service was stopped", max_attempts=10**6)
+                self.store.return_jobs_of(child.name, STOPPED, max_attempts=None)
+        self.presence.forget(self.presence.id)
 
 
 def _reason(status: int) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 from lgrseg.failures import describe_error
 from lgrseg.serve.blobs import Blobs, describe_files
-from lgrseg.serve.job_store import LeaseLost, StoredJob
+from lgrseg.serve.job_store import PAUSED, LeaseLost, StoredJob
 from lgrseg.serve.logs import log, start_logging
+from lgrseg.serve.pauses import Pauses
 from lgrseg.serve.settings import MEBIBYTE, Settings
 from lgrseg.serve.sqlite_store import SqliteStore
 
@@ -42,8 +43,12 @@ class Worker:
         self.predictors: dict[str, Any] = {}
         self.models: list[dict[str, Any]] = []
         self.state = "loading"
-        self.job: StoredJob | None = None
-        self.stopped: tuple[StoredJob, Exception] | None = None
+        self.held: dict[str, StoredJob] = {}
+        """Claimed jobs: one that runs, and those that are paused for it."""
+        self.stopped: dict[tuple[str, int], Exception] = {}
+        """Job and attempt -> why it shall end."""
+        self.replace = False
+        """True if this process must be replaced."""
         self.store.sign_of_life(name, self.state, [])
         threading.Thread(target=self._stay_alive, daemon=True).start()
 
@@ -63,39 +68,49 @@ class Worker:
             time.sleep(min(1.0, self.settings.lease_seconds / 6))
             try:
                 self.store.sign_of_life(self.name, self.state, self.models)
-                job = self.job
-                if job is not None and self.store.renew(job, lease=self.settings.lease_seconds):
-                    self.stopped = job, Cancelled()
-            except LeaseLost as error:
-                if job is not None:
-                    self.stopped = job, error
+                for job in list(self.held.values()):
+                    self._renew(job)
             except Exception as error:  # a full disk or a busy table: the lease may still be valid
                 log("sign of life failed", worker=self.name, error=type(error).__name__)
         os._exit(1)  # the supervisor is gone
 
+    def _renew(self, job: StoredJob) -> None:
+        try:
+            if self.store.renew(job, lease=self.settings.lease_seconds):
+                self.stopped[job.id, job.attempt] = Cancelled()
+        except LeaseLost as error:
+            self.stopped[job.id, job.attempt] = error
+
     def run(self) -> int:
         """Run jobs; returns the exit status when the process must be replaced."""
-        while True:
-            job = self.store.claim(
-                self.name,
-                kinds=tuple(self.predictors),
-                lease=self.settings.lease_seconds,
-                max_attempts=self.settings.max_attempts,
-            )
-            if job is None:
+        while not self.replace:
+            if not self._run_next():
                 time.sleep(0.1)
-                continue
-            self.job = job
-            try:
-                if not self._run_job(job):
-                    return EXIT_REPLACE
-            except LeaseLost:
-                log("lease lost", job=job.id, attempt=job.attempt)
-            finally:
-                self.job = None
+        return EXIT_REPLACE
 
-    def _run_job(self, job: StoredJob) -> bool:
-        """Run one job to its end; False if the process must be replaced."""
+    def _run_next(self, max_frames: int | None = None) -> bool:
+        """Claim a job of at most so many frames, and run it; False if there is none."""
+        job = self.store.claim(
+            self.name,
+            kinds=tuple(self.predictors),
+            lease=self.settings.lease_seconds,
+            max_attempts=self.settings.max_attempts,
+            max_frames=max_frames,
+        )
+        if job is None:
+            return False
+        self.held[job.id] = job
+        try:
+            self._run_job(job)
+        except LeaseLost:
+            log("lease lost", job=job.id, attempt=job.attempt)
+        finally:
+            del self.held[job.id]
+            self.stopped.pop((job.id, job.attempt), None)
+        return True
+
+    def _run_job(self, job: StoredJob) -> None:
+        """Run one job to its end."""
         start = time.time()
         try:
             self.blobs.check_space()
@@ -103,7 +118,6 @@ class Worker:
             summary = self._predict(job, output)
             self.store.finish(job, describe_files(output), summary)
             log("job done", job=job.id, attempt=job.attempt, seconds=round(time.time() - start, 2))
-            return True
         except (Cancelled, LeaseLost) as error:
             self._remove(job)
             if isinstance(error, LeaseLost):
@@ -111,32 +125,43 @@ class Worker:
             self.store.end_cancelled(job)
             self.blobs.delete(job.id)
             log("job cancelled", job=job.id)
-            return True
         except Exception as error:  # any error ends this job only
             self._remove(job)
             problem, again, replace = explain(error)
             log("job failed", job=job.id, code=problem["code"], error=type(error).__name__)
+            self.replace |= replace
             most = self.settings.max_attempts if again else 0
-            self.store.fail(job, problem, max_attempts=most)
-            if job.attempt >= most:
+            if self.store.fail(job, problem, max_attempts=most):
                 self.blobs.delete(job.id)
-            return not replace
 
     def _predict(self, job: StoredJob, output: Path) -> dict[str, Any]:
         from lgrseg.serve.pipeline import run_job
 
-        written = 0.0
+        written, pauses = 0.0, Pauses(job.meta["shape"][0])
 
         def report(stage: str, progress: float) -> None:
             nonlocal written
-            if self.stopped is not None and self.stopped[0] is job:
-                raise self.stopped[1]
+            if (error := self.stopped.get((job.id, job.attempt))) is not None:
+                raise error
+            if pauses.is_due():
+                self._give_way(job, stage, progress, pauses)
             if progress >= written + STEP:
                 written = progress
                 self.store.progress(job, stage, progress)
 
         folder = self.blobs.folder(job.id)
         return run_job(self.predictors[job.model], job, folder, output, report)
+
+    def _give_way(self, job: StoredJob, stage: str, progress: float, pauses: Pauses) -> None:
+        """Run one shorter job that waits, if there is one, while this job is paused."""
+        with pauses.measured():
+            if self.replace or not self.store.waits(tuple(self.predictors), pauses.max_frames):
+                return
+            self.store.progress(job, PAUSED, progress)
+            try:
+                self._run_next(pauses.max_frames)
+            finally:
+                self.store.progress(job, stage, progress)
 
     def _remove(self, job: StoredJob) -> None:
         shutil.rmtree(self.blobs.results(job.id, job.attempt), ignore_errors=True)

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from lgrseg.serve.job_store import KeyReused, LeaseLost, NewJob, QueueFull
+from lgrseg.serve.job_store import PAUSED, KeyReused, LeaseLost, NewJob, QueueFull
+from lgrseg.serve.sqlite_rows import MOST_STARTS
 from lgrseg.serve.sqlite_store import SqliteStore
 
 
@@ -86,6 +87,44 @@ def test_jobs_of_a_dead_worker_return(store):
     store.return_jobs_of("dead", "ended by SIGKILL", max_attempts=2)
     failed = store.get(f"{1:032x}")
     assert failed.state == "failed" and "SIGKILL" in failed.problem["detail"]
+
+
+def test_only_what_a_job_is_guilty_of_counts(store):
+    add(store, 1)
+    for attempt in range(1, 4):
+        assert claim(store, "a-1").attempt == attempt
+        assert store.return_jobs_of("a-", "the service was stopped", max_attempts=None) == 1
+    job = claim(store, "b-1")
+    store.progress(job, PAUSED, 0.2)
+    store.return_jobs_of("b-1", "ended by SIGKILL", max_attempts=1)
+    late = claim(store, "c-1", lease=-1)
+    store.progress(late, PAUSED, 0.2)
+    again = claim(store, "d-1")
+    assert (again.attempt, again.counted) == (6, 0)
+    assert store.fail(again, {"code": "out_of_memory"}, max_attempts=2) is False
+    last = claim(store, "d-1")
+    assert last.counted == 1 and store.return_jobs_of("a-", "gone", max_attempts=2) == 0
+    store.return_jobs_of("d-1", "ended by SIGKILL", max_attempts=2)
+    assert store.get(last.id).state == "failed"
+
+
+def test_a_job_that_stops_the_machine_is_not_started_for_ever(store):
+    add(store, 1)
+    for _ in range(MOST_STARTS):
+        claim(store, "a-1")
+        store.return_jobs_of("a-", "the service was stopped", max_attempts=None)
+    assert claim(store) is None and store.counts() == {"failed": 1}
+
+
+def test_short_jobs_are_found_before_long_ones(store):
+    for number, frames in enumerate((2000, 30, 20)):
+        add(store, number, meta={"shape": [frames, 4, 6]})
+    add(store, 3, model="prompts", meta={"shape": [1, 4, 6]})
+    assert store.waits(("clips",), 20) and not store.waits(("clips",), 19)
+    how = {"kinds": ("clips",), "lease": 30, "max_attempts": 2}
+    assert store.claim("w", max_frames=25, **how).id == f"{2:032x}"
+    assert store.claim("w", max_frames=25, **how) is None
+    assert claim(store).id == f"{0:032x}"
 
 
 def test_cancelling(store):

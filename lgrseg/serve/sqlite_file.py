@@ -1,0 +1,44 @@
+"""One SQLite file for any number of processes and threads: connections and transactions."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class SqliteFile:
+    """A durable file; every thread has a connection of its own."""
+
+    def __init__(self, file: Path, schema: str):
+        """Open the file, and make it and its tables if they are missing."""
+        self.file = file
+        self._of_thread = threading.local()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+        self.connection().executescript(schema)
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
+            self._of_thread.connection = connection
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other process writes beside."""
+        connection = self.connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # some errors, such as a full disk, end it
+                connection.execute("ROLLBACK")
+            raise
