@@ -12,7 +12,7 @@ from fastapi import Query, Request
 from lgrseg.serve.blobs import DiskFull
 from lgrseg.serve.guard import client_of
 from lgrseg.serve.job_store import KeyReused, NewJob, QueueFull, StoredJob
-from lgrseg.serve.problems import ServiceError
+from lgrseg.serve.problems import ServiceError, disk_full
 from lgrseg.serve.service import ALIVE_SECONDS, Service
 from lgrseg.serve.uploads import Received, receive, shown_name
 
@@ -193,9 +193,3 @@ def key_reused() -> ServiceError:
 def queue_full(most: int) -> ServiceError:
     """The answer when no more jobs may wait."""
     return ServiceError(429, "queue_full", f"{most} jobs wait already", retry_after=10)
-
-
-def disk_full() -> ServiceError:
-    """The answer when the disk is full."""
-    detail = "the disk of the service is full; older results may be deleted to make space"
-    return ServiceError(507, "disk_full", detail, retry_after=60)

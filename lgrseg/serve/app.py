@@ -65,7 +65,7 @@ def create_app(settings: Settings, *, store: JobStore | None = None) -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    await asyncio.to_thread(sweep, service, older_than=0)
+    await _sweep_once(service, older_than=0)
     sweeping = asyncio.create_task(_sweep_often(service))
     await service.intake.warm()
     try:
@@ -78,10 +78,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _sweep_often(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        try:
-            await asyncio.to_thread(sweep, service)
-        except Exception as error:  # a full disk or a busy table; the next sweep will do it
-            log("sweep failed", error=type(error).__name__)
+        await _sweep_once(service)
+
+
+async def _sweep_once(service: Service, **how: float) -> None:
+    try:
+        await asyncio.to_thread(sweep, service, **how)
+    except Exception as error:  # a full disk or a busy table; the next sweep will do it
+        log("sweep failed", error=type(error).__name__)
 
 
 def sweep(service: Service, *, older_than: float | None = None) -> None:

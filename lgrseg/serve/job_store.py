@@ -32,6 +32,10 @@ class KeyReused(ValueError):
     """An idempotency key came again with other content."""
 
 
+class CannotWrite(OSError):
+    """The table cannot be written now; its errno is ENOSPC if the disk is full."""
+
+
 class LeaseLost(RuntimeError):
     """The job belongs to another attempt, or is gone."""
 

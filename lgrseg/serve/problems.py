@@ -1,5 +1,6 @@
 """Errors of the service as problem+json (RFC 9457), each with a short code for programs."""
 
+import errno
 import math
 from http import HTTPStatus
 from typing import Any
@@ -8,6 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from lgrseg.serve.job_store import CannotWrite
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -76,10 +79,23 @@ def add_handlers(app: FastAPI) -> None:
         ]
         return problem_response(ServiceError(422, "bad_settings", "; ".join(where[:5])))
 
+    @app.exception_handler(CannotWrite)
+    async def _table(_: Request, error: CannotWrite) -> JSONResponse:
+        if error.errno == errno.ENOSPC:
+            return problem_response(disk_full())
+        detail = "the table of jobs is busy"
+        return problem_response(ServiceError(503, "busy", detail, retry_after=5))
+
     @app.exception_handler(Exception)
     async def _internal(_: Request, error: Exception) -> JSONResponse:
         detail = "an error of the service; its log has the time of it"
         return problem_response(ServiceError(500, "internal", detail))
+
+
+def disk_full() -> ServiceError:
+    """The answer when the disk is full."""
+    detail = "the disk of the service is full; older results may be deleted to make space"
+    return ServiceError(507, "disk_full", detail, retry_after=60)
 
 
 PROBLEM = {"content": {MEDIA_TYPE: {"example": {"code": "not_found", "status": 404}}}}

@@ -1,10 +1,13 @@
 """One SQLite file for any number of processes and threads: connections and transactions."""
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lgrseg.serve.job_store import CannotWrite
 
 
 class SqliteFile:
@@ -32,13 +35,22 @@ class SqliteFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other process writes beside."""
-        connection = self.connection()
-        connection.execute("BEGIN IMMEDIATE")
+        """A transaction that no other process writes beside.
+
+        Raises:
+            CannotWrite: the disk is full, or others write for too long. Nothing was changed.
+        """
         try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # some errors, such as a full disk, end it
-                connection.execute("ROLLBACK")
-            raise
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # some errors, such as a full disk, end it
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+            number = errno.ENOSPC if full else errno.EBUSY
+            raise CannotWrite(number, f"the table of jobs: {error}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lgrseg.inference.run_files import run_files
+from lgrseg.serve.job_store import CannotWrite
 from lgrseg.serve.logs import log
 from lgrseg.serve.presence import Presence
 from lgrseg.serve.settings import Settings
@@ -57,6 +58,8 @@ class Supervisor:
         self.store = SqliteStore(settings.data / "jobs.sqlite3")
         self.children = [Child("lgrseg.serve.web")]
         self.children += [Child("lgrseg.serve.worker") for _ in range(settings.workers)]
+        self.lost: list[tuple[str, str]] = []
+        """Dead workers whose jobs must be returned, and why they died."""
         self.presence = Presence(settings.data)
         self.stopping = False
 
@@ -67,9 +70,11 @@ class Supervisor:
         next_look = 0.0
         try:
             while not self.stopping:
-                if time.monotonic() >= next_look:
-                    self._return_jobs_of_others()
-                    next_look = time.monotonic() + OTHERS_SECONDS
+                with contextlib.suppress(CannotWrite):  # the next look will do it
+                    self._return_lost()
+                    if time.monotonic() >= next_look:
+                        next_look = time.monotonic() + OTHERS_SECONDS
+                        self._return_jobs_of_others()
                 for child in self.children:
                     self._watch(child)
                 time.sleep(LOOK_SECONDS)
@@ -86,6 +91,15 @@ class Supervisor:
             count = self.store.return_jobs_of(f"{supervisor}-", STOPPED, max_attempts=None)
             self.presence.forget(supervisor)
             log("another supervisor has ended", jobs_returned=count)
+
+    def _return_lost(self) -> None:
+        """Return the jobs of dead workers."""
+        while self.lost:
+            name, reason = self.lost[0]
+            most = self.settings.max_attempts
+            count = self.store.return_jobs_of(name, reason, max_attempts=most)
+            self.lost.pop(0)
+            log("jobs returned", name=name, count=count)
 
     def _watch(self, child: Child) -> None:
         """Start a process that does not run."""
@@ -117,15 +131,13 @@ class Supervisor:
         log("started", module=child.module, pid=process.pid, name=child.name)
 
     def _ended(self, child: Child, status: int) -> None:
-        """Return the jobs of a dead worker, and plan the next start."""
+        """Note that a process has ended, and plan its next start."""
         lived = time.monotonic() - child.started
         child.process = None
         reason = _reason(status)
         log("ended", module=child.module, name=child.name, reason=reason, seconds=round(lived, 1))
         if child.name:
-            most = self.settings.max_attempts
-            returned = self.store.return_jobs_of(child.name, reason, max_attempts=most)
-            log("jobs returned", count=returned)
+            self.lost.append((child.name, reason))
         planned = status == EXIT_REPLACE or lived > STABLE_SECONDS
         child.failures = 0 if planned else child.failures + 1
         pause = 0.0 if child.failures <= 1 else min(LONGEST_PAUSE, 2.0 ** (child.failures - 2))
@@ -144,9 +156,10 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
-            if child.name:
-                self.store.return_jobs_of(child.name, STOPPED, max_attempts=None)
-        self.presence.forget(self.presence.id)
+        with contextlib.suppress(CannotWrite):  # then the next supervisor returns the jobs
+            self._return_lost()
+            self.store.return_jobs_of(f"{self.presence.id}-", STOPPED, max_attempts=None)
+            self.presence.forget(self.presence.id)
 
 
 def _reason(status: int) -> str:

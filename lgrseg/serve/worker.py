@@ -16,7 +16,7 @@ from typing import Any
 
 from lgrseg.failures import describe_error
 from lgrseg.serve.blobs import Blobs, describe_files
-from lgrseg.serve.job_store import PAUSED, LeaseLost, StoredJob
+from lgrseg.serve.job_store import PAUSED, CannotWrite, LeaseLost, StoredJob
 from lgrseg.serve.logs import log, start_logging
 from lgrseg.serve.pauses import Pauses
 from lgrseg.serve.settings import MEBIBYTE, Settings
@@ -84,8 +84,12 @@ class Worker:
     def run(self) -> int:
         """Run jobs; returns the exit status when the process must be replaced."""
         while not self.replace:
-            if not self._run_next():
-                time.sleep(0.1)
+            try:
+                if not self._run_next():
+                    time.sleep(0.1)
+            except CannotWrite as error:
+                log("the table cannot be written", worker=self.name, number=error.errno)
+                time.sleep(1)
         return EXIT_REPLACE
 
     def _run_next(self, max_frames: int | None = None) -> bool:
@@ -131,8 +135,16 @@ class Worker:
             log("job failed", job=job.id, code=problem["code"], error=type(error).__name__)
             self.replace |= replace
             most = self.settings.max_attempts if again else 0
-            if self.store.fail(job, problem, max_attempts=most):
+            if self._fail(job, problem, most):
                 self.blobs.delete(job.id)
+
+    def _fail(self, job: StoredJob, problem: dict[str, str], most: int) -> bool:
+        """Write why a job failed; if the disk is full, as soon as it has space."""
+        while True:
+            try:
+                return self.store.fail(job, problem, max_attempts=most)
+            except CannotWrite:
+                time.sleep(1)
 
     def _predict(self, job: StoredJob, output: Path) -> dict[str, Any]:
         from lgrseg.serve.pipeline import run_job
