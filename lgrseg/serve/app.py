@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import lgrseg
-from lgrseg.serve import routes_clips, routes_jobs, routes_ops, routes_results
+from lgrseg.serve import routes_clips, routes_jobs, routes_ops, routes_results, routes_stream
 from lgrseg.serve.blobs import Blobs
 from lgrseg.serve.guard import Guard
 from lgrseg.serve.intake_pool import IntakePool
@@ -22,6 +22,7 @@ from lgrseg.serve.rate_limit import RateLimit
 from lgrseg.serve.service import DAY, Service
 from lgrseg.serve.settings import MEBIBYTE, Settings
 from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.stream_pool import StreamPool
 
 STATIC = Path(__file__).with_name("static")
 """The page, which is served at / if it is there."""
@@ -41,6 +42,7 @@ def create_app(settings: Settings, *, store: JobStore | None = None) -> FastAPI:
         store=store or SqliteStore(settings.data / "jobs.sqlite3"),
         blobs=Blobs(settings.data, min_free=settings.min_free_mb * MEBIBYTE),
         intake=IntakePool(settings),
+        streams=StreamPool(settings),
         metrics=metrics,
         rate=RateLimit(settings.rate_per_minute, burst=max(30, settings.rate_per_minute / 4)),
     )
@@ -54,7 +56,7 @@ def create_app(settings: Settings, *, store: JobStore | None = None) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
-    for part in (routes_clips, routes_results, routes_jobs, routes_ops):
+    for part in (routes_clips, routes_results, routes_jobs, routes_ops, routes_stream):
         app.include_router(part.router)
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
@@ -72,6 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         sweeping.cancel()
+        service.streams.close()
         await service.intake.close()
 
 

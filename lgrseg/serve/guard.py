@@ -47,6 +47,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
+        if scope["type"] == "websocket":
+            await self.websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -83,6 +86,20 @@ class Guard:
                 status=status,
                 ms=round(1000 * seconds, 1),
             )
+
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a WebSocket on if its Host, token and Origin are right; else refuse it (403)."""
+        try:
+            scope.setdefault("state", {})["owner"] = self.check(scope)
+            headers = Headers(scope=scope)
+            origin = headers.get("origin")  # of browsers; pages of others may not connect
+            if origin is not None and origin.partition("://")[2] != headers.get("host"):
+                raise ServiceError(403, "bad_origin", "a page of another address connects")
+        except ServiceError as error:
+            log("stream refused", code=error.code)
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)
 
     def small_body(self, scope: Scope, receive: Receive) -> Receive:
         """Let a call that is no upload have a small body, which comes in time.

@@ -15,6 +15,7 @@ from lgrseg.serve.metrics import Metrics
 from lgrseg.serve.problems import ServiceError
 from lgrseg.serve.rate_limit import RateLimit
 from lgrseg.serve.settings import Settings
+from lgrseg.serve.stream_pool import StreamPool
 
 ALIVE_SECONDS = 10.0
 """Age of a worker's last sign of life up to which it counts."""
@@ -29,6 +30,7 @@ class Service:
     store: JobStore
     blobs: Blobs
     intake: IntakePool
+    streams: StreamPool
     metrics: Metrics
     rate: RateLimit
     uploads: int = 0

@@ -27,6 +27,9 @@ class Settings(BaseModel):
     hosts: tuple[str, ...] = Field((), description="names by which clients may call the service")
     token_hashes: tuple[str, ...] = Field((), description="SHA-256 of the accepted tokens")
     workers: int = Field(1, ge=1, le=64, description="processes that each hold the model")
+    streams: int = Field(
+        0, ge=0, le=64, description="live streams at the same time, each with its own model"
+    )
     threads: int = Field(0, ge=0, description="CPU threads of a worker; 0 shares the cores")
     keep_days: float = Field(7, gt=0, description="days after which jobs and results are deleted")
     max_upload_mb: int = Field(512, ge=1, description="largest upload in MiB")

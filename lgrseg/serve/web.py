@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lgrseg.serve.app import create_app
 from lgrseg.serve.logs import start_logging
+from lgrseg.serve.routes_stream import MOST_BYTES
 from lgrseg.serve.settings import Settings
 
 PR_SET_PDEATHSIG = 1
@@ -75,7 +76,9 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         http=protocol_with_deadline(settings.header_seconds),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
