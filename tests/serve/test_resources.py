@@ -13,8 +13,8 @@ import time
 import nibabel
 import numpy as np
 import pytest
-from bright_disc import disc_clip, disc_run
-from served import Server
+from bright_disc import disc_clip, learnt_run
+from server_processes import ServerProcesses
 
 from lgrseg.client import Client, JobFailed, ServiceProblem
 
@@ -24,7 +24,7 @@ SECONDS = float(os.environ.get("LGRSEG_SECONDS", 20))
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return disc_run(tmp_path_factory.mktemp("run"))
+    return learnt_run(tmp_path_factory.mktemp("run"))
 
 
 def clip(path, num_frames):
@@ -60,7 +60,7 @@ def fill(file):
 def test_a_disk_that_fills_during_a_job(small_disk, run, tmp_path):
     long, short = clip(tmp_path / "long.nii.gz", 300), clip(tmp_path / "short.nii.gz", 5)
     with (
-        Server(small_disk, run=run, lease_seconds=5) as server,
+        ServerProcesses(small_disk, run=run, lease_seconds=5) as server,
         Client(server.url, retries=0) as client,
     ):
         first = client.predict_clip(short)
@@ -90,7 +90,7 @@ def test_a_disk_that_fills_during_a_job(small_disk, run, tmp_path):
 
 def test_memory_stays_flat(run, tmp_path):
     path = clip(tmp_path / "short.nii.gz", 5)
-    with Server(tmp_path / "data", run=run) as server:
+    with ServerProcesses(tmp_path / "data", run=run) as server:
         with Client(server.url) as client:
             for _ in range(10):
                 client.predict_clip(path)

@@ -7,8 +7,8 @@ import time
 import nibabel
 import numpy as np
 import pytest
-from bright_disc import disc_clip, disc_run
-from served import Server
+from bright_disc import disc_clip, learnt_run
+from server_processes import ServerProcesses
 
 from lgrseg.client import Client, JobFailed
 from lgrseg.inference import Predictor
@@ -20,13 +20,13 @@ LONG = int(os.environ.get("LGRSEG_LONG", 300))
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return disc_run(tmp_path_factory.mktemp("run"))
+    return learnt_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, run):
     options = {"run": run, "max_attempts": 1}
-    with Server(tmp_path_factory.mktemp("shared") / "data", **options) as made:
+    with ServerProcesses(tmp_path_factory.mktemp("shared") / "data", **options) as made:
         yield made
 
 

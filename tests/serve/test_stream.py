@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 import pytest
-from bright_disc import dice, disc_clip, disc_run
-from served import Server
+from bright_disc import dice, disc_clip, learnt_run
+from server_processes import ServerProcesses
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -25,12 +25,12 @@ SHAPE = (96, 128)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return disc_run(tmp_path_factory.mktemp("run"))
+    return learnt_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory, run):
-    with Server(tmp_path_factory.mktemp("live") / "data", run=run, streams=1) as server:
+    with ServerProcesses(tmp_path_factory.mktemp("live") / "data", run=run, streams=1) as server:
         yield f"{server.url.replace('http', 'ws')}/v1/stream"
 
 
