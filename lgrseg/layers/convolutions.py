@@ -10,8 +10,16 @@ from torch import Tensor, nn
 NUM_GROUPS = 8
 
 
-def conv_norm_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
+def conv_norm_relu(
+    in_channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1
+) -> nn.Sequential:
     """Convolution, group norm and ReLU: (N, in_channels, h, w) -> (N, out_channels, h, w).
+
+    Args:
+        in_channels: number of channels of the input.
+        out_channels: number of channels of the result, a multiple of 8.
+        kernel: side of the kernel, odd.
+        dilation: distance between the weights of the kernel, in positions.
 
     Raises:
         ValueError: `out_channels` is not a multiple of 8, the number of groups.
@@ -21,7 +29,14 @@ def conv_norm_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.S
             f"the width of a head must be a multiple of {NUM_GROUPS}, not {out_channels}"
         )
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
+        nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            bias=False,
+        ),
         nn.GroupNorm(NUM_GROUPS, out_channels),
         nn.ReLU(),
     )

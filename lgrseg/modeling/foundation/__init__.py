@@ -1,6 +1,7 @@
 """Pretrained backbones: `FoundationBackbone(encoder=build_encoder(...), neck=...)`."""
 
 from lgrseg.modeling.foundation.backbone import FoundationBackbone
+from lgrseg.modeling.foundation.dilation import at_stride_16
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.interleaved import InterleavedEncoder, InterleavedNeck
 from lgrseg.modeling.foundation.pyramid import ResizedPyramid, ViTPyramid
@@ -15,6 +16,7 @@ __all__ = [
     "InterleavedNeck",
     "ResizedPyramid",
     "ViTPyramid",
+    "at_stride_16",
     "build_encoder",
     "frozen",
     "unfrozen_last",

@@ -54,13 +54,19 @@ class FoundationBackbone(nn.Module):
         Args:
             encoder: encoder from `build_encoder`, which a function of tuning.py may have changed.
             neck: module from maps to a pyramid (pyramid.py, interleaved.py); None if the encoder
-                has four maps at strides 4, 8, 16, 32.
+                has four maps at strides 4, 8, 16, 32, or 4, 8, 16, 16 (`at_stride_16`).
 
         Raises:
             ValueError: the neck is missing, or was made for other maps.
         """
         super().__init__()
-        self.encoder, self.neck = encoder, neck or StagesAsLevels(channels=encoder.channels)
+        self.encoder, self.neck = (
+            encoder,
+            neck
+            or StagesAsLevels(
+                channels=encoder.channels, stride=16 if encoder.strides[-1:] == [16] else 32
+            ),
+        )
         self.neck.check(encoder.channels, encoder.strides)
         self.channels, self.strides = dict(self.neck.channels), dict(self.neck.strides)
 
@@ -72,15 +78,20 @@ class FoundationBackbone(nn.Module):
 class StagesAsLevels(nn.Module):
     """The neck of an encoder whose maps are already the four levels."""
 
-    def __init__(self, *, channels: list[int]):
-        """`channels` are the numbers of channels of the encoder's four maps."""
+    def __init__(self, *, channels: list[int], stride: int = 32):
+        """Name the maps.
+
+        Args:
+            channels: numbers of channels of the encoder's four maps.
+            stride: stride of the last map, 32 or 16.
+        """
         super().__init__()
         self.channels = dict(zip(LEVELS, channels, strict=False))
-        self.strides = dict(LEVELS)
+        self.strides = LEVELS | {"res5": stride}
 
     def check(self, channels: list[int], strides: list[int]) -> None:
         """Raise ValueError if an encoder's maps are not the four levels."""
-        if strides != list(LEVELS.values()):
+        if strides != list(self.strides.values()):
             raise ValueError(
                 f"the encoder's maps are at strides {strides}, not {list(LEVELS.values())}: give "
                 f"it a neck, ViTPyramid(in_channels={channels[-1]}, stride={strides[-1]})"

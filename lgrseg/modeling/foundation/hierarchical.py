@@ -61,7 +61,7 @@ class HierarchicalEncoder(TransformersEncoder):
     def forward_token(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) to global tokens (N, C): the normalised mean of the last map."""
         last = self.stages(self.padded(images, DIVISOR))[-1]
-        positions = rearrange(covering(last, DIVISOR, images), "n c h w -> n (h w) c")
+        positions = rearrange(covering(last, self.strides[-1], images), "n c h w -> n (h w) c")
         if self.norms_the_mean:
             return self._normed(positions.mean(dim=1))
         return self._normed(positions).mean(dim=1)

@@ -5,6 +5,7 @@ method `losses(features, truth)` (see SegViT).
 """
 
 from lgrseg.modeling.heads.conv_head import ConvHead
+from lgrseg.modeling.heads.deeplab import DeepLabV3Plus
 from lgrseg.modeling.heads.fpn_head import FPNHead
 from lgrseg.modeling.heads.linear_probe import LinearProbe, PixelHead
 from lgrseg.modeling.heads.segformer import AllMlpHead
@@ -15,6 +16,7 @@ from lgrseg.modeling.heads.upernet import UPerNet
 __all__ = [
     "AllMlpHead",
     "ConvHead",
+    "DeepLabV3Plus",
     "FPNHead",
     "LinearProbe",
     "PixelHead",
