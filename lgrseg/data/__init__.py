@@ -55,6 +55,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "WholeVideoSampler": "lgrseg.data.frame_sampling",
         "build_test_loader": "lgrseg.data.loader",
         "build_train_loader": "lgrseg.data.loader",
+        "build_unpaired_loader": "lgrseg.data.loader",
         "register_dataset": "lgrseg.data.registration",
         "unlabelled_parts": "lgrseg.data.described",
     },

@@ -10,9 +10,10 @@ from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
+from lgrseg.data.unpaired import UnpairedFrames
 from lgrseg.structures import UnlabelledViews
 
-Stream = ClipDataset | UnlabelledDataset
+Stream = ClipDataset | UnlabelledDataset | UnpairedFrames
 
 
 class TrainLoader:
@@ -28,7 +29,7 @@ class TrainLoader:
         dataset: ClipDataset | None,
         batch_size: int,
         num_workers: int = 0,
-        unlabelled: UnlabelledDataset | None = None,
+        unlabelled: UnlabelledDataset | UnpairedFrames | None = None,
         unlabelled_batch_size: int = 0,
         protocol: LabelProtocol | None = None,
         early: ClipDataset | None = None,
@@ -210,6 +211,50 @@ def build_train_loader(
         protocol=protocol,
         early=early,
         early_iterations=early_iterations if batch_size else 0,
+    )
+
+
+def build_unpaired_loader(
+    *,
+    dataset: str,
+    other: str,
+    size: tuple[int, int],
+    batch_size: int = 1,
+    scale: tuple[float, float] = (0.8, 1.0),
+    augmentations: Sequence = (),
+    num_workers: int = 0,
+    seed: int = 0,
+) -> TrainLoader:
+    """Build the training loader of frames of two styles, without labels and without pairs.
+
+    Args:
+        dataset: style A: name of a dataset, or folder of images.
+        other: style B, in the same way.
+        size: (height, width) of the frames in pixels.
+        batch_size: number of frames of each style per process and iteration.
+        scale: smallest and largest share of a frame's area that is shown, 0 to 1.
+        augmentations: augmentations of each frame; they should not change the style.
+        num_workers: number of worker processes; 0 reads in this process.
+        seed: seed of the run.
+
+    Raises:
+        FileNotFoundError: a dataset is not prepared.
+        ValueError: a source is unknown or has no frame.
+    """
+    frames = UnpairedFrames(
+        dataset=dataset,
+        other=other,
+        size=size,
+        scale=scale,
+        augmentations=augmentations,
+        seed=seed,
+    )
+    return TrainLoader(
+        dataset=None,
+        batch_size=0,
+        num_workers=num_workers,
+        unlabelled=frames,
+        unlabelled_batch_size=batch_size,
     )
 
 

@@ -35,7 +35,7 @@ class ClipDataset(Dataset):
         return len(self.samples)
 
     def __getitem__(self, index: int):
-        record, anchor = self.samples[_element(len(self), index, self.seed, _ORDER)]
+        record, anchor = self.samples[element_at(len(self), index, self.seed, _ORDER)]
         rng = np.random.default_rng([self.seed, _AUGMENT, index])
         clip, targets = self.mapper(record, anchor, rng, seen=index)
         clip.seed = int(np.random.default_rng([self.seed, _MODEL, index]).integers(2**63))
@@ -62,13 +62,20 @@ class UnlabelledDataset(Dataset):
         return len(self.records)
 
     def __getitem__(self, index: int):
-        record = self.records[_element(len(self), index, self.seed, _UNLABELLED_ORDER)]
+        record = self.records[element_at(len(self), index, self.seed, _UNLABELLED_ORDER)]
         rng = np.random.default_rng([self.seed, _UNLABELLED, index])
         return self.mapper(record, int(rng.integers(record.num_frames)), rng, seen=index)
 
 
-def _element(length: int, index: int, seed: int, use: int) -> int:
-    """Element at this position of the infinite stream."""
+def element_at(length: int, index: int, seed: int, use: int) -> int:
+    """Element at this position of an infinite stream of permutations.
+
+    Args:
+        length: number of elements.
+        index: position in the stream, from 0.
+        seed: seed of the run.
+        use: purpose of the random numbers.
+    """
     epoch, position = divmod(index, length)
     return np.random.default_rng([seed, use, epoch]).permutation(length)[position]
 

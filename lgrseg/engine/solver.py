@@ -110,3 +110,26 @@ class StepSchedule:
         """Factor of all learning rates at this iteration, counted from 0."""
         warm = min(1.0, (iteration + 1) / (self.warmup + 1))
         return warm * self.gamma ** sum(iteration >= milestone for milestone in self.milestones)
+
+
+class LinearSchedule:
+    """The full rate for the first part of the run, then a straight line to zero, as in CycleGAN."""
+
+    def __init__(self, *, max_iter: int, constant: float = 0.5):
+        """Set the part of the run with the full rate.
+
+        Args:
+            max_iter: number of optimiser steps.
+            constant: share of the steps with the full rate, 0 to 1.
+
+        Raises:
+            ValueError: `constant` is not a share.
+        """
+        if not 0 <= constant <= 1:
+            raise ValueError(f"constant={constant}: it is a share of the run, 0 to 1")
+        self.max_iter, self.first = max_iter, round(constant * max_iter)
+
+    def __call__(self, iteration: int) -> float:
+        """Factor of all learning rates at this iteration, counted from 0; zero after the last."""
+        left = (self.max_iter - iteration) / max(1, self.max_iter - self.first)
+        return max(0.0, min(1.0, left))

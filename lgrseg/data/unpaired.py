@@ -1,0 +1,119 @@
+"""Frames of two styles without pairs, for a model that translates one into the other.
+
+A source of frames is the name of a dataset (all frames of its videos, labels are not read), or a
+plain folder of images. Frame i of a stream is a function of (seed, i) as in streams.py. The two
+styles have separate permutations and random numbers, so each frame meets others in every epoch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.data.io import image_files, to_uint8
+from lgrseg.data.io.stills import read_still
+from lgrseg.data.mappers.clips import resize_frames
+from lgrseg.data.mappers.views import augmented, clip_of, random_box
+from lgrseg.data.record import VideoRecord
+from lgrseg.data.store import open_frames
+from lgrseg.data.streams import element_at
+from lgrseg.structures import Clip, UnlabelledViews
+
+_ORDER, _AUGMENT = (10, 11), (12, 13)
+"""Purposes of random numbers for style A and style B; those of streams.py are below 10."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a source."""
+
+    name: str
+    """Identifier of the video, or the path of the image."""
+    index: int
+    """Index of the frame in its video."""
+    read: Callable[[], np.ndarray]
+    """Function that reads the frame, (H, W) or (H, W, 3) uint8."""
+
+
+class UnpairedFrames(Dataset):
+    """Every frame of A once per epoch, with a frame of B that has nothing to do with it."""
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        other: str,
+        size: tuple[int, int],
+        scale: tuple[float, float] = (0.8, 1.0),
+        augmentations: Sequence = (),
+        seed: int = 0,
+    ):
+        """List the frames of both sources.
+
+        Args:
+            dataset: source of style A: name of a dataset, or folder of images.
+            other: source of style B.
+            size: (height, width) to which each part is resized, in pixels.
+            scale: smallest and largest share of the frame's area that a part shows, 0 to 1.
+            augmentations: augmentations of each part; they should not change the style.
+            seed: seed of the run.
+
+        Raises:
+            ValueError: a source has no frame, or `scale` is not a range of shares.
+        """
+        low, high = scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"a share of the frame's area must be 0 to 1, not {low} to {high}")
+        self.sources = [frames_of(dataset), frames_of(other)]
+        self.size, self.scale = (size[0], size[1]), (low, high)
+        self.augmentations, self.seed = list(augmentations), seed
+
+    def __len__(self) -> int:
+        return len(self.sources[0])
+
+    def __getitem__(self, index: int) -> UnlabelledViews:
+        of_a, of_b = (self._clip(style, index) for style in range(2))
+        return UnlabelledViews(teacher=[of_a], student=[of_b])
+
+    def _clip(self, style: int, index: int) -> Clip:
+        frames = self.sources[style]
+        frame = frames[element_at(len(frames), index, self.seed, _ORDER[style])]
+        rng = np.random.default_rng([self.seed, _AUGMENT[style], index])
+        picture = frame.read()
+        top, left, bottom, right = random_box(picture.shape[:2], self.scale, rng)
+        part = resize_frames([picture[top:bottom, left:right]], self.size)
+        part = augmented(part, self.augmentations, rng)
+        return clip_of(part, [frame.index], frame.name, rng)
+
+
+def frames_of(source: str) -> list[Frame]:
+    """List the frames of a dataset, or the images of a folder.
+
+    Args:
+        source: name of a dataset in the catalog, or path of a folder.
+
+    Raises:
+        ValueError: the folder has no image, or there is neither a dataset nor a folder of the name.
+    """
+    if source not in DatasetCatalog and Path(source).is_dir():
+        files = image_files(Path(source))
+        if not files:
+            raise ValueError(f"the folder {source} has no image (PNG, JPEG, TIFF, BMP)")
+        return [Frame(str(file), 0, partial(_read_image, file)) for file in files]
+    return [
+        Frame(record.video_id, index, partial(_read_frame, record, index))
+        for record in DatasetCatalog.get(source)
+        for index in range(record.num_frames)
+    ]
+
+
+def _read_image(file: Path) -> np.ndarray:
+    return to_uint8(read_still(file))
+
+
+def _read_frame(record: VideoRecord, index: int) -> np.ndarray:
+    return open_frames(record)[index]

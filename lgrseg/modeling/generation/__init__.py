@@ -1,0 +1,1 @@
+"""Translation of images from one style to another, learned without pairs."""
