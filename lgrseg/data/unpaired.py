@@ -40,7 +40,10 @@ class Frame:
 
 
 class UnpairedFrames(Dataset):
-    """Every frame of A once per epoch, with a frame of B that has nothing to do with it."""
+    """Every frame of A once per epoch, with a frame of B that has nothing to do with it.
+
+    Item i is UnlabelledViews: the frame of A for the teacher, the one of B for the student.
+    """
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class UnpairedFrames(Dataset):
     def __len__(self) -> int:
         return len(self.sources[0])
 
-    def __getitem__(self, index: int) -> UnlabelledViews:
+    def __getitem__(self, index: int):
         of_a, of_b = (self._clip(style, index) for style in range(2))
         return UnlabelledViews(teacher=[of_a], student=[of_b])
 

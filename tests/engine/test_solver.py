@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgrseg.engine.solver import CosineSchedule, StepSchedule, build_adamw
+from lgrseg.engine.solver import CosineSchedule, LinearSchedule, StepSchedule, build_adamw
 
 
 def test_cosine_by_hand():
@@ -25,6 +25,14 @@ def test_steps_by_hand():
 def test_warm_up_and_milestones_multiply():
     schedule = StepSchedule(max_iter=10, milestones=(2,), gamma=0.1, warmup=3)
     assert [schedule(i) for i in range(4)] == pytest.approx([0.25, 0.5, 0.075, 0.1])
+
+
+def test_a_line_to_zero_by_hand():
+    schedule = LinearSchedule(max_iter=8, constant=0.5)
+    assert [schedule(i) for i in (0, 4, 5, 7, 8, 20)] == [1, 1, 0.75, 0.25, 0, 0]
+    assert LinearSchedule(max_iter=8, constant=1.0)(7) == 1
+    with pytest.raises(ValueError, match="constant=2: it is a share"):
+        LinearSchedule(max_iter=8, constant=2)
 
 
 def test_a_milestone_before_the_start_is_refused():

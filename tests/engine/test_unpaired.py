@@ -1,16 +1,26 @@
 """A run of a CycleGAN that is stopped and resumed ends as one that was not stopped."""
 
+import json
+import os
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from forked import run_script
 from PIL import Image
 
 from lgrseg.config import L
-from lgrseg.data import build_unpaired_loader
+from lgrseg.data import DatasetCatalog, build_unpaired_loader
+from lgrseg.data.own_store import write_facts
+from lgrseg.data.store import open_frames, read_masks
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.solver import LinearSchedule, build_adamw
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.modeling.generation.cycle_gan import CycleGAN
 from lgrseg.modeling.generation.networks import PatchJudge, ResNetGenerator
+
+TOOL = Path(__file__).parents[2] / "tools" / "translate_dataset.py"
 
 
 @pytest.fixture
@@ -18,7 +28,7 @@ def gan_cfg(tiny_cfg, tmp_path):
     """Six steps with a frame of each of two styles; the pools are full after two."""
     for number in range(3):
         (tmp_path / "b").mkdir(exist_ok=True)
-        Image.new("L", (40, 36), 60 * number).save(tmp_path / "b" / f"{number}.png")
+        Image.new("L", (50, 40), 60 * number).save(tmp_path / "b" / f"{number}.png")
     generator = L(ResNetGenerator)(width=4, num_blocks=1)
     judge = L(PatchJudge)(width=4, num_strides=1)
     tiny_cfg.model = L(CycleGAN)(
@@ -26,11 +36,11 @@ def gan_cfg(tiny_cfg, tmp_path):
         to_a=generator,
         judge_a=judge,
         judge_b=judge,
-        image_size=[16, 16],
+        image_size=[32, 32],
         pool_size=2,
     )
     tiny_cfg.dataloader.train = L(build_unpaired_loader)(
-        dataset="tiny", other=str(tmp_path / "b"), size=[16, 16]
+        dataset="tiny", other=str(tmp_path / "b"), size=[32, 32]
     )
     tiny_cfg.dataloader.test = {}
     tiny_cfg.optimizer = L(build_adamw, partial=True)(
@@ -71,4 +81,41 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(gan_cfg, tmp_path):
     assert {group["initial_lr"] for group in whole.optimizer.param_groups} == {1e-3, 5e-4}
     pictures = [path.name for path in sorted((tmp_path / "run/pictures").iterdir())]
     assert pictures == ["translated_000001.png", "translated_000006.png"]
-    assert Image.open(tmp_path / "run/pictures" / pictures[0]).size == (3 * 16, 2 * 16)
+    assert Image.open(tmp_path / "run/pictures" / pictures[0]).size == (3 * 32, 2 * 32)
+
+
+def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
+    gan_cfg.train.max_iter = 1
+    DefaultTrainer(gan_cfg).train()
+    store = tmp_path / "data" / "tiny"
+    names = [f"patient{number:04d}" for number in range(6)]
+    splits = ["train"] * 4 + ["val"] * 2
+    write_facts(store, classes=["disc"], colors=[(255, 0, 0)], roles={})
+    lines = [f"{name}_4CH,{name},{split}" for name, split in zip(names, splits, strict=True)]
+    (store / "splits.csv").write_text("\n".join(["clip,patient,split", *lines]))
+
+    def tool(*words):
+        command = ["--run", str(tmp_path / "run"), *words]
+        return run_script(TOOL, command, environment=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    output = tmp_path / "data" / "translated"
+    done = tool("--dataset", "tiny_train", "tiny_val", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    for split, count in (("train", 4), ("val", 2)):
+        for new, old in zip(
+            DatasetCatalog.get(f"translated_{split}"),
+            DatasetCatalog.get(f"tiny_{split}"),
+            strict=True,
+        ):
+            assert not np.array_equal(open_frames(new), open_frames(old))
+            assert np.array_equal(read_masks(new)[1], read_masks(old)[1])
+        assert len(DatasetCatalog.get(f"translated_{split}")) == count
+    words = ("--compare", "tiny_val", "--encoder", "vfm4us_resnet18")
+    done = tool("--dataset", "tiny_val", *words)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["frames"] == scores["frames_compared_with"] == 4
+    assert scores["frechet_original"] == pytest.approx(0, abs=1e-3) < scores["frechet_translated"]
+    assert -1 <= scores["ssim_back"] < 1 and scores["psnr_back"] > 0
+    refused = tool("--dataset", "tiny_val", "--output", str(output))
+    assert refused.returncode == 1 and "translated is not empty" in refused.stderr

@@ -59,10 +59,9 @@ class ResNetGenerator(nn.Module):
             *_conv(nn.Conv2d(2 * width, inner, 3, stride=2, padding=1)),
             *[ResidualBlock(inner) for _ in range(num_blocks)],
         )
-        halves = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
         self.decode = nn.Sequential(
-            *_conv(nn.ConvTranspose2d(inner, 2 * width, **halves)),
-            *_conv(nn.ConvTranspose2d(2 * width, width, **halves)),
+            *_conv(nn.ConvTranspose2d(inner, 2 * width, 3, stride=2, padding=1, output_padding=1)),
+            *_conv(nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1)),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, channels, 7),
             nn.Tanh(),
