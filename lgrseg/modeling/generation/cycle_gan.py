@@ -137,8 +137,8 @@ class CycleGAN(ClipModel):
             same = error(self.to_a(real_a), real_a) + error(self.to_b(real_b), real_b)
             losses["loss_identity"] = self.identity_weight * same
         self._monitored = {}
-        earlier_a = self.pool_a(fake_a.detach(), clip_generators(of_b))
-        earlier_b = self.pool_b(fake_b.detach(), clip_generators(of_a))
+        earlier_a = self.pool_a(fake_a.detach(), frame_generators(of_b))
+        earlier_b = self.pool_b(fake_b.detach(), frame_generators(of_a))
         losses["loss_judge_a"] = self._judge("a", self.judge_a, real_a, earlier_a)
         losses["loss_judge_b"] = self._judge("b", self.judge_b, real_b, earlier_b)
         return losses
@@ -189,6 +189,12 @@ def without_gradient(judge: nn.Module, images: Tensor) -> Tensor:
     """Scores of images, with a gradient for the images and none for the weights of the judge."""
     weights = {name: value.detach() for name, value in judge.named_parameters()}
     return functional_call(judge, weights, (images,))
+
+
+def frame_generators(clips: list[Clip]) -> list[torch.Generator]:
+    """One random generator for each frame; frames of a clip share one."""
+    pairs = zip(clips, clip_generators(clips), strict=True)
+    return [generator for clip, generator in pairs for _ in clip.frames]
 
 
 def as_input(frames: Tensor, channels: int) -> Tensor:
