@@ -6,9 +6,9 @@ r"""CycleGAN: phantoms in the style of real scans, learned without pairs and wit
 
 Style A is the frames of dataloader.train.dataset, style B those of dataloader.train.other; each is
 the name of a dataset or a folder of images. Labels are not read. dataloader.train.size and
-model.image_size are one size. The paper has 64 channels, and 200 epochs; here are 32, and about 8
+model.image_size are one size. The paper has 64 channels, and 200 epochs; here are 32, and about 7
 epochs. model.to_b.branch and model.to_a.branch may be pretrained encoders. The folder `pictures` of
-the run has translated frames. Expected: see docs/recipes/generation.md.
+the run has translated frames. Not measured yet; docs/recipes/generation.md has a smaller run.
 """
 
 from omegaconf import OmegaConf
