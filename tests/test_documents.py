@@ -95,7 +95,7 @@ PARSED = {
     "ar_seg/next_scale.py": "needs the run of the tokenizer; test_configs.py takes a step",
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
-    "configs/generation/": "needs 1500 simulated patients, and CAMUS; tests of the engine train one",
+    "configs/generation/": "needs 1500 simulated patients; tests of the engine train another",
     "translate_dataset.py": "needs the run of a CycleGAN; tests of the engine run it",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
