@@ -48,11 +48,13 @@ class Played:
     def claim(self, *kinds):
         return self.store.claim("w1", kinds=kinds or ("clips",), lease=30, max_attempts=2)
 
-    def finish(self, job):
-        """Write small results, and end the job as done."""
+    def finish(self, job, **more):
+        """Write small results and further files, and end the job as done."""
         folder = self.blobs.new_results(job.id, job.attempt)
         (folder / "masks.nii.gz").write_bytes(bytes(range(200)))
         (folder / "preview.png").write_bytes(b"\x89PNG")
+        for name, content in more.items():
+            (folder / name).write_bytes(content)
         masks = {"size": [4, 6], "classes": ["left_ventricle"], "frames": [{}]}
         (folder / "masks.json").write_text(json.dumps(masks))
         frames = job.meta["shape"][0]

@@ -101,13 +101,20 @@ class Member:
         """Check that there are boxes if and only if the model needs them.
 
         Raises:
-            ValueError: boxes are missing, the model takes no boxes, or the run that predicts them
-                has other classes.
+            ValueError: boxes are missing, the model takes no boxes, its mapper makes frames of
+                another size than its SAM 2 needs, or the run that predicts boxes has other classes.
         """
         if not isinstance(self.model, BoxSam2):
             if boxes is not None:
                 raise ValueError(self.why_no_boxes())
             return
+        size, (height, width) = self.model.tracker.size, self.mapper.input_size
+        if (height, width) != (size, size):
+            raise ValueError(
+                f"the SAM 2 of {self.name} needs frames of {size} x {size}, and its mapper makes "
+                f"frames of {height} x {width}: train it with input_size=[{size}, {size}] in the "
+                "mappers, or with another size in build_sam2"
+            )
         box_model, classes = self.model.box_model, self.metadata.classes
         if isinstance(box_model, FrozenRun) and box_model.classes != classes:
             theirs = ", ".join(box_model.classes)

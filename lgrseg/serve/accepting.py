@@ -17,6 +17,8 @@ from lgrseg.serve.service import ALIVE_SECONDS, Service
 from lgrseg.serve.uploads import Received, receive, shown_name
 
 MOST_PIXEL_MM = 100.0
+View = Literal["A4C", "A2C", "unknown"]
+"""Views of a DICOM report (`VIEWS` in dicom_sr.py)."""
 
 
 class Wishes:
@@ -38,12 +40,16 @@ class Wishes:
         column_mm: Annotated[
             float | None, Query(gt=0, le=MOST_PIXEL_MM, description="and between columns")
         ] = None,
+        view: Annotated[
+            View, Query(description="view of a DICOM clip, for the codes of its report")
+        ] = "unknown",
     ):
         """Check the settings; both spacings are given, or none."""
         if (row_mm is None) != (column_mm is None):
             raise ServiceError(422, "bad_settings", "give both row_mm and column_mm, or neither")
         self.name, self.options = name, {"deidentify": deidentify} if deidentify else {}
         values: dict[str, Any] = {"fps": fps, "spacing_mm": row_mm and [row_mm, column_mm]}
+        values["view"] = None if view == "unknown" else view
         self.options |= {key: value for key, value in values.items() if value}
 
 

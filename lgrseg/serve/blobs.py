@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     "measurements.json": "application/json",
     "measurements.csv": "text/csv; charset=utf-8",
     "seg.dcm": "application/dicom",
+    "report.dcm": "application/dicom",
     "frames.bin": "application/octet-stream",
     "labels.bin": "application/octet-stream",
 }

@@ -45,7 +45,7 @@ def _facts(purpose: str, run: str | Path, predictor: Predictor) -> dict[str, Any
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "name": Path(run).name,
+        "name": Path(run).resolve().name,
         "purpose": purpose,
         "sha256": digest,
         "classes": list(predictor.metadata.classes),

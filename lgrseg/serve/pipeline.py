@@ -71,7 +71,7 @@ def run_job(
     report("measuring", 0.9)
     ventricle = left_ventricle(result, on_frame=lambda _: report("measuring", 0.9))
     facts = facts_of(result) | ventricle | {"use": NOT_FOR_DIAGNOSIS}
-    facts["file"] = None
+    facts["file"], facts["model"] = None, name_of(predictor)
     report("writing", 0.93)
     write_results(result, job, folder, output)
     facts["notes"] = result.notes
@@ -84,6 +84,11 @@ def run_job(
         "notes": facts["notes"],
         "doubts": facts["doubts"],
     }
+
+
+def name_of(predictor: Predictor) -> str:
+    """Names of the runs of a model, without the folders of the server."""
+    return " + ".join(Path(member.name).resolve().name for member in predictor.members)
 
 
 def left_ventricle(
@@ -142,6 +147,8 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     source = folder / "source.dcm"
     if source.exists() and not hidden:
         write_seg(result, source, output / "seg.dcm")
+        view = job.options.get("view", "unknown")
+        write_dicom_report(result, source, output / "report.dcm", view)
 
 
 def affine_of(job: StoredJob, video: Video) -> np.ndarray:
@@ -171,3 +178,21 @@ def write_seg(result: Result, source: Path, path: Path) -> None:
         )
     except ValueError as error:
         result.clip_notes.append(f"there is no DICOM segmentation: {error}")
+
+
+def write_dicom_report(result: Result, source: Path, path: Path, view: str) -> None:
+    """Write the measurements of whole beats as a DICOM report, or note why there is none."""
+    from lgrseg.inference.dicom_sr import write_dicom_sr
+
+    try:
+        why_not = write_dicom_sr(
+            path,
+            result.measurements,
+            clip=source,
+            view=view,
+            made_by=result.made_by,
+            doubts=result.doubts,
+        )
+    except (ImportError, ValueError) as error:
+        why_not = f"there is no DICOM report: {error}"
+    result.clip_notes += [why_not] if why_not else []

@@ -20,6 +20,7 @@ from lgrseg.serve.stream_pool import StreamPool
 ALIVE_SECONDS = 10.0
 """Age of a worker's last sign of life up to which it counts."""
 DAY = 86400
+NOT_CORRECTED = "report.dcm has the measured beats, not the corrected ones"
 
 
 @dataclass
@@ -73,6 +74,9 @@ class Service:
         meta, summary = job.meta, job.summary
         spacing = job.options.get("spacing_mm") or meta.get("spacing_mm")
         problem = job.problem if job.state == "failed" else None
+        notes = list(summary.get("notes", meta.get("notes", [])))
+        if job.corrections is not None and any(f["name"] == "report.dcm" for f in job.results):
+            notes.append(NOT_CORRECTED)
         links = {"self": base, "events": f"{base}/events"}
         if job.state == DONE:
             links |= {name: f"{base}/results/{name}" for name in ("report.html",)}
@@ -100,7 +104,7 @@ class Service:
             expires=job.finished + self.settings.keep_days * DAY if job.finished else None,
             ejection_fraction=ejection_of_job(job),
             corrected=job.corrections is not None,
-            notes=summary.get("notes", meta.get("notes", [])),
+            notes=notes,
             doubts=summary.get("doubts", meta.get("doubts", [])),
             error=Problem(**problem) if problem else None,
             results=[ResultFile(**f, href=f"{base}/results/{f['name']}") for f in job.results],

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from forked import run_script
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from lgrseg.config import instantiate, load_config, save_config
@@ -16,6 +17,7 @@ from lgrseg.data import AnnotatedMapper, PromptedMapper, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
 from lgrseg.inference.box_videos import follow_boxes, prompts_of
 from lgrseg.inference.frozen_run import FrozenRun
+from lgrseg.inference.members import Member
 from lgrseg.inference.whole_videos import predict_frames
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.sam2.tracker import NO_OBJECT
@@ -52,6 +54,15 @@ def test_boxes_of_the_original_are_parts_of_the_crop():
     assert found[2][3].tolist() == pytest.approx([0.25, 0.25, 0.5, 0.5])
     with pytest.raises(PromptError, match="outside the fan, which has x 6 to 54 and y 4 to 36"):
         prompts_of([BoxPrompt(0, (0, 0, 5, 40), 1)], GEOMETRY)
+
+
+def test_a_mapper_of_another_size_is_refused(model):
+    mapper = OmegaConf.create({"input_size": [32, 64]})
+    member = Member("a run", model, mapper, Metadata(("a",), ((1, 2, 3),)), [])
+    with pytest.raises(
+        ValueError, match="needs frames of 64 x 64, and its mapper makes .* 32 x 64"
+    ):
+        member.check_boxes([])
 
 
 class Unboxed(ClipModel):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from running_service import MODEL, running
 
+from lgrseg.serve.service import NOT_CORRECTED
 from lgrseg.visualization.overlays import write_mp4
 
 TOKEN = "a token of some length"
@@ -103,6 +104,7 @@ def test_refused_uploads(http, clip, service):
     assert form.status_code == 400 and "filename" in form.json()["detail"]
     assert post(http, clip, row_mm=0.3).json()["code"] == "bad_settings"
     assert post(http, clip, fps="nan").status_code == 422
+    assert post(http, clip, view="PLAX").status_code == 422
     assert not list(service.blobs.incoming.iterdir())  # nothing of them is kept
 
 
@@ -161,6 +163,15 @@ def test_beats(http, done):
     upside = http.patch(address, json={"beats": [{"ed_frame": 2, "es_frame": 0}]}).json()
     assert upside["ejection_fraction"] is None and upside["corrected"][0]["problems"]
     assert http.patch(address, json={"beats": None}).json()["corrected"] is None
+
+
+def test_a_dicom_report_has_the_measured_beats(service, http):
+    job = service.add("clip.dcm")
+    service.finish(service.claim(), **{"report.dcm": b"DICM"})
+    address = f"/v1/jobs/{job.id}"
+    assert http.get(address).json()["notes"] == []
+    http.patch(f"{address}/beats", json={"beats": [{"ed_frame": 0, "es_frame": 2}]})
+    assert http.get(address).json()["notes"] == [NOT_CORRECTED]
     assert http.patch(address, content=bytes(2**20 + 1)).status_code == 413
     assert http.patch(address, content=iter([b"{}"])).status_code == 411
 

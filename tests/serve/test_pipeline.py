@@ -1,32 +1,41 @@
 """Result files from masks: volumes of every frame, run lengths, pictures without names."""
 
 import json
+from types import SimpleNamespace
+from typing import get_args
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
+from dicom_clips import dicom_clip
 from pycocotools import mask as coco
 
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.io import Video
 from lgrseg.inference.result import Result
+from lgrseg.serve.accepting import View
 from lgrseg.serve.corrections import corrected_beats
 from lgrseg.serve.job_store import StoredJob
 from lgrseg.serve.packed import read_packed
-from lgrseg.serve.pipeline import left_ventricle, write_results
+from lgrseg.serve.pipeline import left_ventricle, name_of, write_dicom_report, write_results
 
 METADATA = Metadata(("left_ventricle",), ((230, 60, 60),))
 NEW = {"id": "0" * 32, "owner": "me", "kind": "clip", "model": "clips", "name": "a"}
 
 
-def result_of(spacing=(0.5, 0.5)):
+ONE_BEAT = (22, 19, 15, 13, 15, 19, 22)
+"""Half the width of the ellipse in every frame."""
+
+
+def result_of(spacing=(0.5, 0.5), widths=ONE_BEAT):
     """An ellipse that shrinks and grows within a disc as the fan; a bright text in the corner."""
-    masks = np.zeros((7, 96, 96), np.uint8)
-    for frame, width in enumerate((22, 19, 15, 13, 15, 19, 22)):
+    masks = np.zeros((len(widths), 96, 96), np.uint8)
+    for frame, width in enumerate(widths):
         cv2.ellipse(masks[frame], (48, 50), (width, 34), 0, 0, 360, 1, -1)
     fan = np.zeros((96, 96), np.uint8)
     cv2.circle(fan, (48, 48), 44, 1, -1)
-    frames = np.full((7, 96, 96), 80, np.uint8)
+    frames = np.full((len(widths), 96, 96), 80, np.uint8)
     frames[:, :12, :12] = 255
     result = Result.of_clip(Video(frames, spacing, 20.0), None, metadata=METADATA, model="m")
     result.masks, result.fan = masks, fan.astype(bool)
@@ -67,3 +76,38 @@ def test_files(tmp_path, hidden):
     assert not (tmp_path / "seg.dcm").exists()
     names = {"masks.nii.gz", "overlay.mp4", "preview.png", "labels.bin"}
     assert names <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_report_of_a_dicom_clip(tmp_path):
+    highdicom = pytest.importorskip("highdicom", reason="pip install '.[dicom]'")
+    from lgrseg.inference.dicom_sr import VIEWS
+
+    assert set(get_args(View)) == set(VIEWS)
+    result = result_of(widths=ONE_BEAT[3:6] + 2 * ONE_BEAT[:6])
+    result.masks[:, 70:] = 0  # a flat base
+    result.made_by = "lgrseg " + 64 * "a"
+    dicom_clip(tmp_path / "source.dcm", result.video.frames)
+    write_results(result, stored(view="A2C"), tmp_path, tmp_path)
+    report = highdicom.sr.ComprehensiveSR.from_dataset(pydicom.dcmread(tmp_path / "report.dcm"))
+    beat = report.content.get_image_measurement_groups()[0]
+    found = {measure.name: measure.value for measure in beat.get_measurements()}
+    assert found[VIEWS["A2C"][2]] == pytest.approx(result.beats[0].ejection_fraction, abs=0.01)
+    assert (tmp_path / "seg.dcm").is_file()
+
+
+def test_why_there_is_no_report(tmp_path):
+    pytest.importorskip("highdicom", reason="pip install '.[dicom]'")
+    result = result_of()
+    result.masks[:] = 0
+    source = dicom_clip(tmp_path / "source.dcm", result.video.frames)
+    write_dicom_report(result, source, tmp_path / "report.dcm", "unknown")
+    assert not (tmp_path / "report.dcm").exists()
+    assert "no DICOM report: there is neither a volume" in result.clip_notes[-1]
+    unnamed = dicom_clip(tmp_path / "b.dcm", result.video.frames, StudyInstanceUID=None)
+    write_dicom_report(result, unnamed, tmp_path / "report.dcm", "unknown")
+    assert "has no StudyInstanceUID" in result.clip_notes[-1]
+
+
+def test_names_of_models_have_no_folders():
+    members = [SimpleNamespace(name="/srv/runs/first/"), SimpleNamespace(name="second")]
+    assert name_of(SimpleNamespace(members=members)) == "first + second"

@@ -5,7 +5,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from bright_disc import disc_clip
+from bright_disc import ROOT, disc_clip
 from disc_box_run import CLASS, LABEL, box_run
 from server_processes import ServerProcesses
 
@@ -13,6 +13,7 @@ from lgrseg.client import Client, ServiceProblem
 from lgrseg.data.phantom.apical_patients import apical_scan
 from lgrseg.evaluation.frame_scores import measure_heart
 from lgrseg.inference import Predictor
+from lgrseg.inference.pretrained import pretrained_run
 from lgrseg.structures.box_prompts import BoxPrompt
 
 pytestmark = pytest.mark.slow
@@ -99,6 +100,7 @@ def test_ejection_fraction_of_a_simulated_heart(client, tmp_path):
 
     end_systole = scan.heart.end_systole
     facts = json.loads(client.result(job, "measurements.json"))
+    assert facts["model"] == pretrained_run().name and str(ROOT) not in json.dumps(facts)
     assert facts["spacing_mm"] == pytest.approx([scan.mm_per_pixel] * 2)
     corrected = client.correct_beats(job.id, [(0, end_systole)])
     classes, roles = result.metadata.classes, result.metadata.roles

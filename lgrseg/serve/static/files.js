@@ -13,7 +13,7 @@ const TITLES = {
   "masks.nii.gz": "Masks, NIfTI",
   "masks.json": "Masks, COCO run lengths",
   "seg.dcm": "DICOM segmentation",
-  "report.dcm": "DICOM report",
+  "report.dcm": "DICOM report, measured beats",
   "preview.png": "Preview",
 };
 const OF_THE_PLAYER = ["frames.bin", "labels.bin"];

@@ -7,6 +7,7 @@ import { droppedFiles, Uploads } from "./uploads.js";
 import { ENDED, bytes, number, sentence, shortFactsOf, stateOf, timeLeft, when } from "./words.js";
 
 const LOOK_MS = 2000;
+const VIEWS = [["unknown", "not known"], ["A4C", "apical four-chamber"], ["A2C", "apical two-chamber"]];
 const FORMATS = "DICOM, mp4, mov, avi, mkv, NIfTI, MetaImage, TIFF, a zip of frames, or one still";
 
 /** Show the first view in `main` until `signal` is aborted. */
@@ -81,13 +82,16 @@ function optionsForm() {
   const numeric = { type: "number", min: 0.001, step: "any", placeholder: "of the file", inputmode: "decimal" };
   const [spacing, spacingLabel] = field("Millimetres per pixel", { ...numeric, max: 100 });
   const [fps, fpsLabel] = field("Frames per second", { ...numeric, max: 10000 });
+  const view = h("select", {}, VIEWS.map(([value, text]) => h("option", { value }, text)));
+  const viewLabel = h("label.field", {}, h("span", {}, "View, for a DICOM report"), view);
   const hide = h("input", { type: "checkbox" });
   const element = h("details.options", {}, h("summary", {}, "Options"),
-    h("div.fields", {}, spacingLabel, fpsLabel),
+    h("div.fields", {}, spacingLabel, fpsLabel, viewLabel),
     h("label.check", {}, hide, h("span", {}, "Black out everything outside the fan, such as names in the picture")));
   const read = () => ({
     ...(spacing.value ? { row_mm: spacing.value, column_mm: spacing.value } : {}),
     ...(fps.value ? { fps: fps.value } : {}),
+    ...(view.value === "unknown" ? {} : { view: view.value }),
     ...(hide.checked ? { deidentify: "true" } : {}),
   });
   return { element, read };

@@ -114,7 +114,7 @@ function doubtsPanel({ facts }) {
   const doubts = warnings.map((text) => h("li.doubt", {}, icon("warn"), h("span", {}, doubtInWords(text))));
   const notes = facts.notes.filter((text) => !doubtful(text))
     .map((text) => h("li", {}, h("span", {}, sentence(text))));
-  const model = facts.model.split(/[\\/]/).pop();
+  const { model } = facts;
   return h("section.panel", { "aria-labelledby": "notes-title" },
     h("h2", { id: "notes-title" }, doubts.length ? "Doubts and notes" : "Notes"),
     h("ul.notes", {}, doubts, notes, h("li", {}, h("span", {}, "Model: ", h("code", {}, model), "."))));

@@ -48,6 +48,7 @@ const STAGES = {
   segmenting: "Finding the chambers",
   measuring: "Measuring",
   writing: "Writing the results",
+  paused: "Paused for a shorter clip",
 };
 
 /** What a job does now. */
