@@ -11,8 +11,8 @@ INSIDE = {
     if folder.is_dir() and folder.name != "__pycache__"
 }
 
-CLIENT = ["httpx2"]
-SERVE = ["fastapi", "uvicorn", "httptools", "python-multipart", "prometheus-client", "websockets"]
+CLIENT = ["httpx2", "websockets"]
+SERVE = ["fastapi", "uvicorn", "httptools", "python-multipart", "prometheus-client"]
 SERVE += CLIENT
 BATCH = ["pyarrow", "fsspec", "s3fs"]
 DICOM = ["highdicom", "pynetdicom"]

@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -23,6 +24,9 @@ from lgrseg.client.calls import (
 from lgrseg.client.client import Watch
 from lgrseg.client.errors import check_done, problem_of
 from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
+
+if TYPE_CHECKING:
+    from lgrseg.client.live import AsyncLiveStream
 
 
 class AsyncClient:
@@ -99,11 +103,13 @@ class AsyncClient:
         spacing_mm: Sequence[float] | None = None,
         fps: float | None = None,
         deidentify: bool = False,
+        view: str = "unknown",
         key: str | None = None,
     ) -> Job:
         """Send a clip without waiting for its results, see `Client.submit`."""
         path = Path(path)
         wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
+        wishes["view"] = view
         upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
         return record_of(Job, (await self._send(upload)).json())
 
@@ -189,6 +195,22 @@ class AsyncClient:
         beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
         answer = await self._call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
         return record_of(Beats, answer.json())
+
+    async def prompts(self, job_id: str, boxes: Sequence[dict[str, Any]]) -> Job:
+        """Segment a clip again from boxes, see `Client.prompts`."""
+        wish = {"boxes": list(boxes)}
+        answer = await self._call("POST", f"/v1/jobs/{job_id}/prompts", json=wish)
+        return record_of(Job, answer.json())
+
+    def stream(
+        self, height: int, width: int, *, channels: int = 1, window: int | None = None
+    ) -> AbstractAsyncContextManager["AsyncLiveStream"]:
+        """Segment frames as they come, see `Client.stream`."""
+        from lgrseg.client.live import async_live_stream
+
+        hello = {"height": height, "width": width, "channels": channels}
+        hello |= {"window": window} if window else {}
+        return async_live_stream(self._http, hello)
 
     async def _send(self, upload: Upload) -> httpx2.Response:
         return await self._call(

@@ -3,9 +3,10 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -22,6 +23,9 @@ from lgrseg.client.calls import (
 )
 from lgrseg.client.errors import check_done, problem_of
 from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
+
+if TYPE_CHECKING:
+    from lgrseg.client.live import LiveStream
 
 Watch = Callable[[Job], None]
 
@@ -81,7 +85,7 @@ class Client:
             path: file of the clip.
             output: folder of the results; None to load none.
             watch: function that gets the job at every change, such as `ProgressBar`.
-            wishes: `name`, `spacing_mm`, `fps` and `deidentify`, as in `submit`.
+            wishes: `name`, `spacing_mm`, `fps`, `deidentify` and `view`, as in `submit`.
 
         Raises:
             ServiceProblem: the service refuses the clip.
@@ -126,6 +130,7 @@ class Client:
         spacing_mm: Sequence[float] | None = None,
         fps: float | None = None,
         deidentify: bool = False,
+        view: str = "unknown",
         key: str | None = None,
     ) -> Job:
         """Send a clip, and return its job without waiting for it.
@@ -136,6 +141,7 @@ class Client:
             spacing_mm: millimetres between rows and between columns; None uses those of the file.
             fps: frames per second; None uses the rate of the file.
             deidentify: True to make every picture black outside the fan.
+            view: view of a DICOM clip, "A4C", "A2C" or "unknown", for its DICOM report.
             key: idempotency key; None makes a new one.
 
         Raises:
@@ -143,6 +149,7 @@ class Client:
         """
         path = Path(path)
         wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
+        wishes["view"] = view
         upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
         return record_of(Job, self._send(upload).json())
 
@@ -249,6 +256,40 @@ class Client:
         beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
         answer = self._call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
         return record_of(Beats, answer.json())
+
+    def prompts(self, job_id: str, boxes: Sequence[dict[str, Any]]) -> Job:
+        """Segment the clip of a finished job again, from boxes; gives the new job.
+
+        Args:
+            job_id: a finished job.
+            boxes: boxes as {"frame": 0, "box": [x0, y0, x1, y1], "class": "left_ventricle"}, in
+                pixels of the clip.
+
+        Raises:
+            ServiceProblem: a box cannot be used, or the service has no model for boxes.
+        """
+        wish = {"boxes": list(boxes)}
+        return record_of(Job, self._call("POST", f"/v1/jobs/{job_id}/prompts", json=wish).json())
+
+    def stream(
+        self, height: int, width: int, *, channels: int = 1, window: int | None = None
+    ) -> AbstractContextManager["LiveStream"]:
+        """Segment frames as they come; the service needs --streams.
+
+        Args:
+            height: rows of a frame.
+            width: columns of a frame.
+            channels: 1 for grey frames, 3 for colour.
+            window: number of frames that the model sees, the newest last; None for its own.
+
+        Raises:
+            ServiceProblem: the service refuses or ends the stream.
+        """
+        from lgrseg.client.live import live_stream
+
+        hello = {"height": height, "width": width, "channels": channels}
+        hello |= {"window": window} if window else {}
+        return live_stream(self._http, hello)
 
     def _send(self, upload: Upload) -> httpx2.Response:
         return self._call(

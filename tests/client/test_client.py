@@ -18,6 +18,7 @@ from lgrseg.client.calls import EventReader, target_of
 from lgrseg.client.records import Beats, Job, record_of
 from lgrseg.visualization.overlays import write_mp4
 
+BOXES = [{"frame": 0, "box": [1, 1, 9, 9], "class": "left_ventricle"}]
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,6 +59,12 @@ def test_predict_a_clip(service, clip, tmp_path):
         assert (tmp_path / "clip_masks.nii.gz").read_bytes() == bytes(range(200))
         assert client.correct_beats(job.id, [(0, 2)]).ejection_fraction == 60.0
         assert client.job(job.id).corrected and client.jobs(limit=1).jobs[0].id == job.id
+        with pytest.raises(ServiceProblem, match="the service has no model for boxes"):
+            client.prompts(job.id, BOXES)
+        with pytest.raises(ServiceProblem, match="the service has no streams") as refused:
+            with client.stream(96, 128):
+                pass
+        assert refused.value.problem.status == 1008
         assert client.models().models[0].classes == ["left_ventricle"]
         client.delete(job.id)
         with pytest.raises(ServiceProblem, match="there is no such job"):
@@ -93,6 +100,11 @@ def test_asyncio(service, clip, tmp_path):
         async with AsyncClient(service.url) as client:
             job = await client.predict_clip(clip, output=tmp_path)
             beats = await client.correct_beats(job.id, [(0, 1)])
+            with pytest.raises(ServiceProblem, match="the service has no model for boxes"):
+                await client.prompts(job.id, BOXES)
+            with pytest.raises(ServiceProblem, match="the service has no streams"):
+                async with client.stream(96, 128):
+                    pass
             return job, beats
 
     job, beats = asyncio.run(run())

@@ -55,9 +55,7 @@ def test_boxes_segment_the_clip_again(server, client, tmp_path):
     frames, discs = disc_clip(6, (96, 128), seed=99)
     first = client.predict_clip(save(tmp_path / "disc.nii.gz", frames, 0.5))
     box = box_around(discs[0])
-    wish = {"boxes": [{"frame": 0, "box": box, "class": CLASS}]}
-    answer = client._call("POST", f"/v1/jobs/{first.id}/prompts", json=wish)
-    job = client.wait(answer.json()["id"])
+    job = client.wait(client.prompts(first.id, [{"frame": 0, "box": box, "class": CLASS}]).id)
     assert (job.state, job.model, job.parent, job.frames) == ("done", "prompts", first.id, 6)
     assert client.job(first.id).state == "done"
     (path,) = client.save_results(job, tmp_path / "out", names=["masks.nii.gz"])
@@ -82,7 +80,7 @@ def test_boxes_that_cannot_be_used(client, tmp_path):
         ({"frame": 0, "box": [1, 1, 9, 9], "class": "liver"}, "no class 'liver'"),
     ):
         with pytest.raises(ServiceProblem, match=told) as caught:
-            client._call("POST", f"/v1/jobs/{job.id}/prompts", json={"boxes": [box]})
+            client.prompts(job.id, [box])
         assert caught.value.problem.status == 422
 
 

@@ -1,5 +1,6 @@
 """Live streams: what a window gives, and the whole service over a real WebSocket."""
 
+import asyncio
 import json
 import os
 import struct
@@ -13,6 +14,8 @@ from server_processes import ServerProcesses
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from lgrseg.client import AsyncClient, Client
+from lgrseg.client.live import LiveAnswer, answer_of
 from lgrseg.data.io import Video
 from lgrseg.inference import Predictor
 from lgrseg.inference.members import label_maps
@@ -50,6 +53,9 @@ def test_message():
     labels = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE).astype(np.uint8)
     head, back = read(packed({"frame": 3}, zlib.compress(labels.tobytes())))
     assert head == {"frame": 3} and np.array_equal(back, labels)
+    head = {"frame": 3, "latency_ms": 2.5, "model_ms": 2, "dropped": [1]}
+    answer = answer_of(packed(head, zlib.compress(labels.tobytes())))
+    assert answer == LiveAnswer(**head, labels=labels.tobytes())
 
 
 @pytest.mark.slow
@@ -80,6 +86,32 @@ def test_a_frame_at_a_time(url):
     latency = end["latency_ms"]
     print(f"\none after the other: {end}")
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+
+
+@pytest.mark.slow
+def test_the_client(url):
+    frames, discs = disc_clip(4, SHAPE, seed=4)
+    address = url.removesuffix("/v1/stream").replace("ws", "http")
+
+    def check(answer, disc):
+        assert dice(np.frombuffer(answer.labels, np.uint8).reshape(SHAPE), disc) > 0.85
+
+    with Client(address) as client, client.stream(*SHAPE, window=3) as live:
+        assert live.window == 3
+        for frame, disc in zip(frames, discs, strict=True):
+            live.send(frame)
+            check(live.receive(), disc)
+        live.end()
+        assert live.receive().answered == 4
+
+    async def run():
+        async with AsyncClient(address) as client, client.stream(*SHAPE) as live:
+            await live.send(frames[0].tobytes())
+            check(await live.receive(), discs[0])
+            await live.end()
+            assert (await live.receive()).answered == 1
+
+    asyncio.run(run())
 
 
 @pytest.mark.slow
