@@ -82,6 +82,7 @@ setup(
         # Slow tests of the service: the page in Debian's Chromium, S3 by moto.
         "test-service": ["playwright", "moto[s3,server]"],
         "serve": SERVE,
+        "postgres": ["psycopg[binary]>=3.2,<4"],
         "client": CLIENT,
         "batch": BATCH,
         "ray": ["ray[data]", *BATCH],

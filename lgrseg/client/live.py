@@ -144,7 +144,7 @@ def _where(http: httpx2.Client | httpx2.AsyncClient) -> dict[str, Any]:
 def _problem(error: ConnectionClosed | InvalidStatus) -> ServiceProblem:
     """The reason why a stream was refused or has ended; its status is that of the WebSocket."""
     if isinstance(error, InvalidStatus):
-        return problem_of(error.response.status_code, error.response.body or b"")
+        return problem_of(error.response.status_code, bytes(error.response.body or b""))
     code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd else (1006, "")
     detail = reason or "the connection was lost"
     return ServiceProblem(Problem("stream_ended", "The stream has ended", detail, code))

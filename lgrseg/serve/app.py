@@ -21,7 +21,7 @@ from lgrseg.serve.problems import add_handlers
 from lgrseg.serve.rate_limit import RateLimit
 from lgrseg.serve.service import DAY, Service
 from lgrseg.serve.settings import MEBIBYTE, Settings
-from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.stores import open_store
 from lgrseg.serve.stream_pool import StreamPool
 
 STATIC = Path(__file__).with_name("static")
@@ -34,12 +34,12 @@ def create_app(settings: Settings, *, store: JobStore | None = None) -> FastAPI:
 
     Args:
         settings: settings of the service.
-        store: table of jobs; by default SQLite in the folder of the service.
+        store: table of jobs; by default that of the settings.
     """
     metrics = Metrics()
     service = Service(
         settings=settings,
-        store=store or SqliteStore(settings.data / "jobs.sqlite3"),
+        store=store or open_store(settings),
         blobs=Blobs(settings.data, min_free=settings.min_free_mb * MEBIBYTE),
         intake=IntakePool(settings),
         streams=StreamPool(settings),

@@ -21,6 +21,11 @@ class Settings(BaseModel):
     data: Path = Field(Path("output/service"), description="folder of jobs and results")
     run: str | None = Field(None, description="folder of a run; without it the package's model")
     box_run: str | None = Field(None, description="folder of a BOX-SAM2 run, for box prompts")
+    store: str | None = Field(
+        None,
+        pattern="^postgresql://",
+        description="table of jobs in PostgreSQL, as postgresql://...; by default a file in DATA",
+    )
     device: str = Field("auto", description="cpu, cuda or auto")
     host: str = Field("127.0.0.1", description="address; others than this machine need a token")
     port: int = Field(8321, ge=0, le=65535, description="port of the service")

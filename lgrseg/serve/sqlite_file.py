@@ -8,20 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lgrseg.serve.job_store import CannotWrite
+from lgrseg.serve.sql_rows import schema_of
 
 
 class SqliteFile:
-    """A durable file; every thread has a connection of its own."""
+    """The table of jobs in a durable file, for one machine; every thread has its own connection.
 
-    def __init__(self, file: Path, schema: str):
+    SQLite on a network disk is not safe.
+    """
+
+    frames = "json_extract(meta, '$.shape[0]')"
+    for_update = skip_locked = lock_adding = ""
+
+    def __init__(self, file: Path):
         """Open the file, and make it and its tables if they are missing."""
         self.file = file
         self._of_thread = threading.local()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
-        self.connection().executescript(schema)
+        for statement in schema_of("INTEGER PRIMARY KEY AUTOINCREMENT"):
+            self.reading().execute(statement)
 
-    def connection(self) -> sqlite3.Connection:
+    def reading(self) -> sqlite3.Connection:
         """The connection of this thread."""
         connection = getattr(self._of_thread, "connection", None)
         if connection is None:
@@ -41,7 +49,7 @@ class SqliteFile:
             CannotWrite: the disk is full, or others write for too long. Nothing was changed.
         """
         try:
-            connection = self.connection()
+            connection = self.reading()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -15,7 +15,7 @@ from lgrseg.serve.job_store import CannotWrite
 from lgrseg.serve.logs import log
 from lgrseg.serve.presence import Presence
 from lgrseg.serve.settings import Settings
-from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.stores import open_store
 from lgrseg.serve.worker import EXIT_REPLACE
 
 LOOK_SECONDS = 0.2
@@ -55,7 +55,7 @@ class Supervisor:
         for run in (settings.run, settings.box_run):
             if run is not None:
                 run_files(Path(run))
-        self.store = SqliteStore(settings.data / "jobs.sqlite3")
+        self.store = open_store(settings)
         self.children = [Child("lgrseg.serve.web")]
         self.children += [Child("lgrseg.serve.worker") for _ in range(settings.workers)]
         self.lost: list[tuple[str, str]] = []

@@ -6,11 +6,13 @@ The settings come as one line of JSON on the standard input. After an error of m
 ends with EXIT_REPLACE, and the supervisor starts a fresh one.
 """
 
+import errno
 import os
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from lgrseg.serve.job_store import PAUSED, CannotWrite, LeaseLost, StoredJob
 from lgrseg.serve.logs import log, start_logging
 from lgrseg.serve.pauses import Pauses
 from lgrseg.serve.settings import MEBIBYTE, Settings
-from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.stores import open_store
 
 EXIT_REPLACE = 75
 """Exit status after an out-of-memory error, whose memory may not come back."""
@@ -38,7 +40,7 @@ class Worker:
     def __init__(self, name: str, settings: Settings):
         """Open the table and the folders; models are loaded by `load`."""
         self.name, self.settings = name, settings
-        self.store = SqliteStore(settings.data / "jobs.sqlite3")
+        self.store = open_store(settings)
         self.blobs = Blobs(settings.data, min_free=settings.min_free_mb * MEBIBYTE)
         self.predictors: dict[str, Any] = {}
         self.models: list[dict[str, Any]] = []
@@ -120,7 +122,8 @@ class Worker:
             self.blobs.check_space()
             output = self.blobs.new_results(job.id, job.attempt)
             summary = self._predict(job, output)
-            self.store.finish(job, describe_files(output), summary)
+            files = describe_files(output)
+            patiently(lambda: self.store.finish(job, files, summary))
             log("job done", job=job.id, attempt=job.attempt, seconds=round(time.time() - start, 2))
         except (Cancelled, LeaseLost) as error:
             self._remove(job)
@@ -159,7 +162,7 @@ class Worker:
                 self._give_way(job, stage, progress, pauses)
             if progress >= written + STEP:
                 written = progress
-                self.store.progress(job, stage, progress)
+                patiently(lambda: self.store.progress(job, stage, progress))
 
         folder = self.blobs.folder(job.id)
         return run_job(self.predictors[job.model], job, folder, output, report)
@@ -179,6 +182,22 @@ class Worker:
         shutil.rmtree(self.blobs.results(job.id, job.attempt), ignore_errors=True)
 
 
+def patiently(write: Callable[[], None]) -> None:
+    """Write to the table as soon as it answers: a database that starts again ends no job.
+
+    Raises:
+        CannotWrite: the disk is full.
+        LeaseLost: meanwhile the job was given to another worker.
+    """
+    while True:
+        try:
+            return write()
+        except CannotWrite as error:
+            if error.errno != errno.EBUSY:
+                raise
+            time.sleep(1)
+
+
 def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
     """Describe why a job failed.
 
@@ -186,8 +205,6 @@ def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
         The problem, whether the job may succeed if it is tried again, and whether this process must
         be replaced.
     """
-    import errno
-
     from lgrseg.structures.box_prompts import PromptError
 
     text = str(error)

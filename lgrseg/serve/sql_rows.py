@@ -1,11 +1,11 @@
-"""Rows of the table of jobs in SQLite: its columns, and changes within a transaction."""
+"""Rows of the table of jobs: its columns, and changes within a transaction."""
 
 import json
-import sqlite3
 import time
 from dataclasses import fields
 from typing import Any
 
+from lgrseg.serve.database import Row, Transaction
 from lgrseg.serve.job_store import (
     CANCELLED,
     FAILED,
@@ -16,27 +16,28 @@ from lgrseg.serve.job_store import (
     StoredJob,
 )
 
-SCHEMA = """
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number {number},
     id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL,
     name TEXT NOT NULL, meta TEXT NOT NULL, options TEXT NOT NULL, parent TEXT, key TEXT,
     fingerprint TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued',
-    stage TEXT NOT NULL DEFAULT 'waiting', progress REAL NOT NULL DEFAULT 0,
+    stage TEXT NOT NULL DEFAULT 'waiting', progress DOUBLE PRECISION NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 0,
-    worker TEXT, lease_until REAL NOT NULL DEFAULT 0,
-    cancel INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, finished REAL,
-    problem TEXT, results TEXT NOT NULL DEFAULT '[]', summary TEXT NOT NULL DEFAULT '{}',
+    worker TEXT, lease_until DOUBLE PRECISION NOT NULL DEFAULT 0,
+    cancel INTEGER NOT NULL DEFAULT 0, created DOUBLE PRECISION NOT NULL,
+    started DOUBLE PRECISION, finished DOUBLE PRECISION,
+    problem TEXT, results TEXT NOT NULL DEFAULT '[]', summary TEXT NOT NULL DEFAULT '{{}}',
     corrections TEXT, UNIQUE (owner, key)
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, kind, number);
 CREATE TABLE IF NOT EXISTS events (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, state TEXT NOT NULL,
-    stage TEXT NOT NULL, progress REAL NOT NULL
+    number {number}, job TEXT NOT NULL, state TEXT NOT NULL,
+    stage TEXT NOT NULL, progress DOUBLE PRECISION NOT NULL
 );
 CREATE INDEX IF NOT EXISTS events_by_job ON events (job, number);
 CREATE TABLE IF NOT EXISTS workers (
-    name TEXT PRIMARY KEY, state TEXT NOT NULL, seen REAL NOT NULL, models TEXT NOT NULL
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, seen DOUBLE PRECISION NOT NULL, models TEXT NOT NULL
 );
 """
 AS_JSON = ("meta", "options", "problem", "results", "summary", "corrections")
@@ -52,7 +53,16 @@ LOST = {
 }
 
 
-def job_of(row: sqlite3.Row) -> StoredJob:
+def schema_of(number: str) -> list[str]:
+    """Statements that make the tables if they are missing.
+
+    Args:
+        number: type of a column that counts the rows by itself.
+    """
+    return [part for part in _SCHEMA.format(number=number).split(";") if part.strip()]
+
+
+def job_of(row: Row) -> StoredJob:
     """Make a job of its row."""
     values = {name: row[name] for name in COLUMNS}
     for name in AS_JSON:
@@ -61,15 +71,13 @@ def job_of(row: sqlite3.Row) -> StoredJob:
     return StoredJob(**values)
 
 
-def find_one(connection: sqlite3.Connection, query: str, *values: Any) -> StoredJob | None:
+def find_one(connection: Transaction, query: str, *values: Any) -> StoredJob | None:
     """Get the job that a query finds; None if there is none."""
     row = connection.execute(query, values).fetchone()
     return None if row is None else job_of(row)
 
 
-def change_own(
-    connection: sqlite3.Connection, job: StoredJob, change: str, *values: Any
-) -> sqlite3.Row:
+def change_own(connection: Transaction, job: StoredJob, change: str, *values: Any) -> Row:
     """Change a job that still belongs to this attempt.
 
     Raises:
@@ -85,9 +93,7 @@ def change_own(
     return row
 
 
-def return_job(
-    connection: sqlite3.Connection, job: StoredJob, problem: dict, most: int | None
-) -> bool:
+def return_job(connection: Transaction, job: StoredJob, problem: dict, most: int | None) -> bool:
     """Return a job to the queue, or end it after its last attempt.
 
     Args:
@@ -118,7 +124,7 @@ def return_job(
     return job.cancel or not again
 
 
-def add_event(connection: sqlite3.Connection, job_id: str) -> None:
+def add_event(connection: Transaction, job_id: str) -> None:
     """Add the present state of a job to its events."""
     connection.execute(
         "INSERT INTO events (job, state, stage, progress) "

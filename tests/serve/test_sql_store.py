@@ -2,17 +2,35 @@
 
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from postgres_server import PostgresServer
 
 from lgrseg.serve.job_store import PAUSED, KeyReused, LeaseLost, NewJob, QueueFull
-from lgrseg.serve.sqlite_rows import MOST_STARTS
-from lgrseg.serve.sqlite_store import SqliteStore
+from lgrseg.serve.settings import Settings
+from lgrseg.serve.sql_rows import MOST_STARTS
+from lgrseg.serve.stores import open_store
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def settings(request, tmp_path):
+    if request.param == "sqlite":
+        return Settings(data=tmp_path)
+    server = request.getfixturevalue("postgres")
+    server.clear()
+    return Settings(data=tmp_path, store=server.url)
 
 
 @pytest.fixture
-def store(tmp_path):
-    return SqliteStore(tmp_path / "jobs.sqlite3")
+def store(settings):
+    return open_store(settings)
 
 
 def new(number, **how):
@@ -158,6 +176,27 @@ def test_the_queue_has_an_end(store):
     assert store.add(new(2), max_queued=1).state == "queued"
 
 
+def test_many_that_add_at_once_do_not_exceed_the_end(store):
+    def attempt(number):
+        try:
+            return store.add(new(number), max_queued=3).id
+        except QueueFull:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        added = [found for found in pool.map(attempt, range(12)) if found]
+    assert len(added) == 3 and store.counts() == {"queued": 3}
+
+
+def test_signs_of_life(store):
+    store.sign_of_life("w1", "loading", [])
+    store.sign_of_life("w1", "ready", [{"name": "a"}])
+    (worker,) = store.workers(within=9)
+    assert (worker.state, worker.models) == ("ready", [{"name": "a"}])
+    store.return_jobs_of("w", "gone", max_attempts=2)
+    assert store.workers(within=9) == []
+
+
 def test_owners_and_pages(store):
     for number in range(5):
         add(store, number, owner="me" if number != 2 else "other")
@@ -176,21 +215,19 @@ def test_expiry_forgets_the_name(store):
     assert (gone.state, gone.name, gone.results, store.ids()) == ("expired", "", [], set())
 
 
-def _claim_all(file, worker, results):
-    store, mine = SqliteStore(file), []
+def _claim_all(settings, worker, results):
+    store, mine = open_store(settings), []
     while (job := claim(store, worker)) is not None:
         mine.append(job.id)
     results.put(mine)
 
 
-def test_no_two_processes_get_one_job(store):
+def test_no_two_processes_get_one_job(store, settings):
     for number in range(40):
         add(store, number)
     fork = multiprocessing.get_context("fork")
     results = fork.Queue()
-    workers = [
-        fork.Process(target=_claim_all, args=(store.file, f"w{n}", results)) for n in range(3)
-    ]
+    workers = [fork.Process(target=_claim_all, args=(settings, f"w{n}", results)) for n in range(3)]
     for worker in workers:
         worker.start()
     claimed = sum((results.get(timeout=30) for _ in workers), [])
