@@ -32,7 +32,7 @@ for name in modules:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        assert error.name in ("triton", "timm", "peft"), error  # extras
+        assert error.name in ("triton", "timm", "peft", "psycopg"), error  # extras
 
 from lgrseg.command import main
 
