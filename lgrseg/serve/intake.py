@@ -122,7 +122,9 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     """
     reply = _decode_or_refuse(request)
     if "detail" in reply:
-        plain = reply["detail"].replace(f"{request['folder']}/", "")
+        folder = Path(request["folder"])
+        plain = reply["detail"].replace(f"{folder}/", "").replace(f"{folder.name}/", "")
+        plain = re.sub(r"\bimages_\w+/", "", plain)
         reply["detail"] = re.sub(r"\bupload(\.\w+)+", "the clip", plain)
     return reply
 

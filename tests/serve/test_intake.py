@@ -143,3 +143,11 @@ def test_the_child_has_no_network(decode, monkeypatch):
     if "reached" in reply:
         pytest.skip("this system lets no process give up its network")
     assert reply == {"status": 0}  # an error of the connection
+
+
+def test_a_damaged_still_is_refused_without_names_of_folders(decode):
+    whole = png(np.zeros((32, 48), np.uint8))
+    reply = decode(whole[:40])
+    assert reply == {"code": "unreadable", "detail": "the clip is not an image"}
+    reply = decode(zip_of({"a.png": whole, "b.png": whole[:40]}))
+    assert reply == {"code": "unreadable", "detail": "00001.png is not an image"}
