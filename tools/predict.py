@@ -99,6 +99,35 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_model_options(parser)
+    parser.add_argument("--input", type=Path, help="CLIP, see above")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("output/predictions"),
+        help="folder of the results (default: output/predictions)",
+    )
+    add_result_options(parser)
+    parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
+    parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
+    parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
+    add_import_options(parser)
+    parser.add_argument("words", nargs="*", metavar="CLIP | key=value")
+    arguments = parser.parse_intermixed_args()
+    clips = [Path(word) for word in arguments.words if "=" not in word or Path(word).exists()]
+    arguments.overrides = [word for word in arguments.words if Path(word) not in clips]
+    if len(clips) + (arguments.input is not None) != 1:
+        parser.error("name one clip, or one folder of clips")
+    arguments.input = arguments.input or clips[0]
+    if arguments.config_file and not arguments.weights:
+        parser.error("--config-file needs --weights FILE; --run RUN finds both")
+    if arguments.weights and not (arguments.run or arguments.ensemble or arguments.config_file):
+        parser.error("--weights needs --run, --ensemble or --config-file")
+    return arguments
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Options that choose the models, and how their masks are combined."""
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--run", type=Path, help="folder of a run with its config and weights")
     model.add_argument(
@@ -123,13 +152,10 @@ def parse_arguments() -> argparse.Namespace:
         help="cross_validation.json of tools/cross_validate.py --choose-postprocessing, whose "
         "choice is used",
     )
-    parser.add_argument("--input", type=Path, help="CLIP, see above")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("output/predictions"),
-        help="folder of the results (default: output/predictions)",
-    )
+
+
+def add_result_options(parser: argparse.ArgumentParser) -> None:
+    """Options of how clips are read, and which results are written."""
     parser.add_argument("--no-crop", action="store_true", help="use whole frames, not the fan")
     parser.add_argument(
         "--spacing-mm",
@@ -158,22 +184,6 @@ def parse_arguments() -> argparse.Namespace:
             const=what,
             help=f"results that exist already: {what.value}",
         )
-    parser.add_argument("--box", action="append", default=[], metavar="frame,x0,y0,x1,y1,class")
-    parser.add_argument("--boxes", type=Path, help='[{"frame": 0, "box": [...], "class": NAME}]')
-    parser.add_argument("--boxes-from-model", metavar="RUN", help="folder of a run with a box head")
-    add_import_options(parser)
-    parser.add_argument("words", nargs="*", metavar="CLIP | key=value")
-    arguments = parser.parse_intermixed_args()
-    clips = [Path(word) for word in arguments.words if "=" not in word or Path(word).exists()]
-    arguments.overrides = [word for word in arguments.words if Path(word) not in clips]
-    if len(clips) + (arguments.input is not None) != 1:
-        parser.error("name one clip, or one folder of clips")
-    arguments.input = arguments.input or clips[0]
-    if arguments.config_file and not arguments.weights:
-        parser.error("--config-file needs --weights FILE; --run RUN finds both")
-    if arguments.weights and not (arguments.run or arguments.ensemble or arguments.config_file):
-        parser.error("--weights needs --run, --ensemble or --config-file")
-    return arguments
 
 
 def load_predictor(arguments: argparse.Namespace) -> Predictor:

@@ -268,10 +268,12 @@ def test_what_is_refused_is_said_in_one_sentence(server, page):
     text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no clip"}
     empty = {"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""}
     page.locator("#files").set_input_files([text, empty])
-    page.get_by_text("none of the supported formats").wait_for()
-    page.get_by_text("The file is empty.").wait_for()
+    for sentence in ("none of the supported formats", "The file is empty."):
+        page.get_by_text(sentence).wait_for()
+        assert page.get_by_text(sentence).count() == 1
     page.goto(f"{server.url}/#/job/{'0' * 32}")
     page.get_by_text("There is no such job.").wait_for()
+    assert page.get_by_text("There is no such job.").count() == 1
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

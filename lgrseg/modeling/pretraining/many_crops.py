@@ -23,6 +23,7 @@ from lgrseg.layers.numerics import at_least_float32, effective_rank
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks
+from lgrseg.modeling.pretraining.training_only import check_training
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -117,11 +118,7 @@ class ManyCropsModel(ClipModel):
             ValueError: the model is not in training mode, or there are no crops.
             CollapsedMasksError: a mask is nearly empty or full.
         """
-        if not self.training:
-            raise ValueError(
-                "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
-                "and start a segmenter or classifier from it"
-            )
+        check_training(self)
         counts = {len(views.teacher) for views in unlabelled or ()}
         if len(counts) != 1 or min(counts) < 2 or clips:
             raise ValueError(

@@ -19,6 +19,7 @@ from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.vit import ViTConfig, ViTEncoder
 from lgrseg.modeling.pretraining.masking import check_share
+from lgrseg.modeling.pretraining.training_only import all_clips, check_training
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -112,12 +113,8 @@ class MaskedAutoencoder(ClipModel):
             ValueError: the model is not in training mode, there is no clip, or the frames do not
                 have the `image_size` of the encoder.
         """
-        if not self.training:
-            raise ValueError(
-                "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
-                "and start a segmenter or classifier from it"
-            )
-        clips = [*clips, *(views.teacher[0] for views in unlabelled or ())]
+        check_training(self)
+        clips = all_clips(clips, unlabelled)
         images = rearrange(self.normalizer(stack_clips(clips)), "b t c h w -> (b t) c h w")
         side = self.image_size
         if images.shape[-2:] != (side, side):

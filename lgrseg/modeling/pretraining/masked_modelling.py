@@ -22,6 +22,7 @@ from lgrseg.layers.numerics import at_least_float32, divide
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.masking import Masking
+from lgrseg.modeling.pretraining.training_only import all_clips, check_training
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -115,12 +116,8 @@ class MaskedModel(ClipModel):
         Raises:
             ValueError: the model is not in training mode, or there is no clip.
         """
-        if not self.training:
-            raise ValueError(
-                "masked modelling predicts no masks of structures: save the encoder "
-                "(tools/export_encoder.py), and start a segmenter or classifier from it"
-            )
-        clips = [*clips, *(views.teacher[0] for views in unlabelled or ())]
+        check_training(self)
+        clips = all_clips(clips, unlabelled)
         generators = clip_generators(clips)
         hidden = self.hide(clips, generators)
         draw_drop_paths(self.backbone, generators, len(clips[0].frames))
