@@ -112,7 +112,7 @@ def test_shapes_are_learnt(trained):
     right = [row["truth"] == row["predicted"] for row in rows]
     assert len(rows) == 30 and np.mean(right) == pytest.approx(results["mean"]["accuracy"])
     page = (out / "eval" / "class_folders_test" / "report.html").read_text()
-    assert "truth down, answer across" in page and "Training loss" in page
+    assert "Confusion matrix" in page and "Calibration" in page and "Training loss" in page
     assert "Balanced accuracy<b>" in page
     key = "eval/class_folders_val/mean_balanced_accuracy"
     scores = [line[key] for line in read_metrics(out) if key in line]
@@ -165,6 +165,18 @@ def test_the_other_tools_cope(place, trained):
     assert picture.read_bytes().startswith(b"\x89PNG")
     counted = run(place, "analyze_model", "--config-file", out / "config.yaml")
     assert counted.returncode == 0 and "backbone" in counted.stdout, counted.stderr
+    explained = run(
+        place, "explain_labels", out, "--dataset", "class_folders_test", "--count", "4",
+        "--weights", "last", "--output", place / "evidence",
+    )  # fmt: skip
+    assert explained.returncode == 0, explained.stderr
+    picture = cv2.imread(str(place / "evidence" / "class_folders_test_evidence.png"))
+    assert picture.shape == (4 * 240, 3 * 240, 3)
+    rows = list(csv.DictReader((place / "evidence" / "evidence.csv").open()))
+    p_truth = [float(row["p_truth"]) for row in rows]
+    everyone = csv.DictReader((out / "eval/class_folders_test/predictions.csv").open())
+    lowest = sorted(float(row[f"p_{row['truth']}"]) for row in everyone)[:4]
+    assert p_truth == pytest.approx(lowest, abs=1e-6)
     weights = out / "checkpoints" / "last.safetensors"
     refused = run(
         place, "predict", "--config-file", out / "config.yaml", "--weights", weights,

@@ -106,6 +106,7 @@ PARSED = {
     "ar_controls.py": "needs the run of an AR-SEG, which test_controls.py builds",
     "time_steps.py": "measures for minutes; test_steps.py measures one step",
     "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
+    "explain_labels.py": "needs a trained classifier; test_classification.py runs it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
     "batch.py --input s3": "needs a bucket; tests/batch use S3 of moto",

@@ -1,11 +1,12 @@
 """Scores of a classifier on a dataset of labelled images or clips."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from lgrseg.data.record import VideoRecord
+from lgrseg.evaluation.metrics.calibration import calibration_error, confidence_bins
 from lgrseg.evaluation.metrics.label_scores import intervals, measure
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.row_evaluator import RowEvaluator
@@ -116,6 +117,7 @@ def summarise_labels(rows: list[LabelRow], classes: tuple[str, ...], *, seed: in
     probs = np.array([row.probs for row in rows])
     patients = np.array([row.patient for row in rows])
     by_class, means, confusion = measure(labels, probs)
+    bins = confidence_bins(labels, probs)
     mean_intervals, class_intervals = intervals(labels, probs, patients, seed=seed)
     return {
         "task": "classification",
@@ -135,6 +137,8 @@ def summarise_labels(rows: list[LabelRow], classes: tuple[str, ...], *, seed: in
         "mean": means,
         **{f"{name}_ci95": ends for name, ends in mean_intervals.items()},
         "confusion": confusion.astype(int).tolist(),
+        "calibration_error": calibration_error(bins),
+        "confidence_bins": [asdict(each) for each in bins],
         "predictions": [
             {
                 "video_id": row.video_id,

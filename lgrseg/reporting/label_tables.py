@@ -18,6 +18,7 @@ def label_tables(results: dict) -> list[tuple[str, list[str], list[list[str]]]]:
         [name.replace("_", " "), with_interval(mean[name], results[f"{name}_ci95"], patients)]
         for name in ("balanced_accuracy", "accuracy", "f1", "auc")
     ]
+    overall.append(["calibration error", show(results["calibration_error"])])
     head = ["class", "clips", "sensitivity [95%]", "specificity [95%]"]
     by_class = [
         [
@@ -81,6 +82,7 @@ def label_cells(results: dict) -> dict[str, str]:
         "accuracy": show(mean["accuracy"]),
         "F1": show(mean["f1"]),
         "AUC [95% CI]": with_interval(mean["auc"], results["auc_ci95"], results["num_patients"]),
+        "calibration error": show(results["calibration_error"]),
         "clips": str(results["num_clips"]),
         "patients": str(results["num_patients"]),
     }

@@ -17,6 +17,7 @@ from lgrseg.engine.writers import read_metrics
 from lgrseg.inference.windows import window_of
 from lgrseg.reporting import plots
 from lgrseg.reporting.export import export_record
+from lgrseg.reporting.label_plots import calibration_plot, confusion_plot
 from lgrseg.reporting.label_tables import label_tables
 from lgrseg.reporting.report_parts import (
     Section,
@@ -129,12 +130,13 @@ def _no_heart(results: dict) -> list[Section]:
 
 
 def _label_parts(folder: Path, results: dict) -> dict:
-    tables = [Table(head, rows, title) for title, head, rows in label_tables(results)]
+    tables = [Table(head, rows, title) for title, head, rows in label_tables(results)[:-1]]
+    pictures = [confusion_plot(results), calibration_plot(results)]
     note = "The prediction for each clip is in predictions.csv."
     return {
         "cards": label_cards(results),
         "colors": {},
-        "overview": Section("Accuracy", note, tables),
+        "overview": Section("Accuracy", note, [*tables, *pictures]),
         "videos": [],
         "sections": [],
     }
