@@ -9,6 +9,7 @@ import torch
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
 from lgrseg.inference.box_videos import follow_predictions
 from lgrseg.inference.windows import read_window, windows
+from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
 from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipPrediction, Geometry
@@ -63,6 +64,7 @@ def predict_each_frame(
     Windows of consecutive frames overlap by half. The prediction of a frame comes from the window
     whose middle is nearest. Only one window is in memory at a time, so `frames` may be a memory
     map. A BOX-SAM2 tracks `boxes`, or the boxes of its box model, frame by frame without windows.
+    An AR-SEG with a memory needs no overlap: every clip goes on with the masks of the one before.
 
     Args:
         model: model that gives a list of ClipPrediction; it is in evaluation mode meanwhile.
@@ -92,13 +94,11 @@ def predict_each_frame(
             return
         if boxes is not None:
             raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
+        if isinstance(model, ARSegmenter) and model.remembers:
+            yield from _remember(model, frames, geometry, num_frames, video_id)
+            return
         for window in windows(len(frames), num_frames, num_far):
-            clip = Clip(
-                to_tensor(resize_frames(read_window(frames, window), geometry.input_size)),
-                torch.tensor(window.indices),
-                video_id,
-                geometry,
-            )
+            clip = _clip(read_window(frames, window), window.indices, video_id, geometry)
             with torch.inference_mode():
                 (prediction,) = model([clip.to(device)])
             for index in window.kept:
@@ -107,6 +107,33 @@ def predict_each_frame(
         model.train(was_training)
 
 
+def _remember(
+    model: ARSegmenter,
+    frames: Sequence[np.ndarray],
+    geometry: Geometry,
+    num_frames: int,
+    video_id: str,
+) -> Iterator[tuple[int, ClipPrediction]]:
+    """Yield the prediction of every frame; the memory goes on from one clip to the next."""
+    device = next(model.parameters()).device
+    earlier: list[torch.Tensor] = []
+    for start in range(0, len(frames), num_frames):
+        indices = list(range(start, min(start + num_frames, len(frames))))
+        clip = _clip(frames[start : start + num_frames], indices, video_id, geometry)
+        with torch.inference_mode():
+            (prediction,), earlier = model.predict_next([clip.to(device)], earlier)
+        for position, index in enumerate(indices):
+            yield index, _of_frame(prediction, position)
+
+
+def _clip(
+    frames: Sequence[np.ndarray], indices: list[int], video_id: str, geometry: Geometry
+) -> Clip:
+    pictures = to_tensor(resize_frames(frames, geometry.input_size))
+    return Clip(pictures, torch.tensor(indices), video_id, geometry)
+
+
 def _of_frame(prediction: ClipPrediction, position: int) -> ClipPrediction:
-    logits = prediction.mask_logits[:, position : position + 1]
-    return replace(prediction, mask_logits=logits, boxes=None, box_scores=None)
+    logits, tokens = prediction.mask_logits[:, position : position + 1], prediction.tokens
+    tokens = tokens if tokens is None else tokens[position : position + 1]
+    return replace(prediction, mask_logits=logits, boxes=None, box_scores=None, tokens=tokens)

@@ -12,13 +12,17 @@ from torch import Tensor, nn
 from lgrseg.modeling.autoregressive.moved_masks import MovedMasks
 from lgrseg.modeling.autoregressive.orders import Grid, places
 
+FAR = MovedMasks(rotation=20, scale=0.2, shift=0.12)
+"""As wrong as the masks of a model that has lost the heart."""
+
 
 class MaskMemory(nn.Module):
     """Each remembered mask is pooled to side x side tokens, so a video may have any length.
 
     In training, the remembered masks are copies of the true one that are moved at random, because
-    frames next to an annotated one have no masks. Some are left out, so that the model does not
-    rely on them, and can begin a video.
+    frames next to an annotated one have no masks. Some are left out, so that the model can begin a
+    video. Some show the heart at a wrong place, so that the model does not only copy them, and
+    finds the heart again after an error.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class MaskMemory(nn.Module):
         num_masks: int = 2,
         side: int = 4,
         absent_share: float = 0.3,
+        wrong_share: float = 0.3,
         rotation: float = 5.0,
         scale: float = 0.08,
         shift: float = 0.04,
@@ -39,12 +44,15 @@ class MaskMemory(nn.Module):
             num_masks: number M of remembered masks.
             side: height and width of the pooled masks, in tokens.
             absent_share: share of the masks that are left out in training, 0 to 1.
+            wrong_share: share of the frames whose remembered masks all show the same wrong place
+                in training, 0 to 1: first moved by `FAR`, and then as the others.
             rotation: largest rotation of a copy in training, in degrees.
             scale: largest zoom of a copy: from 1 - scale to 1 + scale.
             shift: largest shift of a copy, as part of the side.
         """
         super().__init__()
-        self.num_masks, self.side, self.absent_share = num_masks, side, absent_share
+        self.num_masks, self.side = num_masks, side
+        self.absent_share, self.wrong_share = absent_share, wrong_share
         self.moves = MovedMasks(rotation=rotation, scale=scale, shift=shift)
         self.absent = nn.Parameter(0.02 * torch.randn(width))
         self.ages = nn.Parameter(0.02 * torch.randn(num_masks, width))
@@ -91,7 +99,11 @@ class MaskMemory(nn.Module):
         Returns:
             M tensors (N, K + 1, H, W), and (N, M) bool, true for copies to leave out.
         """
-        drawn = [torch.rand(self.num_masks, 5, generator=g, device=g.device) for g in generators]
+        count = self.num_masks + 1
+        drawn = [torch.rand(count, 5, generator=g, device=g.device) for g in generators]
         uniform = torch.stack(drawn).to(shares.device)
+        common, uniform = uniform[:, 0], uniform[:, 1:]
+        is_wrong = common[:, 4, None, None, None] < self.wrong_share
+        shares = torch.where(is_wrong, FAR(shares, 2 * common[:, :4] - 1), shares)
         copies = [self.moves(shares, 2 * each - 1) for each in uniform[..., :4].unbind(dim=1)]
         return copies, uniform[..., 4] < self.absent_share

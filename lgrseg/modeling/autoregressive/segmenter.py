@@ -165,7 +165,7 @@ class ARSegmenter(ClipModel):
         They are decoded from soft tokens, and averaged over the samples. `generators` has no
         effect, because this model is not trained by its own probabilities.
         """
-        scores, _ = self._scores(self.tokens_of_clips(clips), map_size(clips[0].frames))
+        scores, *_ = self._scores(self.tokens_of_clips(clips), map_size(clips[0].frames))
         probs = scores.softmax(dim=1)[:, 1:]
         return probs * self._shown(probs.device)[:, None, None, None]
 
@@ -176,33 +176,63 @@ class ARSegmenter(ClipModel):
             image: (B, T, D, h, w) image tokens.
             size: (height, width) of the frames, without padding.
         """
-        scores, tokens = self._scores(image, size)
+        return self._predict(image, size, [])[0]
+
+    @property
+    def remembers(self) -> bool:
+        """True if the masks of earlier frames are known."""
+        return self.sequence.memory is not None
+
+    def predict_next(
+        self, clips: list[Clip], earlier: list[Tensor]
+    ) -> tuple[list[ClipPrediction], list[Tensor]]:
+        """Predict the next frames of B videos, so that a video of any length can be cut into clips.
+
+        Args:
+            clips: B clips of one shape.
+            earlier: codes (B, h, w, size of a code) of the masks of the frames before, the latest
+                first; empty at the beginning of the videos.
+
+        Returns:
+            One prediction per clip, and `earlier` of the clips that follow.
+        """
+        return self._predict(self.tokens_of_clips(clips), map_size(clips[0].frames), earlier)
+
+    def _predict(
+        self, image: Tensor, size: tuple[int, int], earlier: list[Tensor]
+    ) -> tuple[list[ClipPrediction], list[Tensor]]:
+        scores, tokens, earlier = self._scores(image, size, earlier)
         predictions = [clip_prediction(clip_scores) for clip_scores in scores]
         for prediction, clip_tokens in zip(predictions, tokens.chunk(len(image)), strict=True):
             prediction.tokens = clip_tokens
             prediction.present &= self._shown(image.device)
-        return predictions
+        return predictions, earlier
 
-    def _scores(self, image: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Scores (B, K + 1, T, H, W) of the pixels, and tokens (B T, h, w)."""
+    def _scores(
+        self, image: Tensor, size: tuple[int, int], earlier: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Scores (B, K + 1, T, H, W) of the pixels, tokens (B T, h, w), and the last masks."""
+        last = list(earlier)
         if self.sequence.memory is None:
             scores, decoded = self._segment(image.flatten(0, 1))
             tokens = decoded.tokens
         else:
-            scores, tokens = self._follow(image, self.sequence.memory.num_masks)
+            scores, tokens, last = self._follow(image, last, self.sequence.memory.num_masks)
         scores = at_least_float32(crop_to_input(scores, size, stride=1))
-        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), tokens
+        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), tokens, last
 
-    def _follow(self, image: Tensor, num_masks: int) -> tuple[Tensor, Tensor]:
+    def _follow(
+        self, image: Tensor, earlier: list[Tensor], num_masks: int
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
         scores, tokens = [], []
-        earlier: list[Tensor] = []
         for frame in image.unbind(dim=1):
             frame_scores, decoded = self._segment(frame, earlier)
             scores.append(frame_scores)
             tokens.append(decoded.tokens)
             earlier = [decoded.codes, *earlier][:num_masks]
-        return torch.stack(scores, dim=1).flatten(0, 1), torch.stack(tokens, dim=1).flatten(0, 1)
+        stacked = (torch.stack(parts, dim=1).flatten(0, 1) for parts in (scores, tokens))
+        return *stacked, earlier
 
     def _shown(self, device: torch.device) -> Tensor:
         """(K,) bool: true for classes that are segmented at test."""

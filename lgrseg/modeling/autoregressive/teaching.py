@@ -174,8 +174,9 @@ class Teacher(nn.Module):
             return sequence.prefix(image, requested)
         with torch.no_grad():
             copies, is_absent = sequence.memory.draw(shares, generators)
-            tokenizer = sequence.tokenizer
-            earlier = [tokenizer.codebook[tokenizer.tokens(copy)] for copy in copies]
+            tokens = [sequence.tokenizer.tokens(copy) for copy in copies]
+            tokens = self._corrupted(sequence, tokens, generators)
+            earlier = [sequence.tokenizer.codebook[each] for each in tokens]
         return sequence.prefix(image, requested, earlier, is_absent)
 
     def _corrupted(
