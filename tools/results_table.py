@@ -3,6 +3,11 @@
     python tools/results_table.py output/demo
     python tools/results_table.py output/* --dataset camus_4ch_val --output output/results
     python tools/results_table.py output/ablation/*/seed_* --over-seeds
+    python tools/results_table.py --minutes 5 dataset=phantom_demo
+
+The last form first trains the systems of this project: BASIC LGRNet, with hybrid temporal sampling
+(hts), with self-distillation too (hts_lgsd), BOX-SAM2 and AR-SEG. Each gets so many minutes of one
+core. The runs are in output/systems_DATASET_5min; one that is complete is not trained again.
 
 The tables are printed; --output NAME also writes NAME.md, NAME.csv and NAME.tex. All numbers are
 read from files of the runs; a dash means that a value was not measured. A run is given by its
@@ -28,13 +33,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, or results.json files")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="folders of runs, or results.json files; with --minutes, key=value",
+    )
+    parser.add_argument("--minutes", type=float, help="train each system for so many minutes")
     parser.add_argument("--dataset", help="name of a dataset; only this one is shown")
     parser.add_argument("--output", type=Path, help="path of the files without .md")
     parser.add_argument("--over-seeds", action="store_true", help="one row for each folder of runs")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    if arguments.minutes is not None and arguments.minutes <= 0:
+        parser.error("--minutes must be above 0")
+    if arguments.minutes is None and not arguments.runs:
+        parser.error("name folders of runs, or train the systems of this project with --minutes")
+    failed: list[str] = []
     try:
-        folders = list(dict.fromkeys(map(folder_of, arguments.runs)))
+        if arguments.minutes is not None:
+            arguments.runs, failed = train(arguments.runs, arguments.minutes)
+        folders = list(dict.fromkeys(folder_of(Path(run)) for run in arguments.runs))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,7 +81,30 @@ def main() -> int:
         for suffix, form in written.items():
             file = arguments.output.with_name(arguments.output.name + suffix)
             file.write_text(form(tables), encoding="utf-8")
-    return 0
+    for message in failed:
+        print(f"failed: {message}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def train(settings: list[str], minutes: float) -> tuple[list[Path], list[str]]:
+    """Train all systems for so many minutes; their folders, and what failed.
+
+    Raises:
+        ValueError: a word is no `key=value`, or there is no `dataset=NAME` among them.
+    """
+    from lgrseg.engine.logs import log_to_console
+    from lgrseg.studies.comparison.systems import train_systems
+
+    chosen = [word for word in settings if word.startswith("dataset=")]
+    wrong = [word for word in settings if "=" not in word]
+    if wrong or len(chosen) != 1:
+        raise ValueError(
+            f"--minutes trains all systems on one dataset, not {' '.join(settings) or 'nothing'}: "
+            "give dataset=NAME and other key=value only, such as dataset=phantom_demo"
+        )
+    log_to_console()
+    name = chosen[0].partition("=")[2]
+    return train_systems(Path(f"output/systems_{name}_{minutes:g}min"), settings, minutes=minutes)
 
 
 def markdown(tables: dict[str, pd.DataFrame]) -> str:
