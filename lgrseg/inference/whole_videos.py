@@ -134,6 +134,11 @@ def _clip(
 
 
 def _of_frame(prediction: ClipPrediction, position: int) -> ClipPrediction:
-    logits, tokens = prediction.mask_logits[:, position : position + 1], prediction.tokens
-    tokens = tokens if tokens is None else tokens[position : position + 1]
-    return replace(prediction, mask_logits=logits, boxes=None, box_scores=None, tokens=tokens)
+    logits = prediction.mask_logits[:, position : position + 1]
+    tokens, entropy = (
+        each if each is None else each[position : position + 1]
+        for each in (prediction.tokens, prediction.token_entropy)
+    )
+    of_frame = replace(prediction, mask_logits=logits, boxes=None, box_scores=None)
+    of_frame.tokens, of_frame.token_entropy = tokens, entropy
+    return of_frame

@@ -167,6 +167,9 @@ class ClipPrediction:
     """(K, T) confidence that the class is in the frame with this box, 0 to 1."""
     tokens: Tensor | None = None
     """(T, h, w) int64 mask tokens; None if the model does not predict tokens."""
+    token_entropy: Tensor | None = None
+    """(T, h, w) entropy of each mask token in bits, a map of uncertainty; None as for `tokens`, and
+    for a reconstruction."""
 
     def label_maps(self, geometry: Geometry) -> Tensor:
         """Make label maps at the original resolution; every pixel has one class.

@@ -3,7 +3,9 @@
 Letters: N masks, P tokens, C codes, D size of a code, h w grid.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -20,6 +22,9 @@ class DecodedMasks:
     """(N, h, w) int64 tokens."""
     codes: Tensor
     """(N, h, w, D) mean of the codes under the predicted distribution: soft tokens."""
+    entropy: Tensor
+    """(N, h, w) entropy of the predicted distribution in bits, at temperature 1. Codes that look
+    alike increase it, so it is above the uncertainty of the contour."""
 
 
 def decode_masks(
@@ -49,6 +54,7 @@ def decode_masks(
     inputs: list[Tensor] = []
     tokens: list[Tensor] = []
     codes: list[Tensor] = []
+    entropy: list[Tensor] = []
     for block, size in enumerate(sizes):
         begin = sum(sizes[:block])
         inputs.append(sequence.embed(prefix, content, begin, begin + size))
@@ -60,12 +66,22 @@ def decode_masks(
         logits = sequence.classify(hidden).float()
         chosen = _choose(logits, temperature, generator)
         tokens.append(chosen)
-        codes.append(logits.softmax(dim=-1) @ tokenizer.codebook)
+        probs = logits.softmax(dim=-1)
+        codes.append(probs @ tokenizer.codebook)
+        entropy.append(torch.special.entr(probs).sum(dim=-1) / math.log(2))
         if block + 1 < len(sizes):
             content = order.next_content(tokenizer, tokenizer.codebook[chosen], grid, block + 1)
     last, walk = grid[0] * grid[1], order.walk(grid, prefix.tokens.device)
-    finest = [by_rows(torch.cat(parts, dim=1), walk)[:, -last:] for parts in (tokens, codes)]
+    finest = [
+        by_rows(torch.cat(parts, dim=1), walk)[:, -last:] for parts in (tokens, codes, entropy)
+    ]
     return DecodedMasks(*(part.unflatten(1, grid) for part in finest))
+
+
+def joined_frames(frames: Sequence[DecodedMasks]) -> DecodedMasks:
+    """Join the masks of B clips that were decoded frame by frame: B T masks, clip after clip."""
+    parts = ([getattr(each, field.name) for each in frames] for field in fields(DecodedMasks))
+    return DecodedMasks(*(torch.stack(part, dim=1).flatten(0, 1) for part in parts))
 
 
 def _without_cache(

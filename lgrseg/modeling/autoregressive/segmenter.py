@@ -24,7 +24,7 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.agreement import check_channels
-from lgrseg.modeling.autoregressive.decoding import DecodedMasks, decode_masks
+from lgrseg.modeling.autoregressive.decoding import DecodedMasks, decode_masks, joined_frames
 from lgrseg.modeling.autoregressive.frozen import fingerprint, refuse_another_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
 from lgrseg.modeling.autoregressive.memory import MaskMemory
@@ -201,38 +201,38 @@ class ARSegmenter(ClipModel):
     def _predict(
         self, image: Tensor, size: tuple[int, int], earlier: list[Tensor]
     ) -> tuple[list[ClipPrediction], list[Tensor]]:
-        scores, tokens, earlier = self._scores(image, size, earlier)
+        scores, masks, earlier = self._scores(image, size, earlier)
         predictions = [clip_prediction(clip_scores) for clip_scores in scores]
-        for prediction, clip_tokens in zip(predictions, tokens.chunk(len(image)), strict=True):
-            prediction.tokens = clip_tokens
+        tokens, entropy = (each.chunk(len(image)) for each in (masks.tokens, masks.entropy))
+        for number, prediction in enumerate(predictions):
+            prediction.tokens, prediction.token_entropy = tokens[number], entropy[number]
             prediction.present &= self._shown(image.device)
         return predictions, earlier
 
     def _scores(
         self, image: Tensor, size: tuple[int, int], earlier: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Scores (B, K + 1, T, H, W) of the pixels, tokens (B T, h, w), and the last masks."""
-        last = list(earlier)
+    ) -> tuple[Tensor, DecodedMasks, list[Tensor]]:
+        """Scores (B, K + 1, T, H, W) of the pixels, B T masks, and `earlier` of the next clips."""
         if self.sequence.memory is None:
-            scores, decoded = self._segment(image.flatten(0, 1))
-            tokens = decoded.tokens
+            scores, masks = self._segment(image.flatten(0, 1))
+            last: list[Tensor] = []
         else:
-            scores, tokens, last = self._follow(image, last, self.sequence.memory.num_masks)
+            scores, masks, last = self._follow(image, list(earlier), self.sequence.memory.num_masks)
         scores = at_least_float32(crop_to_input(scores, size, stride=1))
-        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), tokens, last
+        return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), masks, last
 
     def _follow(
         self, image: Tensor, earlier: list[Tensor], num_masks: int
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, DecodedMasks, list[Tensor]]:
         """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
-        scores, tokens = [], []
+        scores, masks = [], []
         for frame in image.unbind(dim=1):
             frame_scores, decoded = self._segment(frame, earlier)
             scores.append(frame_scores)
-            tokens.append(decoded.tokens)
+            masks.append(decoded)
             earlier = [decoded.codes, *earlier][:num_masks]
-        stacked = (torch.stack(parts, dim=1).flatten(0, 1) for parts in (scores, tokens))
-        return *stacked, earlier
+        together = torch.stack(scores, dim=1).flatten(0, 1)
+        return together, joined_frames(masks), earlier
 
     def _shown(self, device: torch.device) -> Tensor:
         """(K,) bool: true for classes that are segmented at test."""

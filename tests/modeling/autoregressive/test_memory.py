@@ -6,6 +6,7 @@ import torch
 from disc_clips import disc_clip
 
 from lgrseg.inference.whole_videos import predict_each_frame
+from lgrseg.modeling.autoregressive.decoding import decode_masks
 from lgrseg.modeling.autoregressive.memory import MaskMemory
 from lgrseg.structures import Geometry
 
@@ -79,6 +80,21 @@ def test_a_video_in_clips_is_the_video_in_one(build, length):
     for (_, short), (_, whole) in zip(*predicted, strict=True):
         torch.testing.assert_close(short.mask_logits, whole.mask_logits)
         assert torch.equal(short.tokens, whole.tokens) and short.tokens.shape == (1, 4, 4)
+        assert short.token_entropy.shape == (1, 4, 4)
+
+
+def test_cached_and_uncached_decoding_agree_with_a_memory(build):
+    model = build(memory=memory_of()).eval()
+    with torch.no_grad():  # large weights, so that predicted tokens differ
+        model.sequence.content[0].weight *= 30
+        model.sequence.tokenizer.decoder[-2].weight *= 30
+    earlier = [torch.randn(2, 4, 4, 4) for _ in range(2)]
+    with torch.inference_mode():
+        requested = torch.ones(2, 2, dtype=torch.bool)
+        prefix = model.sequence.prefix(torch.randn(2, 32, 4, 4), requested, earlier)
+        cached, uncached = (decode_masks(model.sequence, prefix, cached=c) for c in (True, False))
+    assert len(cached.tokens.unique()) > 1
+    assert torch.equal(cached.tokens, uncached.tokens)
 
 
 def test_an_endless_video_has_a_bounded_memory(build):

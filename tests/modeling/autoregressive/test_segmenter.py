@@ -13,7 +13,11 @@ from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
 from lgrseg.modeling.autoregressive.orders import Hilbert, NextScale, Raster
 from lgrseg.modeling.autoregressive.quantizers import ClassIndices
 from lgrseg.modeling.autoregressive.teaching import Teacher, draw_requests, without_classes
-from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
+from lgrseg.modeling.autoregressive.tokenizer import (
+    MaskTokenizer,
+    share_losses,
+    shares_of_labels,
+)
 from lgrseg.modeling.semi_supervised.schedules import LinearRamp
 
 ORDERS = pytest.mark.parametrize(
@@ -83,8 +87,10 @@ def test_a_size_that_is_no_multiple_of_a_patch(build):
 
 def test_masks_without_any_structure(build):
     model = build()
-    losses = model([empty_clip(2)[0]], [empty_clip(2)[1]])
+    clip, targets = empty_clip(2)
+    losses = model([clip], [targets])
     assert all(torch.isfinite(loss) for loss in losses.values())
+    assert model.eval()([clip])[0].mask_logits.isfinite().all()
 
 
 def test_no_annotated_frame_has_no_loss(build):
@@ -113,9 +119,47 @@ def test_more_tokens_than_the_model_was_built_for(build, order):
         model([disc_clip(1, size=96)[0]])
 
 
-def test_a_class_that_does_not_exist(build):
+@pytest.mark.parametrize("classes", [[2], [-1], []])
+def test_a_class_that_does_not_exist(build, classes):
     with pytest.raises(ValueError, match="there are the classes 0 to 1"):
-        build(classes=[2])
+        build(classes=classes)
+
+
+@ORDERS
+def test_the_entropy_of_tokens(build, order):
+    """Equal logits of all 32 codes have 5 bits; one code with all of the mass has none."""
+    model = build(order=order).eval()
+    last = model.sequence.codes
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+        (unknown,) = model([disc_clip(2)[0]])
+        last.bias[3] = 1000
+        (known,) = model([disc_clip(2)[0]])
+    torch.testing.assert_close(unknown.token_entropy, torch.full((2, 4, 4), 5.0))
+    assert not known.token_entropy.any() and (known.tokens == 3).all()
+
+
+def test_the_loss_through_the_tokenizer(build):
+    """It is an option, it can be left out, and right tokens have the loss of the tokenizer."""
+    clip, targets = disc_clip(1)
+    names = set(build(teacher=Teacher(dice_weight=0))([clip], [targets]))
+    assert names == {"loss_token"}
+    model = build(teacher=Teacher(dice_weight=2.0, subset_share=0.0, moved_share=0.0))
+    tokenizer = model.sequence.tokenizer
+    shares = shares_of_labels(targets.masks[0].long(), 2)
+    right = tokenizer.tokens(shares)
+    expected = share_losses(tokenizer.decode(tokenizer.codebook[right]), shares, 1.0)
+
+    def certain(prefix, inputs):
+        scales = [torch.zeros(1, tokens[0].numel(), dtype=torch.int64) for tokens in inputs[:-1]]
+        codes = torch.cat([*scales, right.flatten(1)], dim=1)
+        return 100.0 * torch.nn.functional.one_hot(codes, 32)
+
+    model.sequence.forward = certain
+    losses = model([clip], [targets])
+    for name in ("loss_ce", "loss_dice"):
+        torch.testing.assert_close(losses[name], 2 * expected[name])
 
 
 def test_only_requested_classes_are_predicted(build):
