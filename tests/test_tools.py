@@ -136,6 +136,9 @@ def test_tables_and_curves(tmp_path):
     assert r"Dice [95\% CI]" in output.with_suffix(".tex").read_text()
     result = run("results_table", tmp_path, "--dataset", "d")
     assert result.returncode == 1 and "none of these runs was evaluated on d" in result.stderr
+    result = run("results_table", "--minutes", "1", tmp_path)
+    assert result.returncode == 1 and "give dataset=NAME" in result.stderr
+    assert "train the systems" in run("results_table").stderr
     picture = tmp_path / "curves.png"
     with (tmp_path / "one" / "metrics.jsonl").open("a") as file:
         file.write('\n{"iteration": 9, "train_sec')  # the process was killed in mid-line
