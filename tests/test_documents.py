@@ -105,6 +105,7 @@ PARSED = {
     "robustness.py": "tests for minutes; its own tests run it",
     "ar_controls.py": "needs the run of an AR-SEG, which test_controls.py builds",
     "time_steps.py": "measures for minutes; test_steps.py measures one step",
+    "results_table.py --minutes": "trains for half an hour; test_systems.py has its parts",
     "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
     "explain_labels.py": "needs a trained classifier; test_classification.py runs it",
     "visualize_features.py --run": "needs the run of that config",
