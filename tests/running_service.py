@@ -34,7 +34,12 @@ class Played:
         self.store, self.blobs = self.service.store, self.service.blobs
 
     def live(self, models=(MODEL,)):
+        self._enter()
         self.store.sign_of_life("w1", "ready", list(models))
+
+    def _enter(self):
+        if not self.store.workers(within=1e9):
+            self.store.add_worker("w1")
 
     def add(self, name, owner="local"):
         """Add a decoded clip without an upload."""
@@ -46,6 +51,7 @@ class Played:
         return self.store.add(new, max_queued=100)
 
     def claim(self, *kinds):
+        self._enter()
         return self.store.claim("w1", kinds=kinds or ("clips",), lease=30, max_attempts=2)
 
     def finish(self, job, **more):

@@ -40,6 +40,10 @@ class LeaseLost(RuntimeError):
     """The job belongs to another attempt, or is gone."""
 
 
+class WorkerUnknown(LeaseLost):
+    """The worker was never added, or its jobs were returned because it was found dead."""
+
+
 @dataclass(frozen=True)
 class NewJob:
     """A job that is added."""
@@ -142,7 +146,7 @@ class JobStore(Protocol):
     ) -> StoredJob | None:
         """Give the next job of at most so many frames to a worker.
 
-        Jobs whose lease has ended are returned first.
+        Jobs whose lease has ended are returned first. Raises WorkerUnknown.
         """
 
     def waits(self, kinds: tuple[str, ...], max_frames: int) -> bool:
@@ -169,6 +173,8 @@ class JobStore(Protocol):
 
     def return_jobs_of(self, workers: str, reason: str, *, max_attempts: int | None) -> int:
         """Return the jobs of dead workers to the queue, or fail them after so many attempts.
+
+        The workers are removed: one that still runs gets no more jobs.
 
         Args:
             workers: name of a worker, or how the names of several begin.
@@ -197,8 +203,11 @@ class JobStore(Protocol):
     def events(self, job_id: str, after: int) -> list[Event]:
         """Changes of a job after a number."""
 
+    def add_worker(self, worker: str) -> None:
+        """Add a worker, which is loading its models."""
+
     def sign_of_life(self, worker: str, state: str, models: list[dict]) -> None:
-        """Write that a worker lives."""
+        """Write that a worker lives. Raises WorkerUnknown."""
 
     def workers(self, *, within: float) -> list[Worker]:
         """Workers that gave a sign of life within so many seconds."""

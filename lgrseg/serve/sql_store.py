@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import fields
 
+from lgrseg.serve.database import Transaction
 from lgrseg.serve.job_store import (
     CANCELLED,
     DONE,
@@ -15,6 +16,7 @@ from lgrseg.serve.job_store import (
     NewJob,
     QueueFull,
     StoredJob,
+    WorkerUnknown,
 )
 from lgrseg.serve.sql_reads import SqlReads
 from lgrseg.serve.sql_rows import (
@@ -79,6 +81,7 @@ class SqlStore(SqlReads):
         if max_frames is not None:
             short, most = f"AND {database.frames} <= ?", [max_frames]
         with database.writing() as connection:
+            _check_worker(connection, worker, database.for_update)
             late = connection.execute(
                 f"SELECT * FROM jobs WHERE state = ? AND lease_until < ? {lock}", (RUNNING, now)
             ).fetchall()
@@ -140,6 +143,8 @@ class SqlStore(SqlReads):
         """Return jobs of dead workers, see `JobStore.return_jobs_of`."""
         begin = (len(workers), workers)
         with self.database.writing() as connection:
+            # First of all, so that a worker which claims at this moment is seen, or refused.
+            connection.execute("DELETE FROM workers WHERE substr(name, 1, ?) = ?", begin)
             rows = connection.execute(
                 "SELECT * FROM jobs WHERE state = ? AND substr(worker, 1, ?) = ? ORDER BY number "
                 + self.database.for_update,
@@ -148,7 +153,6 @@ class SqlStore(SqlReads):
             problem = LOST | {"detail": f"{LOST['detail']}: {reason}"}
             for row in rows:
                 return_job(connection, job_of(row), problem, max_attempts)
-            connection.execute("DELETE FROM workers WHERE substr(name, 1, ?) = ?", begin)
         return len(rows)
 
     def cancel(self, job_id: str) -> str | None:
@@ -192,12 +196,26 @@ class SqlStore(SqlReads):
                 add_event(connection, row["id"])
         return [row["id"] for row in rows]
 
-    def sign_of_life(self, worker: str, state: str, models: list[dict]) -> None:
-        """Write that a worker lives."""
+    def add_worker(self, worker: str) -> None:
+        """Add a worker, see `JobStore.add_worker`."""
         with self.database.writing() as connection:
             connection.execute(
-                """INSERT INTO workers (name, state, seen, models) VALUES (?, ?, ?, ?)
-                ON CONFLICT (name) DO UPDATE SET state = excluded.state, seen = excluded.seen,
-                    models = excluded.models""",
-                (worker, state, time.time(), json.dumps(models)),
+                "INSERT INTO workers (name, state, seen, models) VALUES (?, 'loading', ?, '[]')",
+                (worker, time.time()),
             )
+
+    def sign_of_life(self, worker: str, state: str, models: list[dict]) -> None:
+        """Write that a worker lives, see `JobStore.sign_of_life`."""
+        with self.database.writing() as connection:
+            _check_worker(connection, worker, self.database.for_update)
+            connection.execute(
+                "UPDATE workers SET state = ?, seen = ?, models = ? WHERE name = ?",
+                (state, time.time(), json.dumps(models), worker),
+            )
+
+
+def _check_worker(connection: Transaction, worker: str, for_update: str) -> None:
+    """Check that a worker is in the table, and keep it there until the transaction ends."""
+    query = f"SELECT name FROM workers WHERE name = ? {for_update}"
+    if connection.execute(query, (worker,)).fetchone() is None:
+        raise WorkerUnknown(f"worker {worker} is not in the table: it was found dead")

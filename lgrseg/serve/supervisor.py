@@ -73,8 +73,8 @@ class Supervisor:
                 with contextlib.suppress(CannotWrite):  # the next look will do it
                     self._return_lost()
                     if time.monotonic() >= next_look:
-                        next_look = time.monotonic() + OTHERS_SECONDS
                         self._return_jobs_of_others()
+                        next_look = time.monotonic() + OTHERS_SECONDS
                 for child in self.children:
                     self._watch(child)
                 time.sleep(LOOK_SECONDS)
@@ -110,7 +110,7 @@ class Supervisor:
             self._start(child)
 
     def _start(self, child: Child) -> None:
-        words = [sys.executable, "-m", child.module]
+        words = [sys.executable, "-m", child.module, str(os.getpid())]
         if child.module.endswith("worker"):
             child.name = f"{self.presence.id}-{secrets.token_hex(4)}"
             words.append(child.name)

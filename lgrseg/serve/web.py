@@ -1,12 +1,12 @@
 """Runs the web process under uvicorn; a header that comes too slowly ends its connection.
 
-    python -m lgrseg.serve.web
+    python -m lgrseg.serve.web PARENT
 
-The settings come as one line of JSON on the standard input.
+PARENT is the process number of the supervisor; this process ends with it. The settings come as one
+line of JSON on the standard input.
 """
 
 import asyncio
-import ctypes
 import signal
 import sys
 
@@ -15,10 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lgrseg.serve.app import create_app
 from lgrseg.serve.logs import start_logging
+from lgrseg.serve.parent import end_with_parent
 from lgrseg.serve.routes_stream import MOST_BYTES
 from lgrseg.serve.settings import Settings
-
-PR_SET_PDEATHSIG = 1
 
 
 def protocol_with_deadline(seconds: float) -> type[HttpToolsProtocol]:
@@ -60,15 +59,9 @@ def protocol_with_deadline(seconds: float) -> type[HttpToolsProtocol]:
     return DeadlineProtocol
 
 
-def end_with_parent() -> None:
-    """Let the system end this process when the supervisor is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def main() -> int:
     """Serve until the process is ended."""
-    end_with_parent()
+    end_with_parent(int(sys.argv[1]), signal.SIGTERM)
     start_logging()
     settings = Settings.model_validate_json(sys.stdin.readline())
     uvicorn.run(

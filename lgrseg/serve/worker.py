@@ -1,14 +1,16 @@
 """A worker: holds the models, claims jobs, segments their clips. One process for each copy.
 
-    python -m lgrseg.serve.worker NAME
+    python -m lgrseg.serve.worker PARENT NAME
 
-The settings come as one line of JSON on the standard input. After an error of memory the process
-ends with EXIT_REPLACE, and the supervisor starts a fresh one.
+PARENT is the process number of the supervisor; this process ends with it. The settings come as one
+line of JSON on the standard input. After an error of memory the process ends with EXIT_REPLACE, and
+the supervisor starts a fresh one.
 """
 
 import errno
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -18,8 +20,9 @@ from typing import Any
 
 from lgrseg.failures import describe_error
 from lgrseg.serve.blobs import Blobs, describe_files
-from lgrseg.serve.job_store import PAUSED, CannotWrite, LeaseLost, StoredJob
+from lgrseg.serve.job_store import PAUSED, CannotWrite, LeaseLost, StoredJob, WorkerUnknown
 from lgrseg.serve.logs import log, start_logging
+from lgrseg.serve.parent import end_with_parent
 from lgrseg.serve.pauses import Pauses
 from lgrseg.serve.settings import MEBIBYTE, Settings
 from lgrseg.serve.stores import open_store
@@ -37,9 +40,15 @@ class Cancelled(Exception):
 class Worker:
     """Claims and runs jobs until the process ends."""
 
-    def __init__(self, name: str, settings: Settings):
-        """Open the table and the folders; models are loaded by `load`."""
-        self.name, self.settings = name, settings
+    def __init__(self, name: str, settings: Settings, parent: int):
+        """Open the table and the folders; models are loaded by `load`.
+
+        Args:
+            name: name of the worker; it begins with the ID of its supervisor.
+            settings: settings of the service.
+            parent: process number of the supervisor.
+        """
+        self.name, self.settings, self.parent = name, settings, parent
         self.store = open_store(settings)
         self.blobs = Blobs(settings.data, min_free=settings.min_free_mb * MEBIBYTE)
         self.predictors: dict[str, Any] = {}
@@ -51,7 +60,7 @@ class Worker:
         """Job and attempt -> why it shall end."""
         self.replace = False
         """True if this process must be replaced."""
-        self.store.sign_of_life(name, self.state, [])
+        self.store.add_worker(name)
         threading.Thread(target=self._stay_alive, daemon=True).start()
 
     def load(self) -> None:
@@ -65,13 +74,14 @@ class Worker:
 
     def _stay_alive(self) -> None:
         """Renew the lease, and give signs of life; runs in a thread."""
-        parent = os.getppid()
-        while os.getppid() == parent:
+        while os.getppid() == self.parent:
             time.sleep(min(1.0, self.settings.lease_seconds / 6))
             try:
                 self.store.sign_of_life(self.name, self.state, self.models)
                 for job in list(self.held.values()):
                     self._renew(job)
+            except WorkerUnknown:
+                break
             except Exception as error:  # a full disk or a busy table: the lease may still be valid
                 log("sign of life failed", worker=self.name, error=type(error).__name__)
         os._exit(1)  # the supervisor is gone
@@ -84,11 +94,13 @@ class Worker:
             self.stopped[job.id, job.attempt] = error
 
     def run(self) -> int:
-        """Run jobs; returns the exit status when the process must be replaced."""
+        """Run jobs; returns the exit status when the process must be replaced, or was given up."""
         while not self.replace:
             try:
                 if not self._run_next():
                     time.sleep(0.1)
+            except WorkerUnknown:
+                return 1
             except CannotWrite as error:
                 log("the table cannot be written", worker=self.name, number=error.errno)
                 time.sleep(1)
@@ -222,9 +234,11 @@ def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
 
 def main() -> int:
     """Run a worker with the settings of the standard input."""
+    parent = int(sys.argv[1])
+    end_with_parent(parent, signal.SIGKILL)
     start_logging()
     settings = Settings.model_validate_json(sys.stdin.readline())
-    worker = Worker(sys.argv[1], settings)
+    worker = Worker(sys.argv[2], settings, parent)
     try:
         worker.load()
     except Exception as error:  # a run of the user can be wrong in any way

@@ -277,10 +277,13 @@ def test_what_is_refused_is_said_in_one_sentence(server, page):
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-def test_no_view_is_wider_than_the_screen(server, page, width):
+def test_no_view_is_wider_than_the_screen(server, page, width, tmp_path):
+    with Client(server.url, token=TOKEN) as client:
+        stamped_clip(REAL_CLIP, tmp_path / "view.mha")
+        client.predict_clip(tmp_path / "view.mha")
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(server.url)
     give_token(page)
-    page.get_by_role("link", name="stamped.mha").first.click()
+    page.get_by_role("link", name="view.mha").first.click()
     page.wait_for_selector("canvas[data-frame]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -27,6 +27,7 @@ def test_a_server_that_starts_again(postgres, tmp_path):
     store = open_store(Settings(data=tmp_path, store=postgres.url))
     new = NewJob("0" * 32, "me", "clip", "clips", "a", {"shape": [3, 4, 6]})
     store.add(new, max_queued=9)
+    store.add_worker("w1")
     job = store.claim("w1", kinds=("clips",), lease=30, max_attempts=2)
     postgres.stop()
     try:

@@ -42,17 +42,22 @@ def clip(path, num_frames):
     return path
 
 
-def wait_for(client, job, stage):
+def wait_for_attempt(client, job, attempt):
+    """Wait until an attempt has segmented frames; the attempt before it may look the same."""
     end = time.monotonic() + 120
-    while (found := client.job(job.id)).stage != stage or found.progress < 0.01:
+    while (found := client.job(job.id)).attempt != attempt or not is_segmenting(found):
         assert time.monotonic() < end and not found.has_ended, found
         time.sleep(0.05)
+
+
+def is_segmenting(job):
+    return job.stage == "segmenting" and job.progress >= 0.01
 
 
 def test_a_short_job_is_done_before_a_long_one_and_changes_nothing_in_it(client, tmp_path, run):
     path = clip(tmp_path / "long.nii.gz", LONG)
     long = client.submit(path)
-    wait_for(client, long, "segmenting")
+    wait_for_attempt(client, long, 1)
     start = time.monotonic()
     client.predict_clip(clip(tmp_path / "short.nii.gz", 5))
     waited, during = time.monotonic() - start, client.job(long.id)
@@ -69,8 +74,8 @@ def test_a_short_job_is_done_before_a_long_one_and_changes_nothing_in_it(client,
 def test_a_killed_supervisor_costs_no_attempt_and_a_killed_worker_does(server, client, tmp_path):
     path = clip(tmp_path / "long.nii.gz", LONG)
     job = client.submit(path)
-    for _ in range(2):
-        wait_for(client, job, "segmenting")
+    for attempt in (1, 2):
+        wait_for_attempt(client, job, attempt)
         server.process.kill()
         server.process.wait()
         server.start()
@@ -78,7 +83,7 @@ def test_a_killed_supervisor_costs_no_attempt_and_a_killed_worker_does(server, c
     done = client.wait(job.id)
     assert (done.state, done.attempt) == ("done", 3)
     guilty = client.submit(path)
-    wait_for(client, guilty, "segmenting")
+    wait_for_attempt(client, guilty, 1)
     for pid in server.children()["worker"]:
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(JobFailed) as caught:
@@ -89,7 +94,7 @@ def test_a_killed_supervisor_costs_no_attempt_and_a_killed_worker_does(server, c
 
 def test_a_stopped_service_costs_no_attempt(server, client, tmp_path):
     job = client.submit(clip(tmp_path / "long.nii.gz", LONG))
-    wait_for(client, job, "segmenting")
+    wait_for_attempt(client, job, 1)
     server.stop()
     server.start()
     server.wait_until_ready()

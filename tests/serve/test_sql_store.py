@@ -43,7 +43,13 @@ def add(store, number, **how):
     return store.add(new(number, **how), max_queued=100)
 
 
+def enter(store, worker):
+    if worker not in [found.name for found in store.workers(within=1e9)]:
+        store.add_worker(worker)
+
+
 def claim(store, worker="w1", lease=30.0):
+    enter(store, worker)
     return store.claim(worker, kinds=("clips",), lease=lease, max_attempts=2)
 
 
@@ -58,7 +64,7 @@ def test_jobs_are_claimed_in_order_and_stills_first(store):
 
 def test_a_worker_gets_only_jobs_of_its_models(store):
     add(store, 1, model="prompts")
-    assert claim(store) is None
+    assert claim(store, "w") is None
     assert store.claim("w", kinds=("clips", "prompts"), lease=9, max_attempts=2).attempt == 1
 
 
@@ -107,6 +113,21 @@ def test_jobs_of_a_dead_worker_return(store):
     assert failed.state == "failed" and "SIGKILL" in failed.problem["detail"]
 
 
+def test_a_worker_that_was_found_dead_gets_no_job_even_if_it_still_runs(store):
+    add(store, 1)
+    orphan = claim(store, "a-1")
+    store.return_jobs_of("a-", "the service was stopped", max_attempts=None)
+    for call in (
+        lambda: store.claim("a-1", kinds=("clips",), lease=30, max_attempts=1),
+        lambda: store.sign_of_life("a-1", "ready", []),
+        lambda: store.renew(orphan, lease=30),
+    ):
+        with pytest.raises(LeaseLost):
+            call()
+    assert store.workers(within=9) == [] and store.counts() == {"queued": 1}
+    assert claim(store, "b-1").counted == 0
+
+
 def test_only_what_a_job_is_guilty_of_counts(store):
     add(store, 1)
     for attempt in range(1, 4):
@@ -140,6 +161,7 @@ def test_short_jobs_are_found_before_long_ones(store):
     add(store, 3, model="prompts", meta={"shape": [1, 4, 6]})
     assert store.waits(("clips",), 20) and not store.waits(("clips",), 19)
     how = {"kinds": ("clips",), "lease": 30, "max_attempts": 2}
+    enter(store, "w")
     assert store.claim("w", max_frames=25, **how).id == f"{2:032x}"
     assert store.claim("w", max_frames=25, **how) is None
     assert claim(store).id == f"{0:032x}"
@@ -189,7 +211,8 @@ def test_many_that_add_at_once_do_not_exceed_the_end(store):
 
 
 def test_signs_of_life(store):
-    store.sign_of_life("w1", "loading", [])
+    store.add_worker("w1")
+    assert [worker.state for worker in store.workers(within=9)] == ["loading"]
     store.sign_of_life("w1", "ready", [{"name": "a"}])
     (worker,) = store.workers(within=9)
     assert (worker.state, worker.models) == ("ready", [{"name": "a"}])

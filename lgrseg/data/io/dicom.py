@@ -1,5 +1,6 @@
 """Reads DICOM cines and stills as clips: header and colours."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def read_dicom(path: Path) -> Video:
     announced = int(dataset.get("NumberOfFrames") or 1)
     present = count_frames(path, dataset)
     num_frames = announced if present is None else present
-    stored = frames_of(path, dataset, num_frames)
+    stored = _first(frames_of(path, dataset, num_frames), present)
     video = Video(gather(_as_bytes(stored, dataset, num_frames), num_frames))
     video.spacing_mm = dicom_spacing(dataset, video.notes)
     video.fps = dicom_rate(dataset, video.notes)
@@ -43,6 +44,15 @@ def read_dicom(path: Path) -> Video:
             "are read"
         )
     return video
+
+
+def _first(stored: Frames, present: int | None) -> Frames:
+    """Leave out what follows the whole frames; None for all.
+
+    Libraries also try the frame that was cut at the end of a file. Then nothing of the clip could
+    be read, and CharLS works for seconds on such a frame before it says so.
+    """
+    return lambda: islice(stored(), present)
 
 
 def _as_bytes(stored: Frames, dataset, num_frames: int) -> Frames:
