@@ -9,8 +9,7 @@ import torch
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
 from lgrseg.inference.box_videos import follow_predictions
 from lgrseg.inference.windows import read_window, windows
-from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
-from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.contracts import ClipModel, MaskMemoryModel
 from lgrseg.modeling.sam2.box_sam2 import BoxSam2
 from lgrseg.structures import Clip, ClipPrediction, Geometry
 from lgrseg.structures.box_prompts import BoxPrompt
@@ -94,8 +93,8 @@ def predict_each_frame(
             return
         if boxes is not None:
             raise ValueError(f"a {type(model).__name__} takes no boxes; a BOX-SAM2 does")
-        if isinstance(model, ARSegmenter) and model.remembers:
-            yield from _remember(model, frames, geometry, num_frames, video_id)
+        if isinstance(model, MaskMemoryModel) and model.remembers:
+            yield from _remember(model, frames, geometry, num_frames, video_id, device)
             return
         for window in windows(len(frames), num_frames, num_far):
             clip = _clip(read_window(frames, window), window.indices, video_id, geometry)
@@ -108,14 +107,14 @@ def predict_each_frame(
 
 
 def _remember(
-    model: ARSegmenter,
+    model: MaskMemoryModel,
     frames: Sequence[np.ndarray],
     geometry: Geometry,
     num_frames: int,
     video_id: str,
+    device: torch.device,
 ) -> Iterator[tuple[int, ClipPrediction]]:
     """Yield the prediction of every frame; the memory goes on from one clip to the next."""
-    device = next(model.parameters()).device
     earlier: list[torch.Tensor] = []
     for start in range(0, len(frames), num_frames):
         indices = list(range(start, min(start + num_frames, len(frames))))

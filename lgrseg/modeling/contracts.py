@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from lgrseg.structures import Clip
+from lgrseg.structures import Clip, ClipPrediction
 
 Losses = dict[str, Tensor]
 Totals = Mapping[str, float | Tensor]
@@ -102,6 +102,22 @@ class Segmenter(Protocol):
         The maps cover exactly the input, at any stride. `generators`, one per clip, give the random
         numbers of a model in training mode, such as those of stochastic depth.
         """
+        ...
+
+
+@runtime_checkable
+class MaskMemoryModel(Protocol):
+    """A model that may know its own masks of earlier frames, such as AR-SEG."""
+
+    @property
+    def remembers(self) -> bool:
+        """True if the masks of earlier frames are known."""
+        ...
+
+    def predict_next(
+        self, clips: list[Clip], earlier: list[Tensor]
+    ) -> tuple[list[ClipPrediction], list[Tensor]]:
+        """Predict the clips that follow; see `ARSegmenter.predict_next`."""
         ...
 
 
