@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 from lgrseg.data.images.shards import INDEX, Shards
 from lgrseg.data.images.source import UNUSABLE, ImageSource
 from lgrseg.data.images.tree import ImageTree
-from lgrseg.data.loader import TrainLoader
 from lgrseg.data.mappers.views import RandomFrameMapper
 from lgrseg.structures import UnlabelledViews
 
@@ -88,36 +87,3 @@ def open_source(place: str, *, balance: str = "none") -> ImageSource:
             "shards with balanced numbers (--frames-per-clip), or read the tree of files"
         )
     return Shards(place)
-
-
-def build_image_loader(
-    *,
-    source: str,
-    mapper: RandomFrameMapper,
-    batch_size: int,
-    num_workers: int = 0,
-    balance: str = "none",
-    seed: int = 0,
-) -> TrainLoader:
-    """Build the training loader of images and clips without labels.
-
-    Args:
-        source: folder or URL of images and clips, .csv list of them, or folder or URL of shards.
-        mapper: mapper from a frame to its views.
-        batch_size: number of frames per process and iteration.
-        num_workers: number of worker processes; 0 reads in this process.
-        balance: "none", "video", "organ" or "organ+video", see `ImageTree`.
-        seed: seed of the run.
-
-    Raises:
-        FileNotFoundError: the source does not exist, or has no image.
-        ValueError: a setting is not possible, or a list or index is damaged.
-    """
-    stream = ImageStream(source=open_source(source, balance=balance), mapper=mapper, seed=seed)
-    return TrainLoader(
-        dataset=None,
-        batch_size=0,
-        num_workers=num_workers,
-        unlabelled=stream,
-        unlabelled_batch_size=batch_size,
-    )
