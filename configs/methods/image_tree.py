@@ -17,7 +17,7 @@ def change(cfg):
     if unlabelled is None or cfg.dataloader.train.batch_size:
         raise ValueError("method=image_tree is for training without labels: use pretraining/")
     cfg.dataloader.train = L(build_image_loader)(
-        source="???",
+        source="",
         mapper=unlabelled.mapper,
         batch_size=unlabelled.batch_size,
         num_workers=cfg.dataloader.train.num_workers,

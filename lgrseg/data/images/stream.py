@@ -76,8 +76,11 @@ def open_source(place: str, *, balance: str = "none") -> ImageSource:
 
     Raises:
         FileNotFoundError: the place does not exist, or has no image.
-        ValueError: `balance` is unknown or not possible, or a list or index is damaged.
+        ValueError: `place` is empty, `balance` is unknown or not possible, or a list or index is
+            damaged.
     """
+    if not place:
+        raise ValueError("no images are named: set dataloader.train.source=FOLDER, URL or LIST.csv")
     files, root = url_to_fs(place, use_listings_cache=False)
     if not files.exists(f"{root}/{INDEX}"):
         return ImageTree(place, balance=balance)

@@ -69,6 +69,8 @@ def test_every_file_once_an_epoch_and_the_unreadable_one_is_replaced(tree, caplo
 
 
 def test_nothing_is_readable(tmp_path):
+    with pytest.raises(ValueError, match="set dataloader.train.source"):
+        open_source("")
     with pytest.raises(FileNotFoundError, match="does not exist, or has no image and no clip"):
         open_source(str(tmp_path / "missing"))
     for name in ("a.png", "b.mp4", "c.txt"):
