@@ -49,8 +49,8 @@ class Shards:
             ValueError: the index is damaged, or lists no frame.
         """
         self.place = place
-        self._files, self._root = url_to_fs(place, use_listings_cache=False)
-        content = self._files.cat_file(f"{self._root}/{INDEX}")
+        files, root = url_to_fs(place, use_listings_cache=False)
+        content = files.cat_file(f"{root}/{INDEX}")
         try:
             shards = [(str(s["name"]), int(s["frames"])) for s in json.loads(content)["shards"]]
         except (KeyError, TypeError, ValueError) as error:
@@ -119,7 +119,8 @@ class Shards:
         from webdataset.tariterators import group_by_keys, tar_file_expander
 
         name = self._names[shard]
-        with self._files.open(f"{self._root}/{name}", "rb") as stream:
+        files, root = url_to_fs(self.place)  # here, because a connection does not survive a fork
+        with files.open(f"{root}/{name}", "rb") as stream:
             samples = list(group_by_keys(tar_file_expander([{"url": name, "stream": stream}])))
         frames = []
         for sample in samples:

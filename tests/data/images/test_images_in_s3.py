@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lgrseg.data import build_image_loader
 from lgrseg.data.images.scanning import scan_tree, write_list
 from lgrseg.data.images.stream import ImageStream, open_source
 from lgrseg.data.images.writing import files_of, write_shards
@@ -35,7 +36,13 @@ def test_a_tree_its_list_and_its_shards(bucket, tmp_path):
     )
     assert (written.frames, len(written.near_duplicates)) == (3, 1)
     mapper = RandomFrameMapper(size=(16, 16))
+    bucket.delete_object(Bucket="archive", Key="tree/heart/broken.png")
     for place, seen in (("tree", 3), ("tree/list.csv", 2), ("shards", 2)):
         stream = ImageStream(source=open_source(f"s3://archive/{place}"), mapper=mapper)
         names = {stream[index].teacher[0].video_id for index in range(len(stream))}
         assert len(names) == seen and "heart/c.mp4" in names
+        loader = build_image_loader(
+            source=f"s3://archive/{place}", mapper=mapper, batch_size=seen, num_workers=1
+        )
+        _, _, views = next(iter(loader))
+        assert {one.teacher[0].video_id for one in views} == names
