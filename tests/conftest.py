@@ -82,3 +82,24 @@ def made_up_record(video_id: str = "v", **known):
 def make_video(tmp_path):
     """`make_video("name", num_frames=5, annotated=(2,))` -> record, in a folder of this test."""
     return lambda video_id, **facts: square_video(tmp_path, video_id, **facts)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An S3 bucket of moto's server on this machine."""
+    server = pytest.importorskip("moto.server", reason="pip install '.[test-service]'")
+    import boto3
+
+    thread = server.ThreadedMotoServer(port=0)
+    thread.start()
+    host, port = thread.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="archive")
+    yield boto3.client("s3")
+    thread.stop()

@@ -83,6 +83,7 @@ BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
 PRETRAINING = (
     "configs/pretraining/",
+    "pretraining_data.py",
     "export_encoder.py",
     "weights/camus.pth",
     "probe_encoders",
@@ -93,6 +94,7 @@ PARSED = {
     "benchmark.py boxes": "measures for minutes",
     "benchmark.py tokens": "measures for minutes",
     "ar_seg/next_scale.py": "needs the run of the tokenizer; test_configs.py takes a step",
+    "benchmark.py images": "measures for a minute",
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "configs/generation/": "needs 1500 simulated patients; tests of the engine train another",
@@ -261,14 +263,18 @@ def test_pretraining(place):
     commands = which(PRETRAINING)
     for command in commands:
         if "configs/pretraining/" in command:
-            command = f"{command} train.max_iter=1 {frames}"
+            settings = frames
+            if "method=image_tree" in command:  # without probe
+                settings = frames.rpartition(" ")[0].replace("train.unlabelled.", "train.")
+                settings += f" train.output_dir=output/of_{commands.index(command)}"
+            command = f"{command} train.max_iter=1 {settings}"
             if "mae.py" in command:
                 command += " model.backbone.image_size=64"
         else:
             command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 12
+    assert len(commands) == 16
 
 
 @pytest.mark.slow

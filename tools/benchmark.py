@@ -8,6 +8,7 @@
     python tools/benchmark.py boxes                   BOX-SAM2: seconds per frame, memory of a clip
     python tools/benchmark.py tokens                  AR-SEG: order of tokens, and the cache
     python tools/benchmark.py backbones               pretrained encoders: time and memory
+    python tools/benchmark.py images                  pretraining: single PNG files and shards
     python tools/benchmark.py exactness               cost of separate random numbers for every clip
     python tools/benchmark.py all --json figures.json
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # so that --help is fast
     from lgrseg.studies.benchmarks.timing import Comparison
 
 ALL = ("ops", "model", "train", "data", "metrics")
+OTHERS = ("boxes", "tokens", "backbones", "exactness", "images")
 
 
 def main() -> int:
@@ -32,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=[*ALL, "boxes", "tokens", "backbones", "exactness", "all"])
+    parser.add_argument("name", choices=[*ALL, *OTHERS, "all"])
     parser.add_argument("--repeats", type=int, default=7, help="number of measurements (default 7)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="JSON file for all results")
@@ -82,6 +84,10 @@ def _run(name: str, checks: list[dict], *, repeats: int, device: str) -> "list[C
         from lgrseg.studies.benchmarks import backbones
 
         return backbones.run(repeats=repeats, device=device)
+    if name == "images":
+        from lgrseg.studies.benchmarks import images
+
+        return images.run(repeats=repeats)
     if name == "boxes":
         return tracking.run(repeats=repeats, device=device)
     if name == "tokens":

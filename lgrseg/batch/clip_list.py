@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from fsspec.core import url_to_fs
 
+from lgrseg.data.io.remote import files_below, is_hidden, other_ending
+
 LISTS = (".txt", ".csv", ".parquet")
 """Endings of files that list the paths of clips."""
 PATH_COLUMN = "path"
@@ -56,7 +58,7 @@ def list_clips(source: str) -> ArchiveListing:
     elif files.isfile(root):
         listing = ArchiveListing([ArchiveClip(source)], Counter())
     else:
-        listing = _below(files, root)
+        listing = _below(source)
     if not listing.clips:
         left_out = "".join(f"; {why}: {count} files" for why, count in listing.left_out.items())
         raise FileNotFoundError(f"{source} does not exist, or has no clip{left_out}")
@@ -94,28 +96,25 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _below(files, root: str) -> ArchiveListing:
+def _below(source: str) -> ArchiveListing:
     listing = ArchiveListing([], Counter())
-    is_local = "file" in files.protocol
-    for path, facts in sorted(files.find(root, detail=True).items()):
-        if reason := _reason_against(path.removeprefix(root)):
+    for file in files_below(source):
+        if reason := _reason_against(file.inner):
             listing.left_out[reason] += 1
         else:
-            version = str(facts.get("ETag") or f"{facts.get('size')} {facts.get('mtime', '')}")
-            url = path if is_local else files.unstrip_protocol(path)
-            listing.clips.append(ArchiveClip(url, version.strip()))
+            listing.clips.append(ArchiveClip(file.url, file.version))
     return listing
 
 
-def _reason_against(path: str) -> str:
+def _reason_against(inner: str) -> str:
     """Reason why a file of a folder is not used; empty if it is."""
-    name = path.rpartition("/")[2].lower()
-    if any(part.startswith(".") for part in path.split("/")) or name == "dicomdir":
+    if is_hidden(inner):
         return "hidden, or an index"
+    name = inner.rpartition("/")[2].lower()
     if name.endswith((".mhd", ".raw", ".zraw", ".png", ".jpg", ".jpeg")):
         return "a part of a clip of several files, which tools/predict.py reads"
-    ending = re.search(r"[^.]\.[a-z][a-z0-9]{0,4}$", name)
-    return f"no known kind of clip ({ending[0][1:]})" if ending and not name.endswith(CLIPS) else ""
+    ending = other_ending(name, CLIPS)
+    return f"no known kind of clip ({ending})" if ending else ""
 
 
 def _paths_in(name: str, content: bytes) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from fsspec.core import url_to_fs
 
 from lgrseg.batch.clip_list import ArchiveClip
 from lgrseg.batch.place import Place, StorageError
@@ -18,6 +17,7 @@ from lgrseg.batch.recipe import FILES, Recipe
 from lgrseg.batch.rows import DONE, failed_row
 from lgrseg.data.io.mask_files import write_masks
 from lgrseg.data.io.placement import affine_of_file
+from lgrseg.data.io.remote import local_file
 from lgrseg.failures import describe_error
 from lgrseg.inference.film import write_film
 from lgrseg.inference.result import Result
@@ -65,7 +65,7 @@ class ClipSegmenter:
         start, start_cpu = time.perf_counter(), time.process_time()
         key = ""
         try:
-            with _local_file(clip.path) as file:
+            with local_file(clip.path) as file:
                 with open(file, "rb") as opened:
                     clip_hash = hashlib.file_digest(opened, "sha256").hexdigest()
                 key = self.recipe.key_of(clip_hash)
@@ -121,26 +121,6 @@ def _write(name: str, path: Path, result: Result, facts: dict) -> None:
         frames, fps = result.video.frames, result.video.fps
         if why_not := write_film(path, frames, result.masks, metadata=result.metadata, fps=fps):
             facts["notes"].append(why_not)
-
-
-@contextlib.contextmanager
-def _local_file(url: str) -> Iterator[Path]:
-    """Context with the file of a clip; one of another machine is fetched, and deleted at the end.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the path is a folder.
-    """
-    files, path = url_to_fs(url)
-    if "file" in files.protocol:
-        if Path(path).is_dir():
-            raise ValueError(f"{url} is a folder; a clip of an archive is one file")
-        yield Path(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="lgrseg_batch_") as folder:
-        file = Path(folder) / path.rpartition("/")[2]
-        files.get_file(path, str(file))
-        yield file
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "VideoRecord": "lgrseg.data.record",
         "WeakStrongMapper": "lgrseg.data.mappers.views",
         "WholeVideoSampler": "lgrseg.data.frame_sampling",
+        "build_image_loader": "lgrseg.data.loader",
         "build_test_loader": "lgrseg.data.loader",
         "build_train_loader": "lgrseg.data.loader",
         "build_unpaired_loader": "lgrseg.data.loader",

@@ -7,13 +7,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.data.images.stream import ImageStream, open_source
 from lgrseg.data.label_protocol import LabelProtocol, divide_labels
+from lgrseg.data.mappers.views import RandomFrameMapper
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.data.unpaired import UnpairedFrames
 from lgrseg.structures import UnlabelledViews
 
-Stream = ClipDataset | UnlabelledDataset | UnpairedFrames
+ViewStream = UnlabelledDataset | UnpairedFrames | ImageStream
+Stream = ClipDataset | ViewStream
 
 
 class TrainLoader:
@@ -29,7 +32,7 @@ class TrainLoader:
         dataset: ClipDataset | None,
         batch_size: int,
         num_workers: int = 0,
-        unlabelled: UnlabelledDataset | UnpairedFrames | None = None,
+        unlabelled: ViewStream | None = None,
         unlabelled_batch_size: int = 0,
         protocol: LabelProtocol | None = None,
         early: ClipDataset | None = None,
@@ -254,6 +257,39 @@ def build_unpaired_loader(
         batch_size=0,
         num_workers=num_workers,
         unlabelled=frames,
+        unlabelled_batch_size=batch_size,
+    )
+
+
+def build_image_loader(
+    *,
+    source: str,
+    mapper: RandomFrameMapper,
+    batch_size: int,
+    num_workers: int = 0,
+    balance: str = "none",
+    seed: int = 0,
+) -> TrainLoader:
+    """Build the training loader of images and clips without labels.
+
+    Args:
+        source: folder or URL of images and clips, .csv list of them, or folder or URL of shards.
+        mapper: mapper from a frame to its views.
+        batch_size: number of frames per process and iteration.
+        num_workers: number of worker processes; 0 reads in this process.
+        balance: "none", "video", "organ" or "organ+video", see `ImageTree`.
+        seed: seed of the run.
+
+    Raises:
+        FileNotFoundError: the source does not exist, or has no image.
+        ValueError: a setting is not possible, or a list or index is damaged.
+    """
+    stream = ImageStream(source=open_source(source, balance=balance), mapper=mapper, seed=seed)
+    return TrainLoader(
+        dataset=None,
+        batch_size=0,
+        num_workers=num_workers,
+        unlabelled=stream,
         unlabelled_batch_size=batch_size,
     )
 

@@ -6,6 +6,8 @@ numbers, for the random numbers of the model. So samples do not depend on the nu
 resumed run continues the stream, and the processes of a distributed run share one stream.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -77,7 +79,13 @@ def element_at(length: int, index: int, seed: int, use: int) -> int:
         use: purpose of the random numbers.
     """
     epoch, position = divmod(index, length)
-    return np.random.default_rng([seed, use, epoch]).permutation(length)[position]
+    return int(permutation_of(length, seed, use, epoch)[position])
+
+
+@lru_cache(maxsize=16)  # a million elements take 20 ms
+def permutation_of(length: int, seed: int, use: int, epoch: int) -> np.ndarray:
+    """The elements 0 to length - 1 in the order of one epoch, see `element_at`."""
+    return np.random.default_rng([seed, use, epoch]).permutation(length)
 
 
 class TestDataset(Dataset):

@@ -151,27 +151,6 @@ def test_the_command_survives_its_own_death(run, archive, tmp_path):
     assert len(parts.done()) == 24
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    """An S3 bucket of moto's server on this machine."""
-    server = pytest.importorskip("moto.server", reason="pip install '.[test-service]'")
-    import boto3
-
-    thread = server.ThreadedMotoServer(port=0)
-    thread.start()
-    host, port = thread.get_host_and_port()
-    for name, value in (
-        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="archive")
-    yield boto3.client("s3")
-    thread.stop()
-
-
 @pytest.mark.slow
 def test_input_and_output_in_s3(run, archive, bucket):
     for path in archive.rglob("*.mp4"):

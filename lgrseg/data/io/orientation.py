@@ -10,18 +10,31 @@ from pathlib import Path
 import numpy as np
 
 _EXIF_ORIENTATION = 0x0112
+_METADATA_OF_PNG = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""Names of the parts of a PNG file in which Pillow looks for an orientation."""
 
 
 def orientation(file: Path) -> int:
     """EXIF orientation of a stored picture, 1 to 8; 1 is upright."""
     from PIL import Image, UnidentifiedImageError
 
+    if file.suffix.lower() == ".png" and not _may_be_turned(file):
+        return 1
     try:
         with Image.open(file) as image:
             number = int(image.getexif().get(_EXIF_ORIENTATION, 1))
             return number if 1 <= number <= 8 else 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return 1
+
+
+def _may_be_turned(file: Path) -> bool:
+    """Whether a PNG file has metadata; Pillow has to decode all pixels to find that it has none."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return False
+    return any(word in content for word in _METADATA_OF_PNG)
 
 
 def upright(picture: np.ndarray, number: int) -> np.ndarray:

@@ -179,13 +179,25 @@ class RandomFrameMapper:
         self, record: VideoRecord, anchor: int, rng: np.random.Generator, seen: int = 0
     ) -> UnlabelledViews:
         """Make clips of frame `anchor`, as views for the teacher; there is no student."""
-        frame = open_frames(record)[anchor]
+        return self.views_of(open_frames(record)[anchor], anchor, record.video_id, rng)
+
+    def views_of(
+        self, frame: np.ndarray, index: int, video_id: str, rng: np.random.Generator
+    ) -> UnlabelledViews:
+        """Make the same of a frame that was read already.
+
+        Args:
+            frame: (H, W) or (H, W, 3) uint8.
+            index: index of the frame in its video.
+            video_id: name of the video.
+            rng: generator of the parts and augmentations.
+        """
 
         def view() -> Clip:
             top, left, bottom, right = random_box(frame.shape[:2], self.scale, rng)
             frames = resize_frames([frame[top:bottom, left:right]], self.size)
             frames = augmented(frames, self.augmentations, rng)
-            return clip_of(frames, [anchor], record.video_id, rng)
+            return clip_of(frames, [index], video_id, rng)
 
         return UnlabelledViews(teacher=[view() for _ in range(self.num_views)], student=[])
 

@@ -5,6 +5,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from lgrseg.data.streams import ClipDataset
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.studies.benchmarks.timing import Comparison, Timing
 from lgrseg.studies.comparison.cached import CachedTrainer
@@ -71,6 +72,7 @@ class _Epochs:
         self.trainer.loader = loader
         self.length = max(1, round(loader.iterations_per_epoch))
         self.num_clips = len(loader.dataset)
+        assert isinstance(loader.dataset, ClipDataset)  # of a config with labels
         clip, _ = loader.dataset[0]
         self.shape = tuple(clip.frames.shape)
 

@@ -63,12 +63,13 @@ def test_nothing_there(tmp_path):
             RAW[name].find_videos(tmp_path)
 
 
-def test_class_folders(tmp_path, monkeypatch):
+@pytest.mark.parametrize("folder", ["training_set", "trainning_set"])
+def test_class_folders(tmp_path, monkeypatch, folder):
     raw = tmp_path / "raw"
     for name in ("benign/a", "malignant/a", "strange/b"):
-        picture(raw / "training_set" / f"{name}.png")
+        picture(raw / folder / f"{name}.png")
     report = prepared("class_folders", raw, tmp_path, monkeypatch)
-    assert "is none of the classes benign" in report.unusable["training_set/strange"]
+    assert "is none of the classes benign" in report.unusable[f"{folder}/strange"]
     records = DatasetCatalog.get("class_folders_train")
     labels = {record.video_id: record.label for record in records}
     assert labels == {"train/benign/a": 0, "train/malignant/a": 1}

@@ -1,0 +1,1 @@
+"""Images and clips without labels, of any size: trees of files, and shards made of them."""
