@@ -20,9 +20,7 @@ def test_every_tool_has_a_command_with_its_first_sentence():
     assert set(tool_files()) == tools and {words[0] for words in SHORT_NAMES.values()} <= tools
     lines = describe_commands().splitlines()
     assert lines[4].split()[:4] == ["predict", "Segment", "and", "measure"]
-    starts = {
-        line.index(words[1], len(words[0]) + 2) for line in lines[2:] if (words := line.split())
-    }
+    starts = {len(re.match(r" +\S+ +", line)[0]) for line in lines[2:]}
     assert starts == {21}  # two columns, of which the first fits "translate-dataset"
     assert all(len(line.split()) > 3 for line in lines[2:])
 
