@@ -73,11 +73,12 @@ def describe_commands() -> str:
     commands = {name: words for name, words in SHORT_NAMES.items() if words[0] in tools}
     named = {words[0] for words in commands.values()}
     commands |= {tool.replace("_", "-"): (tool,) for tool in tools if tool not in named}
+    width = max(map(len, commands)) + 2
     lines = ["usage: lgrseg COMMAND [arguments]; lgrseg COMMAND --help explains one", ""]
     for name, (tool, *options) in commands.items():
         what = ast.get_docstring(ast.parse(tools[tool].read_text(encoding="utf-8"))) or ""
         what = what.partition("\n")[0]
         if options:
             what = f"the same with {' '.join(options)}: " + what
-        lines.append(f"  {name:<14}{what}")
+        lines.append(f"  {name:<{width}}{what}")
     return "\n".join(lines)

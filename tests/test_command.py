@@ -1,5 +1,6 @@
 """lgrseg/command.py: every tool by a short name and by the name of its file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ def test_every_tool_has_a_command_with_its_first_sentence():
     tools = {path.stem for path in (ROOT / "tools").glob("*.py")}
     assert set(tool_files()) == tools and {words[0] for words in SHORT_NAMES.values()} <= tools
     lines = describe_commands().splitlines()
-    assert "  predict       Segment and measure clips" in lines[4][:60]
+    assert lines[4].split()[:4] == ["predict", "Segment", "and", "measure"]
+    starts = {len(re.match(r" +\S+ +", line)[0]) for line in lines[2:]}
+    assert starts == {21}  # two columns, of which the first fits "translate-dataset"
     assert all(len(line.split()) > 3 for line in lines[2:])
 
 

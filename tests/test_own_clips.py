@@ -130,6 +130,17 @@ def test_the_table_can_be_edited_and_stays(project):
         DatasetCatalog.get("mine_test")
 
 
+def test_equal_ventricles_are_no_beat(project):
+    """Otherwise one frame would be both phases, and the true ejection fraction 0."""
+    for number in range(4):
+        file = project / "my_clips" / f"patient{number}" / "clip_gt.nii.gz"
+        masks = np.zeros((4, *SIZE), np.uint8)
+        masks[1] = masks[3] = heart(20)
+        nibabel.save(nibabel.Nifti1Image(masks.transpose(2, 1, 0), np.eye(4)), file)
+    assert prepare(project).returncode == 0
+    assert DatasetCatalog.get("mine_train")[0].ed_frame is None
+
+
 def test_splits_of_a_table_and_patients_of_a_pattern(project):
     (project / "splits.csv").write_text(
         "clip,split,ed_frame,es_frame\npatient0/clip.nii.gz,val,3,1\npatient1/clip,external,,\n"

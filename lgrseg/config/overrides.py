@@ -50,7 +50,10 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
                 f"no config key {partial_key!r}: {'.'.join(parts[:depth])!r} is {node!r}"
             )
         elif part not in (known_keys := _known_keys(node)) and not _checks_itself(node):
-            raise KeyError(f"no config key {partial_key!r}{did_you_mean(part, known_keys)}")
+            options = (
+                did_you_mean(part, known_keys) or f"; there are {', '.join(sorted(known_keys))}"
+            )
+            raise KeyError(f"no config key {partial_key!r}{options}")
         if depth == len(parts) - 1:
             node[index] = value
         else:

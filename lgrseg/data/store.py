@@ -21,6 +21,8 @@ import numpy as np
 
 from lgrseg.data.record import VideoRecord
 
+FILES = ("frames.npy", "masks.npz", "meta.json")
+"""Files of a prepared video, in the order in which they are written."""
 REQUIRED = (
     "video_id",
     "original_size",
@@ -38,7 +40,9 @@ REQUIRED = (
 def write_video(
     root: Path, frames: np.ndarray, masks: dict[int, np.ndarray] | None, meta: dict
 ) -> Path:
-    """Write one video; its folder appears only when it is complete.
+    """Write one video; its meta.json appears only when it is complete.
+
+    Other videos may be prepared in folders below it: `anna/rest` below `anna`.
 
     Args:
         root: folder of the dataset.
@@ -68,11 +72,22 @@ def write_video(
         }
         text = json.dumps(meta | frame_entries, indent=1)
         (half_done / "meta.json").write_text(text, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        half_done.rename(folder)
+        remove_video(folder)
+        folder.mkdir(exist_ok=True)
+        for name in FILES:  # the last one, meta.json, makes it a video
+            if (half_done / name).exists():
+                (half_done / name).rename(folder / name)
     finally:
         shutil.rmtree(half_done, ignore_errors=True)
     return folder
+
+
+def remove_video(folder: Path) -> None:
+    """Delete the files of one prepared video, and its folder unless other videos are below it."""
+    for name in reversed(FILES):
+        Path(folder, name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

@@ -44,6 +44,19 @@ def test_store_round_trip(make_video, tmp_path):
     assert read_masks(make_video("unlabelled", annotated=())) == {}
 
 
+def test_a_video_below_another_survives_it(make_video, tmp_path):
+    inner = make_video("anna/rest", annotated=(1,))
+    make_video("anna", annotated=(1,))
+    outer = make_video("anna", annotated=())
+    assert [record.video_id for record in read_records(tmp_path)] == ["anna", "anna/rest"]
+    assert len(open_frames(inner)) == 5 and read_masks(inner).keys() == {1}
+    assert sorted(path.name for path in outer.folder.iterdir()) == [
+        "frames.npy",
+        "meta.json",
+        "rest",
+    ]
+
+
 def test_other_entries_of_the_file_are_facts(make_video, tmp_path):
     folder = make_video("v").folder
     meta = json.loads((folder / "meta.json").read_text())

@@ -1,7 +1,8 @@
-"""Masks as NIfTI or MetaImage files: one number per pixel, and the axes (x, y, t) of clips.
+"""Masks as NIfTI, MetaImage or TIFF files with many pages: one number per pixel, axes (x, y, t).
 
     clip.nii.gz   clip_gt.nii.gz            as many frames as the clip
     clip.mp4      masks/clip.nii.gz
+    clip.tif      clip_mask.tif             as many pages
     clip.dcm      clip_mask_0012.nii.gz     the mask of one frame, whose number is in the name
 
 A frame without any value above 0 is not annotated.
@@ -16,6 +17,7 @@ from lgrseg.data.class_list import ClassList
 from lgrseg.data.io import UnreadableFile, read_nifti
 from lgrseg.data.io.axes import clip_axes
 from lgrseg.data.io.placement import affine_of_file, affine_without_place
+from lgrseg.data.io.stills import TIFFS, num_pages
 from lgrseg.data.io.video import one_line
 from lgrseg.data.raw_video import UnusableVideo
 
@@ -25,7 +27,8 @@ ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
 
 def claims(path: Path) -> bool:
     """Whether this module reads such a file."""
-    return path.name.lower().endswith(ENDINGS)
+    is_stack = path.suffix.lower() in TIFFS and num_pages(path) > 1
+    return path.name.lower().endswith(ENDINGS) or is_stack
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
@@ -68,7 +71,13 @@ def read(
             raise UnusableVideo(
                 f"{file.name} belongs to frame {number}, but holds {len(labels)} frames"
             )
-        if is_turned(file, clip.path):
+        if mirrored := mirrored_axes(file, clip.path, labels.shape):
+            labels = np.flip(labels, mirrored)
+            notes.append(
+                f"{file.name} is stored mirrored, and covers the clip exactly where its affine "
+                "places it: its masks were mirrored to lie there"
+            )
+        elif is_turned(file, clip.path):
             notes.append(
                 f"{file.name} states that its axes have other directions than those of the clip. "
                 "Its values are used as stored: check that the masks lie on their structures"
@@ -94,13 +103,32 @@ def annotated_frames(
     return {first + index: classes.map_values(labels[index], source=source) for index in shown}
 
 
+def mirrored_axes(file: Path, clip: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Axes of masks (T, H, W) to flip so that they lie where the affines of both files say.
+
+    Programs that store volumes in a fixed orientation (RAS) write such masks. Empty unless every
+    pixel of the masks then lies on the same pixel of the clip: an affine may also be wrong.
+    """
+    if not (_has_affine(clip) and clip.is_file() and _has_affine(file)):
+        return ()
+    of_masks, of_clip = (affine_of_file(path, None) for path in (file, clip))
+    to_clip = np.linalg.inv(of_clip) @ of_masks
+    signs = np.sign(np.diag(to_clip)[:2])
+    last = np.array([shape[2] - 1, shape[1] - 1])
+    expected = np.where(signs < 0, last, 0)
+    same_step = np.allclose(to_clip[:2, :2], np.diag(signs), atol=0.5 / max(shape[1:]))
+    if not same_step or (np.abs(to_clip[:2, 3] - expected) > 0.5).any():
+        return ()
+    return tuple(axis for axis, sign in zip((2, 1), signs, strict=True) if sign < 0)
+
+
 def is_turned(file: Path, clip: Path) -> bool:
     """Whether the affines of masks and clip disagree about the directions of rows and columns.
 
     An affine without a position (identity, apart from the spacing) is ignored: programs that only
     have the array write it.
     """
-    if not (claims(clip) and clip.is_file()):
+    if not (_has_affine(clip) and clip.is_file() and _has_affine(file)):
         return False
     of_masks, of_clip = (_directions(affine_of_file(path, None)) for path in (file, clip))
     without_position = [
@@ -110,6 +138,10 @@ def is_turned(file: Path, clip: Path) -> bool:
     if any(np.allclose(of_masks, plain, atol=1e-3) for plain in without_position):
         return False
     return bool(((of_masks * of_clip).sum(axis=0) < 0.9).any())
+
+
+def _has_affine(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS)
 
 
 def _directions(affine: np.ndarray) -> np.ndarray:
@@ -130,6 +162,8 @@ def read_labels(file: Path) -> np.ndarray:
         shape = array.shape
         num_frames, coloured = clip_axes(shape, name=file.name)
         axes = (2, 1, 0)
+    elif file.suffix.lower() in TIFFS:
+        return whole_numbers(_read_pages(file), source=file.name)
     else:
         array = _read_metaimage(file)
         shape = array.shape[::-1]
@@ -151,6 +185,19 @@ def whole_numbers(values: np.ndarray, *, source: str) -> np.ndarray:
     if values.size and values.min() < 0:
         raise UnusableVideo(f"{source} holds the value {values.min()}; values must be 0 or more")
     return values
+
+
+def _read_pages(file: Path) -> np.ndarray:
+    from PIL import Image, ImageSequence
+
+    try:
+        with Image.open(file) as image:
+            pages = [np.asarray(page) for page in ImageSequence.Iterator(image)]
+    except (OSError, SyntaxError) as error:
+        raise UnreadableFile(f"{file.name} cannot be read: {one_line(error)}") from error
+    if pages[0].ndim != 2 or len({page.shape for page in pages}) > 1:
+        raise UnusableVideo(f"{file.name} must hold one number per pixel, and pages of one size")
+    return np.stack(pages)
 
 
 def _read_metaimage(file: Path) -> np.ndarray:

@@ -218,7 +218,9 @@ def _phases(
         return phases
     value = classes.names.index(ventricle) + 1
     areas = {frame: int((mask == value).sum()) for frame, mask in masks.items()}
-    if min(areas.values()) == 0 or (len(areas) > 2 and len(areas) < max(masks) - min(masks) + 1):
+    smallest, largest = min(areas.values()), max(areas.values())
+    has_gaps = len(areas) > 2 and len(areas) < max(masks) - min(masks) + 1
+    if smallest in (0, largest) or has_gaps:
         return {}
     area_of = areas.__getitem__
     phases = {"ed_frame": max(areas, key=area_of), "es_frame": min(areas, key=area_of)}

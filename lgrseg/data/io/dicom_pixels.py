@@ -69,6 +69,8 @@ def frames_of(path: Path, dataset, num_frames: int) -> Frames:
         UnreadableFile: no library decodes the first frame.
     """
     decoders: tuple[Callable, ...] = (_by_pydicom, _by_simpleitk)
+    if photometric(dataset) == "YBR_FULL_422" and not _syntax(dataset).is_encapsulated:
+        decoders = (_half_colours,)
     if _syntax(dataset).name.startswith(FILMS):
         decoders = (_by_ffmpeg,)
     reasons = []
@@ -183,6 +185,24 @@ def _by_pydicom(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:
     if layout["samples_per_pixel"] == 1:
         del layout["planar_configuration"]
     return iter_pixels(source, number_of_frames=num_frames, **layout)
+
+
+def _half_colours(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:
+    """Decode uncompressed YBR_FULL_422, which pydicom 3.0 does not read frame by frame.
+
+    Two neighbours in a row share their colour: they are stored as Y, Y, Cb, Cr (DICOM PS3.3,
+    C.7.6.3.1.2).
+    """
+    from pydicom.pixels import convert_color_space
+
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    with _pixel_data(path, dataset) as (file, _):
+        for _ in range(num_frames):
+            content = file.read(_bits_a_frame(dataset) // 8)
+            pairs = np.frombuffer(content, np.uint8).reshape(rows, columns // 2, 4)
+            colours = np.repeat(pairs[..., 2:], 2, axis=1)
+            grey = pairs[..., :2].reshape(rows, columns, 1)
+            yield convert_color_space(np.concatenate([grey, colours], 2), "YBR_FULL", "RGB")
 
 
 def _by_simpleitk(path: Path, dataset, num_frames: int) -> Iterator[np.ndarray]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lgrseg.data.io import IMAGES, Video, is_readable
+from lgrseg.data.io.stills import num_pages
 from lgrseg.data.prepare.fan_crop import find_fan
 
 MASK = re.compile(
@@ -41,7 +42,7 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     """Find the clip at a path, or all clips of a folder and its subfolders.
 
     A folder of images is one clip. If other clips are in it or below it, the images are taken for
-    previews, and not used.
+    previews, and not used. A TIFF file with many pages is a clip.
 
     Args:
         path: path of a clip or folder. A clip given here is used even if it is named like a mask.
@@ -61,7 +62,8 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     if not clips:
         left_out = "".join(f"; not used: {line}" for line in found.describe_left_out())
         raise FileNotFoundError(
-            f"{path} has no clip; supported formats are NIfTI, MHD, DICOM, MP4, AVI, PNG{left_out}"
+            f"{path} has no clip; supported formats are NIfTI, MHD, DICOM, MP4, AVI, TIFF, PNG"
+            f"{left_out}"
         )
     found.clips = dict(zip(_names(clips, path), clips, strict=True))
     return found
@@ -85,7 +87,7 @@ def _clips_of(
         elif entry.is_dir():
             seen.add(entry.resolve())
             clips += _clips_of(entry, found, seen, output)
-        elif entry.suffix.lower() in IMAGES:
+        elif entry.suffix.lower() in IMAGES and num_pages(entry) <= 1:
             images.append(entry)
         elif _may_be_clip(entry):
             clips.append(entry)

@@ -1,11 +1,10 @@
 """Removes videos of earlier preparations from a store if they have another name now."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lgrseg.data.store import read_meta
+from lgrseg.data.store import read_meta, remove_video
 
 
 def remove_moved(
@@ -55,6 +54,6 @@ def _prepared_below(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _remove(folder: Path, out: Path) -> None:
     """Delete one prepared video, and the folders above it that are empty afterwards."""
-    shutil.rmtree(folder)
+    remove_video(folder)
     while (folder := folder.parent) != out and not any(folder.iterdir()):
         folder.rmdir()

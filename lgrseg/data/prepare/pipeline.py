@@ -4,7 +4,6 @@ A dataset module lists the `RawVideo`s, and the problems that it found while lis
 cannot be used is reported with the reason, and all others are prepared.
 """
 
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from lgrseg.data.prepare.leftovers import meta_before, remove_moved
 from lgrseg.data.prepare.parallel import KILLED, in_parallel
 from lgrseg.data.prepare.report import Report, print_report
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, file_hash, hash_pictures
-from lgrseg.data.store import write_video
+from lgrseg.data.store import remove_video, write_video
 
 __all__ = [
     "LoadedVideo", "RawVideo", "Report", "UnusableVideo", "prepare",
@@ -152,7 +151,7 @@ def _attempt(video: RawVideo, out: Path, classes: tuple[str, ...]) -> Prepared |
     except UnusableVideo as error:  # readable, so what was prepared before is wrong
         reason = str(error)
         if (folder / "meta.json").is_file():
-            shutil.rmtree(folder)
+            remove_video(folder)
             reason += "; the video prepared earlier was removed from the store"
     except Exception as error:
         reason = reason_of(error)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from annotated import ATRIUM, BOTH, SIZE, VENTRICLE, assert_same, masks_in, write_clip
+from PIL import Image
 
 from lgrseg.data.raw_video import UnusableVideo
 
@@ -95,3 +96,24 @@ def test_axes_that_disagree_with_the_clip_are_noted(root, of_clip, of_masks, is_
     notes = []
     assert_same(masks_in(root, "a", notes=notes), {1: BOTH})
     assert [("other directions" in note) for note in notes] == [True] * is_noted
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_masks_stored_mirrored_lie_where_their_affine_says(root, axis):
+    write_clip(root / "a.nii.gz")
+    of_clip = nibabel.load(root / "a.nii.gz").affine
+    flip = np.eye(4)
+    flip[axis, axis], flip[axis, 3] = -1, SIZE[1 - axis] - 1
+    array = np.flip(volume([1]).transpose(2, 1, 0), axis)
+    nibabel.save(nibabel.Nifti1Image(array, of_clip @ flip), root / "a_gt.nii.gz")
+    notes = []
+    assert_same(masks_in(root, "a", notes=notes), {1: BOTH})
+    assert "stored mirrored" in notes[0]
+
+
+def test_pages_of_a_tiff_beside_other_clips(root):
+    write_clip(root / "b.nii.gz")
+    for name, pages in (("a.tif", volume([0, 1])), ("a_mask.TIF", volume([1, 4]))):
+        first, *others = map(Image.fromarray, pages)
+        first.save(root / name, save_all=True, append_images=others)
+    assert_same(masks_in(root, "a"), {1: BOTH, 4: BOTH})

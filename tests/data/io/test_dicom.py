@@ -159,6 +159,22 @@ def test_colours_of_every_compression(tmp_path):
         assert np.median(np.abs(frames - right)) <= 2, name
 
 
+def test_uncompressed_colours_of_half_width(tmp_path):
+    """Several frames of YBR_FULL_422: each pair of neighbours is stored as Y, Y, Cb, Cr."""
+    grey = pictures()[..., :24]
+    neutral = np.full((*grey.shape[:2], 12, 2), 128, np.uint8)
+    stored = np.concatenate([grey.reshape(*grey.shape[:2], 12, 2), neutral], axis=-1)
+    cine(
+        tmp_path / "a.dcm",
+        np.stack([grey] * 3, axis=-1),
+        PhotometricInterpretation="YBR_FULL_422",
+        PixelData=stored.tobytes(),
+    )
+    video = read_video(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(video.frames, grey)
+    assert not video.doubts
+
+
 def test_a_film_in_dicom(tmp_path):
     film = np.repeat(pictures(8)[..., None], 3, axis=-1).repeat(4, 1).repeat(4, 2)
     write_mp4(tmp_path / "a.mp4", film, fps=25)
