@@ -10,7 +10,8 @@ The model takes frames (T, 3, H, W) float32, 0 to 1, cropped to the fan and resi
 mask_logits (K, T, h, w), class_probs (K,) and present (K,). The number of frames is free if the
 code of the model allows it; model.json says so. The comparison uses frames of --input; without it,
 of a simulated heart. An export that differs by more than 0.001 of the largest value is an error,
-and is not written.
+and is not written. --precisions adds the times of the original with bfloat16 and int8 numbers, and
+the Dice of their masks with the usual ones.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from lgrseg.data.mappers.clips import resize_frames, to_tensor
 from lgrseg.data.prepare.fan_crop import find_fan
 from lgrseg.inference import Predictor
 from lgrseg.inference import exporting as ex
+from lgrseg.inference.precisions import compare_precisions
 from lgrseg.inference.pretrained import pretrained_run
 
 
@@ -51,6 +53,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--input", type=Path, metavar="CLIP", help="clip for the comparison")
     parser.add_argument("--frames", type=int, default=4, help="frames of the example (default: 4)")
     parser.add_argument("--onnx", action="store_true", help="write ONNX too")
+    parser.add_argument(
+        "--precisions", action="store_true", help="also time bfloat16 and int8 (not exported)"
+    )
     arguments = parser.parse_args()
     if arguments.frames < 2:
         parser.error("--frames must be 2 or more: one frame cannot show that the number is free")
@@ -92,6 +97,8 @@ def export(arguments: argparse.Namespace) -> None:
         except ValueError:
             file.unlink()
             raise
+    if arguments.precisions:
+        facts["precisions"] = compare_precisions(model, example)
     text = json.dumps(facts, indent=1)
     (arguments.output / "model.json").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -25,7 +25,10 @@ def hilbert_order(height: int, width: int, device: torch.device | str = "cpu") -
     """
     if height < 1 or width < 1:
         raise ValueError(f"the grid must be at least 1 x 1, not {height} x {width}")
-    return _cached_order(height, width, torch.device(device))
+    order = _cached_order(int(height), int(width), torch.device(device))
+    if type(order) is not Tensor:  # fake, because torch.export is tracing: it has no values
+        _cached_order.cache_clear()
+    return order
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from safetensors import safe_open
+from torch import nn
 
 from lgrseg.ops import hilbert_order
 from lgrseg.ops.hilbert import _cached_order
@@ -62,3 +63,15 @@ def test_agrees_with_the_public_model(shared):
             height, width = map(int, name.split(".")[1].split("x"))
             assert torch.equal(hilbert_order(height, width), expected.get_tensor(name)), name
     assert len(names) > 3
+
+
+def test_tracing_leaves_no_fake_tensors_behind():
+    class Reorder(nn.Module):
+        def forward(self, values):
+            return values[hilbert_order(3, 7)]
+
+    values = torch.arange(21.0)
+    program = torch.export.export(Reorder(), (values,), strict=False)
+    order = hilbert_order(3, 7)
+    assert type(order) is torch.Tensor
+    assert torch.equal(program.module()(values), values[order])
