@@ -39,6 +39,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{path} is truncated or not a safetensors file: {error}; copy it again"
+                f"{_others_beside(path)}"
             ) from error
     content = read_state(path)
     for key in ("model", "state_dict", "model_state"):
@@ -46,6 +47,11 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             content = content[key]
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     return without_wrappers(tensors, path)
+
+
+def _others_beside(path: Path) -> str:
+    others = sorted(other for other in path.parent.glob("*.safetensors") if other != path)
+    return f", or use other weights: {', '.join(map(str, others))}" if others else ""
 
 
 def without_wrappers(weights: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:

@@ -188,8 +188,8 @@ class ResumableTrainer(SimpleTrainer):
             overwrite: True if a run in the folder is being replaced (`replacing_run`).
 
         Raises:
-            CheckpointError: the folder has a run and neither is set, or its checkpoint does not
-                match this config.
+            CheckpointError: the folder has a run and neither is set, or its checkpoint has no
+                state or does not match this config.
         """
         if not (resume or overwrite) and has_checkpoint(self.output_dir):
             raise CheckpointError(
@@ -198,6 +198,12 @@ class ResumableTrainer(SimpleTrainer):
             )
         newest = read_newest_state(self.checkpoints) if resume else None
         if newest is None:
+            if resume and has_checkpoint(self.output_dir):
+                raise CheckpointError(
+                    f"{self.checkpoints} has weights, but no state (*.state.pt) to resume from: "
+                    f"put the state back; or start a new run from the weights, with another "
+                    f"train.output_dir and train.init_weights={self.checkpoints}/NAME.safetensors"
+                )
             if resume and (self.output_dir / REPLACED).is_dir():
                 logger.warning(
                     "there is no checkpoint to resume from, so the run starts from the beginning; "

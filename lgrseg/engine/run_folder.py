@@ -31,8 +31,9 @@ DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainSetti
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """True if the folder has a run that can be resumed."""
-    return any((folder / "checkpoints").glob("*.state.pt"))
+    """True if the folder has a state or weights of a run, which a new run would replace."""
+    names = [path.name for path in (folder / "checkpoints").glob("*")]
+    return any(name.endswith((".state.pt", ".safetensors")) for name in names if name[0] != ".")
 
 
 @contextlib.contextmanager

@@ -149,7 +149,10 @@ def test_cut_short_or_missing(tmp_path):
     save(tmp_path, 1)
     file = tmp_path / "last.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="truncated or not a safetensors file"):
+    with pytest.raises(CheckpointError, match="truncated or not a safetensors file.*it again$"):
+        read_weights(file)
+    save(tmp_path, 1, name="iter_1")
+    with pytest.raises(CheckpointError, match=r"or use other weights: .*/iter_1\.safetensors$"):
         read_weights(file)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         read_weights(tmp_path / "none.safetensors")

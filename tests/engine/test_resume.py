@@ -255,6 +255,17 @@ def test_a_run_is_not_overwritten_by_accident(cfg):
         run(cfg)
 
 
+@pytest.mark.parametrize(
+    ("resume", "message"), [(False, "already has a run"), (True, "has weights, but no state")]
+)
+def test_weights_without_a_state_are_not_replaced(cfg, tmp_path, resume, message):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.safetensors").touch()  # the states were deleted to save space
+    with pytest.raises(CheckpointError, match=message):
+        DefaultTrainer(cfg).resume_or_load(resume=resume)
+
+
 def test_an_error_of_the_model_costs_no_step(cfg, tmp_path):
     # As a clip does for which the GPU's memory is too small, hours after the last checkpoint.
     cfg.train.update({"checkpoint_period": 0, "eval_period": 0})
