@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import lgrseg
+from lgrseg import typed_command
 from lgrseg.config.suggestions import did_you_mean
 
 SHORT_NAMES = {
@@ -54,6 +55,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    by_module = Path(sys.argv[0]).name == "__main__.py"
+    start = [Path(sys.executable).name, "-m", "lgrseg"] if by_module else ["lgrseg"]
+    typed_command.words = [*start, name, *arguments]
     sys.argv = [str(tools[tool]), *options, *arguments]
     runpy.run_path(sys.argv[0], run_name="__main__")  # it ends this process with its exit status
     return 0

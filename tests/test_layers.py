@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"ops", "config", "comm", "failures", "lazy_names"},
+    {"ops", "config", "comm", "failures", "lazy_names", "typed_command"},
     {"checkpoint", "structures"},
     {"layers", "data", "client"},
     {"modeling", "evaluation"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from lgrseg import typed_command
 from lgrseg.checkpoint.files import replace_file
 from lgrseg.comm import processes
 from lgrseg.config import weights_of
@@ -27,11 +28,11 @@ def command_line(*, without: tuple[str, ...] = ()) -> str:
     Args:
         without: arguments to leave out.
     """
-    words = [word for word in sys.argv if word not in without]
-    start = [Path(sys.executable).name] if words[0].endswith(".py") else []
+    python = [Path(sys.executable).name] if sys.argv[0].endswith(".py") else []
+    words = typed_command.words or [*python, *sys.argv]
     if local := os.environ.get("LOCAL_WORLD_SIZE"):  # set by torchrun, and by no other launcher
-        start = ["torchrun", "--nproc-per-node", local]
-    return shlex.join([*start, *words])
+        words = ["torchrun", "--nproc-per-node", local, *sys.argv]
+    return shlex.join(word for word in words if word not in without)
 
 
 def commit_of(checkout: Path = ROOT) -> str | None:

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+import pytest
+
+from lgrseg import command, typed_command
 from lgrseg.engine.run_record import command_line, commit_of, read_commands, record_command
 from lgrseg.reporting.run_facts import facts_of_run
 
@@ -25,6 +28,23 @@ def test_the_command_can_be_given_to_a_shell(monkeypatch):
     assert command_line(without=("--overwrite",)).endswith("train_net.py 'train.output_dir=a b'")
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/lgrseg", "train"])
     assert command_line() == "/somewhere/bin/lgrseg train"
+
+
+@pytest.mark.parametrize(
+    ("started", "expected"),
+    [
+        ("/somewhere/bin/lgrseg", "lgrseg train-net a=1"),
+        ("/somewhere/lgrseg/__main__.py", "python -m lgrseg train-net a=1"),
+    ],
+)
+def test_the_console_command_is_named_as_it_was_typed(monkeypatch, tmp_path, started, expected):
+    (tmp_path / "train_net.py").touch()
+    monkeypatch.setattr(command, "tool_files", lambda: {"train_net": tmp_path / "train_net.py"})
+    monkeypatch.setattr(typed_command, "words", [])
+    monkeypatch.setattr(sys, "executable", "/somewhere/bin/python")
+    monkeypatch.setattr(sys, "argv", [started, "train-net", "a=1", "--resume"])
+    assert command.main() == 0
+    assert command_line(without=("--resume",)) == expected
 
 
 def test_a_commit_says_whether_files_were_changed(tmp_path):
