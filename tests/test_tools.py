@@ -212,6 +212,16 @@ def test_a_dataset_of_ones_own_module_is_prepared(tmp_path):
     assert nowhere.returncode == 1 and "no module 'my_dat' is installed or is in" in nowhere.stderr
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
+    raw_layouts.write_raw_camus(tmp_path / "raw", num_patients=1)
+    (tmp_path / "file").touch()
+    result = run(
+        "prepare_dataset", "camus", "--raw", tmp_path / "raw", "--out", tmp_path / "file" / "out"
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "file/out" in result.stderr and "the same command continues" in result.stderr
+
+
 def test_nothing_usable_is_one_sentence_that_names_the_file(tmp_path):
     split = tmp_path / "raw" / "train"
     split.mkdir(parents=True)

@@ -48,9 +48,19 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it was stopped", file=sys.stderr)
         return 130
+    except OSError as error:
+        print(
+            f"error: {error}; once this is solved, the same command continues where it was stopped",
+            file=sys.stderr,
+        )
+        return 1
     print_report(report)
     if isinstance(dataset, FinishedDataset):
-        dataset.finish(arguments.raw, arguments.out)
+        try:
+            dataset.finish(arguments.raw, arguments.out)
+        except (OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     return 0 if report.num_usable else nothing_usable(arguments.raw, report.unusable)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.config.suggestions import did_you_mean
 from lgrseg.data.folder_names import FRAME_FOLDERS
 
@@ -82,9 +83,19 @@ def read_table(file: Path) -> list[ClipRow]:
 
 
 def write_table(rows: list[ClipRow], file: Path) -> None:
-    """Write the lines; a column after `split` is left out if it is empty in all lines."""
+    """Write the lines; a column after `split` is left out if it is empty in all lines.
+
+    Raises:
+        ValueError: the name of a clip is not UTF-8; an earlier table is unchanged.
+    """
+    for row in rows:
+        if any("\ud800" <= char <= "\udfff" for char in row.clip):
+            raise ValueError(
+                f"the name of the clip {ascii(row.clip)} is not UTF-8: rename it; or if other "
+                "programs show it correctly, unset PYTHONUTF8 and LC_ALL"
+            )
     names = [n for n in COLUMNS if n in COLUMNS[:3] or any(getattr(row, n) for row in rows)]
-    with open(file, "w", encoding="utf-8", newline="") as lines:
+    with appears_whole(file) as part, open(part, "w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -1,5 +1,6 @@
 """Prediction of many clips; if one fails, the others continue, and it is reported at the end."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,7 +57,11 @@ def predict_clips(
 
     Raises:
         FileExistsError: `output` has a measurements.csv that this tool did not write.
+        PermissionError: `output` is not writable.
     """
+    existing = next(folder for folder in (output, *output.parents) if folder.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"{output} cannot be written to: choose another output folder")
     read_table(output / TABLE)  # an error before hours of work, not after them
     summary, rows = Summary(), {}
     try:

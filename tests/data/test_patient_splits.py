@@ -125,3 +125,12 @@ def test_a_patient_in_two_parts_is_refused():
     rows = [ClipRow("a", "p", "train"), ClipRow("b", "p", "val")]
     with pytest.raises(ValueError, match="patient p is in split train and val"):
         check_patients(rows, source="splits.csv")
+
+
+def test_a_name_that_is_not_utf_8_is_refused_and_the_earlier_table_stays(tmp_path):
+    file = tmp_path / "splits.csv"
+    write_table(clips_of(3), file)
+    before = file.read_text()
+    with pytest.raises(ValueError, match=r"the clip 'M\\udcfcller' is not UTF-8: rename it"):
+        write_table([*clips_of(3), ClipRow("M\udcfcller", "p4")], file)
+    assert file.read_text() == before

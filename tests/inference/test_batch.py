@@ -58,3 +58,10 @@ def test_who_interrupts_is_obeyed():
 
     with pytest.raises(KeyboardInterrupt):
         predict_clips(interrupted, ClipsInFolder({"a": Path("in/a.mp4")}), Path("out"))
+
+
+def test_a_folder_that_is_not_writable_is_refused_before_the_first_clip(tmp_path):
+    (tmp_path / "file").touch()  # root, too, cannot write below it
+    found = ClipsInFolder({"a": Path("in/e.mp4")})
+    with pytest.raises(PermissionError, match="file/out cannot be written to"):
+        predict_clips(segment, found, tmp_path / "file" / "out")
