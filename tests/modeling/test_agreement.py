@@ -99,11 +99,16 @@ def test_which_data_sets_are_compared():
     assert set(classes_by_dataset({"train": train | {"batch_size": 0}})) == set()
 
 
-def test_a_model_of_other_classes_is_refused():
+def test_a_model_of_other_classes_is_refused(caplog):
     model = ClipModel()
     check_classes(model, {"a": ("x", "y")})  # it does not say what it predicts
     model.num_classes = 2
-    check_classes(model, {"a": ("x", "y"), "b": ("y", "x")})
+    check_classes(model, {"a": ("x", "y"), "b": ("x", "y")})
+    with pytest.raises(ValueError, match="another order: a has x, y, and b has y, x"):
+        check_classes(model, {"a": ("x", "y"), "c": ("x", "y"), "b": ("y", "x")})
+    assert not caplog.records
+    check_classes(model, {"a": ("x", "y"), "b": ("x", "z")})
+    assert "by their number: a has x, y, and b has x, z" in caplog.text
     with pytest.raises(ValueError, match="predicts 2 classes, b has 3: x, y, z; set num_classes"):
         check_classes(model, {"a": ("x", "y"), "b": ("x", "y", "z")})
 
