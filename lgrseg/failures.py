@@ -1,4 +1,4 @@
-"""Messages of errors that must not stop the other work of a tool."""
+"""Messages of errors: of those that end a tool, and of those that must not stop its other work."""
 
 import os
 import traceback
@@ -15,3 +15,8 @@ def describe_error(error: Exception) -> str:
         return str(error)
     first_line = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
     return f"{first_line[:160]} (LGRSEG_TRACEBACK=1 shows where)"
+
+
+def message_of(error: Exception) -> str:
+    """The sentence of an error that was written for users; str() would put a KeyError in quotes."""
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)

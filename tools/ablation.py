@@ -31,6 +31,7 @@ from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.run_folder import check_settings_are_those_of
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.writers import read_metrics
+from lgrseg.failures import message_of
 
 TOOLS = Path(__file__).parent
 
@@ -69,7 +70,7 @@ def main() -> int:
             for run in runs_of(arguments.output, variant.name):
                 check_settings_are_those_of(run, cfg)
     except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     jobs = [(variant, seed) for seed in arguments.seeds for variant in arguments.variants]
     with ThreadPoolExecutor(arguments.jobs) as pool:

@@ -25,6 +25,7 @@ from pathlib import Path
 from lgrseg.config.targets import add_import_options, import_modules
 from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation import SegmentationEvaluator
+from lgrseg.failures import message_of
 from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
 from lgrseg.reporting.tables import markdown_table, show
 from lgrseg.studies.autoregressive import controls
@@ -38,8 +39,7 @@ def main() -> int:
         run = LoadedRun(arguments.run, trusted=arguments.trust)
         text = "\n\n".join(table(run, name, arguments.num_masks) for name in arguments.datasets)
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     print(text)
     if arguments.output:

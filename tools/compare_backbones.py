@@ -43,6 +43,7 @@ from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.engine.logs import log_to_console
 from lgrseg.engine.stopping import StopRequested
+from lgrseg.failures import message_of
 
 
 def main() -> int:
@@ -58,9 +59,8 @@ def main() -> int:
     except (ImportError, KeyError, OSError, ValueError) as error:
         if os.environ.get("LGRSEG_TRACEBACK"):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
         notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
-        print(f"error: {message}{notes}", file=sys.stderr)
+        print(f"error: {message_of(error)}{notes}", file=sys.stderr)
         return 1
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.writers import read_metrics
+from lgrseg.failures import message_of
 from lgrseg.inference.postprocessing import ENTRY
 from lgrseg.studies.comparison.cross_validation import FoldOfDataset, folds_of, pooled, table_of
 from lgrseg.studies.comparison.postprocessing import choose_postprocessing
@@ -45,7 +46,7 @@ def main() -> int:
             numbers = ", ".join(str(fold.number) for fold in folds)
             raise ValueError(f"--only {min(unknown)}: the folds are {numbers}")
     except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     name = trained_on.removesuffix("_train")
     output = arguments.output or Path("output") / f"{name}_folds"

@@ -16,6 +16,7 @@ from lgrseg.config.targets import add_import_options
 from lgrseg.engine.ensemble import evaluate_ensemble
 from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation.results import write_results
+from lgrseg.failures import message_of
 from lgrseg.reporting.tables import print_results
 
 
@@ -39,8 +40,7 @@ def main() -> int:
             print_results(results)
             print(write_results(results, arguments.output / "eval" / dataset))
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.config.targets import add_import_options, import_modules
+from lgrseg.failures import message_of
 from lgrseg.studies.evidence import explain, write_evidence
 
 
@@ -31,8 +32,7 @@ def main() -> int:
         )
         print(write_evidence(shown, arguments.output, arguments.dataset))
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -58,6 +58,7 @@ from pathlib import Path
 from lgrseg.config import load_asked_config
 from lgrseg.config.targets import add_import_options
 from lgrseg.data.prepare.clip_files import find_clips
+from lgrseg.failures import message_of
 from lgrseg.inference import Existing, FilePredictor, Predictor, predict_clips
 from lgrseg.inference.members import Member
 from lgrseg.inference.postprocessing import Postprocessing
@@ -84,8 +85,7 @@ def main() -> int:
             print(f"not used: {line}", file=sys.stderr)
         summary = predict_clips(segment, found, arguments.output)
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     details, last = summary.describe(arguments.output)
     for line in details:

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from lgrseg.config.targets import add_import_options, import_modules
 from lgrseg.engine.loaded_run import LoadedRun
+from lgrseg.failures import message_of
 from lgrseg.inference.pretrained import pretrained_run
 from lgrseg.reporting.run_names import distinct_names
 from lgrseg.studies.robustness.contact_sheet import contact_sheet
@@ -53,8 +54,7 @@ def main() -> int:
             clips, output = arguments.clips, arguments.output
             print(write_steadiness(named, clips, output, trusted=arguments.trust))
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 

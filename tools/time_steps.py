@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.config import load_config
+from lgrseg.failures import message_of
 from lgrseg.studies.benchmarks.steps import time_steps
 
 
@@ -40,8 +41,7 @@ def main() -> int:
                 flush=True,
             )
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -32,6 +32,7 @@ from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
+from lgrseg.failures import message_of
 
 
 def main() -> int:
@@ -48,10 +49,9 @@ def main() -> int:
     ) as error:  # fmt: skip
         if distributed.get_world_size() > 1 or os.environ.get("LGRSEG_TRACEBACK"):
             raise  # torchrun ends the other processes, and shows which process failed
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
         notes = "".join(f"\n  ({note})" for note in getattr(error, "__notes__", ()))
         hint = "(LGRSEG_TRACEBACK=1 shows where)"
-        print(f"error: {message}{notes}\n{hint}", file=sys.stderr)
+        print(f"error: {message_of(error)}{notes}\n{hint}", file=sys.stderr)
         return 1
     distributed.close()
     return 0

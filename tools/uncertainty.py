@@ -26,6 +26,7 @@ from pathlib import Path
 
 from lgrseg.config.targets import add_import_options, import_modules
 from lgrseg.engine.loaded_run import LoadedRun
+from lgrseg.failures import message_of
 from lgrseg.reporting.run_names import distinct_names
 from lgrseg.studies.uncertainty.frames import study
 from lgrseg.studies.uncertainty.writing import write_study
@@ -45,8 +46,7 @@ def main() -> int:
                 studies.append(study(run, dataset, distance=arguments.distance))
         print(write_study(studies, arguments.output))
     except (KeyError, OSError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 

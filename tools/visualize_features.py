@@ -25,7 +25,7 @@ from tqdm import tqdm
 from lgrseg.comm.processes import pick_device
 from lgrseg.data.io import Video, crop_frames, read_video
 from lgrseg.data.prepare.clip_files import box_of_clip, find_clips
-from lgrseg.failures import describe_error
+from lgrseg.failures import describe_error, message_of
 from lgrseg.inference.frozen_run import FrozenRun
 from lgrseg.inference.run_files import run_files
 from lgrseg.layers.clip_batch import ImageNormalizer
@@ -49,7 +49,7 @@ def main() -> int:
         check_output(arguments)
         dense = build_features(arguments)
     except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     for line in found.describe_left_out():
         print(f"not used: {line}", file=sys.stderr)

@@ -4,9 +4,11 @@ import copy
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lgrseg.evaluation.metrics import overlap
 from lgrseg.inference.exporting import FramesModel, seconds_of
 
 
@@ -21,8 +23,8 @@ def compare_precisions(model: FramesModel, frames: Tensor) -> dict[str, dict[str
         frames: (T, 3, H, W) float32, one window of a clip.
 
     Returns:
-        Name -> "ms" for the window, "ms_of_float32" measured in alternation with it, and "dice" of
-        its masks with those of float32 (1: equal). "layers" is the number of int8 layers.
+        Name -> "ms" for the window, "ms_of_float32" measured just before, and "dice" of its masks
+        with those of float32 (1: equal). "layers" is the number of int8 layers.
     """
     masks = _masks(model, frames)
     with warnings.catch_warnings():
@@ -62,7 +64,7 @@ def _masks(runner: Callable[[Tensor], tuple], frames: Tensor) -> Tensor:
 
 def _dice(masks: Tensor, truth: Tensor) -> float:
     """Mean Dice over the classes that are in either; 1 if there are none."""
-    shared = (masks & truth).flatten(1).sum(dim=1)
-    total = masks.flatten(1).sum(dim=1) + truth.flatten(1).sum(dim=1)
-    known = total > 0
-    return float((2 * shared[known] / total[known]).mean()) if known.any() else 1.0
+    parts = [part.flatten(1).sum(dim=1) for part in (masks & truth, masks, truth)]
+    scores = overlap.dice(torch.stack(parts, dim=1).numpy())
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if known.size else 1.0

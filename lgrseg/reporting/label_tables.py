@@ -82,7 +82,7 @@ def label_cells(results: dict) -> dict[str, str]:
         "accuracy": show(mean["accuracy"]),
         "F1": show(mean["f1"]),
         "AUC [95% CI]": with_interval(mean["auc"], results["auc_ci95"], results["num_patients"]),
-        "calibration error": show(results["calibration_error"]),
+        "calibration error": show(results.get("calibration_error")),  # older results have none
         "clips": str(results["num_clips"]),
         "patients": str(results["num_patients"]),
     }

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lgrseg.comm.processes import pick_device
 from lgrseg.config import instantiate, load_config
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.transforms.resizing import resize_image
@@ -66,8 +67,9 @@ def explain(
         ValueError: the run is no classifier, or its encoder has no map for Grad-CAM.
     """
     config, checkpoint = run_files(run, weights)
-    cfg = name_tests_by_dataset(load_config(config, trusted=trusted))
-    model = build_model(cfg, weights=checkpoint, device="cpu").eval().requires_grad_(False)
+    cfg = name_tests_by_dataset(load_config(config, ["train.device=auto"], trusted=trusted))
+    device = pick_device(cfg.train.device)
+    model = build_model(cfg, weights=checkpoint, device=str(device)).eval().requires_grad_(False)
     if not isinstance(model, ClipClassifier):
         raise ValueError(f"{run} is a {type(model).__name__}, not a classifier of clips")
     classes = MetadataCatalog.get(dataset).classes
@@ -75,21 +77,23 @@ def explain(
     answers, p_truth = [], []
     for ((_, _, clip, target),) in loader:
         with torch.no_grad():
-            (prediction,) = model([clip])
+            (prediction,) = model([clip.to(device)])
         answers.append(prediction.probs.numpy())
         p_truth.append(answers[-1][target.label])
     shown = []
     for index in np.argsort(p_truth, kind="stable")[:count].tolist():
         record, _, clip, target = loader.dataset[index]
         shown.append(
-            _explained(model, record.video_id, clip, target.label, answers[index], classes)
+            _explained(
+                model, record.video_id, clip.to(device), target.label, answers[index], classes
+            )
         )
     return shown
 
 
 def _explained(model, video_id, clip, label, probs, classes) -> Explained:
     answer, middle = int(probs.argmax()), len(clip.frames) // 2
-    grey = clip.frames[middle].mean(dim=0).clamp(0, 1).numpy()
+    grey = clip.frames[middle].mean(dim=0).clamp(0, 1).cpu().numpy()
     return Explained(
         video_id=video_id,
         truth=classes[label],

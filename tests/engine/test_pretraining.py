@@ -5,10 +5,10 @@ import hashlib
 import pytest
 import torch
 from PIL import Image
+from stopped_runs import assert_equal_runs, resumed_run
 
 from lgrseg.config import L
 from lgrseg.data import RandomFrameMapper, RandomGamma, Unlabelled
-from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.run_record import read_commands
 from lgrseg.engine.solver import build_adamw
 from lgrseg.engine.trainer import DefaultTrainer
@@ -53,34 +53,13 @@ def crops_cfg(tiny_cfg):
     return tiny_cfg
 
 
-class StopAt(HookBase):
-    """Raises an error before the third step."""
-
-    def before_step(self):
-        if self.trainer.iteration == 2:
-            raise OSError("the disk is gone")
-
-
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(crops_cfg, tmp_path):
     crops_cfg.probe = L(PatchProbe)(train="tiny", test="tiny", size=[32, 32], num_videos=2)
     whole = DefaultTrainer(crops_cfg)
     whole.train()
     crops_cfg.probe = None  # it changes nothing
-    crops_cfg.train.output_dir = str(tmp_path / "other")
-    stopped = DefaultTrainer(crops_cfg)
-    stopped.register_hooks([StopAt()])
-    with pytest.raises(OSError, match="disk"):
-        stopped.train()
-    resumed = DefaultTrainer(crops_cfg)
-    resumed.resume_or_load(resume=True)
-    assert resumed.iteration == 2
-    resumed.train()
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, resumed.model.state_dict()[name]), name
-    for one, other in zip(
-        whole.optimizer.state.values(), resumed.optimizer.state.values(), strict=True
-    ):
-        assert all(torch.equal(one[key], other[key]) for key in one)
+    resumed = resumed_run(crops_cfg, tmp_path / "other", stop_before=2, resume_at=2)
+    assert_equal_runs(whole, resumed)
     rates = {group["initial_lr"] for group in whole.optimizer.param_groups}
     assert rates == {1e-2, 5e-3, 1e-3}  # the projector, the mask network and the backbone
     pictures = sorted((tmp_path / "run/pictures").iterdir())

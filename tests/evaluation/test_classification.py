@@ -137,6 +137,10 @@ def test_results(tmp_path, capsys):
     print_label_results(results)
     assert "0.7500" in capsys.readouterr().out
     assert label_cells(results)["accuracy"] == "0.7500"
+    assert label_cells(results)["calibration error"] != "-"
+    del results["calibration_error"]  # as in results of earlier versions
+    assert label_cells(results)["calibration error"] == "-"
+    results = evaluated()
     (_, _, overall), (_, head, by_class), (_, _, confusion) = label_tables(results)
     assert overall[1][0] == "accuracy" and len(by_class) == 4
     assert all(len(row) == len(head) for row in by_class)

@@ -118,15 +118,7 @@ def write_shards(
                 for picture in _frames_of(files[number], frames_per_clip, written, len(files)):
                     if known is not None and _is_known(picture, known, written):
                         continue
-                    facts = {"name": picture.name, "index": picture.index}
-                    encoded = encode(_reduced(picture.frame, short_side), ending)
-                    writer.write(
-                        {
-                            "__key__": f"{written.frames:09d}",
-                            ending: encoded,
-                            "json": json.dumps(facts).encode(),
-                        }
-                    )
+                    writer.write(_sample(picture, written.frames, ending, short_side))
                     written.frames += 1
                     written.organs[files[number].organ] += 1
     if not written.frames:
@@ -169,6 +161,16 @@ def spread(count: int, most: int) -> list[int]:
     """At most `most` of `count` indices, in the middle of equal parts: 10, 2 gives 2 and 7."""
     number = min(count, most)
     return [(2 * k + 1) * count // (2 * number) for k in range(number)]
+
+
+def _sample(picture: Picture, number: int, ending: str, short_side: int | None) -> dict:
+    """A frame as webdataset writes it."""
+    facts = {"name": picture.name, "index": picture.index}
+    return {
+        "__key__": f"{number:09d}",
+        ending: encode(_reduced(picture.frame, short_side), ending),
+        "json": json.dumps(facts).encode(),
+    }
 
 
 def _is_known(picture: Picture, known: NearDuplicates, written: Written) -> bool:
