@@ -11,9 +11,9 @@
 `key=value` changes one setting of the config; elements of lists have numbers. The run is written to
 `train.output_dir`, and only one command can write there at a time. With --overwrite, the old run is
 kept until the new run has its first checkpoint, and is restored if the new run fails before.
---eval-only uses the last checkpoint of the run, or the weights of train.init_weights=FILE on the
-command line. --datasets evaluates these datasets instead of those of the config, and writes the
-results to eval/NAME.
+--eval-only uses the last checkpoint of the run (the best one if there is no last), or the weights
+of train.init_weights=FILE on the command line. --datasets evaluates these datasets instead of those
+of the config, and writes the results to eval/NAME.
 """
 
 import argparse

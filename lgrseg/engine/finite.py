@@ -71,6 +71,6 @@ def check_weights(model: nn.Module, averaged: Mapping[str, Tensor], iteration: i
     if bad := names_not_finite(model) or names_not_finite(model, averaged):
         raise NonFiniteError(
             f"not finite after iteration {iteration}: {len(bad)} weights, the first is {bad[0]}. "
-            "Nothing was written, and the last checkpoint is from before; a lower optimizer.lr, a "
+            "Nothing was written, and every checkpoint is from before; a lower optimizer.lr, a "
             "longer warm-up or train.clip_norm often helps"
         )

@@ -134,7 +134,7 @@ def _message(step: StepRecord, norm: float) -> str:
 
 
 _ADVICE = (
-    "The weights were not changed, and the last checkpoint is from before. Look at these clips; "
+    "The weights were not changed, and every checkpoint is from before. Look at these clips; "
     "a lower optimizer.lr, a longer warm-up or train.clip_norm often helps"
 )
 

@@ -114,6 +114,7 @@ class ResumableTrainer(SimpleTrainer):
         """Write a checkpoint, with the averaged weights if averaging is on.
 
         Raises:
+            CheckpointError: writing failed; an earlier checkpoint of this name is unchanged.
             NonFiniteError: the last step or the weights are not finite; nothing is written.
         """
         if self.guard.settle():
@@ -122,8 +123,12 @@ class ResumableTrainer(SimpleTrainer):
             return
         weights = self.average.weights if self.average else self.model.state_dict()
         check_weights(self.model, weights, self.iteration)
-        with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
-            save_checkpoint(self.checkpoints, name, weights, self.state_dict())
+        try:
+            with deaf_to_children():  # a worker that dies meanwhile is noticed afterwards
+                save_checkpoint(self.checkpoints, name, weights, self.state_dict())
+        except CheckpointError as error:
+            error.add_note(_after_failed_write(self.output_dir))
+            raise
 
     def state_dict(self) -> dict:
         """Everything that a run needs to be resumed, besides its config."""
@@ -232,7 +237,7 @@ class ResumableTrainer(SimpleTrainer):
         logger.info("weights from %s", path)
 
     def load_for_evaluation(self, *, explicit: bool = False) -> None:
-        """Load the weights of the run's last checkpoint, or `train.init_weights`.
+        """Load the weights of the last checkpoint, else of the best, else `train.init_weights`.
 
         Args:
             explicit: True if the user set `train.init_weights`, so that it has priority.
@@ -240,16 +245,26 @@ class ResumableTrainer(SimpleTrainer):
         Raises:
             FileNotFoundError: there is neither a checkpoint nor `train.init_weights`.
         """
-        last, init_weights = weights_path(self.checkpoints, "last"), self.settings.init_weights
-        if not last.is_file() and not init_weights:
+        checkpoints = [weights_path(self.checkpoints, name) for name in ("last", "best")]
+        files: list[str | Path] = [path for path in checkpoints if path.is_file()]
+        if init_weights := self.settings.init_weights:
+            files.insert(0 if explicit else len(files), init_weights)
+        if not files:
             raise FileNotFoundError(
-                f"there is nothing to evaluate, because {last} does not exist: train first, or "
-                "give a file with train.init_weights=..."
+                f"there is nothing to evaluate, because {self.checkpoints} has no last.safetensors "
+                "and no best.safetensors: train first, or give a file with train.init_weights=..."
             )
-        self.load_weights(init_weights if explicit or not last.is_file() else last)
+        self.load_weights(files[0])
 
     @contextlib.contextmanager
     def evaluated_weights(self) -> Iterator[None]:
         """Context in which the model has the averaged weights, if averaging is on."""
         with self.average.applied_to(self.model) if self.average else contextlib.nullcontext():
             yield
+
+
+def _after_failed_write(folder: Path) -> str:
+    """Remedy if a checkpoint could not be written."""
+    if has_checkpoint(folder):
+        return "once it can be written, --resume continues from the last checkpoint"
+    return "there is no checkpoint yet: once it can be written, the same command starts again"

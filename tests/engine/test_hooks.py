@@ -108,3 +108,12 @@ def test_an_unknown_device_is_refused(tiny_cfg):
 def test_there_must_be_something_to_evaluate(tiny_cfg):
     with pytest.raises(FileNotFoundError, match="nothing to evaluate.*train first"):
         DefaultTrainer(tiny_cfg).load_for_evaluation()
+
+
+def test_the_best_weights_are_evaluated_if_the_last_are_missing(tiny_cfg, caplog):
+    tiny_cfg.train.init_weights = "weights from which the run started"
+    trainer = DefaultTrainer(tiny_cfg)
+    trainer.save("best")
+    with caplog.at_level("INFO", logger="lgrseg"):
+        trainer.load_for_evaluation()
+    assert f"weights from {trainer.checkpoints / 'best.safetensors'}" in caplog.text

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import resource
 import signal
 import subprocess
 
@@ -390,3 +391,17 @@ def test_starting_from_weights(cfg, tmp_path):
     for name, value in first.average.weights.items():
         assert torch.equal(second.model.state_dict()[name], value)
         assert torch.equal(second.average.weights[name], value)
+
+
+def test_a_checkpoint_that_cannot_be_written_names_the_remedy(tiny_cfg):
+    trainer = DefaultTrainer(tiny_cfg)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for remedy in ("there is no checkpoint yet", "--resume continues from the last checkpoint"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk
+        try:
+            with pytest.raises(CheckpointError, match="could not be written") as failed:
+                trainer.save("last")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert remedy in failed.value.__notes__[0]
+        trainer.save("last")
