@@ -23,9 +23,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lgrseg.config.targets import add_import_options, import_modules
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation import SegmentationEvaluator
 from lgrseg.failures import message_of
+from lgrseg.modeling.agreement import check_classes
 from lgrseg.modeling.autoregressive.segmenter import ARSegmenter
 from lgrseg.reporting.tables import markdown_table, show
 from lgrseg.studies.autoregressive import controls
@@ -67,7 +69,7 @@ def table(run: LoadedRun, dataset: str, num_masks: int) -> str:
     """A table of all controls on one dataset.
 
     Raises:
-        ValueError: the run is no AR-SEG.
+        ValueError: the run is no AR-SEG, or the dataset has its classes in another order.
     """
     model = run.member.model
     if not isinstance(model, ARSegmenter):
@@ -75,6 +77,8 @@ def table(run: LoadedRun, dataset: str, num_masks: int) -> str:
             f"{run.name} is a {type(model).__name__}; these controls are for AR-SEG, the runs of "
             "configs/ar_seg"
         )
+    own, wanted = run.member.metadata.classes, MetadataCatalog.get(dataset).classes
+    check_classes(model, {run.name: own, dataset: wanted})
     training = itertools.islice(_samples(run, run.cfg.dataloader.train.dataset), num_masks)
     rows: dict[str, controls.Control] = {
         "tokenizer": controls.only_tokenizer,

@@ -116,7 +116,8 @@ def records_of_part(store: Path, part: str) -> list[VideoRecord]:
         kind = "annotated" if is_labelled_part else "unlabelled"
         raise ValueError(
             f"{store.name} has no {kind} clip in its part {part!r}; its parts are "
-            f"{', '.join(list_parts(store))} (see {store / TABLE}, which you may edit)"
+            f"{', '.join(list_parts(store))} (see {store / TABLE}: you may edit it, or "
+            "delete it and prepare again to draw new parts)"
         )
     return records
 

@@ -12,8 +12,10 @@ import torch
 from tqdm import tqdm
 
 from lgrseg.config import instantiate
+from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.inference.averaging import average_predictions
+from lgrseg.modeling.agreement import check_classes
 from lgrseg.structures import Clip, ClipPrediction
 
 
@@ -28,7 +30,8 @@ def evaluate_ensemble(runs: Sequence[LoadedRun], dataset: str) -> dict:
         The results, as they are written to results.json.
 
     Raises:
-        ValueError: the runs have different classes, or cut other clips of the dataset's videos.
+        ValueError: the runs have different classes or those of the dataset in another order, or
+            they cut other clips of the dataset's videos.
     """
     first, *others = (run.member for run in runs)
     for other in others:
@@ -38,6 +41,8 @@ def evaluate_ensemble(runs: Sequence[LoadedRun], dataset: str) -> dict:
                 f"{', '.join(first.metadata.classes)}; {other.name} has "
                 f"{', '.join(other.metadata.classes)}"
             )
+    own, wanted = first.metadata.classes, MetadataCatalog.get(dataset).classes
+    check_classes(first.model, {first.name: own, dataset: wanted})
     loaders = [run.loader(dataset) for run in runs]
     evaluator = instantiate(runs[0].cfg.evaluator)(dataset=dataset)
     evaluator.reset()

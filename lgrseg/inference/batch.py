@@ -41,6 +41,7 @@ class Summary:
         last = f"{len(self.outcomes)} of {number} clips segmented into {output}"
         last += f", {doubtful} of them doubtful" if doubtful else ""
         last += f"; {kept} existed already (--overwrite replaces them)" if kept else ""
+        last += f"; {len(self.failed)} not segmented, for the reasons above" if self.failed else ""
         return lines, last
 
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from lgrseg.config import L, instantiate, load_config, save_config
-from lgrseg.data import DatasetCatalog, DenseSampler
+from lgrseg.data import DatasetCatalog, DenseSampler, MetadataCatalog
+from lgrseg.data.catalog import Metadata
 from lgrseg.data.store import read_masks
 from lgrseg.engine.ensemble import evaluate_ensemble
 from lgrseg.engine.loaded_run import LoadedRun
@@ -89,6 +90,19 @@ def test_one_run_and_a_run_twice_have_the_scores_of_the_run(runs):
     with_views = evaluate_ensemble([averaged], "tiny")
     assert with_views["classes"] != expected["classes"]
     assert with_views["runs"] == [f"{runs[0]} (test-time augmentation)"]
+
+
+def test_a_dataset_with_the_classes_in_another_order_is_refused(tiny_cfg, tmp_path, monkeypatch):
+    order, colors = ("ring", "disc"), ((1, 2, 3),) * 2
+    for name, classes in (("ringed", order), ("turned", order[::-1])):
+        monkeypatch.setitem(MetadataCatalog._entries, name, Metadata(classes, colors))
+        monkeypatch.setitem(DatasetCatalog._entries, name, DatasetCatalog._entries["tiny"])
+    tiny_cfg.model.num_classes = tiny_cfg.model.head.num_classes = 2
+    tiny_cfg.dataloader.test.tiny.dataset = "ringed"
+    run = LoadedRun(write_run(tiny_cfg, tmp_path / "two", num_steps=0), device="cpu")
+    assert evaluate_ensemble([run], "ringed")["num_clips"] == 6
+    with pytest.raises(ValueError, match="in another order.*turned has disc, ring"):
+        evaluate_ensemble([run], "turned")
 
 
 def test_the_command_and_its_mistakes(runs, tmp_path, monkeypatch, capsys):

@@ -41,7 +41,7 @@ def test_every_clip_has_its_line(capsys):
     ]
     assert last == (
         "3 of 7 clips segmented into out, 1 of them doubtful; 1 existed already "
-        "(--overwrite replaces them)"
+        "(--overwrite replaces them); 4 not segmented, for the reasons above"
     )
     assert summary.exit_status == 1
     assert capsys.readouterr().err.count("not segmented") == 4  # each at once, too

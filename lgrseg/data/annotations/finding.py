@@ -1,5 +1,6 @@
 """Finds the clips of a folder, and the annotation of each clip."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,12 +78,26 @@ def _other_files(root: Path, clips: dict[str, Path]) -> list[Path]:
     """All files that are neither clips, nor frames of clips, nor hidden."""
     clip_paths = set(clips.values())
     files = []
-    for path in sorted(root.rglob("*")):
+    for path in _files_below(root):
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts)
         is_frame = path.parent in clip_paths and _is_image(path)
         if path.is_file() and path not in clip_paths and not hidden and not is_frame:
             files.append(path)
     return files
+
+
+def _files_below(root: Path) -> list[Path]:
+    """All files below a folder; links to folders are followed as by `find_clips`, each once."""
+    files, seen = [], set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders.sort()
+        place = Path(folder).resolve()
+        if place in seen:
+            subfolders.clear()
+            continue
+        seen.add(place)
+        files += [Path(folder, name) for name in names]
+    return sorted(files)
 
 
 def _is_image(path: Path) -> bool:

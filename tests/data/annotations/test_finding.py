@@ -31,6 +31,17 @@ def test_masks_are_no_clips_and_every_other_file_is_named(root):
     assert set(found.problems) == {"annotations/b.nii.gz", "c_annotations/0.png", "list.txt"}
 
 
+def test_masks_in_a_linked_folder_are_found(root, tmp_path):
+    write_clip(tmp_path / "store" / "a.nii.gz")
+    write_clip(tmp_path / "store" / "a_gt.nii.gz")
+    root.mkdir()
+    (root / "anna").symlink_to(tmp_path / "store")
+    (root / "again").symlink_to(root)  # without end
+    found = find_annotations(root)
+    assert [clip.annotation.source for clip in found.clips.values()] == ["a_gt.nii.gz"]
+    assert list(found.clips) == ["anna/a"] and not found.problems
+
+
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
