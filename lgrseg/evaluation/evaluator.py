@@ -126,6 +126,12 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
             results["no_ejection_fraction"] = reason
             if distributed.is_main_process():
                 logger.info(reason)
+        if (left_out := results["videos_without_distances"]) and distributed.is_main_process():
+            logger.warning(
+                "%d of the videos of %s have no spacing: distances, in mm, are those of the others",
+                left_out,
+                self.dataset,
+            )
         boxes = [row.boxes for row in rows if row.boxes is not None]
         if boxes:
             patients = [row.patient for row in rows]

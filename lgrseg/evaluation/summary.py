@@ -55,6 +55,7 @@ def summarise(
         | _single_class_means(rows, patients),
         "dice_ci95": interval(by_patient),
         "distance_unit": unit,
+        "videos_without_distances": len({row.video_id for row in rows if row.unit != unit}),
         "nsd_tolerance": tolerance,
         "empty_class_rule": "skip",
         "mean_by_rule": _means_by_rule(scores["dice"], patients),

@@ -27,7 +27,9 @@ def loss_curves(lines: list[dict]) -> Plot:
         points = [(line["iteration"], line[name]) for line in lines if name in line]
         total = {"color": INK, "linewidth": 1.8} if name == "loss" else {"linewidth": 1}
         label = "total" if name == "loss" else name.removeprefix("loss_").replace("_", " ")
-        axes.plot(*zip(*points, strict=True), label=label, **total)
+        # A line of one point is invisible.
+        marker = "o" if len(points) == 1 else None
+        axes.plot(*zip(*points, strict=True), label=label, marker=marker, **total)
     axes.set(xlabel="iteration", ylabel="loss (log scale)", yscale="log")
     axes.legend(ncols=2)
     return Plot("Training loss", as_svg(figure, "training loss"))
@@ -131,7 +133,7 @@ def _bland_altman(pairs: np.ndarray, compared: dict, name: str, unit: str) -> Pl
         if value is not None:
             axes.axhline(value, color=INK, linestyle=style, linewidth=1)
             axes.annotate(
-                f"{value:+.1f}", (1, value), (-2, 3), xycoords=("axes fraction", "data"),
+                f"{value:+z.1f}", (1, value), (-2, 3), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right",
             )  # fmt: skip
     axes.set(xlabel=f"mean of both, {unit}", ylabel=f"prediction - truth, {unit}")

@@ -54,22 +54,25 @@ def mask_cards(results: dict) -> list[Card]:
     missed = mean["missed"]
     frames = "frame" if missed == 1 else "frames"
     missed_note = f"{missed} {frames} missed, left out" if missed else "no frame missed"
+    if left_out := results.get("videos_without_distances"):  # missing in earlier results
+        missed_note += f"; {left_out} without spacing, left out"
     return [
         Card("Dice", show(mean["dice"], 3), note=_interval(results["dice_ci95"])),
         Card("HD95", show(mean["hd95"], 2), unit, missed_note),
-        _ef_card(results["heart"]),
+        *_ef_cards(results["heart"]),
         Card("Patients", str(results["num_patients"]), note=_clips(results)),
         Card("Time", show(results["seconds_per_clip"], 2), "s per clip"),
     ]
 
 
-def _ef_card(heart: dict | None) -> Card:
+def _ef_cards(heart: dict | None) -> list[Card]:
+    """The card of the ejection fraction; none if no video has true masks at ED and at ES."""
     if not heart or "ejection_fraction" not in heart["agreement"]:
-        return Card("EF error", "-", note="no video has masks at ED and at ES")
+        return []
     found = heart["agreement"]["ejection_fraction"]
     note = f"bias {show(found['bias'], 1)}, {found['num']} videos"
     note += f", {found['missing']} not measured" if found["missing"] else ""
-    return Card("EF error", show(found["mae"], 1), "points", note)
+    return [Card("EF error", show(found["mae"], 1), "points", note)]
 
 
 def label_cards(results: dict) -> list[Card]:

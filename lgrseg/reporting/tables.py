@@ -128,8 +128,8 @@ def _heart_table(compared: dict):
 
 
 def show(score: float | None, digits: int = 4) -> str:
-    """A score, or a dash for None and NaN."""
-    return "-" if score is None or math.isnan(score) else f"{score:.{digits}f}"
+    """A score without the sign of a zero, or a dash for None and NaN."""
+    return "-" if score is None or math.isnan(score) else f"{score:z.{digits}f}"
 
 
 def num_scored(results: dict, structure: str | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import re
 import resource
 import signal
@@ -14,6 +15,7 @@ from omegaconf import OmegaConf
 
 from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.reading import read_state, read_weights
+from lgrseg.config import instantiate
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.run_folder import REPLACED, replacing_run
@@ -405,3 +407,11 @@ def test_a_checkpoint_that_cannot_be_written_names_the_remedy(tiny_cfg):
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert remedy in failed.value.__notes__[0]
         trainer.save("last")
+
+
+def test_a_loader_can_be_sent_to_a_spawned_process(lgsd_cfg):
+    """As on macOS and Windows, where workers do not inherit the memory of their parent."""
+    loader = instantiate(lgsd_cfg.dataloader.train, seed=0)
+    clips, copied = (next(iter(own))[0] for own in (loader, pickle.loads(pickle.dumps(loader))))
+    for clip, copy in zip(clips, copied, strict=True):
+        assert torch.equal(clip.frames, copy.frames)

@@ -64,6 +64,7 @@ def test_missed_frames_without_a_spacing_count_too():
     pairs = [(same, same, record("a")), (none, same, record("b", spacing=None))]
     found = summarise(rows_of(pairs, ("thing",)), ("thing",), tolerance=1.0)
     assert found["mean"]["hd95"] == 0 and found["mean"]["missed"] == 1
+    assert found["videos_without_distances"] == 1
 
 
 def test_pixels_where_no_video_has_a_spacing():
@@ -71,6 +72,7 @@ def test_pixels_where_no_video_has_a_spacing():
     rows = rows_of([(moved, same, record(spacing=None))], ("thing",))
     found = summarise(rows, ("thing",), tolerance=1.0)
     assert found["distance_unit"] == "px" and found["classes"]["thing"]["hd"] == 4
+    assert found["videos_without_distances"] == 0
 
 
 def test_heart_function_by_hand():

@@ -21,6 +21,7 @@ from lgrseg.modeling.contracts import ClipModel
 from lgrseg.reporting import plots
 from lgrseg.reporting.export import export_record
 from lgrseg.reporting.report import write_report
+from lgrseg.reporting.report_parts import mask_cards
 from lgrseg.reporting.report_videos import film_of
 from lgrseg.structures import ClipPrediction
 
@@ -160,6 +161,14 @@ def test_the_summary_holds_the_headline_numbers(report):
     assert cards["Dice"] == f"{results['mean']['dice']:.3f}" and cards["Patients"] == "4"
     assert cards["HD95"].strip() == "0.00" and "no frame missed" in page
     assert cards["EF error"].strip() == f"{error:.1f}"
+
+
+def test_the_summary_has_no_card_without_a_number(report):
+    results = json.loads((report.parent / "results.json").read_text())
+    results |= {"heart": None, "videos_without_distances": 2}
+    cards = {card.name: card for card in mask_cards(results)}
+    assert list(cards) == ["Dice", "HD95", "Patients", "Time"]
+    assert cards["HD95"].note == "no frame missed; 2 without spacing, left out"
 
 
 def test_measures_of_an_exported_video(report):

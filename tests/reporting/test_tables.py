@@ -31,3 +31,4 @@ def test_pandas_is_imported_only_for_a_table():
 def test_a_missing_score_is_a_dash():
     assert show(None) == show(float("nan")) == "-"
     assert show(0.25, 1) == "0.2" and show(0) == "0.0000"
+    assert show(-0.04, 1) == "0.0" and show(-0.06, 1) == "-0.1"
