@@ -26,9 +26,15 @@ def read_movie(path: Path) -> Video:
         ]
         rate, announced = stream.average_rate, stream.frames
         step, codec = float(stream.time_base or 0), stream.codec_context.name
+        aspect = float(stream.sample_aspect_ratio or 1)
     # Frames that an edit list removes are in the file and counted, but are not shown.
     hidden = sum(discarded for _, discarded in packets)
     notes = _uneven([time for time, discarded in packets if not discarded], step)
+    if aspect != 1:
+        notes.append(
+            f"the file says that its pixels are {aspect:.3g} times as wide as high: the frames are "
+            "not resized, so lengths and volumes need spacing_mm (--spacing-mm), rows and columns"
+        )
     history = _History()
     frames = gather(lambda: _decoded(path, history), len(packets) - hidden)
     if not len(frames):

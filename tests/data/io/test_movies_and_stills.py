@@ -21,9 +21,10 @@ def corners(count=6):
     return pictures
 
 
-def film(path, pictures, *, codec="libx264", rotation=0, rate=25):
+def film(path, pictures, *, codec="libx264", rotation=0, rate=25, aspect=Fraction(1)):
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, width=48, height=32, pix_fmt="yuv420p")
+        stream.codec_context.sample_aspect_ratio = aspect
         if rotation:
             stream.set_display_rotation(rotation)
         for picture in pictures:
@@ -51,6 +52,14 @@ def test_frames_of_other_coders(tmp_path, codec):
     frames = np.asarray(read_video(tmp_path / "a.mkv").frames)
     assert len(frames) == 6
     assert np.abs(frames.reshape(6, 32, 48, -1)[..., 0].astype(int) - corners()[..., 0]).mean() < 8
+
+
+@pytest.mark.parametrize(("aspect", "is_noted"), [(Fraction(3, 2), True), (Fraction(1), False)])
+def test_pixels_that_are_not_square_are_noted(tmp_path, aspect, is_noted):
+    film(tmp_path / "a.mp4", corners(), aspect=aspect)
+    video = read_video(tmp_path / "a.mp4")
+    assert video.frames.shape[1:3] == (32, 48)
+    assert ("pixels are 1.5 times as wide as high" in " ".join(video.notes)) == is_noted
 
 
 def test_a_rate_that_cannot_be(tmp_path):
