@@ -12,8 +12,8 @@ r"""Compare frozen or fine-tuned backbones with the same head, data, steps and s
 
 A backbone is NAME=WEIGHTS, with a name of `build_encoder` and the file of its weights. Without
 weights the backbone has random weights; if these stay frozen, its row is only in a table called
-"machinery check", not in the results. All other settings of the config's `build_encoder` stay the same, and its
-`layers` are converted to the same parts of each encoder's depth.
+"machinery check", not in the results. All other settings of the config's `build_encoder` stay the
+same, and its `layers` are converted to the same parts of each encoder's depth.
 
 `config:PATH,KEY=VALUE,KEY=VALUE` compares another config with changed settings; its name is that of
 its file. Its model, optimiser, schedule and clip norm are used, with the clips, steps and seeds of
@@ -21,12 +21,10 @@ the shared config. Its features are cached if its encoder is completely frozen (
 encoders: configs/foundation/hiera_dinov2.py).
 
 Encoders are frozen, and their features are cached on disk. With --fine-tune they are trained too,
-on clips augmented at random as in the shared config, and nothing is cached.
-
-Cached features are those of the unaugmented image, or with --copies K of K fixed augmented copies of each
-clip. Their size on the disk is printed before the first run. With --fractions, only the labels of
-this part of the patients are used; dataloader.train.label_seed selects them, and the JSON file
-lists them.
+on clips augmented at random as in the shared config, and nothing is cached. Cached features are
+those of the unaugmented image, or with --copies K of K fixed augmented copies of each clip. Their
+size on the disk is printed before the first run. With --fractions, only the labels of this part of
+the patients are used; dataloader.train.label_seed selects them, and the JSON file lists them.
 
 Runs are in OUTPUT/fraction_F/NAME/seed_N. Finished runs are not repeated, and stopped runs are
 resumed (Ctrl-C and SIGTERM save the run). If a run fails, the others continue, and it is reported
