@@ -42,7 +42,11 @@ class TrainingJob:
         Raises:
             RuntimeError: the training failed; its output is in the log of the job.
         """
+        # SLURM signals all processes of a job, but only submitit's handler may act on it. A child
+        # inherits that a signal is ignored.
+        handler = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         self.training = subprocess.Popen(self.command())
+        signal.signal(signal.SIGUSR2, handler)
         if status := self.training.wait():
             raise RuntimeError(f"the training ended with status {status}; its reason is above")
 

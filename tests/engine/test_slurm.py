@@ -55,6 +55,7 @@ def test_a_signal_stops_the_training_and_waits_until_it_is_saved(tmp_path):
             pathlib.Path({str(saved)!r}).touch()
             sys.exit(143)
         signal.signal(signal.SIGTERM, save)
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
         pathlib.Path({str(running)!r}).touch()
         time.sleep(60)"""
 
