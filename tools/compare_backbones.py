@@ -1,27 +1,30 @@
-r"""Compare frozen backbones with the same head, data, steps and seeds, on features cached on disk.
+r"""Compare frozen or fine-tuned backbones with the same head, data, steps and seeds.
 
     python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=weights/dinov2.safetensors dinov3_vits16=weights/dinov3.pth \
         --seeds 0 1 2 --fractions 0.01 0.1 1.0 --output output/compare_brain_tumor
     python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small dinov3_vits16 --time-cache
+    python tools/compare_backbones.py --config-file configs/equal_size/pvt_fpn.py --fine-tune \
+        --backbones efficientnet_lite0=imagenet efficientnet_lite0 --seeds 0 1 2 --fractions 0.05
     python tools/compare_backbones.py --config-file configs/foundation/dinov2.py \
         --backbones dinov2_small=W1.pth config:OTHER.py,model.backbone.encoder.weights=W2.pth
 
 A backbone is NAME=WEIGHTS, with a name of `build_encoder` and the file of its weights. Without
-weights the backbone has random weights; then its row is only in a table called "machinery check",
-not in the results. All other settings of the config's `build_encoder` stay the same, and its
-`layers` are converted to the same parts of each encoder's depth.
+weights the backbone has random weights; if these stay frozen, its row is only in a table called
+"machinery check", not in the results. All other settings of the config's `build_encoder` stay the
+same, and its `layers` are converted to the same parts of each encoder's depth.
 
 `config:PATH,KEY=VALUE,KEY=VALUE` compares another config with changed settings; its name is that of
 its file. Its model, optimiser, schedule and clip norm are used, with the clips, steps and seeds of
 the shared config. Its features are cached if its encoder is completely frozen (an example with two
 encoders: configs/foundation/hiera_dinov2.py).
 
-Features are those of the unaugmented image, or with --copies K of K fixed augmented copies of each
-clip. Their size on the disk is printed before the first run. With --fractions, only the labels of
-this part of the patients are used; dataloader.train.label_seed selects them, and the JSON file
-lists them.
+Encoders are frozen, and their features are cached on disk. With --fine-tune they are trained too,
+on clips augmented at random as in the shared config, and nothing is cached. Cached features are
+those of the unaugmented image, or with --copies K of K fixed augmented copies of each clip. Their
+size on the disk is printed before the first run. With --fractions, only the labels of this part of
+the patients are used; dataloader.train.label_seed selects them, and the JSON file lists them.
 
 Runs are in OUTPUT/fraction_F/NAME/seed_N. Finished runs are not repeated, and stopped runs are
 resumed (Ctrl-C and SIGTERM save the run). If a run fails, the others continue, and it is reported
@@ -86,6 +89,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--copies", type=int, default=0, help="number of augmented copies (0: none)"
     )
+    parser.add_argument(
+        "--fine-tune", action="store_true", help="train the encoders too, instead of the head only"
+    )
     parser.add_argument("--output", type=Path, default=Path("output/compare_backbones"))
     parser.add_argument("--cache", type=Path, help="folder of features (default OUTPUT/features)")
     kinds = ["float32", "bfloat16", "float16"]
@@ -102,6 +108,8 @@ def parse_arguments() -> argparse.Namespace:
     words = sys.argv[1:]
     arguments = parser.parse_args([word for word in words if not is_setting.match(word)])
     arguments.overrides += [word for word in words if is_setting.match(word)]
+    if arguments.fine_tune and (arguments.copies or arguments.time_cache):
+        parser.error("--copies and --time-cache are for cached features; --fine-tune caches none")
     arguments.cache = arguments.cache or arguments.output / "features"
     return arguments
 
@@ -114,23 +122,25 @@ def compare(arguments: argparse.Namespace) -> int:
 
     rows = parse_rows(arguments.backbones)
     shared = load_asked_config(arguments)
-    shared = with_fixed_copies(shared, arguments.copies)
+    if not arguments.fine_tune:
+        shared = with_fixed_copies(shared, arguments.copies)
     log_to_console()
     if arguments.only:
         name, fraction, seed = arguments.only
         named = {row.name: row for row in rows}
         if name not in named:
             raise ValueError(f"no row is called {name!r}; there are: {', '.join(named)}")
-        prepared = prepare(named[name], shared)
+        prepared = prepare(named[name], shared, fine_tune=arguments.fine_tune)
         folder = run_folder(arguments.output, prepared, float(fraction), int(seed))
         cfg = config_of_run(prepared, folder, float(fraction), int(seed))
         if not finished(prepared, cfg, arguments.precision):
             run(prepared, cfg, cache=arguments.cache, precision=arguments.precision)
         return 0
-    compared = [prepare(row, shared) for row in rows]
+    compared = [prepare(row, shared, fine_tune=arguments.fine_tune) for row in rows]
     if arguments.time_cache:
         return time_cache(compared, shared, arguments)
-    show_plan(compared, shared, arguments)
+    if not arguments.fine_tune:
+        show_plan(compared, shared, arguments)
     runs = []
     for fraction in arguments.fractions:
         for seed in arguments.seeds:
@@ -193,7 +203,7 @@ def time_cache(rows: list, shared, arguments: argparse.Namespace) -> int:
     for option in ("fractions", "seeds"):
         if len(given := getattr(arguments, option)) > 1:
             raise ValueError(f"--time-cache needs one value of --{option}, not {len(given)}")
-    kept = [prepared for prepared in rows if prepared.encoder_hash]
+    kept = [prepared for prepared in rows if prepared.is_cached]
     for prepared in rows:
         if prepared not in kept:
             reason = "it has no completely frozen encoder, so its features are not cached"

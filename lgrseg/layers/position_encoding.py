@@ -1,8 +1,8 @@
-"""Sine position encodings of time, of the image plane, and of both.
+"""Sine position encodings of time, of the image plane, of both, and of patches.
 
 Source: Vaswani et al., 2017, section 3.5; the plane: DETR (ECCV 2020), appendix; time and plane
-added: Mask2Former for video (arXiv 2112.10764). Positions 1 to N are spread over one circle of 2
-pi, so the encoding describes the relative position, for any length of clip or size of frame.
+added: Mask2Former for video (arXiv 2112.10764). There positions 1 to N are spread over one circle
+of 2 pi, so the encoding describes the relative position, for any length of clip or size of frame.
 """
 
 import math
@@ -53,3 +53,23 @@ def sine_position_2d(height: int, width: int, dim: int, device=None) -> Tensor:
     rows = sine_position_1d(height, dim // 2, device)[:, None].expand(-1, width, -1)
     columns = sine_position_1d(width, dim // 2, device)[None].expand(height, -1, -1)
     return rearrange(torch.cat([rows, columns], dim=-1), "h w d -> d h w")
+
+
+def sine_patches(side: int, dim: int) -> Tensor:
+    """Encode the patches of a square image, and a class token: (1 + side * side, dim).
+
+    Here patch p of a row is at p, not at a part of a circle. The channels of a patch are
+    [sin x w, cos x w, sin y w, cos y w] with w = 10000 ** (-4 i / dim) for i = 0 to dim / 4 - 1;
+    those of the class token, which is the first, are 0. Source: He et al., "Masked Autoencoders Are
+    Scalable Vision Learners", CVPR 2022 (its public code puts columns before rows).
+
+    Args:
+        side: number of patches in a row and in a column.
+        dim: number of channels, a multiple of 4.
+    """
+    frequencies = 10_000 ** -(torch.arange(dim // 4, dtype=torch.float64) * 4 / dim)
+    phase = torch.arange(side)[:, None] * frequencies
+    waves = torch.cat([phase.sin(), phase.cos()], dim=1)
+    columns, rows = waves.expand(side, -1, -1), waves[:, None].expand(-1, side, -1)
+    patches = torch.cat([columns, rows], dim=-1).flatten(0, 1)
+    return torch.cat([torch.zeros(1, dim), patches.float()])

@@ -6,7 +6,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lgrseg.layers.position_encoding import sine_position_1d, sine_position_2d, sine_time
+from lgrseg.layers.position_encoding import (
+    sine_patches,
+    sine_position_1d,
+    sine_position_2d,
+    sine_time,
+)
 
 
 def test_by_hand():
@@ -49,3 +54,13 @@ def test_agrees_with_the_public_model(shared):
                 plane = sine_position_2d(*theirs.shape[2:], theirs.shape[1])
                 ours = plane + sine_position_1d(*theirs.shape[:2])[:, :, None, None]
             assert (ours - theirs).abs().max() < 1e-5, name
+
+
+def test_patches_are_encoded_column_then_row():
+    encoding = sine_patches(3, 8)
+    assert encoding.shape == (10, 8) and encoding[0].abs().max() == 0  # the class token
+    waves = [[math.sin(p), math.sin(p / 100), math.cos(p), math.cos(p / 100)] for p in range(3)]
+    for row in range(3):
+        for column in range(3):
+            expected = torch.tensor(waves[column] + waves[row])
+            torch.testing.assert_close(encoding[1 + 3 * row + column], expected)

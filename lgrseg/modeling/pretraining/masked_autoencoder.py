@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32
+from lgrseg.layers.position_encoding import sine_patches
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.vit import ViTConfig, ViTEncoder
 from lgrseg.modeling.pretraining.masking import check_share
@@ -84,8 +85,12 @@ class MaskedAutoencoder(ClipModel):
             )
         )
         self.decoder = network.decoder
+        # transformers (5.23) leaves these at 0, and then all hidden patches are predicted alike.
         positions = backbone.model.get_parameter("embeddings.position_embeddings")
-        positions.requires_grad_(False).copy_(network.vit.embeddings.position_embeddings)
+        side = self.image_size // config.patch_size
+        positions.requires_grad_(False).copy_(sine_patches(side, config.hidden_size))
+        self.decoder.decoder_pos_embed.data.copy_(sine_patches(side, decoder_dim))
+        nn.init.normal_(self.decoder.mask_token, std=0.02)
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
         self._monitored: dict[str, Tensor] = {}
 

@@ -56,7 +56,7 @@ def plan(
     """
     images, copies = num_images(cfg, fraction), cfg.dataloader.train.mapper.copies
     part = PRECISIONS[precision].itemsize / 4
-    sizes = {r.row.name: images * r.bytes_per_frame * part for r in rows if r.encoder_hash}
+    sizes = {r.row.name: images * r.bytes_per_frame * part for r in rows if r.is_cached}
     lines = [f"features of {name}: at most {size / GIB:.3f} GiB" for name, size in sizes.items()]
     total = sum(sizes.values())
     places = (cache.absolute(), *cache.absolute().parents)

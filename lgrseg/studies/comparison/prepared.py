@@ -37,7 +37,9 @@ class Prepared:
     cfg: DictConfig
     """Config of a run, without folder, seed and label fraction."""
     encoder_hash: str | None = None
-    """SHA-256 of the frozen encoder's weights; None if features are not cached."""
+    """SHA-256 of the encoder's weights before training; None if these are random and trained."""
+    is_cached: bool = False
+    """True if the encoder is frozen and its features are cached."""
     bytes_per_frame: int = 0
     """Size of the features of one frame as float32, in bytes."""
     random_frozen: bool = False
@@ -74,12 +76,13 @@ def with_fixed_copies(cfg: DictConfig, copies: int) -> DictConfig:
     return cfg
 
 
-def prepare(row: Row, cfg: DictConfig) -> Prepared:
+def prepare(row: Row, cfg: DictConfig, *, fine_tune: bool = False) -> Prepared:
     """Make the config of a row's runs; builds its model once to inspect the maps.
 
     Args:
         row: row to prepare.
-        cfg: shared config with fixed copies.
+        cfg: shared config, `with_fixed_copies` unless `fine_tune`.
+        fine_tune: True to train encoders too, without a cache of features; False to freeze them.
 
     Raises:
         ValueError, FileNotFoundError: the name is unknown, the weights do not match, the head
@@ -87,24 +90,30 @@ def prepare(row: Row, cfg: DictConfig) -> Prepared:
     """
     cfg = copy.deepcopy(cfg)
     if row.config is not None:
-        return _whole_config(row, row.config, cfg)
+        return _whole_config(row, row.config, cfg, fine_tune=fine_tune)
     check_shared_model(cfg.get("model"), row)
-    described = L(frozen)(encoder=encoder_of_row(row, cfg.model))
-    encoder = build_frozen_encoder(described)
+    described = encoder_of_row(row, cfg.model)
+    if not fine_tune:
+        described = L(frozen)(encoder=described)
+    encoder = instantiate(described) if fine_tune else build_frozen_encoder(described)
     neck = _neck(cfg, encoder)
     backbone = FoundationBackbone(encoder=encoder, neck=instantiate(neck))
     cfg.model.backbone = L(FoundationBackbone)(encoder=described, neck=neck)
     cfg.model.head.in_channels = _in_channels(cfg.model.head, backbone.channels)
-    random, blocks = row.weights is None, _blocks(encoder)
-    return _with_encoder(Prepared(row, cfg, random_frozen=random, blocks=blocks), encoder)
+    prepared = Prepared(row, cfg, blocks=_blocks(encoder))
+    if fine_tune:
+        prepared.encoder_hash = weights_hash(encoder) if row.weights else None
+        return prepared
+    prepared.random_frozen = row.weights is None
+    return _with_cache(prepared, encoder)
 
 
-def _with_encoder(prepared: Prepared, encoder: Encoder) -> Prepared:
-    """Add the hash of the encoder and the size of its features."""
+def _with_cache(prepared: Prepared, encoder: Encoder) -> Prepared:
+    """Add the hash of a frozen encoder, and the size of its features, which are cached."""
     height, width = (size + -size % 32 for size in prepared.cfg.dataloader.train.mapper.input_size)
     with torch.no_grad():
         maps = encoder(torch.zeros(1, 3, height, width))
-    prepared.encoder_hash = weights_hash(encoder)
+    prepared.encoder_hash, prepared.is_cached = weights_hash(encoder), True
     prepared.bytes_per_frame = 4 * sum(values.numel() for values in maps)
     return prepared
 
@@ -151,10 +160,11 @@ def _in_channels(head: DictConfig, channels: dict[str, int]):
     return selected[names[0]] if of_one_map else selected
 
 
-def _whole_config(row: Row, path: Path, cfg: DictConfig) -> Prepared:
+def _whole_config(row: Row, path: Path, cfg: DictConfig, *, fine_tune: bool) -> Prepared:
     """Use model and optimiser of another config; data and number of steps are shared.
 
-    If its encoder is completely frozen, such as the interleaved one, its features are cached too.
+    If its encoder is completely frozen, such as the interleaved one, its features are cached too,
+    unless the other encoders are fine-tuned.
 
     Raises:
         ValueError: an override of a shared setting, or a config without a model.
@@ -181,9 +191,9 @@ def _whole_config(row: Row, path: Path, cfg: DictConfig) -> Prepared:
     random = has_frozen and bool(_without_weights(cfg.model))
     prepared = Prepared(row, cfg, random_frozen=random)
     encoder = getattr(getattr(model, "backbone", None), "encoder", None)
-    if type(model) is not PerPixelSegmenter or not _is_frozen(encoder):
+    if fine_tune or type(model) is not PerPixelSegmenter or not _is_frozen(encoder):
         return prepared
-    return _with_encoder(prepared, build_frozen_encoder(cfg.model.backbone.encoder))
+    return _with_cache(prepared, build_frozen_encoder(cfg.model.backbone.encoder))
 
 
 def _is_frozen(encoder: nn.Module | None) -> bool:

@@ -52,12 +52,14 @@ class ComparedRow:
     """True if model and optimiser come from another config."""
     cached: bool
     """True if the features of the frozen encoder were cached."""
-    copies: int
-    """Number of fixed augmented copies of each training clip; 0 for unaugmented clips."""
+    copies: int | None
+    """Number of fixed augmented copies of each training clip; 0 for unaugmented clips, None for
+    the config's random augmentation."""
     precision: str | None
     """Precision of the cached features; None without a cache."""
     encoder_sha256: str | None
-    """Hash of the frozen encoder's weights; None without a cache."""
+    """Hash of the encoder's weights before training; None for random weights that are trained and
+    for a whole config without a cache."""
     patients: dict[str, float]
     """Patient -> Dice, mean over classes and seeds; NaN without a score."""
 

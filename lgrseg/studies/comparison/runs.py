@@ -83,7 +83,7 @@ def _properties(prepared: Prepared, precision: str) -> dict:
     return {
         "encoder_sha256": prepared.encoder_hash,
         "random_frozen": prepared.random_frozen,
-        "precision": precision if prepared.encoder_hash else None,
+        "precision": precision if prepared.is_cached else None,
     }
 
 
@@ -119,9 +119,8 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
     with log_to_file(folder / "log.txt"):
         # Before training, because memory of the training would count too.
         costs = measure_costs(cfg)
-        is_cached = prepared.encoder_hash is not None
         trainer: DefaultTrainer
-        if is_cached:
+        if prepared.is_cached:
             name = prepared.features_name
             trainer = CachedTrainer(cfg, cache=cache, name=name, precision=precision)
         else:
@@ -137,8 +136,8 @@ def run(prepared: Prepared, cfg: DictConfig, *, cache: Path, precision: str = "f
         "overrides": list(prepared.row.overrides),
         **properties,
         "blocks": prepared.blocks,
-        "cached": is_cached,
-        "copies": cfg.dataloader.train.mapper.copies,
+        "cached": prepared.is_cached,
+        "copies": cfg.dataloader.train.mapper.get("copies"),
         "label_fraction": cfg.dataloader.train.label_fraction,
         "seed": cfg.train.seed,
         "steps": cfg.train.max_iter,

@@ -75,6 +75,8 @@ def _notes(table: Table) -> str:
     rows = table.rows
     copies = rows[0].copies
     clips = f"{copies} fixed augmented copies of each clip" if copies else "unaugmented clips"
+    if copies is None:
+        clips = "clips with the config's random augmentation, encoders fine-tuned"
     precisions = sorted({str(row.precision) for row in rows if row.cached})
     notes = [
         "Dice: mean over patients, ± standard deviation over patients, of the weights after the "

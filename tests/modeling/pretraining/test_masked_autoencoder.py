@@ -50,6 +50,15 @@ def test_hidden_patches_do_not_reach_the_encoder():
     assert not torch.equal(built.encode(images, visible), built.encode(other, visible))
 
 
+def test_equal_patches_differ_by_their_position():
+    built, images = model().eval(), torch.full((1, 3, 64, 64), 0.5)
+    one, other = (built.encode(images, torch.tensor([[patch]])) for patch in (0, 5))
+    assert (one - other).abs().max() > 0.01
+    order = torch.arange(16)[None]  # only patch 0 is visible, so 1 to 15 are mask tokens
+    predicted = built.decoder(one, order).logits[0, 1:]
+    assert torch.pdist(predicted).min() > 0.01
+
+
 def test_with_all_patches_visible_it_is_the_encoder():
     built, images = model().eval(), torch.rand(1, 3, 64, 64)
     tokens = built.encode(images, torch.arange(16)[None])

@@ -80,6 +80,24 @@ def test_neck_and_head_follow_the_encoder():
         prepare(Row.parse("swin_tiny"), stages)
 
 
+def test_a_fine_tuned_row_is_trained_and_not_cached(tmp_path):
+    cfg = with_head(load_config(UNET), L(build_encoder)(name="dinov2_small", **SMALL))
+    torch.manual_seed(3)
+    weights = build_encoder("dinov2_small", **SMALL).model.state_dict()
+    save_file(weights, tmp_path / "w.safetensors")
+    file = str(tmp_path / "w.safetensors")
+    loaded = prepare(Row("a", "dinov2_small", file), cfg, fine_tune=True)
+    random = prepare(Row("b", "dinov2_small"), cfg, fine_tune=True)
+    assert loaded.encoder_hash and random.encoder_hash is None  # every seed has its own
+    for row in (loaded, random):
+        assert not row.is_cached and not row.random_frozen
+        blocks = instantiate(row.cfg.model).backbone.encoder.blocks
+        assert all(p.requires_grad for block in blocks for p in block.parameters())
+        assert row.cfg.dataloader == cfg.dataloader  # with its random augmentation
+    frozen_row = prepare(Row("a", "dinov2_small", file), with_fixed_copies(cfg, 0))
+    assert frozen_row.encoder_hash == loaded.encoder_hash and frozen_row.is_cached
+
+
 def test_whole_configs(tmp_path):
     def prepared(model_of):
         cfg = load_config(UNET)
@@ -174,7 +192,8 @@ def test_overrides_of_a_whole_config(tmp_path):
 def test_the_disk_is_known_before(monkeypatch, tmp_path):
     cfg = shared(copies=4)
     monkeypatch.setattr("lgrseg.studies.comparison.disk.num_images", lambda cfg, fraction: 2**20)
-    rows = [Prepared(Row("a"), cfg, "hash", 2**12), Prepared(Row("b"), cfg)]
+    cached = Prepared(Row("a"), cfg, "hash", is_cached=True, bytes_per_frame=2**12)
+    rows = [cached, Prepared(Row("b"), cfg)]
     settings = {"cache": tmp_path / "none" / "yet", "limit_gib": 2.5}
     lines = plan(rows, cfg, 1.0, precision="float16", **settings)
     assert lines[0] == "features of a: at most 2.000 GiB" and len(lines) == 2

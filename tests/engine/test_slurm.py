@@ -1,0 +1,87 @@
+"""Trainings as jobs of SLURM: the script for sbatch, and what happens before the time limit."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from forked import run_script
+
+from lgrseg.engine.slurm import TrainingJob, resumed
+
+TOOL = Path(__file__).parents[2] / "tools" / "submit_slurm.py"
+TRAINING = ["--config-file", "configs/lgrnet/base.py"]
+
+
+def submit(*words, path=None):
+    environment = os.environ | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
+    return run_script(TOOL, words, environment=environment)
+
+
+def test_the_script_for_sbatch(tmp_path):
+    pytest.importorskip("submitit")
+    (tmp_path / "srun").write_text("#!/bin/sh\n")  # it is only looked for
+    (tmp_path / "srun").chmod(0o755)
+    options = ["--nodes", "2", "--gpus", "4", "--cpus", "3", "--hours", "1.5", "--partition", "gpu"]
+    options += ["--option", "account=heart", "--folder", str(tmp_path / "logs"), "--dry-run"]
+    printed = submit(*options, "--", *TRAINING, "train.max_iter=5", path=tmp_path).stdout
+    wanted = ["nodes=2", "gpus-per-node=4", "ntasks-per-node=1", "cpus-per-task=12", "time=90"]
+    wanted += ["account=heart", "partition=gpu", "signal=USR2@120", "open-mode=append"]
+    assert set(wanted) <= {line.removeprefix("#SBATCH --") for line in printed.splitlines()}
+
+
+def test_mistakes_are_found_before_the_job_waits():
+    result = submit("--", *TRAINING, "train.max_itr=5")
+    assert result.returncode == 1 and "did you mean 'max_iter'?" in result.stderr
+
+
+def test_a_job_continues_its_run():
+    words = [*TRAINING, "--overwrite", "train.max_iter=5"]
+    assert resumed(words) == ["--resume", *TRAINING, "train.max_iter=5"]
+    assert resumed(resumed(words)) == resumed(words)
+
+
+def test_a_signal_stops_the_training_and_waits_until_it_is_saved(tmp_path):
+    pytest.importorskip("submitit")
+    saved, running = tmp_path / "saved", tmp_path / "running"
+    code = f"""if True:
+        import pathlib, signal, sys, time
+        def save(*_):
+            time.sleep(0.2)
+            pathlib.Path({str(saved)!r}).touch()
+            sys.exit(143)
+        signal.signal(signal.SIGTERM, save)
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+        pathlib.Path({str(running)!r}).touch()
+        time.sleep(60)"""
+
+    class Job(TrainingJob):
+        def command(self):
+            return [sys.executable, "-c", code]
+
+    def send():
+        while not running.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    job, requeued = Job(["--overwrite", *TRAINING], processes=1), []
+
+    def handle(*_):  # as submitit's handler, while the main thread waits for the training
+        requeued.append(job.checkpoint().function)
+        requeued.append(saved.exists())
+
+    before = signal.signal(signal.SIGUSR2, handle)
+    sender = threading.Thread(target=send)
+    try:
+        sender.start()
+        with pytest.raises(RuntimeError, match="status 143"):
+            job()
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR2, before)
+    assert requeued[0].words == ["--resume", *TRAINING] and requeued[1]
+    assert pickle.loads(pickle.dumps(requeued[0])).processes == 1
