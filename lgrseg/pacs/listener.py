@@ -11,6 +11,8 @@ A clip is in one of these subfolders, so nothing is lost if the process is kille
 A failed clip that is moved to waiting/ is tried again by the next listener.
 """
 
+import contextlib
+import filecmp
 import queue
 import re
 import shutil
@@ -168,11 +170,24 @@ class Listener:
                 raise OSError("the disk is almost full")
             with appears_whole(path) as half_done:
                 shutil.copyfile(event.dataset_path, half_done)
+                self._date_like_before(half_done, path.name)
         except OSError as error:
             _say(uid, f"refused: {error}")
             return NO_RESOURCES
         self._queue.put(path)
         return SUCCESS
+
+    def _date_like_before(self, clip: Path, name: str) -> None:
+        """Give a clip that came before its first time, so that its results are the same objects.
+
+        The identifiers of results depend on the time of the clip's file. With new ones, a PACS that
+        sends a clip twice would get a second segmentation beside the first.
+        """
+        for folder in ("waiting", "finished", "failed"):
+            earlier = self.folder / folder / name
+            with contextlib.suppress(FileNotFoundError):  # or moved at this moment
+                if filecmp.cmp(earlier, clip, shallow=False):
+                    shutil.copystat(earlier, clip)
 
     def _work(self) -> None:
         while (path := self._queue.get()) is not None and not self._stopping.is_set():

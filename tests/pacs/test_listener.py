@@ -82,7 +82,11 @@ def test_a_clip_comes_in_and_its_segmentation_goes_back(segment, tmp_path):
         with Listener(segment, tmp_path / "pacs", settings) as listener:
             assert statuses(listener.port, clip) == [0, 0]
             assert listener.wait_until_idle(60)
-    (segmentation,) = stored  # three frames of a disc are no beat, so there is no report
+            assert statuses(listener.port, clip) == [0, 0]
+            assert listener.wait_until_idle(60)
+    # Three frames of a disc are no beat, so there is no report.
+    segmentation, again = stored
+    assert again.SOPInstanceUID == segmentation.SOPInstanceUID  # the PACS can see that it has it
     assert segmentation.StudyInstanceUID == "1.2.1" and segmentation.Modality == "SEG"
     assert segmentation.pixel_array.any()
     assert names(tmp_path, "pacs", "finished") == ["1.2.3.dcm"]

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -65,20 +64,6 @@ def server(tmp_path_factory):
     made.wait_until_ready()
     yield made
     made.stop()
-
-
-@pytest.fixture
-def page():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    browser = os.environ.get("LGRSEG_CHROMIUM") or shutil.which("chromium")
-    if browser is None:
-        pytest.skip("needs Chromium: set LGRSEG_CHROMIUM")
-    with playwright.sync_playwright() as p:
-        started = p.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        made = started.new_page(viewport={"width": 1280, "height": 900})
-        made.set_default_timeout(60_000)
-        yield made
-        started.close()
 
 
 STATE = """({ block, bits }) => {

@@ -3,7 +3,7 @@
 import { getJson } from "./api.js";
 import { announce, h, icon, put } from "./dom.js";
 import { drawThumbnail } from "./thumbnails.js";
-import { droppedFiles, Uploads } from "./uploads.js";
+import { chosenFiles, droppedFiles, Uploads } from "./uploads.js";
 import { ENDED, bytes, number, sentence, shortFactsOf, stateOf, timeLeft, when } from "./words.js";
 
 const LOOK_MS = 2000;
@@ -35,14 +35,17 @@ export async function showHome(main, signal) {
 function dropZone(uploads, list, signal) {
   const limits = h("p.hint", { id: "limits" }, `${FORMATS}.`);
   const options = optionsForm();
+  const trouble = h("p.problem", { role: "alert", hidden: true });
+  const say = (text) => { trouble.textContent = text; trouble.hidden = !text; };
   const send = (files) => {
+    say(files.length ? "" : "There is no file in it. Hidden files are left out.");
     list.several = files.length > 1;
-    if (files.length) uploads.add(files, options.read());
+    uploads.add(files, options.read());
   };
   const chooser = (more, label) => {
     const input = h("input.visually-hidden", {
       type: "file", tabindex: -1, "aria-hidden": "true", ...more,
-      onchange: () => { send([...input.files]); input.value = ""; },
+      onchange: () => { send(chosenFiles(input.files)); input.value = ""; },
     });
     return [input, h("button", { type: "button", "aria-describedby": "limits", onclick: () => input.click() }, label)];
   };
@@ -51,7 +54,7 @@ function dropZone(uploads, list, signal) {
   chooseFiles.classList.add("primary");
   const zone = h("section.drop", { "aria-label": "Upload" },
     h("div.drop-icon", {}, icon("upload")), h("p.drop-title", {}, "Drop clips or a folder here"),
-    h("div.actions", {}, chooseFiles, chooseFolder), files, folder, limits, options.element);
+    h("div.actions", {}, chooseFiles, chooseFolder), files, folder, limits, trouble, options.element);
   // The whole window takes a drop, so that a near miss does not open the file in the browser.
   let depth = 0;
   const mark = (by) => (event) => {
@@ -64,7 +67,11 @@ function dropZone(uploads, list, signal) {
   window.addEventListener("dragover", (event) => event.preventDefault(), { signal });
   window.addEventListener("drop", async (event) => {
     mark(-99)(event);
-    send(await droppedFiles(event.dataTransfer));
+    try {
+      send(await droppedFiles(event.dataTransfer));
+    } catch (error) {
+      say(`The folder could not be read, and nothing was sent: ${sentence(error.message)}`);
+    }
   }, { signal });
   const load = async () => {
     const { limits: most } = await getJson("/v1/models", { signal });

@@ -9,14 +9,16 @@ const AT_ONCE = 2;
 const TRIES = 5;
 const HIDDEN = /^(\.|Thumbs\.db$|desktop\.ini$)/;
 
-/** Files of a drop, also of folders in it. */
+/** Files of a drop, also of folders in it, each with its path in them. */
 export async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files];
-  const files = [];
+  if (!entries.length) return chosenFiles(transfer.files);
+  const found = [];
   const walk = async (entry) => {
+    if (HIDDEN.test(entry.name)) return;
     if (entry.isFile) {
-      files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ file, path: entry.fullPath.slice(1) });
       return;
     }
     const reader = entry.createReader();
@@ -27,7 +29,13 @@ export async function droppedFiles(transfer) {
     }
   };
   for (const entry of entries) await walk(entry);
-  return files;
+  return found;
+}
+
+/** Files of an input, each with its path in the folder that was chosen. */
+export function chosenFiles(files) {
+  return [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }))
+    .filter(({ path }) => !path.split("/").some((part) => HIDDEN.test(part)));
 }
 
 /** The uploads of this page; two are sent at a time. */
@@ -40,17 +48,16 @@ export class Uploads {
     Object.assign(this, { list, onJob, waiting: [], running: 0, limit: Infinity, done: 0 });
   }
 
-  /** Add files, with the settings of the form. */
+  /** Add files with their paths, and the settings of the form. */
   add(files, wishes) {
-    const visible = files.filter((file) => !HIDDEN.test(file.name));
-    for (const file of visible) {
-      const row = this.row(file);
+    for (const { file, path } of files) {
+      const row = this.row(file, path);
       this.list.append(row.element);
       const problem = this.refusal(file);
       if (problem) row.fail(problem);
       else this.waiting.push({ file, row, wishes });
     }
-    if (visible.length > 1) announce(`${visible.length} files were added.`);
+    if (files.length > 1) announce(`${files.length} files were added.`);
     this.next();
   }
 
@@ -61,13 +68,13 @@ export class Uploads {
     return `the file has ${bytes(file.size)}, and this server takes ${bytes(this.limit)} at most; nothing was sent`;
   }
 
-  row(file) {
+  row(file, path) {
     const stop = new AbortController();
-    const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
+    const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${path}` });
     const state = h("span.row-state", {}, "Waiting");
     const problem = h("p.problem", { role: "alert", hidden: true });
-    const button = h("button.link", { type: "button", "aria-label": `Stop ${file.name}`, onclick: () => stop.abort() }, "Stop");
-    const element = h("li.upload", {}, h("b", {}, file.name), h("small", {}, bytes(file.size)), bar, state, button, problem);
+    const button = h("button.link", { type: "button", "aria-label": `Stop ${path}`, onclick: () => stop.abort() }, "Stop");
+    const element = h("li.upload", {}, h("b", {}, path), h("small", {}, bytes(file.size)), bar, state, button, problem);
     stop.signal.addEventListener("abort", () => element.remove());
     return {
       element, signal: stop.signal,
@@ -81,7 +88,7 @@ export class Uploads {
         bar.remove();
         state.remove();
         button.textContent = "Dismiss";
-        button.setAttribute("aria-label", `Dismiss ${file.name}`);
+        button.setAttribute("aria-label", `Dismiss ${path}`);
         problem.hidden = false;
         problem.textContent = sentence(text);
       },

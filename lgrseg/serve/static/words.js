@@ -15,7 +15,7 @@ export function className(name) {
 
 /** Bytes for people. */
 export function bytes(count) {
-  if (count < 1000) return `${count} bytes`;
+  if (count < 1000) return `${count} ${count === 1 ? "byte" : "bytes"}`;
   if (count < 1e6) return `${(count / 1e3).toFixed(0)} kB`;
   if (count < 1e9) return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} MB`;
   return `${(count / 1e9).toFixed(1)} GB`;
