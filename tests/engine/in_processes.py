@@ -1,6 +1,6 @@
-"""What tests/engine/test_torchrun.py lets torchrun start; alone it runs as one process.
+"""What tests/engine/test_torchrun.py runs in one process, in two forks, and through torchrun.
 
-in_processes.py gradient FILE | end CONFIG | raise CONFIG
+in_processes.py end CONFIG | raise CONFIG
 """
 
 import functools
@@ -212,13 +212,8 @@ def train_and_fail(config: str, how: str) -> None:
     trainer.train()
 
 
-def main() -> None:
-    """Run the command line."""
-    torch.set_num_threads(1)
-    task, path = sys.argv[1:]
-    if task != "gradient":
-        train_and_fail(path, task)
-        return
+def save_gradients(path) -> None:
+    """Gradients of the four clips, divided among the processes; the first process saves them."""
     distributed.init_from_env(CPU)
     batch_size = 4 // distributed.get_world_size()
     found = {
@@ -229,7 +224,13 @@ def main() -> None:
     found["crops"] = of_crops(batch_size=batch_size)
     if distributed.is_main_process():
         torch.save(found, path)
-    distributed.close()
+
+
+def main() -> None:
+    """Run the command line."""
+    torch.set_num_threads(1)
+    how, config = sys.argv[1:]
+    train_and_fail(config, how)
 
 
 if __name__ == "__main__":

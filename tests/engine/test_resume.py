@@ -1,5 +1,6 @@
 """A run that was stopped, by whatever means, ends as if it had not been."""
 
+import copy
 import multiprocessing
 import os
 import pickle
@@ -77,6 +78,22 @@ def cfg(tiny_cfg):
     return tiny_cfg
 
 
+@pytest.fixture(scope="module")
+def made():
+    """What a test of this file has made for the next ones."""
+    return {}
+
+
+@pytest.fixture
+def whole(cfg, made, tmp_path_factory):
+    """A run of `cfg` that nothing stops; one for all tests, which stop others of the same kind."""
+    if "whole" not in made:
+        apart = copy.deepcopy(cfg)
+        apart.train.output_dir = str(tmp_path_factory.mktemp("whole") / "run")
+        made["whole"] = run(apart)
+    return made["whole"]
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 2 MB."""
@@ -90,9 +107,8 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_killed_and_resumed_is_bit_identical(cfg, tmp_path, num_workers):
+def test_killed_and_resumed_is_bit_identical(cfg, whole, tmp_path, num_workers):
     cfg.dataloader.train.num_workers = num_workers
-    whole = run(cfg)
     cfg.train.output_dir = str(tmp_path / "killed")
     process = multiprocessing.get_context("fork").Process(
         target=run, args=(cfg,), kwargs={"hook": At(5, lambda: send(signal.SIGKILL))}
@@ -122,8 +138,7 @@ def test_a_teacher_its_centre_and_the_schedules_go_on_too(lgsd_cfg, tmp_path):
     assert logged[0] == logged[1]
 
 
-def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):
-    whole = run(cfg)
+def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, whole, tmp_path):
     cfg.train.output_dir = str(tmp_path / "stopped")
     cfg.dataloader.train.num_workers = 2
 
@@ -138,9 +153,8 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(cfg, tmp_path):
     assert_same_end(whole, run(cfg, resume=True))
 
 
-def test_a_worker_that_is_killed_ends_the_run_and_nothing_hangs(cfg, tmp_path):
+def test_a_worker_that_is_killed_ends_the_run_and_nothing_hangs(cfg, whole, tmp_path):
     # As the kernel does when memory is short.
-    whole = run(cfg)
     cfg.train.output_dir = str(tmp_path / "killed")
     cfg.dataloader.train.num_workers = 2
 
@@ -189,8 +203,9 @@ class Greedy:
         return np.empty((10**6, 10**6, 10**6)), masks
 
 
-def test_a_full_disk_stops_the_run_and_leaves_the_earlier_checkpoint(cfg, tmp_path, small_disk):
-    whole = run(cfg)
+def test_a_full_disk_stops_the_run_and_leaves_the_earlier_checkpoint(
+    cfg, whole, tmp_path, small_disk
+):
     cfg.train.output_dir = str(small_disk / "run")
     filler = small_disk / "filler"
 
@@ -205,16 +220,14 @@ def test_a_full_disk_stops_the_run_and_leaves_the_earlier_checkpoint(cfg, tmp_pa
     assert_same_end(whole, run(cfg, resume=True))
 
 
-def test_the_number_of_workers_changes_nothing(cfg, tmp_path):
-    alone = run(cfg)
+def test_the_number_of_workers_changes_nothing(cfg, whole, tmp_path):
     cfg.dataloader.train.num_workers = 1
     cfg.train.output_dir = str(tmp_path / "workers")
-    assert_same_end(alone, run(cfg))
+    assert_same_end(whole, run(cfg))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_leaves(cfg, tmp_path, number):
-    whole = run(cfg)
+def test_a_signal_saves_and_leaves(cfg, whole, tmp_path, number):
     cfg.train.output_dir = str(tmp_path / "stopped")
     before = signal.getsignal(number)
     with pytest.raises(StopRequested, match=f"stopped by {number.name}"):
@@ -233,8 +246,7 @@ class SignalInEvaluation(DefaultTrainer):
             yield batch
 
 
-def test_a_signal_in_an_evaluation_cuts_it_off_and_it_is_made_up_for(cfg, tmp_path):
-    whole = run(cfg)
+def test_a_signal_in_an_evaluation_cuts_it_off_and_it_is_made_up_for(cfg, whole, tmp_path):
     cfg.train.output_dir = str(tmp_path / "stopped")
     trainer = SignalInEvaluation(cfg)
     with pytest.raises(StopRequested):
@@ -297,8 +309,7 @@ def stopped_at_3(cfg, tmp_path):
     return tmp_path / "stopped"
 
 
-def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplog):
-    whole = run(cfg)
+def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, whole, tmp_path, caplog):
     folder = stopped_at_3(cfg, tmp_path)
     best = folder / "checkpoints" / "best.state.pt"
     content = best.read_bytes()
@@ -316,8 +327,7 @@ def test_what_is_damaged_but_not_needed_does_not_stop_a_run(cfg, tmp_path, caplo
     assert all(written[part] == cfg[part] for part in ("model", "dataloader", "optimizer"))
 
 
-def test_where_the_last_checkpoint_is_gone_the_best_is_one_to_go_on_from(cfg, tmp_path):
-    whole = run(cfg)
+def test_where_the_last_checkpoint_is_gone_the_best_is_one_to_go_on_from(cfg, whole, tmp_path):
     folder = stopped_at_3(cfg, tmp_path)
     for path in (folder / "checkpoints").glob("last.*"):
         path.unlink()

@@ -1,5 +1,6 @@
-"""Processes that torchrun starts, with gloo: one gradient, and one end."""
+"""Processes of torchrun, with gloo: one gradient, and one end."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,24 +11,11 @@ import in_processes
 import pytest
 import torch
 from omegaconf import OmegaConf
+from two_processes import in_two_processes
 
 from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
 
 SCRIPT = Path(in_processes.__file__)
-
-
-def torchrun(*arguments, timeout=120):
-    """Two processes of in_processes.py; status, output and seconds."""
-    begin = time.perf_counter()
-    ended = subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-            str(SCRIPT), *map(str, arguments),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=timeout,
-    )  # fmt: skip
-    return ended.returncode, ended.stdout + ended.stderr, time.perf_counter() - begin
 
 
 def largest_difference(one, other):
@@ -36,12 +24,18 @@ def largest_difference(one, other):
     return max(float((one[name] - other[name]).abs().max()) for name in other) / largest
 
 
+@functools.cache
+def whole_gradient(dtype=torch.float64):
+    """Of the four clips in one batch."""
+    return in_processes.gradient(batch_size=4, dtype=dtype)
+
+
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_accumulated_batches_are_one_batch(dtype):
-    whole = in_processes.gradient(batch_size=4, dtype=dtype)
+    whole = whole_gradient(dtype)
     for batch_size in (2, 1):
         parts = in_processes.gradient(
             batch_size=batch_size, accumulate=4 // batch_size, dtype=dtype
@@ -50,11 +44,10 @@ def test_accumulated_batches_are_one_batch(dtype):
 
 
 def test_two_processes_of_two_clips_are_one_of_four(tmp_path):
-    status, output, _ = torchrun("gradient", tmp_path / "gradient.pt")
-    assert status == 0, output
+    in_two_processes(in_processes.save_gradients, tmp_path / "gradient.pt")
     spread = torch.load(tmp_path / "gradient.pt", weights_only=True)
     for dtype, tolerance in TOLERANCE.items():
-        whole = in_processes.gradient(batch_size=4, dtype=dtype)
+        whole = whole_gradient(dtype)
         assert largest_difference(spread[str(dtype)], whole) < tolerance
     whole = in_processes.distilled(in_processes.lgsd(), batch_size=4)
     assert largest_difference(spread["lgsd"], whole) < 1e-9
@@ -76,7 +69,7 @@ def test_accumulated_batches_with_a_teacher_are_one_batch(objective):
 
 def test_draws_are_of_the_clip_not_of_the_batch(monkeypatch):
     """The control: with other seeds of the clips the gradient is another."""
-    whole = in_processes.gradient(batch_size=4)
+    whole = whole_gradient()
     usual = in_processes.sample
 
     def reseeded(number):
@@ -86,6 +79,20 @@ def test_draws_are_of_the_clip_not_of_the_batch(monkeypatch):
 
     monkeypatch.setattr(in_processes, "sample", reseeded)
     assert largest_difference(in_processes.gradient(batch_size=4), whole) > 0.01
+
+
+def torchrun(*arguments, timeout=120):
+    """Two processes of in_processes.py; status, output and seconds."""
+    begin = time.perf_counter()
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            str(SCRIPT), *map(str, arguments),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=timeout,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr, time.perf_counter() - begin
 
 
 @pytest.mark.slow
