@@ -51,24 +51,25 @@ def write_raw_camus(raw: Path, *, num_patients: int = 6, seed: int = 0) -> None:
     for name, scan in zip(names, recordings, strict=True):
         folder = raw / "database_nifti" / name
         folder.mkdir(parents=True, exist_ok=True)
-        frames, last = scan.frames(), round(0.38 * scan.heart.cycle)
         start = scan.heart.cycle if scan.black_first else 0
-        half = list(range(start, start + last + 1))
+        end = start + round(0.38 * scan.heart.cycle) + 1
+        frames, spacing = scan.frames(end)[start:], scan.scanner.mm_per_pixel
+        labels = np.stack([scan.left_heart_labels(index) for index in range(start, end)])
+        parts = {"ED": slice(1), "ES": slice(-1, None), "half_sequence": slice(None)}
         for view in ("2CH", "4CH"):
-            for kind, indices in (("ED", half[:1]), ("ES", half[-1:]), ("half_sequence", half)):
+            for kind, part in parts.items():
                 stem = folder / f"{name}_{view}_{kind}"
-                labels = np.stack([scan.left_heart_labels(i) for i in indices])
-                _save(Path(f"{stem}.nii.gz"), frames[indices], scan.scanner.mm_per_pixel)
-                _save(Path(f"{stem}_gt.nii.gz"), labels, scan.scanner.mm_per_pixel)
+                _save(Path(f"{stem}.nii.gz"), frames[part], spacing)
+                _save(Path(f"{stem}_gt.nii.gz"), labels[part], spacing)
             (folder / f"Info_{view}.cfg").write_text(
-                f"ED: 1\nES: {len(half)}\nNbFrame: {len(half)}\nSex: F\nAge: 56\n"
+                f"ED: 1\nES: {len(frames)}\nNbFrame: {len(frames)}\nSex: F\nAge: 56\n"
                 f"ImageQuality: Good\nEF: {100 * scan.heart.ejection_fraction():.0f}\n"
                 "FrameRate: 50.0\n"
             )
-    parts = {"training": names[:-2], "validation": names[-2:-1], "testing": names[-1:]}
+    splits = {"training": names[:-2], "validation": names[-2:-1], "testing": names[-1:]}
     (raw / "database_split").mkdir(exist_ok=True)
-    for part, members in parts.items():
-        (raw / "database_split" / f"subgroup_{part}.txt").write_text("\n".join(members) + "\n")
+    for split, members in splits.items():
+        (raw / "database_split" / f"subgroup_{split}.txt").write_text("\n".join(members) + "\n")
 
 
 def _save(path: Path, frames: np.ndarray, spacing: float) -> None:

@@ -94,8 +94,15 @@ class Scan:
         left = np.select([labels == 1, muscle, labels == 2], [1, 2, 3], 0)
         return np.where(inside, left, 0).astype(np.uint8)
 
-    def frames(self) -> np.ndarray:
-        """Simulate the frames, (T, H, W) uint8."""
+    def frames(self, end: int | None = None) -> np.ndarray:
+        """Simulate the frames.
+
+        Args:
+            end: number T of frames, from the first; None for all.
+
+        Returns:
+            (T, H, W) uint8.
+        """
         rng = np.random.default_rng([self.seed, 1])
         scanner = self.scanner
         radius = (np.arange(NUM_SAMPLES) + 0.5) / NUM_SAMPLES * scanner.depth_mm
@@ -107,7 +114,7 @@ class Scan:
         still = _speckle(rng, scanner.grain)
         lost, veil, veil_speckle = self._patches()
         pictures = []
-        for frame in range(self.num_frames):
+        for frame in range(self.num_frames if end is None else end):
             _, _, echo = self.heart.look(x, z, frame, drift=self.drift(frame))
             # The speckle of tissue changes little between frames, that of blood completely.
             speckle = np.abs(0.8 * still + 0.6 * _speckle(rng, scanner.grain))
