@@ -32,6 +32,8 @@ from lgrseg.engine.run_folder import check_settings_are_those_of
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.writers import read_metrics
 from lgrseg.failures import message_of
+from lgrseg.reporting.dataset_tables import markdown, tables_by_dataset, write_tables
+from lgrseg.reporting.seed_table import rows_over_seeds
 
 TOOLS = Path(__file__).parent
 
@@ -169,11 +171,14 @@ def runs_of(output: Path, name: str) -> list[Path]:
 
 
 def tabulate(output: Path, names: list[str], file: Path) -> None:
-    """Write the table of all runs of these configs."""
+    """Write and print the table of all runs of these variants."""
     runs = [run for name in names for run in runs_of(output, name)]
-    if runs:
-        command = [sys.executable, str(TOOLS / "results_table.py"), "--over-seeds", *map(str, runs)]
-        subprocess.run([*command, "--output", str(file)], check=False)
+    tables = tables_by_dataset(rows_over_seeds(runs))
+    if tables:
+        print(markdown(tables))
+        write_tables(tables, file)
+    elif runs:
+        print("error: none of these runs was evaluated", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
+from lgrseg.reporting.dataset_tables import markdown, tables_by_dataset, write_tables
 from lgrseg.reporting.run_names import distinct_names, folder_of
 from lgrseg.reporting.run_table import rows_of_run
 from lgrseg.reporting.seed_table import rows_over_seeds
-from lgrseg.reporting.tables import markdown_table
 
 
 def main() -> int:
@@ -61,26 +59,16 @@ def main() -> int:
     else:
         named = zip(folders, distinct_names(folders), strict=True)
         rows = [replace(row, run=name) for folder, name in named for row in rows_of_run(folder)]
-    datasets = sorted({row.dataset for row in rows})
-    if arguments.dataset:
-        datasets = [name for name in datasets if name == arguments.dataset]
-    if not datasets:
+    tables = tables_by_dataset(
+        [row for row in rows if not arguments.dataset or row.dataset == arguments.dataset]
+    )
+    if not tables:
         wanted = f" on {arguments.dataset}" if arguments.dataset else ""
         print(f"error: none of these runs was evaluated{wanted}", file=sys.stderr)
         return 1
-    tables = {
-        name: pd.DataFrame(
-            [{"run": row.run, **row.cells} for row in rows if row.dataset == name]
-        ).fillna("-")
-        for name in datasets
-    }
-    written = {".md": markdown, ".csv": comma_separated, ".tex": latex}
     print(markdown(tables))
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        for suffix, form in written.items():
-            file = arguments.output.with_name(arguments.output.name + suffix)
-            file.write_text(form(tables), encoding="utf-8")
+        write_tables(tables, arguments.output)
     for message in failed:
         print(f"failed: {message}", file=sys.stderr)
     return 1 if failed else 0
@@ -105,33 +93,6 @@ def train(settings: list[str], minutes: float) -> tuple[list[Path], list[str]]:
     log_to_console()
     name = chosen[0].partition("=")[2]
     return train_systems(Path(f"output/systems_{name}_{minutes:g}min"), settings, minutes=minutes)
-
-
-def markdown(tables: dict[str, pd.DataFrame]) -> str:
-    """Format a heading and a table for every dataset."""
-    return "\n\n".join(
-        f"**{name}**\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}"
-        for name, table in tables.items()
-    )
-
-
-def comma_separated(tables: dict[str, pd.DataFrame]) -> str:
-    """Format one line for each run and dataset, with a header before each dataset."""
-    return "".join(
-        table.assign(dataset=name)[["dataset", *table.columns]].to_csv(index=False)
-        for name, table in tables.items()
-    )
-
-
-def latex(tables: dict[str, pd.DataFrame]) -> str:
-    """Format a LaTeX table for every dataset, for the package booktabs."""
-    return "\n".join(
-        f"% {name}\n"
-        + table.to_latex(
-            index=False, escape=True, column_format="l" + "r" * (len(table.columns) - 1)
-        )
-        for name, table in tables.items()
-    )
 
 
 if __name__ == "__main__":
