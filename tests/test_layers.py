@@ -1,6 +1,7 @@
 """Packages stand on floors: what a file imports, anywhere in it, lies below its own package."""
 
 import ast
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def imports_of(path: Path) -> set[str]:
     return {name for name in found if name in FILES and name != "lgrseg"}
 
 
-IMPORTS = {name: imports_of(path) for name, path in FILES.items()}
+@functools.cache
+def all_imports() -> dict[str, set[str]]:
+    """Module -> the modules that it imports."""
+    return {name: imports_of(path) for name, path in FILES.items()}
 
 
 def package_of(module: str) -> str:
@@ -56,7 +60,7 @@ def test_every_package_has_a_floor():
 def test_a_package_imports_what_lies_below_it(package):
     upward = [
         f"{module} imports {imported}"
-        for module, names in IMPORTS.items()
+        for module, names in all_imports().items()
         if module != "lgrseg" and package_of(module) == package
         for imported in names
         if package_of(imported) != package and FLOOR_OF[package_of(imported)] >= FLOOR_OF[package]
@@ -67,7 +71,7 @@ def test_a_package_imports_what_lies_below_it(package):
 def test_no_module_imports_itself_by_way_of_others():
     """Faces of packages (`__init__.py`) stand for what they show, so they are left out."""
     faces = {name for name, path in FILES.items() if path.name == "__init__.py"}
-    below = {name: names - faces for name, names in IMPORTS.items() if name not in faces}
+    below = {name: names - faces for name, names in all_imports().items() if name not in faces}
     done, path, circles = set(), [], []
 
     def visit(name):
@@ -87,7 +91,7 @@ def test_no_module_imports_itself_by_way_of_others():
 def test_the_picture_of_imports(capsys):
     """Shown by `pytest tests/test_layers.py -k picture -s`: each package, and what it imports."""
     arrows = defaultdict(set)
-    for module, names in IMPORTS.items():
+    for module, names in all_imports().items():
         if module != "lgrseg":
             arrows[package_of(module)] |= {package_of(name) for name in names}
     for number in range(len(FLOORS) - 1, -1, -1):
