@@ -1,4 +1,4 @@
-"""The wheel is whole: installed alone, in a folder elsewhere, it trains and predicts.
+"""The wheel is whole; and, installed alone in a folder elsewhere, it trains and predicts (slow).
 
 The empty environment sees the packages of this one, but not its installation of lgrseg: a .pth file
 that leads to another site-packages does not run the .pth files in there.
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -61,17 +62,18 @@ SHORT = [
 ]
 
 
-@pytest.fixture
-def wheel(tmp_path):
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
     """Built from a copy of the sources, without a network."""
-    source = tmp_path / "source"
+    place = tmp_path_factory.mktemp("wheel")
+    source = place / "source"
     for name in ("lgrseg", "tools", "configs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     offline = ["--no-deps", "--no-index", "--no-build-isolation"]
-    pip(["wheel", *offline, "--wheel-dir", str(tmp_path), "."], cwd=source)
-    (built,) = tmp_path.glob("lgrseg-*.whl")
+    pip(["wheel", *offline, "--wheel-dir", str(place), "."], cwd=source)
+    (built,) = place.glob("lgrseg-*.whl")
     return built
 
 
@@ -81,6 +83,20 @@ def pip(words, cwd):
     assert done.returncode == 0, done.stderr
 
 
+def test_every_file_of_the_sources_is_in_the_wheel(wheel):
+    """The package with its data, and the tools and configs, which lie in it once installed."""
+    with zipfile.ZipFile(wheel) as content:
+        packed = set(content.namelist())
+    sources = [path for path in (ROOT / "lgrseg").rglob("*") if path.is_file()]
+    names = {p.relative_to(ROOT).as_posix() for p in sources if "__pycache__" not in p.parts}
+    for folder in ("tools", "configs"):
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")}
+        names |= {f"lgrseg/{name}" for name in files}
+    assert len(names) > 500 and names - packed == set()
+    assert any(name.endswith(".dist-info/entry_points.txt") for name in packed)  # of `lgrseg`
+
+
+@pytest.mark.slow
 def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
     place = tmp_path / "environment"
     venv.EnvBuilder(with_pip=False, symlinks=True).create(place)
