@@ -17,7 +17,7 @@ from lgrseg.comm import processes as distributed
 from lgrseg.config import as_dict, instantiate
 from lgrseg.data.catalog import classes_by_dataset
 from lgrseg.data.described import describe_datasets
-from lgrseg.data.loader import TrainLoader
+from lgrseg.data.train_loader import TrainLoader
 from lgrseg.engine.config_check import check_parts, check_test_datasets
 from lgrseg.engine.finite import check_settings
 from lgrseg.engine.hook_base import HookBase

@@ -16,7 +16,8 @@ from lgrseg.data import (
     RandomGamma,
     RandomSpeckle,
 )
-from lgrseg.data.loader import ClipDataset, TestDataset, TrainLoader
+from lgrseg.data.streams import ClipDataset, TestDataset
+from lgrseg.data.train_loader import TrainLoader
 
 RNG = np.random.default_rng
 
@@ -163,10 +164,10 @@ def test_two_processes_share_the_stream_of_one(make_video, monkeypatch):
     clips = dataset(make_video)
     batches = TrainLoader(dataset=clips, batch_size=4).batches()
     whole = [next(batches) for _ in range(3)]
-    monkeypatch.setattr("lgrseg.data.loader.get_world_size", lambda: 2)
+    monkeypatch.setattr("lgrseg.data.train_loader.get_world_size", lambda: 2)
     halves = []
     for rank in range(2):
-        monkeypatch.setattr("lgrseg.data.loader.get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("lgrseg.data.train_loader.get_rank", lambda rank=rank: rank)
         batches = TrainLoader(dataset=clips, batch_size=2).batches()
         halves.append([next(batches) for _ in range(3)])
     assert [a + b for a, b in zip(*halves, strict=True)] == whole

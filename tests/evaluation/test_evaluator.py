@@ -10,8 +10,8 @@ import torch
 
 from lgrseg.data import ClipMapper, DatasetCatalog, MetadataCatalog, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
-from lgrseg.data.loader import ClipDataset, TestDataset
 from lgrseg.data.store import read_masks
+from lgrseg.data.streams import ClipDataset, TestDataset
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.evaluation.results import plain, write_results
 from lgrseg.modeling.contracts import ClipModel

@@ -14,8 +14,10 @@ from lgrseg.data import (
     WeakStrongMapper,
 )
 from lgrseg.data.label_protocol import divide_labels
-from lgrseg.data.loader import ClipDataset, TrainLoader, Unlabelled, UnlabelledDataset
+from lgrseg.data.loader import Unlabelled
 from lgrseg.data.mappers.views import random_box
+from lgrseg.data.streams import ClipDataset, UnlabelledDataset
+from lgrseg.data.train_loader import TrainLoader
 
 RNG = np.random.default_rng
 
