@@ -21,6 +21,7 @@ from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.frame_sampling import WholeVideoSampler
 from lgrseg.data.mappers.clips import ClipMapper
 from lgrseg.evaluation.metrics.overlap import count_pixels, dice
+from lgrseg.evaluation.position_classifiers import linear_scores, neighbour_scores
 from lgrseg.layers.numerics import effective_rank
 from lgrseg.structures import ClipTargets
 
@@ -29,7 +30,6 @@ Maps = Callable[[Tensor], list[Tensor]]
 MAX_FITTED, MAX_NEIGHBOURS = 20_000, 1000
 """Largest number of positions that fit the linear probe, and among which neighbours are searched;
 with more, a random part is used, which is always the same."""
-CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -202,70 +202,4 @@ def joined(maps: Maps, frames: Tensor, *, batch_size: int = 16) -> Tensor:
                 dim=1,
             )
         )
-    return torch.cat(parts)
-
-
-def linear_scores(
-    known: Tensor, labels: Tensor, unknown: Tensor, num_labels: int, *, penalty: float
-) -> Tensor:
-    """Scores of a logistic regression, fitted by 60 iterations of L-BFGS from zeros.
-
-    Args:
-        known: (M, C) standardised features of known label.
-        labels: (M,) int64 labels.
-        unknown: (M', C) features.
-        num_labels: number of labels.
-        penalty: weight of half the sum of the squared weights.
-
-    Returns:
-        (M', num_labels) log-probabilities.
-    """
-    weights = torch.zeros(num_labels, known.shape[1], requires_grad=True)
-    bias = torch.zeros(num_labels, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, bias], max_iter=60, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        with torch.enable_grad():
-            loss = F.cross_entropy(F.linear(known, weights, bias), labels)
-            loss = loss + penalty / 2 * weights.square().sum()
-            loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return F.linear(unknown, weights.detach(), bias.detach()).log_softmax(dim=-1)
-
-
-def neighbour_scores(
-    known: Tensor,
-    labels: Tensor,
-    unknown: Tensor,
-    num_labels: int,
-    *,
-    neighbours: int,
-    temperature: float,
-) -> Tensor:
-    """Scores of the weighted votes of nearest neighbours, by cosine.
-
-    Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
-    CVPR 2018.
-
-    Args:
-        known: (M, C) features of known label.
-        labels: (M,) int64 labels.
-        unknown: (M', C) features.
-        num_labels: number of labels.
-        neighbours: number of neighbours, at most M are used.
-        temperature: the weight of a neighbour is exp(cosine / temperature).
-
-    Returns:
-        (M', num_labels) shares of the votes, 0 to 1.
-    """
-    known = F.normalize(known, dim=-1)
-    votes = F.one_hot(labels, num_labels).float()
-    parts = []
-    for chunk in F.normalize(unknown, dim=-1).split(CHUNK):
-        cosines, nearest = (chunk @ known.T).topk(min(neighbours, len(known)), dim=1)
-        weights = (cosines / temperature).softmax(dim=1)
-        parts.append(torch.einsum("mk,mkl->ml", weights, votes[nearest]))
     return torch.cat(parts)

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from lgrseg.evaluation.position_classifiers import linear_scores, neighbour_scores
 from lgrseg.evaluation.probing import (
     PatchProbe,
     joined,
     label_maps,
-    linear_scores,
-    neighbour_scores,
     position_labels,
     position_maps,
 )
