@@ -15,11 +15,11 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lgrseg.layers.clip_batch import to_device
+from lgrseg.modeling.lgrnet.hilbert_scan import QueryScan
 from lgrseg.modeling.lgrnet.temporal import (
     CrossAttention,
     CyclicNeighborhoodPropagation,
     FeedForward,
-    QueryScan,
 )
 from lgrseg.ops import hilbert_order, ms_deform_attn_softmax, reference_points
 
