@@ -1,7 +1,6 @@
 """Client of the service for asyncio."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.client.calls import (
     AGAIN,
     UPLOAD_SECONDS,
@@ -18,12 +16,12 @@ from lgrseg.client.calls import (
     Upload,
     headers_of,
     pause_before,
-    target_of,
     wishes_of,
 )
 from lgrseg.client.client import Watch
 from lgrseg.client.errors import check_done, problem_of
 from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
+from lgrseg.client.result_files import chosen_results, write_result
 
 if TYPE_CHECKING:
     from lgrseg.client.live import AsyncLiveStream
@@ -172,19 +170,10 @@ class AsyncClient:
         self, job: Job, output: str | Path, *, names: Sequence[str] | None = None
     ) -> list[Path]:
         """Write result files, see `Client.save_results`."""
-        files = []
-        for result in job.results:
-            wanted = not result.name.endswith(".bin") if names is None else result.name in names
-            if not wanted:
-                continue
-            content = await self.result(job, result.name)
-            if hashlib.sha256(content).hexdigest() != result.sha256:
-                raise ValueError(f"{result.name} was damaged on the way: load it again")
-            path = target_of(Path(output), job, result.name)
-            with appears_whole(path) as half_done:
-                half_done.write_bytes(content)
-            files.append(path)
-        return files
+        return [
+            write_result(Path(output), job, result, await self.result(job, result.name))
+            for result in chosen_results(job, names)
+        ]
 
     async def beats(self, job_id: str) -> Beats:
         """Get the measured and the corrected beats of a job."""

@@ -102,12 +102,3 @@ class EventReader:
         if name == "deleted":
             raise LookupError("the job was deleted")
         return record_of(Job, json.loads(data)) if name == "job" else None
-
-
-def target_of(output: Path, job: Job, name: str) -> Path:
-    """Where a result is written: OUTPUT/CLIP_masks.nii.gz, as `lgrseg predict` names it."""
-    stem = Path(job.name or job.id).name
-    for ending in (".nii.gz", ".gz"):
-        stem = stem.removesuffix(ending)
-    stem = Path(stem).stem if "." in stem.strip(".") else stem
-    return output / f"{stem or job.id}_{name}"

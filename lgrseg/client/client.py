@@ -1,6 +1,5 @@
 """Client of the service for ordinary programs."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,19 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from lgrseg.checkpoint.whole_files import appears_whole
-from lgrseg.client.calls import (
-    AGAIN,
-    UPLOAD_SECONDS,
-    EventReader,
-    Upload,
-    headers_of,
-    pause_before,
-    target_of,
-    wishes_of,
-)
-from lgrseg.client.errors import check_done, problem_of
+from lgrseg.client.calls import Upload, wishes_of
+from lgrseg.client.connection import Connection
+from lgrseg.client.errors import check_done
 from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
+from lgrseg.client.result_files import chosen_results, write_result
 
 if TYPE_CHECKING:
     from lgrseg.client.live import LiveStream
@@ -51,9 +42,8 @@ class Client:
             timeout: longest wait for an answer in seconds; uploads may take longer.
             transport: another transport, for tests.
         """
-        self.retries = retries
-        self._http = httpx2.Client(
-            base_url=url, headers=headers_of(token), timeout=timeout, transport=transport
+        self._service = Connection(
+            url, token=token, retries=retries, timeout=timeout, transport=transport
         )
 
     def __enter__(self) -> "Client":
@@ -69,7 +59,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._service.close()
 
     def predict_clip(
         self,
@@ -117,7 +107,7 @@ class Client:
         wishes = wishes_of(
             path, name=name, spacing_mm=spacing_mm, fps=None, deidentify=deidentify, wait=wait
         )
-        response = self._send(Upload(path, "/v1/images", wishes))
+        response = self._service.send(Upload(path, "/v1/images", wishes))
         if response.status_code == 200:
             return record_of(ImageResult, response.json())
         return record_of(Job, response.json())
@@ -151,7 +141,7 @@ class Client:
         wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
         wishes["view"] = view
         upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
-        return record_of(Job, self._send(upload).json())
+        return record_of(Job, self._service.send(upload).json())
 
     def wait(self, job_id: str, *, watch: Watch | None = None) -> Job:
         """Wait until a job is done.
@@ -167,50 +157,31 @@ class Client:
 
     def events(self, job_id: str) -> Iterator[Job]:
         """Yield a job at every change, until it has ended; lost connections are made again."""
-        reader, attempt = EventReader(), 0
-        while True:
-            headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
-            try:
-                with self._http.stream(
-                    "GET", f"/v1/jobs/{job_id}/events", headers=headers
-                ) as response:
-                    if response.status_code != 200:
-                        raise problem_of(response.status_code, response.read())
-                    for line in response.iter_lines():
-                        if (job := reader.read(line)) is not None:
-                            attempt = 0
-                            yield job
-                            if job.has_ended:
-                                return
-            except httpx2.TransportError:
-                if attempt >= self.retries:
-                    raise
-            time.sleep(pause_before(attempt))
-            attempt += 1
+        return self._service.events(job_id)
 
     def job(self, job_id: str) -> Job:
         """Get a job."""
-        return record_of(Job, self._call("GET", f"/v1/jobs/{job_id}").json())
+        return record_of(Job, self._service.call("GET", f"/v1/jobs/{job_id}").json())
 
     def jobs(self, *, limit: int = 50, after: str | None = None) -> JobList:
         """List jobs, the newest first."""
         parameters = {"limit": limit} | ({"after": after} if after else {})
-        return record_of(JobList, self._call("GET", "/v1/jobs", params=parameters).json())
+        return record_of(JobList, self._service.call("GET", "/v1/jobs", params=parameters).json())
 
     def models(self) -> ModelList:
         """Get the models and the limits of the service."""
-        return record_of(ModelList, self._call("GET", "/v1/models").json())
+        return record_of(ModelList, self._service.call("GET", "/v1/models").json())
 
     def delete(self, job_id: str) -> None:
         """Cancel a job, and delete everything of it as soon as it has ended."""
         for _ in range(300):
-            if self._call("DELETE", f"/v1/jobs/{job_id}").status_code == 204:
+            if self._service.call("DELETE", f"/v1/jobs/{job_id}").status_code == 204:
                 return
             time.sleep(0.1)
 
     def result(self, job: Job, name: str) -> bytes:
         """Load a result file."""
-        return self._call("GET", f"/v1/jobs/{job.id}/results/{name}").content
+        return self._service.call("GET", f"/v1/jobs/{job.id}/results/{name}").content
 
     def save_results(
         self, job: Job, output: str | Path, *, names: Sequence[str] | None = None
@@ -228,23 +199,14 @@ class Client:
         Raises:
             ValueError: a file differs from what the service says of it.
         """
-        files = []
-        for result in job.results:
-            wanted = not result.name.endswith(".bin") if names is None else result.name in names
-            if not wanted:
-                continue
-            content = self.result(job, result.name)
-            if hashlib.sha256(content).hexdigest() != result.sha256:
-                raise ValueError(f"{result.name} was damaged on the way: load it again")
-            path = target_of(Path(output), job, result.name)
-            with appears_whole(path) as half_done:
-                half_done.write_bytes(content)
-            files.append(path)
-        return files
+        return [
+            write_result(Path(output), job, result, self.result(job, result.name))
+            for result in chosen_results(job, names)
+        ]
 
     def beats(self, job_id: str) -> Beats:
         """Get the measured and the corrected beats of a job."""
-        return record_of(Beats, self._call("GET", f"/v1/jobs/{job_id}/beats").json())
+        return record_of(Beats, self._service.call("GET", f"/v1/jobs/{job_id}/beats").json())
 
     def correct_beats(self, job_id: str, frames: Sequence[tuple[int, int]] | None) -> Beats:
         """Correct beats.
@@ -254,7 +216,7 @@ class Client:
             frames: end-diastolic and end-systolic frame of every beat; None takes all back.
         """
         beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
-        answer = self._call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
+        answer = self._service.call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
         return record_of(Beats, answer.json())
 
     def prompts(self, job_id: str, boxes: Sequence[dict[str, Any]]) -> Job:
@@ -269,7 +231,9 @@ class Client:
             ServiceProblem: a box cannot be used, or the service has no model for boxes.
         """
         wish = {"boxes": list(boxes)}
-        return record_of(Job, self._call("POST", f"/v1/jobs/{job_id}/prompts", json=wish).json())
+        return record_of(
+            Job, self._service.call("POST", f"/v1/jobs/{job_id}/prompts", json=wish).json()
+        )
 
     def stream(
         self, height: int, width: int, *, channels: int = 1, window: int | None = None
@@ -289,39 +253,4 @@ class Client:
 
         hello = {"height": height, "width": width, "channels": channels}
         hello |= {"window": window} if window else {}
-        return live_stream(self._http, hello)
-
-    def _send(self, upload: Upload) -> httpx2.Response:
-        return self._call(
-            "POST",
-            upload.address,
-            upload=upload,
-            params=upload.wishes,
-            headers=upload.headers,
-            timeout=UPLOAD_SECONDS,
-        )
-
-    def _call(
-        self, method: str, address: str, *, upload: Upload | None = None, **how: Any
-    ) -> httpx2.Response:
-        """Call, and try again where that may help."""
-        for attempt in range(self.retries + 1):
-            if upload is not None:
-                how["content"] = upload.chunks()
-            last = attempt == self.retries
-            try:
-                response = self._http.request(method, address, **how)
-            except httpx2.TransportError:
-                if last:
-                    raise
-                time.sleep(pause_before(attempt))
-                continue
-            if response.status_code < 400:
-                return response
-            error = problem_of(
-                response.status_code, response.content, response.headers.get("Retry-After")
-            )
-            if last or response.status_code not in AGAIN:
-                raise error
-            time.sleep(pause_before(attempt, error.problem.retry_after))
-        raise AssertionError("the last try returns or raises")
+        return live_stream(self._service.http, hello)

@@ -14,8 +14,9 @@ from forked import run_script
 from running_service import running
 
 from lgrseg.client import AsyncClient, Client, JobFailed, ServiceProblem
-from lgrseg.client.calls import EventReader, target_of
+from lgrseg.client.calls import EventReader
 from lgrseg.client.records import Beats, Job, record_of
+from lgrseg.client.result_files import target_of
 from lgrseg.visualization.overlays import write_mp4
 
 BOXES = [{"frame": 0, "box": [1, 1, 9, 9], "class": "left_ventricle"}]
