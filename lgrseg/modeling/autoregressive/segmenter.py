@@ -24,7 +24,8 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.agreement import check_channels
-from lgrseg.modeling.autoregressive.decoding import DecodedMasks, decode_masks, joined_frames
+from lgrseg.modeling.autoregressive.decoding import DecodedMasks
+from lgrseg.modeling.autoregressive.frame_by_frame import segment_clips
 from lgrseg.modeling.autoregressive.frozen import fingerprint, refuse_another_tokenizer
 from lgrseg.modeling.autoregressive.image_tokens import ImageTokens
 from lgrseg.modeling.autoregressive.memory import MaskMemory
@@ -213,58 +214,22 @@ class ARSegmenter(ClipModel):
         self, image: Tensor, size: tuple[int, int], earlier: Sequence[Tensor] = ()
     ) -> tuple[Tensor, DecodedMasks, list[Tensor]]:
         """Scores (B, K + 1, T, H, W) of the pixels, B T masks, and `earlier` of the next clips."""
-        if self.sequence.memory is None:
-            scores, masks = self._segment(image.flatten(0, 1))
-            last: list[Tensor] = []
-        else:
-            scores, masks, last = self._follow(image, list(earlier), self.sequence.memory.num_masks)
+        scores, masks, last = segment_clips(
+            self.sequence,
+            image,
+            self._shown(image.device),
+            earlier,
+            num_samples=self.num_samples,
+            temperature=self.temperature,
+        )
         scores = at_least_float32(crop_to_input(scores, size, stride=1))
         return rearrange(scores, "(b t) k h w -> b k t h w", b=len(image)), masks, last
-
-    def _follow(
-        self, image: Tensor, earlier: list[Tensor], num_masks: int
-    ) -> tuple[Tensor, DecodedMasks, list[Tensor]]:
-        """Segment frame after frame (B, T, D, h, w), with the last masks in the memory."""
-        scores, masks = [], []
-        for frame in image.unbind(dim=1):
-            frame_scores, decoded = self._segment(frame, earlier)
-            scores.append(frame_scores)
-            masks.append(decoded)
-            earlier = [decoded.codes, *earlier][:num_masks]
-        together = torch.stack(scores, dim=1).flatten(0, 1)
-        return together, joined_frames(masks), earlier
 
     def _shown(self, device: torch.device) -> Tensor:
         """(K,) bool: true for classes that are segmented at test."""
         shown = torch.zeros(self.num_classes, dtype=torch.bool, device=device)
         shown[list(self.classes)] = True
         return shown
-
-    def _segment(
-        self, image: Tensor, earlier: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, DecodedMasks]:
-        """Segment N images.
-
-        Args:
-            image: (N, D, h, w) image tokens.
-            earlier: codes of the masks of earlier frames, the latest first.
-
-        Returns:
-            Scores (N, K + 1, H, W), with several samples the logarithms of their mean
-            probabilities; and the last sample.
-        """
-        requested = self._shown(image.device).expand(len(image), -1)
-        prefix = self.sequence.prefix(image, requested, earlier)
-        generator = torch.Generator(image.device).manual_seed(0)
-        samples = [
-            decode_masks(self.sequence, prefix, temperature=self.temperature, generator=generator)
-            for _ in range(self.num_samples)
-        ]
-        scores = [self.sequence.tokenizer.decode(sample.codes) for sample in samples]
-        if len(scores) == 1:
-            return scores[0], samples[0]
-        probs = torch.stack([each.softmax(dim=1) for each in scores]).mean(dim=0)
-        return probs.clamp(min=1e-8).log(), samples[-1]
 
 
 def _check_image_tokens(image_tokens: ImageTokens, tokenizer: MaskTokenizer, trunk: Trunk) -> None:
