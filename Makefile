@@ -24,11 +24,14 @@ pretrained: install
 	$(BIN)/python tools/export_weights.py --run output/apical_simulated --weights last \
 		--output lgrseg/pretrained/apical_simulated
 
+# The tests of a file share what they make, so one process runs them all. Compiled files are kept
+# for all starts of Python, even where PYTHONDONTWRITEBYTECODE is set.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 docs: $(VENV)/docs-installed
 	$(BIN)/mkdocs build --strict
