@@ -120,7 +120,9 @@ def bullet(s: np.ndarray, half_width: float) -> np.ndarray:
 def _inside(u, v, side, inner, closed, valve, half_width):
     s = (v - closed) / (valve - closed)
     reach = side * u - inner
-    return (s > 0) & (s < 1) & (reach > 0) & (reach < 2 * bullet(s, half_width))
+    inside = (s > 0) & (s < 1) & (reach > 0)
+    inside[inside] = reach[inside] < 2 * bullet(s[inside], half_width)
+    return inside
 
 
 def _thicker(shape: tuple, wall: float, septum: float) -> tuple:
