@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
+import scipy  # which loads scipy.signal when it is first used; that takes a second
 
 TOLERANCE = 0.05
 """Tolerated difference between extremes inside and at an end, as a fraction of the area range."""
@@ -116,7 +116,7 @@ def _curve(areas: np.ndarray, visible: np.ndarray) -> _Curve:
         return _Curve(filled, visible, [], [], max(1, len(recorded) // 12))
     width = max(5, 1 + 2 * round((period / 4 - 1) / 2))  # odd
     # Parabolas do not flatten extremes, as a mean would.
-    recorded[:] = signal.savgol_filter(recorded, width, polyorder=2)
+    recorded[:] = scipy.signal.savgol_filter(recorded, width, polyorder=2)
     maxima, minima = ((_peaks(sign * recorded) + visible[0]).tolist() for sign in (1, -1))
     return _Curve(filled, visible, maxima, minima, width // 2)
 
@@ -126,7 +126,7 @@ def _peaks(curve: np.ndarray) -> np.ndarray:
     # The signal is mirrored at both ends, so that a peak on the first or last frame is found too.
     padding = len(curve) - 1
     mirrored = np.pad(curve, padding, mode="reflect")
-    peaks = signal.find_peaks(mirrored, prominence=np.ptp(curve) / 3)[0] - padding
+    peaks = scipy.signal.find_peaks(mirrored, prominence=np.ptp(curve) / 3)[0] - padding
     return peaks[(peaks >= 0) & (peaks < len(curve))]
 
 
@@ -149,5 +149,5 @@ def _period(areas: np.ndarray) -> float | None:
     lags = np.correlate(centred, centred, mode="full")[len(areas) - 1 :] / power
     lags = lags * len(areas) / (len(areas) - np.arange(len(areas)))  # equal weight for every lag
     usable = lags[: max(3, len(areas) * 3 // 4)]
-    peaks, _ = signal.find_peaks(usable, height=0.3)
+    peaks, _ = scipy.signal.find_peaks(usable, height=0.3)
     return float(peaks[0]) if len(peaks) else None

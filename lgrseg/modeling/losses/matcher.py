@@ -7,10 +7,10 @@ Letters: L decoder outputs, Q queries, N objects, A annotated frames, P points, 
 """
 
 import numpy as np
+import scipy  # which loads scipy.optimize when it is first used
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from lgrseg.layers.clip_batch import to_device
@@ -125,6 +125,6 @@ def assign(costs: list[Tensor]) -> list[Matches]:
         raise FloatingPointError("the matching costs are not finite: the model's outputs are not")
     ends = np.cumsum(sizes)
     return [
-        [linear_sum_assignment(layer[:, end - size : end]) for layer in table]
+        [scipy.optimize.linear_sum_assignment(layer[:, end - size : end]) for layer in table]
         for size, end in zip(sizes, ends, strict=True)
     ]
