@@ -44,7 +44,9 @@ def run(root, *arguments, check=True):
 
 def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     config = ROOT / "configs" / "lgrnet" / "demo.py"
+    loaders = ("train", "test.phantom_demo_val", "test.phantom_demo_test")
     fast = [
+        *(f"dataloader.{loader}.mapper.input_size=[96,96]" for loader in loaders),
         "dataloader.train.mapper.augmentations=[]",
         "dataloader.train.mapper.frame_sampler.num_frames=1",
         "dataloader.test.phantom_demo_val.mapper.frame_sampler.num_frames=1",

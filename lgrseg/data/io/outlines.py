@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from scipy.ndimage import binary_fill_holes
+import scipy  # which loads scipy.ndimage when it is first used
 
 MAX_GAP = 6
 """Widest gap of an outline, in pixels, that is closed when it is filled."""
@@ -32,14 +32,14 @@ def fill_outlines(labels: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _enclosed(line: np.ndarray) -> np.ndarray | None:
     """A closed line with its inside, (H, W) bool; None if it is not a line, or an open one."""
-    area = binary_fill_holes(line)
+    area = scipy.ndimage.binary_fill_holes(line)
     if area.sum() > 2 * line.sum():
         return area
     if not _is_line(line):
         return None
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (MAX_GAP + 1, MAX_GAP + 1))
     bridged = cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    area = binary_fill_holes(bridged)
+    area = scipy.ndimage.binary_fill_holes(bridged)
     return area if area.sum() > 2 * line.sum() else None
 
 
