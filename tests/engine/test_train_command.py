@@ -4,6 +4,7 @@ That it learns is in tests/test_train_net.py.
 """
 
 import json
+import multiprocessing
 import os
 import re
 import runpy
@@ -188,18 +189,22 @@ def test_a_run_may_start_from_the_weights_of_the_one_that_it_replaces(
 def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, monkeypatch, capsys):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
     run = tmp_path / "run"
-    process = start(datasets, *tiny, "train.max_iter=100000")
-    while not (run / "metrics.jsonl").is_file():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
-    config = (run / "config.yaml").read_text()
-    for words in ([], ["--resume"], ["--overwrite"]):
-        assert call(monkeypatch, *tiny, *words) == 1
-        told = f"run is in use by process {process.pid} on {socket.gethostname()}"
-        assert told in capsys.readouterr().err
-    assert (run / "config.yaml").read_text() == config
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    endless = (monkeypatch, *tiny, "train.max_iter=100000")
+    process = multiprocessing.get_context("fork").Process(target=call, args=endless)
+    process.start()
+    try:
+        while not (run / "metrics.jsonl").is_file():
+            assert process.is_alive()
+            time.sleep(0.02)
+        config = (run / "config.yaml").read_text()
+        for words in ([], ["--resume"], ["--overwrite"]):
+            assert call(monkeypatch, *tiny, *words) == 1
+            told = f"run is in use by process {process.pid} on {socket.gethostname()}"
+            assert told in capsys.readouterr().err
+        assert (run / "config.yaml").read_text() == config
+    finally:
+        process.terminate()
+        process.join(timeout=60)
     assert call(monkeypatch, *tiny, "--resume", "train.max_iter=1") == 0
 
 
