@@ -1,6 +1,5 @@
 """A run that was stopped, by whatever means, ends as if it had not been."""
 
-import copy
 import multiprocessing
 import os
 import pickle
@@ -8,6 +7,7 @@ import re
 import resource
 import signal
 import subprocess
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def made():
 def whole(cfg, made, tmp_path_factory):
     """A run of `cfg` that nothing stops; one for all tests, which stop others of the same kind."""
     if "whole" not in made:
-        apart = copy.deepcopy(cfg)
+        apart = deepcopy(cfg)
         apart.train.output_dir = str(tmp_path_factory.mktemp("whole") / "run")
         made["whole"] = run(apart)
     return made["whole"]
