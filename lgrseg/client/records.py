@@ -157,7 +157,7 @@ class ModelList:
     """Models and limits of the service."""
 
     models: list[Model]
-    limits: dict[str, float]
+    limits: dict[str, int | float]
 
 
 def record_of(kind: type[Record], values: dict[str, Any]) -> Record:

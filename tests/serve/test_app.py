@@ -203,7 +203,9 @@ def test_boxes_become_a_job(tmp_path):
 def test_operation(service, http):
     assert http.get("/healthz").json() == {"status": "ok"}
     assert http.get("/readyz").status_code == 200
-    models = http.get("/v1/models").json()
+    answer = http.get("/v1/models")
+    assert '"max_upload_bytes":1048576,' in answer.text  # a whole number, not 1048576.0
+    models = answer.json()
     assert models["models"][0]["sha256"] == "0" * 64
     assert models["limits"]["max_upload_bytes"] == 2**20
     text = http.get("/metrics").text
