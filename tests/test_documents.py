@@ -116,6 +116,8 @@ PARSED = {
     "batch.py --input list": "needs a list of clips; tests/batch read some",
     "dicom_listen.py": "listens until it is stopped; tests/pacs send clips to it",
     "export_model.py": "needs ONNX; its own tests run it",
+    "submit_slurm.py": "needs a SLURM cluster; test_slurm.py prints the script for one",
+    "--fine-tune": "trains twelve networks; test_prepared.py prepares such rows",
     "--weights ckpt.pth.tar": "needs the published checkpoint of LGRNet",
 }
 ELSEWHERE = {
