@@ -116,12 +116,13 @@ def parse_arguments() -> argparse.Namespace:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Prepare every row, train the runs that are not finished, and write the tables."""
-    from lgrseg.studies.comparison.prepared import prepare, with_fixed_copies
+    from lgrseg.studies.comparison.prepared import prepare, prepare_fine_tuned, with_fixed_copies
     from lgrseg.studies.comparison.rows import parse_rows
     from lgrseg.studies.comparison.runs import config_of_run, finished, run, run_folder
 
     rows = parse_rows(arguments.backbones)
     shared = load_asked_config(arguments)
+    prepare_row = prepare_fine_tuned if arguments.fine_tune else prepare
     if not arguments.fine_tune:
         shared = with_fixed_copies(shared, arguments.copies)
     log_to_console()
@@ -130,13 +131,13 @@ def compare(arguments: argparse.Namespace) -> int:
         named = {row.name: row for row in rows}
         if name not in named:
             raise ValueError(f"no row is called {name!r}; there are: {', '.join(named)}")
-        prepared = prepare(named[name], shared, fine_tune=arguments.fine_tune)
+        prepared = prepare_row(named[name], shared)
         folder = run_folder(arguments.output, prepared, float(fraction), int(seed))
         cfg = config_of_run(prepared, folder, float(fraction), int(seed))
         if not finished(prepared, cfg, arguments.precision):
             run(prepared, cfg, cache=arguments.cache, precision=arguments.precision)
         return 0
-    compared = [prepare(row, shared, fine_tune=arguments.fine_tune) for row in rows]
+    compared = [prepare_row(row, shared) for row in rows]
     if arguments.time_cache:
         return time_cache(compared, shared, arguments)
     if not arguments.fine_tune:

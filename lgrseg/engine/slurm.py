@@ -55,7 +55,9 @@ class TrainingJob:
         from submitit import JobEnvironment
         from submitit.helpers import TorchDistributedEnvironment
 
-        train = ["-m", "lgrseg", "train", *self.words]
+        # SLURM also requeues a job whose machine failed, which must not begin its run again.
+        requeued = int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
+        train = ["-m", "lgrseg", "train", *(resumed(self.words) if requeued else self.words)]
         machines = JobEnvironment().num_nodes
         if machines * self.processes == 1:
             return [sys.executable, *train]
@@ -70,7 +72,7 @@ class TrainingJob:
         return [sys.executable, "-m", "torch.distributed.run", *options, *train]
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Stop the training, wait until it is saved, and return the job that resumes it."""
+        """Stop the training, wait until it is saved, and return the job, to be queued again."""
         from submitit.helpers import DelayedSubmission
 
         if self.training is not None:
@@ -79,7 +81,7 @@ class TrainingJob:
             # `wait` would block for ever.
             with contextlib.suppress(ChildProcessError):  # it had ended before
                 os.waitid(os.P_PID, self.training.pid, os.WEXITED | os.WNOWAIT)
-        return DelayedSubmission(TrainingJob(resumed(self.words), processes=self.processes))
+        return DelayedSubmission(self)
 
     def __getstate__(self) -> dict:
         """What is pickled: the command, without the running process."""

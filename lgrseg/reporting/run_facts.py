@@ -67,7 +67,7 @@ def _settings(config: Path, num_parameters: int | None) -> Iterator[Fact]:
         return
     cfg = OmegaConf.load(config)  # only read; nothing in it is instantiated
     model = _name(cfg, "model")
-    if backbone := _name(cfg, "model.backbone"):
+    if backbone := _encoder(cfg) or _name(cfg, "model.backbone"):
         model += f" with {backbone}"
     if num_parameters:
         model += f", {num_parameters / 1e6:.1f} million parameters"
@@ -81,6 +81,12 @@ def _settings(config: Path, num_parameters: int | None) -> Iterator[Fact]:
         "Seed": _select(cfg, "train.seed"),
     }
     yield from (Fact(name, str(value)) for name, value in shown.items() if value not in (None, ""))
+
+
+def _encoder(cfg) -> str | None:
+    """Name of the backbone's pretrained encoder, which a tuning function may wrap."""
+    keys = ("model.backbone.encoder.name", "model.backbone.encoder.encoder.name")
+    return next((name for key in keys if (name := _select(cfg, key))), None)
 
 
 def _select(cfg, key: str):

@@ -2,9 +2,7 @@
 
 import multiprocessing
 import os
-import pickle
 import re
-import resource
 import signal
 import subprocess
 from copy import deepcopy
@@ -16,7 +14,6 @@ from omegaconf import OmegaConf
 
 from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.reading import read_state, read_weights
-from lgrseg.config import instantiate
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.run_folder import REPLACED, replacing_run
@@ -270,17 +267,6 @@ def test_a_run_is_not_overwritten_by_accident(cfg):
         run(cfg)
 
 
-@pytest.mark.parametrize(
-    ("resume", "message"), [(False, "already has a run"), (True, "has weights, but no state")]
-)
-def test_weights_without_a_state_are_not_replaced(cfg, tmp_path, resume, message):
-    checkpoints = tmp_path / "run" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    (checkpoints / "last.safetensors").touch()  # the states were deleted to save space
-    with pytest.raises(CheckpointError, match=message):
-        DefaultTrainer(cfg).resume_or_load(resume=resume)
-
-
 def test_an_error_of_the_model_costs_no_step(cfg, tmp_path):
     # As a clip does for which the GPU's memory is too small, hours after the last checkpoint.
     cfg.train.update({"checkpoint_period": 0, "eval_period": 0})
@@ -403,25 +389,3 @@ def test_starting_from_weights(cfg, tmp_path):
     for name, value in first.average.weights.items():
         assert torch.equal(second.model.state_dict()[name], value)
         assert torch.equal(second.average.weights[name], value)
-
-
-def test_a_checkpoint_that_cannot_be_written_names_the_remedy(tiny_cfg):
-    trainer = DefaultTrainer(tiny_cfg)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for remedy in ("there is no checkpoint yet", "--resume continues from the last checkpoint"):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk
-        try:
-            with pytest.raises(CheckpointError, match="could not be written") as failed:
-                trainer.save("last")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert remedy in failed.value.__notes__[0]
-        trainer.save("last")
-
-
-def test_a_loader_can_be_sent_to_a_spawned_process(lgsd_cfg):
-    """As on macOS and Windows, where workers do not inherit the memory of their parent."""
-    loader = instantiate(lgsd_cfg.dataloader.train, seed=0)
-    clips, copied = (next(iter(own))[0] for own in (loader, pickle.loads(pickle.dumps(loader))))
-    for clip, copy in zip(clips, copied, strict=True):
-        assert torch.equal(clip.frames, copy.frames)

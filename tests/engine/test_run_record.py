@@ -7,7 +7,7 @@ import pytest
 
 from lgrseg import command, typed_command
 from lgrseg.engine.run_record import command_line, commit_of, read_commands, record_command
-from lgrseg.reporting.run_facts import facts_of_run
+from lgrseg.reporting.run_facts import Fact, facts_of_run
 
 
 def record(folder, task):
@@ -83,3 +83,14 @@ def test_facts_of_a_run(tmp_path):
     assert facts["Model"] == "LGRNet with PVTv2, 4.2 million parameters"
     assert facts["Command"] == command_line() == facts["Evaluation command"]
     assert "1 x cpu" in facts["Training"]
+
+
+@pytest.mark.parametrize(
+    "encoder", ["{name: dinov2_small}", "{_target_: a.frozen, encoder: {name: dinov2_small}}"]
+)
+def test_a_pretrained_encoder_is_named(tmp_path, encoder):
+    (tmp_path / "config.yaml").write_text(
+        "model: {_target_: a.b.LGRNet, backbone: {_target_: a.FoundationBackbone, encoder: "
+        f"{encoder}}}}}\n"
+    )
+    assert Fact("Model", "LGRNet with dinov2_small") in facts_of_run(tmp_path, [])

@@ -45,6 +45,21 @@ def test_a_job_continues_its_run():
     assert resumed(resumed(words)) == resumed(words)
 
 
+def test_a_requeued_job_does_not_begin_again(monkeypatch):
+    pytest.importorskip("submitit")
+    job = pickle.loads(pickle.dumps(TrainingJob(["--overwrite", *TRAINING], processes=1)))
+    for name, value in (("SUBMITIT_EXECUTOR", "slurm"), ("SLURM_JOB_ID", "1")):
+        monkeypatch.setenv(name, value)
+    start = [sys.executable, "-m", "lgrseg", "train"]
+    assert job.command() == [*start, "--overwrite", *TRAINING]
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")  # after a signal, or a fault of the machine
+    assert job.command() == [*start, "--resume", *TRAINING]
+    job.processes = 2
+    command = job.command()
+    assert {"--nnodes=1", "--nproc-per-node=2", "--node-rank=0"} <= set(command)
+    assert command[-len(TRAINING) - 1 :] == ["--resume", *TRAINING]
+
+
 def test_a_signal_stops_the_training_and_waits_until_it_is_saved(tmp_path):
     pytest.importorskip("submitit")
     saved, running = tmp_path / "saved", tmp_path / "running"
@@ -83,5 +98,4 @@ def test_a_signal_stops_the_training_and_waits_until_it_is_saved(tmp_path):
     finally:
         sender.join()
         signal.signal(signal.SIGUSR2, before)
-    assert requeued[0].words == ["--resume", *TRAINING] and requeued[1]
-    assert pickle.loads(pickle.dumps(requeued[0])).processes == 1
+    assert requeued == [job, True] and job.__getstate__()["training"] is None

@@ -106,9 +106,12 @@ def files_of_tree(place: str) -> list[TreeFile]:
     Raises:
         FileNotFoundError: the place does not exist, or has none.
     """
-    found = files_below(place)
-    left_out = Counter(reason for file in found if (reason := _reason_against(file)))
-    files = [TreeFile(file.url, file.inner) for file in found if not _reason_against(file)]
+    files, left_out = [], Counter[str]()
+    for file in files_below(place):
+        if reason := _reason_against(file):
+            left_out[reason] += 1
+        else:
+            files.append(TreeFile(file.url, file.inner))
     if not files:
         reasons = "".join(f"; {number} files are {why}" for why, number in left_out.items())
         raise FileNotFoundError(f"{place} does not exist, or has no image and no clip{reasons}")

@@ -69,7 +69,7 @@ def local_file(url: str) -> Iterator[Path]:
     files, path = url_to_fs(url)
     if "file" in files.protocol:
         if Path(path).is_dir():
-            raise ValueError(f"{url} is a folder; a clip of an archive is one file")
+            raise ValueError(f"{url} is a folder, not a file")
         yield Path(path)
         return
     with tempfile.TemporaryDirectory(prefix="lgrseg_") as folder:

@@ -76,13 +76,12 @@ def with_fixed_copies(cfg: DictConfig, copies: int) -> DictConfig:
     return cfg
 
 
-def prepare(row: Row, cfg: DictConfig, *, fine_tune: bool = False) -> Prepared:
-    """Make the config of a row's runs; builds its model once to inspect the maps.
+def prepare(row: Row, cfg: DictConfig) -> Prepared:
+    """Make the config of a row's runs with a frozen encoder; builds its model once.
 
     Args:
         row: row to prepare.
-        cfg: shared config, `with_fixed_copies` unless `fine_tune`.
-        fine_tune: True to train encoders too, without a cache of features; False to freeze them.
+        cfg: shared config with fixed copies.
 
     Raises:
         ValueError, FileNotFoundError: the name is unknown, the weights do not match, the head
@@ -90,22 +89,47 @@ def prepare(row: Row, cfg: DictConfig, *, fine_tune: bool = False) -> Prepared:
     """
     cfg = copy.deepcopy(cfg)
     if row.config is not None:
-        return _whole_config(row, row.config, cfg, fine_tune=fine_tune)
+        prepared, model = _whole_config(row, row.config, cfg)
+        encoder = getattr(getattr(model, "backbone", None), "encoder", None)
+        if type(model) is not PerPixelSegmenter or not _is_frozen(encoder):
+            return prepared
+        return _with_cache(prepared, build_frozen_encoder(cfg.model.backbone.encoder))
+    check_shared_model(cfg.get("model"), row)
+    described = L(frozen)(encoder=encoder_of_row(row, cfg.model))
+    encoder = build_frozen_encoder(described)
+    prepared = _with_encoder(row, cfg, described, encoder)
+    prepared.random_frozen = row.weights is None
+    return _with_cache(prepared, encoder)
+
+
+def prepare_fine_tuned(row: Row, cfg: DictConfig) -> Prepared:
+    """Make the config of a row's runs whose encoder is trained too, without cached features.
+
+    Args:
+        row: row to prepare.
+        cfg: shared config with its random augmentation.
+
+    Raises:
+        ValueError, FileNotFoundError: as in `prepare`.
+    """
+    cfg = copy.deepcopy(cfg)
+    if row.config is not None:
+        return _whole_config(row, row.config, cfg)[0]
     check_shared_model(cfg.get("model"), row)
     described = encoder_of_row(row, cfg.model)
-    if not fine_tune:
-        described = L(frozen)(encoder=described)
-    encoder = instantiate(described) if fine_tune else build_frozen_encoder(described)
+    encoder = instantiate(described)
+    prepared = _with_encoder(row, cfg, described, encoder)
+    prepared.encoder_hash = weights_hash(encoder) if row.weights else None
+    return prepared
+
+
+def _with_encoder(row: Row, cfg: DictConfig, described: DictConfig, encoder: Encoder) -> Prepared:
+    """Put an encoder into the shared model, whose neck and head are changed to read its maps."""
     neck = _neck(cfg, encoder)
     backbone = FoundationBackbone(encoder=encoder, neck=instantiate(neck))
     cfg.model.backbone = L(FoundationBackbone)(encoder=described, neck=neck)
     cfg.model.head.in_channels = _in_channels(cfg.model.head, backbone.channels)
-    prepared = Prepared(row, cfg, blocks=_blocks(encoder))
-    if fine_tune:
-        prepared.encoder_hash = weights_hash(encoder) if row.weights else None
-        return prepared
-    prepared.random_frozen = row.weights is None
-    return _with_cache(prepared, encoder)
+    return Prepared(row, cfg, blocks=_blocks(encoder))
 
 
 def _with_cache(prepared: Prepared, encoder: Encoder) -> Prepared:
@@ -160,11 +184,12 @@ def _in_channels(head: DictConfig, channels: dict[str, int]):
     return selected[names[0]] if of_one_map else selected
 
 
-def _whole_config(row: Row, path: Path, cfg: DictConfig, *, fine_tune: bool) -> Prepared:
+def _whole_config(row: Row, path: Path, cfg: DictConfig) -> tuple[Prepared, nn.Module]:
     """Use model and optimiser of another config; data and number of steps are shared.
 
-    If its encoder is completely frozen, such as the interleaved one, its features are cached too,
-    unless the other encoders are fine-tuned.
+    Returns:
+        The row and its model. If its encoder is completely frozen, such as the interleaved one,
+        `prepare` caches its features too.
 
     Raises:
         ValueError: an override of a shared setting, or a config without a model.
@@ -189,11 +214,7 @@ def _whole_config(row: Row, path: Path, cfg: DictConfig, *, fine_tune: bool) -> 
     model = instantiate(cfg.model)
     has_frozen = any(not parameter.requires_grad for parameter in model.parameters())
     random = has_frozen and bool(_without_weights(cfg.model))
-    prepared = Prepared(row, cfg, random_frozen=random)
-    encoder = getattr(getattr(model, "backbone", None), "encoder", None)
-    if fine_tune or type(model) is not PerPixelSegmenter or not _is_frozen(encoder):
-        return prepared
-    return _with_cache(prepared, build_frozen_encoder(cfg.model.backbone.encoder))
+    return Prepared(row, cfg, random_frozen=random), model
 
 
 def _is_frozen(encoder: nn.Module | None) -> bool:

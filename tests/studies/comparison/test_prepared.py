@@ -21,7 +21,12 @@ from lgrseg.modeling.foundation import (
 from lgrseg.modeling.heads import ConvHead, FPNHead
 from lgrseg.studies.comparison.disk import plan
 from lgrseg.studies.comparison.encoder_settings import layers_at_depth
-from lgrseg.studies.comparison.prepared import Prepared, prepare, with_fixed_copies
+from lgrseg.studies.comparison.prepared import (
+    Prepared,
+    prepare,
+    prepare_fine_tuned,
+    with_fixed_copies,
+)
 from lgrseg.studies.comparison.rows import Row
 
 UNET = Path(__file__).parents[3] / "configs" / "baselines" / "unet.py"
@@ -86,8 +91,8 @@ def test_a_fine_tuned_row_is_trained_and_not_cached(tmp_path):
     weights = build_encoder("dinov2_small", **SMALL).model.state_dict()
     save_file(weights, tmp_path / "w.safetensors")
     file = str(tmp_path / "w.safetensors")
-    loaded = prepare(Row("a", "dinov2_small", file), cfg, fine_tune=True)
-    random = prepare(Row("b", "dinov2_small"), cfg, fine_tune=True)
+    loaded = prepare_fine_tuned(Row("a", "dinov2_small", file), cfg)
+    random = prepare_fine_tuned(Row("b", "dinov2_small"), cfg)
     assert loaded.encoder_hash and random.encoder_hash is None  # every seed has its own
     for row in (loaded, random):
         assert not row.is_cached and not row.random_frozen
