@@ -23,7 +23,6 @@ export function bytes(count) {
 
 /** Seconds for people, rounded so that the text does not flicker. */
 export function duration(seconds) {
-  if (seconds < 3) return "a moment";
   if (seconds < 60) return `${Math.ceil(seconds / 5) * 5 || 5} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 90 ? `${minutes} min` : `${(seconds / 3600).toFixed(1)} h`;
@@ -64,7 +63,7 @@ export function stateOf(job) {
 /** The time that a running job still takes. */
 export function timeLeft(job) {
   if (job.state !== "running" || job.eta_seconds === null) return "";
-  return `about ${duration(job.eta_seconds)} left`;
+  return job.eta_seconds < 3 ? "almost done" : `about ${duration(job.eta_seconds)} left`;
 }
 
 /** Frames and size of a clip, for a list. */
