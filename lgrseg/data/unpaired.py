@@ -1,42 +1,23 @@
 """Frames of two styles without pairs, for a model that translates one into the other.
 
-A source of frames is the name of a dataset (all frames of its videos, labels are not read), or a
-plain folder of images. Frame i of a stream is a function of (seed, i) as in streams.py. The two
-styles have separate permutations and random numbers, so each frame meets others in every epoch.
+Sources are those of frame_sources.py; labels are not read. Frame i of a stream is a function of
+(seed, i) as in streams.py. The two styles have separate permutations and random numbers, so each
+frame meets others in every epoch.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from lgrseg.data.catalog import DatasetCatalog
-from lgrseg.data.io import image_files, to_uint8
-from lgrseg.data.io.stills import read_still
+from lgrseg.data.frame_sources import frames_of
 from lgrseg.data.mappers.clips import resize_frames
 from lgrseg.data.mappers.views import augmented, clip_of, random_box
-from lgrseg.data.record import VideoRecord
-from lgrseg.data.store import open_frames
 from lgrseg.data.streams import element_at
 from lgrseg.structures import Clip, UnlabelledViews
 
 _ORDER, _AUGMENT = (10, 11), (12, 13)
 """Purposes of random numbers for style A and style B; those of streams.py are below 10."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a source."""
-
-    name: str
-    """Identifier of the video, or the path of the image."""
-    index: int
-    """Index of the frame in its video."""
-    read: Callable[[], np.ndarray]
-    """Function that reads the frame, (H, W) or (H, W, 3) uint8."""
 
 
 class UnpairedFrames(Dataset):
@@ -91,32 +72,3 @@ class UnpairedFrames(Dataset):
         part = resize_frames([picture[top:bottom, left:right]], self.size)
         part = augmented(part, self.augmentations, rng)
         return clip_of(part, [frame.index], frame.name, rng)
-
-
-def frames_of(source: str) -> list[Frame]:
-    """List the frames of a dataset, or the images of a folder.
-
-    Args:
-        source: name of a dataset in the catalog, or path of a folder.
-
-    Raises:
-        ValueError: the folder has no image, or there is neither a dataset nor a folder of the name.
-    """
-    if source not in DatasetCatalog and Path(source).is_dir():
-        files = image_files(Path(source))
-        if not files:
-            raise ValueError(f"the folder {source} has no image (PNG, JPEG, TIFF, BMP)")
-        return [Frame(str(file), 0, partial(_read_image, file)) for file in files]
-    return [
-        Frame(record.video_id, index, partial(_read_frame, record, index))
-        for record in DatasetCatalog.get(source)
-        for index in range(record.num_frames)
-    ]
-
-
-def _read_image(file: Path) -> np.ndarray:
-    return to_uint8(read_still(file))
-
-
-def _read_frame(record: VideoRecord, index: int) -> np.ndarray:
-    return open_frames(record)[index]
