@@ -23,6 +23,10 @@ class ResNetGenerator(nn.Module):
     A second, pretrained encoder may look at the images too, as in VFM4US: its last map is resized
     to stride 4, joined with the map of the residual blocks, and projected by a 1 x 1 convolution.
     Only the other layers get CycleGAN's random weights; those of the second encoder stay as loaded.
+
+    The decoder enlarges maps by repeating pixels, and then convolves them. The paper's transposed
+    convolutions draw a regular pattern into the images (Odena et al., "Deconvolution and
+    Checkerboard Artifacts", Distill 2016).
     """
 
     mean: Tensor
@@ -60,8 +64,10 @@ class ResNetGenerator(nn.Module):
             *[ResidualBlock(inner) for _ in range(num_blocks)],
         )
         self.decode = nn.Sequential(
-            *_conv(nn.ConvTranspose2d(inner, 2 * width, 3, stride=2, padding=1, output_padding=1)),
-            *_conv(nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1)),
+            nn.Upsample(scale_factor=2),
+            *_conv(nn.Conv2d(inner, 2 * width, 3, padding=1)),
+            nn.Upsample(scale_factor=2),
+            *_conv(nn.Conv2d(2 * width, width, 3, padding=1)),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, channels, 7),
             nn.Tanh(),
@@ -150,11 +156,11 @@ class PatchJudge(nn.Module):
 
 def draw_weights(module: nn.Module) -> None:
     """Draw the weights of a convolution from N(0, 0.02), as in CycleGAN, and set its bias to 0."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
-def _conv(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+def _conv(convolution: nn.Conv2d) -> list[nn.Module]:
     return [convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()]
