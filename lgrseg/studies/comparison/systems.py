@@ -36,10 +36,13 @@ class System:
 
 
 LGRNET = "configs/lgrnet/demo.py"
-SYSTEMS = (
-    System("basic", (Stage(LGRNET),)),
+SAMPLING = (
     System("hts", (Stage(LGRNET, ("method=hts",)),)),
     System("hts_lgsd", (Stage(LGRNET, ("method=hts+lgsd",)),)),
+)
+"""With hybrid temporal sampling, and with self-distillation too."""
+WITHOUT_SAMPLING = (System("lgsd", (Stage(LGRNET, ("method=lgsd",)),)),)
+OTHERS = (
     System(
         "box_sam2",
         (
@@ -55,7 +58,23 @@ SYSTEMS = (
         ),
     ),
 )
-"""BASIC LGRNet, with hybrid temporal sampling, with self-distillation too; BOX-SAM2; AR-SEG."""
+
+
+def systems_for(overrides: list[str]) -> tuple[System, ...]:
+    """List the systems for a dataset: BASIC LGRNet, its two methods, BOX-SAM2 and AR-SEG.
+
+    Hybrid temporal sampling chooses frames of a longer video. If the clips of the dataset are whole
+    videos, as CAMUS's pairs of ED and ES, it is left out, and a warning says so.
+    """
+    sampler = load_config(LGRNET, overrides).dataloader.train.mapper.frame_sampler
+    basic = System("basic", (Stage(LGRNET),))
+    if "num_frames" in sampler:
+        return (basic, *SAMPLING, *OTHERS)
+    logger.warning(
+        "hybrid temporal sampling is left out: every clip of this dataset is a whole video, so "
+        "there are no other frames to choose from"
+    )
+    return (basic, *WITHOUT_SAMPLING, *OTHERS)
 
 
 def train_systems(
@@ -76,7 +95,7 @@ def train_systems(
         The folders of the runs with scores, and a message for each system that failed.
     """
     runs, failed = [], []
-    for system in SYSTEMS:
+    for system in systems_for(overrides):
         try:
             runs.append(_train(system, output / system.name, overrides, minutes, timed_steps))
         except (FileNotFoundError, KeyError, ValueError) as error:

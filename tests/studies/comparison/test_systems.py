@@ -5,9 +5,17 @@ from omegaconf import OmegaConf
 
 from lgrseg.config import load_config
 from lgrseg.studies.comparison import systems
-from lgrseg.studies.comparison.systems import SYSTEMS, Stage, System, train_systems
+from lgrseg.studies.comparison.systems import Stage, System, systems_for, train_systems
 
 DATASET = ["dataset=phantom_demo"]
+SYSTEMS = systems_for(DATASET)
+
+
+def test_whole_videos_leave_nothing_to_sample(caplog):
+    of_pairs = systems_for(["dataset=camus"])
+    assert [system.name for system in of_pairs] == ["basic", "lgsd", "box_sam2", "ar_seg"]
+    assert of_pairs[1].stages[0].settings == ("method=lgsd",)
+    assert "hybrid temporal sampling is left out" in caplog.text
 
 
 def test_the_parts_of_the_time_make_the_whole():
@@ -31,7 +39,7 @@ def test_every_stage_has_its_config_and_reads_the_one_before(stage):
 def test_complete_systems_are_not_trained_again_and_others_go_on(tmp_path, monkeypatch):
     complete = System("complete", (Stage("configs/lgrnet/demo.py"),))
     broken = System("broken", (Stage("configs/lgrnet/none.py"),))
-    monkeypatch.setattr(systems, "SYSTEMS", (broken, complete))
+    monkeypatch.setattr(systems, "systems_for", lambda overrides: (broken, complete))
     for dataset in ("phantom_demo_val", "phantom_demo_test"):
         results = tmp_path / "complete" / "eval" / dataset / "results.json"
         results.parent.mkdir(parents=True)
