@@ -14,7 +14,7 @@ from lgrseg.serve.guard import client_of
 from lgrseg.serve.job_store import KeyReused, NewJob, QueueFull, StoredJob
 from lgrseg.serve.problems import ServiceError, disk_full
 from lgrseg.serve.service import ALIVE_SECONDS, Service
-from lgrseg.serve.uploads import Received, receive, shown_name
+from lgrseg.serve.uploads import Received, check_announced, receive, shown_name
 
 MOST_PIXEL_MM = 100.0
 View = Literal["A4C", "A2C", "unknown"]
@@ -69,7 +69,8 @@ async def accept(
     service.uploads += 1
     upload: Path | None = None
     try:
-        await asyncio.to_thread(check_open, request, service)
+        size = check_announced(request, service.settings.max_upload_bytes)
+        await asyncio.to_thread(check_open, request, service, size)
         upload = await asyncio.to_thread(service.blobs.new_upload)
         settings = service.settings
         received = await receive(
@@ -103,8 +104,13 @@ async def accept(
             await asyncio.to_thread(shutil.rmtree, upload, ignore_errors=True)
 
 
-def check_open(request: Request, service: Service) -> None:
+def check_open(request: Request, service: Service, size: int = 0) -> None:
     """Check that the service takes another upload.
+
+    Args:
+        request: the request of the upload.
+        service: the service.
+        size: announced size of the upload in bytes.
 
     Raises:
         ServiceError: 429, 503 or 507, each with the time after which it may.
@@ -121,9 +127,8 @@ def check_open(request: Request, service: Service) -> None:
     if not service.store.workers(within=ALIVE_SECONDS):
         detail = "no worker is alive, so the clip would wait without end"
         raise ServiceError(503, "no_worker", detail, retry_after=5)
-    announced = request.headers.get("content-length", "")
     try:
-        service.blobs.check_space(int(announced) if announced.isdecimal() else 0)
+        service.blobs.check_space(size)
     except DiskFull as error:
         raise disk_full() from error
 

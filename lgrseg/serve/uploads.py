@@ -92,6 +92,26 @@ class FilePart:
         self._inside = False
 
 
+def check_announced(request: Request, most: int) -> int:
+    """Check the size that a client announces; it may be false, so bytes are counted later.
+
+    Args:
+        request: the request of an upload.
+        most: largest number of bytes.
+
+    Returns:
+        The announced size in bytes; 0 if there is none.
+
+    Raises:
+        ServiceError: 413 it is too large.
+    """
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdecimal() else 0
+    if size > most + LONGEST_HEADER:
+        raise too_large(most)
+    return size
+
+
 async def receive(
     request: Request, path: Path, *, most: int, chunk_seconds: float, total_seconds: float
 ) -> Received:
@@ -107,9 +127,6 @@ async def receive(
     Raises:
         ServiceError: 400 a damaged form or a lost connection, 408 too slow, 413 too large.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most + LONGEST_HEADER:
-        raise too_large(most)
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     form = None
     if kind == b"multipart/form-data":

@@ -1,6 +1,7 @@
 """Calls of the service over HTTP; the test plays the worker, everything else is real."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,10 @@ def test_refused_uploads(http, clip, service):
     assert answer.json()["detail"] == (
         "the clip cannot be read: Invalid data found when processing input"
     )
+    with socket.create_connection((http.base_url.host, http.base_url.port)) as connection:
+        start = b"POST /v1/clips HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        connection.sendall(start + b"%d\r\n\r\n" % 10**15)  # more than the disk holds
+        assert connection.recv(12) == b"HTTP/1.1 413"
     large = bytes(2**20 + 1)
     assert post(http, large).status_code == 413
     assert http.post("/v1/clips", content=iter([large])).status_code == 413  # no Content-Length
@@ -264,8 +269,6 @@ def test_tokens_and_owners(tmp_path, capfd):
 
 
 def test_slow_clients_are_ended(tmp_path, service):
-    import socket
-
     port = int(service.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as slow:
         slow.sendall(b"POST /v1/clips HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
@@ -274,8 +277,6 @@ def test_slow_clients_are_ended(tmp_path, service):
 
 
 def test_slow_headers_are_ended_and_others_served_meanwhile(tmp_path):
-    import socket
-
     with running(tmp_path, header_seconds=0.4) as service:
         port = int(service.url.rpartition(":")[2])
         slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
