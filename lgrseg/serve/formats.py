@@ -16,6 +16,8 @@ STILLS = {
     b"\xff\xd8\xff": ".jpg",
     b"BM": ".bmp",
 }
+ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+"""Of a zip file with a file in it, and of an empty one."""
 TIFFS = (b"II*\0", b"MM\0*")
 ENDINGS = {
     "dicom": ".dcm",
@@ -30,7 +32,8 @@ ENDINGS = {
 }
 """Format -> ending of the file, by which a reader is chosen."""
 SUPPORTED = (
-    "DICOM, NIfTI (.nii, .nii.gz), MetaImage (.mha), mp4, mov, avi, mkv, TIFF, zip of images"
+    "DICOM, NIfTI (.nii, .nii.gz), MetaImage (.mha), mp4, mov, avi, mkv, TIFF, zip of images; "
+    "for stills also png, jpg, bmp"
 )
 
 
@@ -70,7 +73,7 @@ def _name(start: bytes, path: Path) -> str | None:
         return "matroska"
     if start[:2] == b"\x1f\x8b":
         return "nifti_gz" if _is_nifti(_unpacked(path)) else None
-    if start[:4] == b"PK\x03\x04":
+    if start[:4] in ZIPS:
         return "zip"
     if start[:4] in TIFFS:
         return "tiff"

@@ -125,6 +125,7 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
         folder = Path(request["folder"])
         plain = reply["detail"].replace(f"{folder}/", "").replace(f"{folder.name}/", "")
         plain = re.sub(r"\bimages_\w+/", "", plain)
+        plain = re.sub(r"\bimages_\w+", "the zip file", plain)
         reply["detail"] = re.sub(r"\bupload(\.\w+)+", "the clip", plain)
     return reply
 

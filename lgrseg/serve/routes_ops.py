@@ -31,12 +31,14 @@ def get_models(service: Services) -> ModelList:
     return ModelList([record_of(Model, model) for model in service.models], limits)
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 def get_health() -> dict[str, str]:
     """Tell that this process answers."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=problems(s503="no worker is ready, or the disk is full"))
 def get_readiness(service: Services) -> dict[str, Any]:
     """Tell whether a clip would be segmented now: a worker is ready, table and disk can be used."""

@@ -24,6 +24,7 @@ ERRORS = problems(
 REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
 
 
+@router.head("/v1/jobs/{job_id}/results/report.html", include_in_schema=False)
 @router.get("/v1/jobs/{job_id}/results/report.html", response_class=HTMLResponse, responses=ERRORS)
 def get_report(request: Request, service: Services, job_id: str) -> HTMLResponse:
     """Get a page with the measurements, the curve and pictures, for people."""
@@ -37,6 +38,7 @@ def get_report(request: Request, service: Services, job_id: str) -> HTMLResponse
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
+@router.head("/v1/jobs/{job_id}/results/{name}", include_in_schema=False)
 @router.get("/v1/jobs/{job_id}/results/{name}", response_class=FileResponse, responses=ERRORS)
 def get_result(request: Request, service: Services, job_id: str, name: str) -> Response:
     """Get a result file; `Range`, `If-Range` and `If-None-Match` are honoured."""

@@ -80,6 +80,8 @@ def test_ranges_and_tags(http, done):
     part = http.get(address, headers={"Range": "bytes=10-19"})
     assert part.status_code == 206 and part.content == bytes(range(10, 20))
     assert http.get(address, headers={"Range": "bytes=900-"}).status_code == 416
+    head = http.head(address)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, "200", b"")
     same = http.get(address, headers={"If-None-Match": part.headers["etag"]})
     assert same.status_code == 304 and not same.content
     for name in ("seg.dcm", "..%2f..%2fjobs.sqlite3", "%2fetc%2fpasswd", "frames.u8"):
@@ -207,7 +209,7 @@ def test_boxes_become_a_job(tmp_path):
 
 def test_operation(service, http):
     assert http.get("/healthz").json() == {"status": "ok"}
-    assert http.get("/readyz").status_code == 200
+    assert http.get("/readyz").status_code == http.head("/readyz").status_code == 200
     answer = http.get("/v1/models")
     assert '"max_upload_bytes":1048576,' in answer.text  # a whole number, not 1048576.0
     models = answer.json()

@@ -91,6 +91,13 @@ def test_images_of_a_zip_are_in_natural_order_whatever_their_names(decode, tmp_p
     assert not (tmp_path.parent / "f10.png").exists()
 
 
+def test_why_a_zip_is_refused(decode):
+    empty = decode(zip_of({}))
+    assert empty["code"] == "unreadable" and "the zip file has no images" in empty["detail"]
+    pictures = {f"{rows}.png": png(np.full((rows, 8), 9, np.uint8)) for rows in (8, 9)}
+    assert decode(zip_of(pictures))["detail"].startswith("the images of the zip file differ")
+
+
 def test_what_is_too_large_is_refused_by_its_header(decode):
     too_many = decode(nifti_header((64, 64, 1000)))
     assert too_many["code"] == "too_large" and "1000 frames" in too_many["detail"]
