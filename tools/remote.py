@@ -10,6 +10,7 @@ Exit status: 0 if every clip has results, otherwise 1.
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 try:
@@ -18,6 +19,7 @@ try:
     from lgrseg.client.client import Client
     from lgrseg.client.errors import JobFailed, ServiceProblem
     from lgrseg.client.progress_bar import ProgressBar
+    from lgrseg.client.result_files import stem_of
 except ModuleNotFoundError as error:
     if error.name and error.name.startswith("lgrseg"):
         raise
@@ -60,13 +62,27 @@ def parse_arguments() -> argparse.Namespace:
     files.add_argument(
         "--deidentify", action="store_true", help="make every picture black outside the fan"
     )
+    files.add_argument(
+        "--view",
+        choices=("A4C", "A2C", "unknown"),
+        default="unknown",
+        help="view of the clips, for the codes of DICOM reports (default: unknown)",
+    )
     listed = commands.add_parser("jobs", help="list jobs, the newest first")
     for command in (files, listed):
         command.add_argument(
             "--url", default="http://127.0.0.1:8321", help="address of the service"
         )
         command.add_argument("--token", default=os.environ.get("LGRSEG_TOKEN"), help="its token")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.what == "predict" and not arguments.deidentify:
+        stem, count = Counter(stem_of(file.name) for file in arguments.files).most_common(1)[0]
+        if count > 1:
+            files.error(
+                f"{count} files have the name {stem}, so their results would replace each other: "
+                "call once for each, with another --output"
+            )
+    return arguments
 
 
 def predict(client: Client, file: Path, arguments: argparse.Namespace) -> int:
@@ -79,6 +95,7 @@ def predict(client: Client, file: Path, arguments: argparse.Namespace) -> int:
             spacing_mm=arguments.spacing_mm,
             fps=arguments.fps,
             deidentify=arguments.deidentify,
+            view=arguments.view,
         )
     except (ServiceProblem, JobFailed, OSError, ValueError, httpx2.TransportError) as error:
         print(f"error: {file}: {error or type(error).__name__}", file=sys.stderr)

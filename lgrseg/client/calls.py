@@ -52,8 +52,13 @@ def wishes_of(
     deidentify: bool,
     wait: float | None = None,
 ) -> dict[str, Any]:
-    """Make the parameters of an upload."""
-    values: dict[str, Any] = {"name": path.name if name is None else name, "fps": fps, "wait": wait}
+    """Make the parameters of an upload; without names, if it shall have none.
+
+    Parameters are part of the address, which proxies log.
+    """
+    if name is None and not deidentify:
+        name = path.name
+    values: dict[str, Any] = {"name": name, "fps": fps, "wait": wait}
     if spacing_mm is not None:
         values["row_mm"], values["column_mm"] = spacing_mm
     if deidentify:

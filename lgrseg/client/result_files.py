@@ -7,6 +7,9 @@ from pathlib import Path
 from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.client.records import Job, ResultFile
 
+LONGEST_STEM = 180
+"""Most bytes of a clip's name in the name of a result; file systems allow 255 altogether."""
+
 
 def chosen_results(job: Job, names: Sequence[str] | None) -> list[ResultFile]:
     """Results of these names; with None, all but those for players."""
@@ -31,8 +34,13 @@ def write_result(output: Path, job: Job, result: ResultFile, content: bytes) -> 
 
 def target_of(output: Path, job: Job, name: str) -> Path:
     """Where a result is written: OUTPUT/CLIP_masks.nii.gz, as `lgrseg predict` names it."""
-    stem = Path(job.name or job.id).name
+    return output / f"{stem_of(job.name) or job.id}_{name}"
+
+
+def stem_of(name: str) -> str:
+    """The name of a clip without folders and ending, short enough for names of results."""
+    stem = Path(name).name
     for ending in (".nii.gz", ".gz"):
         stem = stem.removesuffix(ending)
     stem = Path(stem).stem if "." in stem.strip(".") else stem
-    return output / f"{stem or job.id}_{name}"
+    return stem.encode()[:LONGEST_STEM].decode(errors="ignore")

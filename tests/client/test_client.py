@@ -14,7 +14,7 @@ from forked import run_script
 from running_service import running
 
 from lgrseg.client import AsyncClient, Client, JobFailed, ServiceProblem
-from lgrseg.client.calls import EventReader
+from lgrseg.client.calls import EventReader, wishes_of
 from lgrseg.client.records import Beats, Job, record_of
 from lgrseg.client.result_files import target_of
 from lgrseg.visualization.overlays import write_mp4
@@ -87,11 +87,15 @@ def test_what_goes_wrong_is_said(service, clip, tmp_path):
 
 
 def test_the_command(service, clip, tmp_path):
-    words = ("predict", clip, clip.with_name("none.mp4"), "--url", service.url)
+    words = ("predict", clip, clip.with_name("none.mp4"), "--url", service.url, "--view", "A2C")
     done = run_script(ROOT / "tools" / "remote.py", [*words, "--output", tmp_path])
     assert "clip.mp4: no ejection fraction, results in" in done.stdout, done.stderr
     assert done.returncode == 1 and "none.mp4" in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "clip_measurements.json").is_file()
+    (stored,) = service.store.jobs(owner="local", after=None, limit=1)
+    assert stored.options["view"] == "A2C"
+    twice = run_script(ROOT / "tools" / "remote.py", ["predict", "a/b.mp4", "b.mov"])
+    assert twice.returncode == 2 and "2 files have the name b" in twice.stderr
     listed = run_script(ROOT / "tools" / "remote.py", ["jobs", "--url", service.url])
     assert "done      100%  clip.mp4" in listed.stdout
 
@@ -153,11 +157,24 @@ def test_records_of_json():
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [("a.b.mp4", "a.b"), ("a.nii.gz", "a"), ("../../x", "x"), ("", "0f"), ("..", "..")],
+    [
+        ("a.b.mp4", "a.b"),
+        ("a.nii.gz", "a"),
+        ("../../x", "x"),
+        ("", "0f"),
+        ("..", ".."),
+        ("心" * 80 + ".mp4", "心" * 60),  # 240 bytes: a file system allows 255
+    ],
 )
 def test_names_of_results(tmp_path, name, stem):
     job = Job("0f", "done", "clip", "m", name=name)
     assert target_of(tmp_path, job, "masks.json") == tmp_path / f"{stem}_masks.json"
+
+
+def test_a_name_is_sent_only_if_the_service_shall_know_it():
+    how = {"name": None, "spacing_mm": None, "fps": None}
+    assert wishes_of(Path("Jane.mp4"), deidentify=False, **how) == {"name": "Jane.mp4"}
+    assert wishes_of(Path("Jane.mp4"), deidentify=True, **how) == {"deidentify": "true"}
 
 
 def test_the_client_is_light():
