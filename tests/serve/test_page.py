@@ -259,6 +259,12 @@ def test_what_is_refused_is_said_in_one_sentence(server, page):
     page.goto(f"{server.url}/#/job/{'0' * 32}")
     page.get_by_text("There is no such job.").wait_for()
     assert page.get_by_text("There is no such job.").count() == 1
+    shown = """async () => {
+        const { factsOf } = await import("/words.js");
+        return [[0.4, 0.3], [0.4, 0.4], null].map((mm) => factsOf({ size: [2, 3], spacing_mm: mm }).pop());
+    }"""
+    sizes = ["0.30 × 0.40 mm/pixel", "0.40 mm/pixel", "spacing not known"]  # width, height
+    assert page.evaluate(shown) == sizes
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

@@ -75,7 +75,8 @@ export function shortFactsOf(job) {
 export function factsOf(job) {
   const facts = shortFactsOf(job);
   if (job.fps && job.frames > 1) facts.push(`${Number(job.fps.toFixed(1))} frames/s`);
-  if (job.spacing_mm) facts.push(`${job.spacing_mm[0].toFixed(2)} mm/pixel`);
+  const spacing = [...new Set(job.spacing_mm?.toReversed().map((mm) => mm.toFixed(2)))]; // as the size
+  if (spacing.length) facts.push(`${spacing.join(" × ")} mm/pixel`);
   else facts.push("spacing not known");
   return facts;
 }
