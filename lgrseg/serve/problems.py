@@ -98,9 +98,43 @@ def disk_full() -> ServiceError:
     return ServiceError(507, "disk_full", detail, retry_after=60)
 
 
-PROBLEM = {"content": {MEDIA_TYPE: {"example": {"code": "not_found", "status": 404}}}}
+CODES = {
+    400: "empty",
+    401: "no_token",
+    404: "not_found",
+    408: "too_slow",
+    409: "not_done",
+    410: "expired",
+    411: "no_length",
+    413: "too_large",
+    415: "unsupported",
+    422: "bad_settings",
+    429: "queue_full",
+    501: "no_box_model",
+    503: "no_worker",
+    507: "disk_full",
+}
+"""A code of every status, for the examples of OpenAPI; a status may have others."""
+AGAIN = {429: 10, 503: 5, 507: 60}
+"""Statuses after which the call may succeed, and an example of the seconds."""
 
 
 def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of a call for OpenAPI, as in `s404="there is no such job"`."""
-    return {int(status[1:]): {"description": text, **PROBLEM} for status, text in by_status.items()}
+    return {int(key[1:]): _described(int(key[1:]), text) for key, text in by_status.items()}
+
+
+def _described(status: int, text: str) -> dict[str, Any]:
+    if status not in CODES:  # 416 has no content
+        return {"description": text}
+    example = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": CODES[status],
+        "detail": text,
+    }
+    again = {"retry_after": AGAIN[status]} if status in AGAIN else {}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {MEDIA_TYPE: {"schema": schema, "example": example | again}}
+    return {"description": text, "content": content}

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from lgrseg.client.records import ImageResult, Job
 from lgrseg.serve.accepting import Wishes, accept
+from lgrseg.serve.examples import IMAGE, WAITING, example
 from lgrseg.serve.job_store import DONE, StoredJob
 from lgrseg.serve.problems import ServiceError, problems
 from lgrseg.serve.service import Service, service_of
@@ -52,7 +53,13 @@ BODY = {
 }
 
 
-@router.post("/v1/clips", status_code=202, response_model=Job, responses=ERRORS, openapi_extra=BODY)
+@router.post(
+    "/v1/clips",
+    status_code=202,
+    response_model=Job,
+    responses=ERRORS | example(202, WAITING),
+    openapi_extra=BODY,
+)
 async def post_clip(
     request: Request, response: Response, service: Services, wishes: Annotated[Wishes, Depends()],
     key: Key = None,
@@ -69,7 +76,9 @@ async def post_clip(
 @router.post(
     "/v1/images",
     response_model=ImageResult | Job,
-    responses=ERRORS | {202: {"model": Job, "description": "not finished within `wait`"}},
+    responses=ERRORS
+    | example(200, IMAGE)
+    | {202: {"model": Job, "description": "not finished within `wait`"}},
     openapi_extra=BODY,
 )
 async def post_image(

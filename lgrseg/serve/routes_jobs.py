@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -16,16 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from lgrseg.client.records import Beats, Job, JobList
 from lgrseg.serve.accepting import check_open, queue_full
 from lgrseg.serve.corrections import beats_of, corrected_beats
+from lgrseg.serve.examples import BEATS, FINISHED, JOBS, WAITING, example
 from lgrseg.serve.job_store import RUNNING, NewJob, QueueFull, StoredJob
 from lgrseg.serve.problems import ServiceError, problems
 from lgrseg.serve.routes_results import read_facts
 from lgrseg.serve.service import Service, service_of
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], responses=problems(s422="a setting is not allowed"))
 Services = Annotated[Service, Depends(service_of)]
 ENDED = ("done", "failed", "cancelled", "expired")
 NO_JOB = problems(s401="no token, or a wrong one", s404="there is no such job")
 NOT_DONE = NO_JOB | problems(s409="it is not done", s410="its results have expired")
+BEATS_SHOWN = example(200, BEATS)
+BOXES = replace(WAITING, model="prompts", parent="5d1926f41a0138f72c7018ae2903ab8f")
 LOOK_SECONDS = 0.25
 """Time between two looks at the table while events are sent."""
 QUIET_SECONDS = 15.0
@@ -70,7 +73,11 @@ class BoxesWish(BaseModel):
     boxes: list[Box] = Field(min_length=1, max_length=200)
 
 
-@router.get("/v1/jobs", response_model=JobList, responses=problems(s401="no token"))
+@router.get(
+    "/v1/jobs",
+    response_model=JobList,
+    responses=problems(s401="no token") | example(200, JOBS),
+)
 def list_jobs(
     request: Request,
     service: Services,
@@ -84,7 +91,7 @@ def list_jobs(
     return JobList(jobs, next=jobs[-1].id if len(jobs) == limit else None)
 
 
-@router.get("/v1/jobs/{job_id}", response_model=Job, responses=NO_JOB)
+@router.get("/v1/jobs/{job_id}", response_model=Job, responses=NO_JOB | example(200, FINISHED))
 def get_job(request: Request, service: Services, job_id: str) -> Job:
     """Get the state of a job."""
     return service.view(service.job(request, job_id))
@@ -158,14 +165,14 @@ def delete_job(request: Request, service: Services, job_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/v1/jobs/{job_id}/beats", response_model=Beats, responses=NOT_DONE)
+@router.get("/v1/jobs/{job_id}/beats", response_model=Beats, responses=NOT_DONE | BEATS_SHOWN)
 def get_beats(request: Request, service: Services, job_id: str) -> Beats:
     """Get the measured and the corrected beats."""
     job = service.finished_job(request, job_id)
     return beats_of(job, read_facts(service, job))
 
 
-@router.patch("/v1/jobs/{job_id}/beats", response_model=Beats, responses=NOT_DONE)
+@router.patch("/v1/jobs/{job_id}/beats", response_model=Beats, responses=NOT_DONE | BEATS_SHOWN)
 def patch_beats(request: Request, service: Services, job_id: str, wish: BeatsWish) -> Beats:
     """Correct the frames of end-diastole and end-systole; the measured beats are kept."""
     job = service.finished_job(request, job_id)
@@ -181,7 +188,14 @@ def patch_beats(request: Request, service: Services, job_id: str, wish: BeatsWis
     "/v1/jobs/{job_id}/prompts",
     status_code=202,
     response_model=Job,
-    responses=NOT_DONE | problems(s501="the service has no model for boxes"),
+    responses=NOT_DONE
+    | problems(
+        s429="too many calls, or the queue is full; Retry-After says when",
+        s501="the service has no model for boxes",
+        s503="no worker is alive; Retry-After says when",
+        s507="the disk of the service is full",
+    )
+    | example(202, BOXES),
 )
 def post_prompts(
     request: Request, response: Response, service: Services, job_id: str, wish: BoxesWish

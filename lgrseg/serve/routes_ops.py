@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Response
 
 from lgrseg.client.records import Model, ModelList, record_of
 from lgrseg.serve.blobs import DiskFull
+from lgrseg.serve.examples import MODELS, example
 from lgrseg.serve.problems import ServiceError, problems
 from lgrseg.serve.service import ALIVE_SECONDS, Service, service_of
 
@@ -14,7 +15,11 @@ router = APIRouter(tags=["operation"])
 Services = Annotated[Service, Depends(service_of)]
 
 
-@router.get("/v1/models", response_model=ModelList)
+@router.get(
+    "/v1/models",
+    response_model=ModelList,
+    responses=problems(s401="no token, or a wrong one") | example(200, MODELS),
+)
 def get_models(service: Services) -> ModelList:
     """List the models with the hashes of their weights, and the limits of uploads."""
     workers = service.store.workers(within=ALIVE_SECONDS)

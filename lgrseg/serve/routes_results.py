@@ -12,7 +12,7 @@ from lgrseg.serve.job_store import StoredJob
 from lgrseg.serve.problems import ServiceError, problems
 from lgrseg.serve.service import Service, service_of
 
-router = APIRouter(tags=["results"])
+router = APIRouter(tags=["results"], responses=problems(s422="a setting is not allowed"))
 Services = Annotated[Service, Depends(service_of)]
 ERRORS = problems(
     s401="no token, or a wrong one",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from running_service import MODEL, running
 
+from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
 from lgrseg.serve.service import NOT_CORRECTED
 from lgrseg.visualization.overlays import write_mp4
 
@@ -221,6 +222,28 @@ def test_operation(service, http):
         http.get("/openapi.json").json()["paths"]
     )
     assert http.get("/nothing").json()["code"] == "not_found"
+
+
+def test_examples_of_openapi_are_answers(http):
+    described = http.get("/openapi.json").json()
+    models = {kind.__name__: kind for kind in (Beats, ImageResult, Job, JobList, ModelList)}
+    seen = set()
+    for path, calls in described["paths"].items():
+        for method, call in calls.items():
+            for status, answer in call["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    shown = content.get("example")
+                    if kind == "application/problem+json":
+                        assert str(shown["status"]) == status and shown["detail"], (path, status)
+                        assert ("retry_after" in shown) == (status in ("429", "503", "507"))
+                    elif shown:
+                        seen.add((method, path, status))
+                        name = content["schema"].get("$ref", "ImageResult").rpartition("/")[2]
+                        record_of(models[name], shown)  # fails if an entry is missing
+                    assert "HTTPValidationError" not in json.dumps(content)  # errors are problems
+    jobs = "/v1/jobs/{job_id}"
+    assert {("post", "/v1/clips", "202"), ("patch", f"{jobs}/beats", "200")} < seen
+    assert {("get", jobs, "200"), ("get", "/v1/models", "200")} < seen
 
 
 def test_no_worker_and_a_full_queue(service, http, clip, monkeypatch):

@@ -261,7 +261,8 @@ def test_what_is_refused_is_said_in_one_sentence(server, page):
     assert page.get_by_text("There is no such job.").count() == 1
     shown = """async () => {
         const { factsOf } = await import("/words.js");
-        return [[0.4, 0.3], [0.4, 0.4], null].map((mm) => factsOf({ size: [2, 3], spacing_mm: mm }).pop());
+        const lastOf = (mm) => factsOf({ size: [2, 3], spacing_mm: mm }).pop();
+        return [[0.4, 0.3], [0.4, 0.4], null].map(lastOf);
     }"""
     sizes = ["0.30 × 0.40 mm/pixel", "0.40 mm/pixel", "spacing not known"]  # width, height
     assert page.evaluate(shown) == sizes
