@@ -17,6 +17,7 @@ the Dice of their masks with the usual ones.
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,9 @@ from lgrseg.inference import Predictor
 from lgrseg.inference import exporting as ex
 from lgrseg.inference.precisions import compare_precisions
 from lgrseg.inference.pretrained import pretrained_run
+
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+"""Packages of --onnx."""
 
 
 def main() -> int:
@@ -69,6 +73,8 @@ def export(arguments: argparse.Namespace) -> None:
         ValueError: the model cannot be exported, or the export differs from it.
         ImportError: a package for ONNX is missing.
     """
+    if missing := [name for name in ONNX if arguments.onnx and find_spec(name) is None]:
+        raise ImportError(f"--onnx needs {', '.join(missing)}: pip install {' '.join(missing)}")
     run = arguments.run or pretrained_run()
     member = Predictor.from_run(run, weights=arguments.weights, device="cpu").members[0]
     model = ex.FramesModel(member.model)

@@ -69,6 +69,9 @@ def test_the_command(run, shared_data, tmp_path):
             __import__(package)
         except ImportError:
             has_onnx = False
+    if not has_onnx:
+        refused = run_script(ROOT / "tools" / "export_model.py", [*words, "--onnx"])
+        assert refused.returncode == 1 and "pip install onnx" in refused.stderr
     done = run_script(ROOT / "tools" / "export_model.py", words + ["--onnx"] * has_onnx)
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "model.json").read_text())
