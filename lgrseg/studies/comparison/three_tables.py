@@ -4,6 +4,7 @@ Segmentation is scored by Dice, classification by the share of right answers (to
 the SSIM of a frame and its translation back. Several runs of one method and dataset are seeds.
 """
 
+import csv
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ def read_runs(rows: Mapping[str, list[Path]]) -> Found:
                 )
             for file in files:
                 results = json.loads(file.read_text(encoding="utf-8"))
+                answers = file.with_name("predictions.csv")  # of a classifier
+                if answers.is_file():
+                    with answers.open(encoding="utf-8", newline="") as table:
+                        results["predictions"] = list(csv.DictReader(table))
                 datasets = found.setdefault(results.get("task", "segmentation"), {})
                 datasets.setdefault(results["dataset"], {}).setdefault(row, []).append(results)
     return found

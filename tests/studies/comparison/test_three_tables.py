@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from forked import run_script
 
+from lgrseg.evaluation.results import write_results
 from lgrseg.studies.comparison.three_tables import right_answers, three_tables
 
 TOOL = Path(__file__).parents[3] / "tools/pretraining_tables.py"
@@ -14,7 +15,10 @@ TOOL = Path(__file__).parents[3] / "tools/pretraining_tables.py"
 def write(folder, dataset, results, *, name="results.json"):
     place = folder / "eval" / dataset
     place.mkdir(parents=True)
-    (place / name).write_text(json.dumps({"dataset": dataset} | results))
+    if name == "results.json":  # as a run writes it, with predictions.csv of a classifier
+        write_results({"dataset": dataset} | results, place)
+    else:
+        (place / name).write_text(json.dumps({"dataset": dataset} | results))
     return folder
 
 
@@ -39,6 +43,8 @@ def runs(tmp_path):
         write(seeds / f"seed_{seed}", "hearts", segmented(dice))
     mae = write(tmp_path / "mae", "hearts", segmented(0.9))
     labels = write(tmp_path / "labels", "planes", labelled(True, False, True, True))
+    (seeds / "labels").mkdir()
+    write(seeds / "labels", "planes", labelled(True, False, False, False))
     scores = {"task": "generation", "ssim_back": 0.5}
     cycle = write(tmp_path / "cycle", "hearts", scores, name="translation.json")
     return {"random": [seeds], "mae": [mae, labels, cycle]}
@@ -51,9 +57,11 @@ def test_rows_are_methods_and_columns_are_datasets(runs):
     assert ["random", "0.7000 ± 0.1414 (2 runs)"] in cells and ["mae", "0.9000"] in cells
     # Patient n has the score dice - 0.05 n in each run: mae is 0.2 better for all six.
     assert "### Paired tests over patients of hearts" in segmentation
-    (pair,) = [row for row in cells if row and row[0] == "random - mae"]
+    pair, _ = [row for row in cells if row and row[0] == "random - mae"]
     assert pair[1] == "6" and pair[2].startswith("-0.2000") and float(pair[3]) < 0.05
-    assert "planes" in classification and ["mae", "0.7500"] in cells
+    assert ["mae", "0.7500"] in cells and ["random", "0.2500"] in cells
+    assert "Paired tests over patients of planes" in classification
+    assert any(row[:3] == ["random - mae", "4", "-0.5000 [not given: 4 patients]"] for row in cells)
     assert "0.5000" in generation and "random" not in generation
 
 
