@@ -31,7 +31,7 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, effective_rank
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.encoder import Encoder
-from lgrseg.modeling.pretraining.training_only import check_training
+from lgrseg.modeling.pretraining.training_only import check_several, check_training
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -124,7 +124,8 @@ class MomentumContrastModel(ClipModel):
             totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, or there are no pairs of views.
+            ValueError: the model is not in training mode, there are no pairs of views, or only one
+                frame.
         """
         check_training(self)
         counts = {len(views.teacher) for views in unlabelled or ()}
@@ -148,6 +149,7 @@ class MomentumContrastModel(ClipModel):
 
     def _losses(self, queries: Tensor, keys: Tensor, tokens: Tensor) -> Losses:
         """Losses of queries and keys (2 B, D) of both views; tokens are (B, 2, C)."""
+        check_several(tokens)
         cosines = similarities(queries, keys)
         own = torch.arange(cosines.shape[1], device=cosines.device)
         self._monitored = {

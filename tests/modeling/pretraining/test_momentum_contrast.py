@@ -94,5 +94,7 @@ def test_what_it_needs_is_said():
         model()([], [], pairs(2, num_views=3))
     with pytest.raises(ValueError, match="tools/export_encoder.py"):
         model().eval()([], [], pairs(2))
+    with pytest.raises(ValueError, match="a batch of 1 frame .* nothing would be learnt"):
+        model()([], [], pairs(1))
     with pytest.raises(ValueError, match="temperature=0: "):
         model(temperature=0)
