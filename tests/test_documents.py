@@ -273,6 +273,8 @@ def test_pretraining(place):
             if "method=image_tree" in command:  # without probe
                 settings = frames.rpartition(" ")[0].replace("train.unlabelled.", "train.")
                 settings += f" train.output_dir=output/of_{commands.index(command)}"
+            elif "train.max_iter" in command and "output_dir" not in command:  # of results.md
+                settings += f" train.output_dir=output/of_{commands.index(command)}"
             command = f"{command} train.max_iter=1 {settings}"
             if "mae.py" in command:
                 command += " model.backbone.image_size=64"
@@ -283,7 +285,7 @@ def test_pretraining(place):
             command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 18
+    assert len(commands) == 20
 
 
 @pytest.mark.slow
