@@ -109,6 +109,9 @@ PARSED = {
     "time_steps.py": "measures for minutes; test_steps.py measures one step",
     "results_table.py --minutes": "trains for half an hour; test_systems.py has its parts",
     "uncertainty.py": "needs trained runs; test_uncertainty.py runs it",
+    "pretraining_tables.py": "needs trained runs; test_three_tables.py runs it",
+    "vfm4us_classify.py model": "needs images in class folders; test_configs.py takes a step",
+    "prepare_dataset.py class_folders": "needs images; the tests of data prepare some",
     "explain_labels.py": "needs a trained classifier; test_classification.py runs it",
     "visualize_features.py --run": "needs the run of that config",
     "model.backbone.weights=weights/USFM": "needs USFM's weights",
@@ -130,6 +133,7 @@ ELSEWHERE = {
     "pip wheel": "needs a network",
     "pip install": "installs",
     "--import my_dataset": "test_examples.py runs it",
+    "--import my_planes": "test_examples.py runs it",
     "my_config.py": "test_examples.py runs it",
     "--trust my_dataset": "test_examples.py runs it",
     "cross_validate.py": "trains five models; its own tests run it",
@@ -269,14 +273,19 @@ def test_pretraining(place):
             if "method=image_tree" in command:  # without probe
                 settings = frames.rpartition(" ")[0].replace("train.unlabelled.", "train.")
                 settings += f" train.output_dir=output/of_{commands.index(command)}"
+            elif "train.max_iter" in command and "output_dir" not in command:  # of results.md
+                settings += f" train.output_dir=output/of_{commands.index(command)}"
             command = f"{command} train.max_iter=1 {settings}"
             if "mae.py" in command:
                 command += " model.backbone.image_size=64"
+            if "dino.py" in command:
+                views = "mapper.global_size=[64,64] dataloader.train.unlabelled.mapper.local_size="
+                command = command.replace("mapper.size=[64,64]", f"{views}[32,32]")
         else:
             command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 16
+    assert len(commands) == 20
 
 
 @pytest.mark.slow

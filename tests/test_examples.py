@@ -98,6 +98,25 @@ def test_train_net_trains_the_config(project):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
+def test_images_of_ones_own_classes_are_classified(project):
+    for part in ("training_set", "val_set", "test_set"):
+        for value, plane in ((60, "abdomen"), (160, "brain")):
+            place = project / "my planes" / part / plane
+            place.mkdir(parents=True)
+            cv2.imwrite(str(place / "an image.png"), np.full((40, 50, 3), value, np.uint8))
+    words = ("planes", "--import", "my_planes", "--raw", "my planes", "--out", "datasets/planes")
+    prepared = run(project, "tools/prepare_dataset.py", *words)
+    assert prepared.returncode == 0, prepared.stderr
+    words = ("--import", "my_planes", "--config-file", "configs/foundation/vfm4us_classify.py")
+    small = ("dataloader.train.mapper.input_size=[64,64]", "train.max_iter=1", "train.device=cpu")
+    trained = run(project, "tools/train_net.py", *words, "dataset=planes.py", *small)
+    assert trained.returncode == 0, trained.stderr
+    file = "output/vfm4us_classify_planes/eval/planes_test/results.json"
+    results = json.loads((project / file).read_text())
+    assert list(results["classes"]) == ["abdomen", "brain"] and results["num_clips"] == 2
+
+
 def read_metrics(run_folder, key):
     lines = (run_folder / "metrics.jsonl").read_text().splitlines()
     return [line for line in map(json.loads, lines) if key in line]

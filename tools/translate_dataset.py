@@ -9,9 +9,10 @@ The first command writes a dataset with the masks of the original one: translate
 translated_val, named by the folder and the last word of each --dataset. Any config trains on it:
 dataset=translated. --style b (default) is the style of dataloader.train.other.
 
-The second command prints scores of at most --videos videos: the Frechet distance to the frames of
---compare, of the original frames and of the translated ones; and SSIM and PSNR between a frame and
-its translation back, which show how much of the content is still there. Distances depend on the
+The second command prints scores of at most --videos videos, and writes them into the run's folder
+(eval/DATASET/translation.json, for tools/pretraining_tables.py): the Frechet distance to the frames
+of --compare, of the original frames and of the translated ones; and SSIM and PSNR between a frame
+and its translation back, which show how much of the content is still there. Distances depend on the
 encoder and on the number of frames, so only those of one command can be compared.
 """
 
@@ -62,7 +63,14 @@ def main() -> int:
             print(f"{arguments.output}: {total} videos")
         if arguments.compare:
             originals = [record for records in parts.values() for record in records]
-            print(json.dumps(scores(model, originals, arguments), indent=1))
+            found = scores(model, originals, arguments)
+            text = json.dumps(found, indent=1)
+            print(text)
+            name = "_".join(arguments.dataset)
+            folder = arguments.run / "eval" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            facts = {"task": "generation", "dataset": name, "compared_with": arguments.compare}
+            (folder / "translation.json").write_text(json.dumps(facts | found, indent=1) + "\n")
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1

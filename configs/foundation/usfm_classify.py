@@ -4,8 +4,8 @@
         model.backbone.weights=weights/USFM_latest.pth
 
 Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them training starts from
-random weights. Data: tools/prepare_dataset.py class_folders. For other classes than benign,
-malignant and normal, change the dataset names and `num_classes`. Expected: not measured yet.
+random weights. Data, and other classes than benign, malignant and normal: see
+docs/recipes/foundation.md. Expected: not measured yet.
 
 The head is a linear layer on the mean of the patches. For three layers, set
 model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint with

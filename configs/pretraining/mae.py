@@ -4,8 +4,8 @@ r"""MAE: the encoder sees a quarter of the patches of a frame and predicts the o
     python tools/export_encoder.py --run output/pretraining_mae_camus --output weights/mae.pth
 
 The frames are those of usfm.py. model.ratio=0.25, 0.5 or 0.75 is the share of hidden patches;
-model.backbone.name is mae_tiny or mae_base. MAE's decoder has 8 blocks of 512 channels; here are 2
-of 128 for a CPU. Expected: not measured yet.
+model.backbone.name is mae_tiny, mae_small or mae_base. MAE's decoder has 8 blocks of 512 channels;
+here are 2 of 128 for a CPU. Expected: not measured yet.
 """
 
 from lgrseg.config import L

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.images.stream import ImageStream, open_source
 from lgrseg.data.label_protocol import divide_labels
-from lgrseg.data.mappers.views import RandomFrameMapper
+from lgrseg.data.mappers.views import LocalGlobalMapper, RandomFrameMapper
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.data.train_loader import TrainLoader
@@ -141,7 +141,7 @@ def build_unpaired_loader(
 def build_image_loader(
     *,
     source: str,
-    mapper: RandomFrameMapper,
+    mapper: RandomFrameMapper | LocalGlobalMapper,
     batch_size: int,
     num_workers: int = 0,
     balance: str = "none",

@@ -12,6 +12,7 @@ from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import is_due
 from lgrseg.engine.writers import write_metrics
 from lgrseg.evaluation.probing import PatchProbe, ProbeResult
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.visualization.colour_basis import colour_basis
 
 logger = logging.getLogger("lgrseg")
@@ -63,10 +64,11 @@ def frozen_maps(model: nn.Module, device: torch.device) -> Callable[[Tensor], li
     """The maps of a model's encoder, which is set to evaluation mode, as `PatchProbe` needs them.
 
     Args:
-        model: model with `backbone`, an encoder, and `normalizer`.
+        model: model with `backbone`, an encoder, and `normalizer`; or one whose student has them.
         device: device of the model.
     """
     model.eval()
+    model = model.deployed() if isinstance(model, ClipModel) else model
     encoder, normalizer = model.get_submodule("backbone"), model.get_submodule("normalizer")
     return lambda frames: encoder(normalizer(frames.to(device)))
 

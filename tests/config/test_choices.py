@@ -167,6 +167,9 @@ def test_a_method_refuses_a_system_that_it_does_not_fit():
     for method in ("hts", "lgsd", "boxes"):
         with pytest.raises(ValueError, match=f"method={method} .*use a config of lgrnet/"):
             load_config("configs/baselines/unet.py", [f"method={method}"])
+    for file in ("baselines/unet.py", "lgrnet/base.py"):
+        with pytest.raises(ValueError, match="method=scalar_codes .*use a config of ar_seg/"):
+            load_config(f"configs/{file}", ["method=scalar_codes"])
     for file, method in (
         ("box_sam2/demo.py", "mean_teacher"),
         ("lgrnet/base.py", "lgsd+mean_teacher"),

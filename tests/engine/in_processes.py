@@ -16,13 +16,14 @@ from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import Teaching
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.modeling.backbones import MetaFormer, PVTv2
-from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.foundation import Encoder, build_encoder
 from lgrseg.modeling.lgrnet.decoder import MaskedDecoder
 from lgrseg.modeling.lgrnet.encoder import LGREncoder
 from lgrseg.modeling.lgrnet.model import LGRNet
 from lgrseg.modeling.losses.criterion import SetCriterion
 from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks, MaskNetwork
 from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
+from lgrseg.modeling.pretraining.momentum_contrast import MomentumContrastModel
 from lgrseg.modeling.semi_supervised.mask_consistency import MaskConsistency
 from lgrseg.modeling.semi_supervised.model import SemiSupervised
 from lgrseg.modeling.semi_supervised.schedules import LinearRamp, SigmoidRamp
@@ -154,21 +155,36 @@ def distilled(
     return kept | gradients
 
 
+def small_vit() -> Encoder:
+    """A ViT of one block with stochastic depth."""
+    return build_encoder(
+        "dinov2_small",
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=56,
+        drop_path_rate=0.5,
+    )
+
+
 def of_crops(*, batch_size: int) -> dict[str, torch.Tensor]:
     """The gradient of EMP-SSL with adversarial masks, of two crops of each of the four videos."""
     torch.manual_seed(0)
     model = ManyCropsModel(
-        backbone=build_encoder(
-            "dinov2_small",
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=56,
-            drop_path_rate=0.5,
-        ),
+        backbone=small_vit(),
         hidden_dim=16,
         dim=8,
         masks=AdversarialMasks(network=MaskNetwork(num_levels=2), strength=0.5),
+    ).double()
+    gradients = one_step(model, FourClips(batch_size, views, labelled=False), accumulate=1)
+    return gradients | {f"monitored.{name}": value for name, value in model.monitored.items()}
+
+
+def of_contrast(*, batch_size: int) -> dict[str, torch.Tensor]:
+    """The gradient of MoCo v3, of two views of each of the four videos."""
+    torch.manual_seed(0)
+    model = MomentumContrastModel(
+        backbone=small_vit(), momentum=lambda iteration: 0.9, hidden_dim=16, dim=8
     ).double()
     gradients = one_step(model, FourClips(batch_size, views, labelled=False), accumulate=1)
     return gradients | {f"monitored.{name}": value for name, value in model.monitored.items()}
@@ -222,6 +238,7 @@ def save_gradients(path) -> None:
     }
     found["lgsd"] = distilled(lgsd(), batch_size=batch_size)
     found["crops"] = of_crops(batch_size=batch_size)
+    found["contrast"] = of_contrast(batch_size=batch_size)
     if distributed.is_main_process():
         torch.save(found, path)
 

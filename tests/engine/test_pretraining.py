@@ -22,6 +22,8 @@ from lgrseg.modeling.pretraining.adversarial_masks import (
 )
 from lgrseg.modeling.pretraining.exporting import published_weights
 from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
+from lgrseg.modeling.pretraining.momentum_contrast import MomentumContrastModel
+from lgrseg.modeling.semi_supervised.schedules import CosineRamp
 
 
 @pytest.fixture
@@ -69,6 +71,25 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(crops_cfg, tmp_path):
     probed = [line for line in read_metrics(tmp_path / "run") if "probe/linear_dice" in line]
     assert [line["iteration"] for line in probed] == [0, 4]
     assert all(0 <= line["probe/knn_dice"] <= 1 for line in probed)
+
+
+def test_a_resumed_run_keeps_its_moving_average(crops_cfg, tmp_path):
+    crops_cfg.model = L(MomentumContrastModel)(
+        backbone=crops_cfg.model.backbone,
+        momentum=L(CosineRamp)(start=0.5, end=1.0, num_iterations="${train.max_iter}"),
+        hidden_dim=8,
+        dim=8,
+    )
+    crops_cfg.optimizer.lr_factors = None
+    whole = DefaultTrainer(crops_cfg)
+    whole.train()
+    resumed = resumed_run(crops_cfg, tmp_path / "other", stop_before=2, resume_at=2)
+    assert_equal_runs(whole, resumed)
+    average, weights = (
+        module.state_dict()["model.embedder.embedder.convolution.weight"]
+        for module in (resumed.model.average_backbone, resumed.model.backbone)
+    )
+    assert not torch.equal(average, weights)
 
 
 def test_brightness_is_enough_to_find_discs_and_noise_is_not(crops_cfg):

@@ -58,6 +58,9 @@ def test_two_processes_of_two_clips_are_one_of_four(tmp_path):
     assert largest_difference(spread["crops"], whole) < 1e-9  # one coding rate of both
     half = in_processes.of_crops(batch_size=2)
     assert largest_difference(half, whole) > 1e-3
+    whole = in_processes.of_contrast(batch_size=4)
+    assert largest_difference(spread["contrast"], whole) < 1e-9  # frames of both are compared
+    assert largest_difference(in_processes.of_contrast(batch_size=2), whole) > 1e-3
 
 
 @pytest.mark.parametrize("objective", [in_processes.lgsd, MaskConsistency])

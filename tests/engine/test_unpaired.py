@@ -18,6 +18,7 @@ from lgrseg.engine.solver import LinearSchedule, build_adamw
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.modeling.generation.cycle_gan import CycleGAN
 from lgrseg.modeling.generation.networks import PatchJudge, ResNetGenerator
+from lgrseg.studies.comparison.three_tables import three_tables
 
 TOOL = Path(__file__).parents[2] / "tools" / "translate_dataset.py"
 
@@ -98,5 +99,10 @@ def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     assert scores["frechet_original"] == pytest.approx(0, abs=1e-3)
     assert scores["frechet_translated"] > 0.01
     assert -1 <= scores["ssim_back"] < 1 and scores["psnr_back"] > 0
+    written = json.loads((tmp_path / "run/eval/tiny_val/translation.json").read_text())
+    assert written == scores | {
+        "task": "generation", "dataset": "tiny_val", "compared_with": "tiny_val",
+    }  # fmt: skip
+    assert f"| {scores['ssim_back']:.4f}" in three_tables({"random": [tmp_path / "run"]})
     refused = tool("--dataset", "tiny_val", "--output", str(output))
     assert refused.returncode == 1 and "translated is not empty" in refused.stderr

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from lgrseg.data.images.shards import INDEX, Shards
 from lgrseg.data.images.source import UNUSABLE, ImageSource
 from lgrseg.data.images.tree import ImageTree
-from lgrseg.data.mappers.views import RandomFrameMapper
+from lgrseg.data.mappers.views import LocalGlobalMapper, RandomFrameMapper
 from lgrseg.structures import UnlabelledViews
 
 logger = logging.getLogger("lgrseg")
@@ -26,7 +26,13 @@ _VIEWS, _OTHERS = 15, 16
 class ImageStream(Dataset):
     """Views of the elements of a source; item i is UnlabelledViews."""
 
-    def __init__(self, *, source: ImageSource, mapper: RandomFrameMapper, seed: int = 0):
+    def __init__(
+        self,
+        *,
+        source: ImageSource,
+        mapper: RandomFrameMapper | LocalGlobalMapper,
+        seed: int = 0,
+    ):
         """`seed` is that of the run."""
         self.source, self.mapper, self.seed = source, mapper, seed
         self.unreadable: dict[int, str] = {}

@@ -88,6 +88,20 @@ class LocalGlobalMapper:
         ]
         return UnlabelledViews(teacher=global_views, student=local_views)
 
+    def views_of(
+        self, frame: np.ndarray, index: int, video_id: str, rng: np.random.Generator
+    ) -> UnlabelledViews:
+        """Make all views of one frame; the arguments are those of `RandomFrameMapper.views_of`."""
+
+        def view(size, scale) -> Clip:
+            box = random_box(frame.shape[:2], scale, rng)
+            return self._clip({index: frame}, [index], box, size, video_id, rng)
+
+        return UnlabelledViews(
+            teacher=[view(self.global_size, self.global_scale) for _ in range(self.num_global)],
+            student=[view(self.local_size, self.local_scale) for _ in range(self.num_local)],
+        )
+
     def _clip(self, video, indices, box, size, video_id: str, rng) -> Clip:
         top, left, bottom, right = box
         frames = resize_frames([video[index][top:bottom, left:right] for index in indices], size)

@@ -191,6 +191,7 @@ def _others() -> dict[str, Entry]:
         "usfm_small": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit | small),
         "usfm_base": Entry(vit.usfm, "BeitConfig", layouts.USFM, base | beit),
         "mae_tiny": Entry(vit.mae, "ViTConfig", layouts.MAE, base | tiny),
+        "mae_small": Entry(vit.mae, "ViTConfig", layouts.MAE, base | small),
         "mae_base": Entry(vit.mae, "ViTConfig", layouts.MAE, base),
         "resnet18": resnet(basic),
         "resnet50": resnet(bottleneck),
@@ -206,6 +207,6 @@ def _others() -> dict[str, Entry]:
 
 ENCODERS: dict[str, Entry] = _dinov2() | _dinov3() | _hiera() | _others()
 """Encoders by name. Sizes and settings are those of the published weights, except for
-"sam2_hiera_nano" (sam2.py), "usfm_tiny", "usfm_small" and "mae_tiny" (for
+"sam2_hiera_nano" (sam2.py), "usfm_tiny", "usfm_small", "mae_tiny" and "mae_small" (for
 lgrseg/modeling/pretraining), which belong to this project. Stochastic depth is off unless
 `drop_path_rate` is given."""

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from lgrseg.modeling.contracts import ClipModel
 from lgrseg.modeling.foundation.hierarchical import ResNetEncoder
 from lgrseg.modeling.foundation.names import Tensors
 from lgrseg.modeling.foundation.vit import ViTEncoder
@@ -16,11 +17,12 @@ def published_weights(model: nn.Module) -> Tensors:
     Those of a ResNet are EMP-SSL's, those of a ViT are MAE's or USFM's.
 
     Args:
-        model: model with an encoder as `backbone`.
+        model: model with an encoder as `backbone`, or with a student that has one.
 
     Raises:
         ValueError: the model has no such encoder.
     """
+    model = model.deployed() if isinstance(model, ClipModel) else model
     encoder = getattr(model, "backbone", None)
     if isinstance(encoder, ResNetEncoder):
         return emp_ssl_weights(encoder)

@@ -22,5 +22,5 @@ def mae_weights(encoder: ViTEncoder) -> Tensors:
     for number in range(cast(ViTConfig, encoder.model.config).num_hidden_layers):
         parts += [f"blocks.{number}.{part}" for part in PARTS]
     names += [f"{part}.{kind}" for part in parts for kind in KINDS]
-    remedy = "only encoders mae_tiny and mae_base can be saved under MAE's names"
+    remedy = "only encoders mae_tiny, mae_small and mae_base can be saved under MAE's names"
     return with_published_names(encoder, MAE, names, remedy=remedy)

@@ -23,7 +23,7 @@ from lgrseg.layers.numerics import at_least_float32, effective_rank
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks
-from lgrseg.modeling.pretraining.training_only import check_training
+from lgrseg.modeling.pretraining.training_only import check_several, check_training
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -115,7 +115,7 @@ class ManyCropsModel(ClipModel):
             totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, or there are no crops.
+            ValueError: the model is not in training mode, or there are no crops, or only one frame.
             CollapsedMasksError: a mask is nearly empty or full.
         """
         check_training(self)
@@ -141,6 +141,7 @@ class ManyCropsModel(ClipModel):
 
     def _losses(self, tokens: Tensor) -> Losses:
         """Compute the losses from the tokens of all processes (B, V, C)."""
+        check_several(tokens)
         num_views = tokens.shape[1]
         with torch.autocast(tokens.device.type, enabled=False):
             flat = rearrange(tokens, "b v c -> (b v) c")

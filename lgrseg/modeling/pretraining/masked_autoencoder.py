@@ -63,8 +63,8 @@ class MaskedAutoencoder(ClipModel):
         check_share("ratio", ratio)
         if type(backbone.model).__name__ != "ViTModel":
             raise ValueError(
-                f"a masked autoencoder needs an encoder mae_tiny or mae_base, not one around a "
-                f"{type(backbone.model).__name__}"
+                "a masked autoencoder needs an encoder mae_tiny, mae_small or mae_base, not one "
+                f"around a {type(backbone.model).__name__}"
             )
         from transformers import ViTMAEConfig, ViTMAEForPreTraining
 

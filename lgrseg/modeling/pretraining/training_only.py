@@ -1,5 +1,7 @@
 """What all models of a pretraining have in common: they train, and predict nothing."""
 
+from collections.abc import Sized
+
 from torch import nn
 
 from lgrseg.structures import Clip, UnlabelledViews
@@ -15,6 +17,20 @@ def check_training(model: nn.Module) -> None:
         raise ValueError(
             "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
             "and start a segmenter or classifier from it"
+        )
+
+
+def check_several(frames: Sized) -> None:
+    """Refuse a batch in which no other frame is.
+
+    Raises:
+        ValueError: `frames`, those of all processes, are fewer than 2.
+    """
+    if len(frames) < 2:
+        raise ValueError(
+            "a batch of 1 frame has no others to tell it from, so nothing would be learnt: set "
+            "dataloader.train.unlabelled.batch_size=2 or more (with method=image_tree, "
+            "dataloader.train.batch_size)"
         )
 
 

@@ -36,7 +36,7 @@ def summarise(runs: dict[str, list[Path]], dataset: str) -> list[Table]:
     random = {
         row: results_of_row[0]["record"]["random_frozen"] for row, results_of_row in results.items()
     }
-    scores = {row: _patients(results_of_row) for row, results_of_row in results.items()}
+    scores = {row: scores_of_patients(results_of_row) for row, results_of_row in results.items()}
     tables = []
     for title, checked in ((RESULTS, False), (MACHINERY, True)):
         chosen = [row for row in results if random[row] == checked]
@@ -68,7 +68,7 @@ def _read(folders: list[Path], dataset: str) -> list[dict]:
     return all_results
 
 
-def _patients(all_results: list[dict]) -> dict[str, float]:
+def scores_of_patients(all_results: list[dict]) -> dict[str, float]:
     """Dice of every patient: mean over the classes, then over the seeds."""
     by_patient: dict[str, list[float]] = {}
     for results in all_results:

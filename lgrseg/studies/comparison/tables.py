@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +37,7 @@ def markdown(comparison: BackboneComparison) -> str:
         for table in section.tables:
             parts.append(f"## {section.dataset}, {share} ({people}): {table.title}")
             parts += [_rows(table), _notes(table), "### Paired tests over patients"]
-            parts += [_paired(table), "### Bland-Altman", _agreement(table)]
+            parts += [paired_table(table.paired), "### Bland-Altman", _agreement(table)]
     if comparison.failed:
         parts += ["## Failed", "\n".join(f"- {name}" for name in comparison.failed)]
     return "\n\n".join(parts) + "\n"
@@ -100,10 +101,11 @@ def _notes(table: Table) -> str:
     return " ".join(notes)
 
 
-def _paired(table: Table) -> str:
-    if not table.paired:
+def paired_table(pairs: Sequence[Pair], *, score: str = "Dice") -> str:
+    """Markdown table of paired tests over patients; `score` names what was compared."""
+    if not pairs:
         return "none: one row"
-    head = ["", "patients", "difference in Dice [95% interval]", "p (Wilcoxon)", "p (Holm)"]
+    head = ["", "patients", f"difference in {score} [95% interval]", "p (Wilcoxon)", "p (Holm)"]
     lines = [
         [
             f"{pair.one} - {pair.other}",
@@ -112,10 +114,10 @@ def _paired(table: Table) -> str:
             _p(pair.p),
             _p(pair.p_holm),
         ]
-        for pair in table.paired
+        for pair in pairs
     ]
     note = ""
-    if any(pair.num < 6 for pair in table.paired):
+    if any(pair.num < 6 for pair in pairs):
         note = "\n\nFewer than six patients can never show a difference at p < 0.05."
     return markdown_table(head, lines) + note
 

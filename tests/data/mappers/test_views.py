@@ -45,6 +45,17 @@ def test_two_views_are_long_and_large_and_nine_short_and_small(make_video):
     )
 
 
+def test_views_of_one_frame_that_was_read_already():
+    frame = np.full((32, 48), 51, np.uint8)
+    views = local_global(augmentations=[], num_local=3).views_of(frame, 7, "scan", RNG(0))
+    assert [tuple(clip.frames.shape) for clip in views.teacher] == [(1, 1, 32, 48)] * 2
+    assert [tuple(clip.frames.shape) for clip in views.student] == [(1, 1, 16, 24)] * 3
+    for clip in (*views.teacher, *views.student):
+        assert torch.equal(clip.frames, torch.full_like(clip.frames, 51 / 255))
+    assert {int(clip.frame_indices) for clip in (*views.teacher, *views.student)} == {7}
+    assert views.video_id == "scan" and len({clip.seed for clip in views.student}) == 3
+
+
 def test_views_are_a_function_of_the_generator(make_video):
     record, mapper = make_video("a", num_frames=20), local_global()
     one, same, other = (mapper(record, 9, RNG(seed)) for seed in (0, 0, 1))

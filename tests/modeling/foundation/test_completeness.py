@@ -125,7 +125,8 @@ def test_a_norm_that_is_missing(tiny, refused):
     message = refused("mae_base", tensors)
     assert "embeddings.cls_token (1, 1, 32) of the encoder is not in the file; layernorm" in message
     assert message.endswith(
-        "choose the encoder of these weights (mae_tiny, mae_base), or change its settings"
+        "choose the encoder of these weights (mae_tiny, mae_small, mae_base), or change its "
+        "settings"
     )
 
 

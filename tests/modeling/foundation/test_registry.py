@@ -35,6 +35,7 @@ MILLIONS = {
     "usfm_small": 21.65,
     "usfm_base": 85.76,
     "mae_tiny": 5.52,
+    "mae_small": 21.67,
     "mae_base": 85.80,
     "resnet18": 11.18,
     "resnet50": 23.51,

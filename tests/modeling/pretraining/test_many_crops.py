@@ -111,5 +111,7 @@ def test_what_it_needs_is_said():
         model()([], [], crops(2, num_views=1))
     with pytest.raises(ValueError, match="tools/export_encoder.py"):
         model().eval()([], [], crops(2))
+    with pytest.raises(ValueError, match="a batch of 1 frame .* nothing would be learnt"):
+        model()([], [], crops(1))
     with pytest.raises(ValueError, match="epsilon=0: "):
         model(epsilon=0)

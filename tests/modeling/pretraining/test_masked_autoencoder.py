@@ -102,7 +102,9 @@ def test_saved_weights_load_with_nothing_missing(tmp_path, caplog):
 
 
 def test_what_it_cannot_do_is_said():
-    with pytest.raises(ValueError, match="mae_tiny or mae_base, not one around a BeitModel"):
+    with pytest.raises(
+        ValueError, match="mae_tiny, mae_small or mae_base, not one around a BeitModel"
+    ):
         MaskedAutoencoder(backbone=small_usfm())
     with pytest.raises(ValueError, match="ratio=0.95: a share of"):
         model(ratio=0.95)
