@@ -7,7 +7,6 @@ import json
 import logging
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from omegaconf import DictConfig
 
 from lgrseg.config import instantiate
@@ -19,6 +18,7 @@ from lgrseg.reporting import plots
 from lgrseg.reporting.export import export_record
 from lgrseg.reporting.label_plots import calibration_plot, confusion_plot
 from lgrseg.reporting.label_tables import label_tables
+from lgrseg.reporting.page import page_template
 from lgrseg.reporting.report_parts import (
     Section,
     Table,
@@ -30,13 +30,19 @@ from lgrseg.reporting.report_parts import (
 )
 from lgrseg.reporting.report_videos import ranked_videos, videos_of
 from lgrseg.reporting.run_facts import config_text, facts_of_run
+from lgrseg.reporting.training_report import write_training_report
 
 logger = logging.getLogger("lgrseg")
 
 
 def report_run(model, cfg: DictConfig) -> None:
-    """Write a report for every test dataset, with as many videos as `train.export_videos` says."""
+    """Write a report for every test dataset, with as many videos as `train.export_videos` says.
+
+    Without a test, as in a pretraining, report.html in the folder of the run is on its training.
+    """
     run = Path(cfg.train.output_dir)
+    if not cfg.dataloader.test:
+        logger.info("wrote %s", write_training_report(run))
     for name, loader in cfg.dataloader.test.items():
         folder = run / "eval" / name
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -88,7 +94,7 @@ def write_report(run: Path, dataset: str) -> Path:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     lines = read_metrics(run)
     parts = _label_parts if results.get("task") == "classification" else _mask_parts
-    page = _template().render(
+    page = page_template().render(
         dataset=dataset,
         protocol=results["protocol"],
         facts=facts_of_run(run, lines),
@@ -99,17 +105,6 @@ def write_report(run: Path, dataset: str) -> Path:
     file = folder / "report.html"
     file.write_text(page, encoding="utf-8")
     return file
-
-
-def _template():
-    environment = Environment(
-        loader=PackageLoader("lgrseg.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _mask_parts(folder: Path, results: dict) -> dict:

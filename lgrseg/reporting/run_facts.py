@@ -71,11 +71,15 @@ def _settings(config: Path, num_parameters: int | None) -> Iterator[Fact]:
         model += f" with {backbone}"
     if num_parameters:
         model += f", {num_parameters / 1e6:.1f} million parameters"
+    clips = "dataloader.train"
+    if _select(cfg, f"{clips}.batch_size") == 0:  # a pretraining, without labelled clips
+        clips += ".unlabelled"
+    sizes = (_select(cfg, f"{clips}.mapper.{name}") for name in ("input_size", "size"))
     shown = {
         "Model": model,
         "Trained on": _select(cfg, "dataloader.train.dataset"),
-        "Input size": _size(_select(cfg, "dataloader.train.mapper.input_size")),
-        "Batch size": _select(cfg, "dataloader.train.batch_size"),
+        "Input size": _size(next(filter(None, sizes), None)),
+        "Batch size": _select(cfg, f"{clips}.batch_size"),
         "Optimizer": _name(cfg, "optimizer").removeprefix("build_"),
         "Learning rate": _select(cfg, "optimizer.lr"),
         "Seed": _select(cfg, "train.seed"),
