@@ -14,7 +14,7 @@ from lgrseg.serve.settings import Settings
 from lgrseg.serve.web import protocol_with_deadline
 
 MODEL = {
-    "name": "a_run",
+    "name": "apical_simulated",
     "purpose": "clips",
     "sha256": "0" * 64,
     "classes": ["left_ventricle"],
@@ -47,12 +47,12 @@ class Played:
         (upload / "frames.u8").write_bytes(bytes(3 * 32 * 48))
         meta = {"shape": [3, 32, 48], "format": "movie", "notes": [], "doubts": []}
         self.blobs.accept(upload)
-        new = NewJob(upload.name, owner, "clip", "clips", name, meta)
+        new = NewJob(upload.name, owner, "clip", MODEL["name"], name, meta)
         return self.store.add(new, max_queued=100)
 
-    def claim(self, *kinds):
+    def claim(self, *models):
         self._enter()
-        return self.store.claim("w1", kinds=kinds or ("clips",), lease=30, max_attempts=2)
+        return self.store.claim("w1", models=models or (MODEL["name"],), lease=30, max_attempts=2)
 
     def finish(self, job, **more):
         """Write small results and further files, and end the job as done."""

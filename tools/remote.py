@@ -1,6 +1,7 @@
 r"""Call a service that another process or machine runs with `lgrseg serve`.
 
     lgrseg remote predict clip.mp4 --url http://127.0.0.1:8321 --output output/predictions
+    lgrseg remote predict clip.mp4 --model NAME
     lgrseg remote jobs --url http://127.0.0.1:8321
 
 The token is read from LGRSEG_TOKEN, or from --token. Needs pip install 'lgrseg[client]'.
@@ -68,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
         default="unknown",
         help="view of the clips, for the codes of DICOM reports (default: unknown)",
     )
+    files.add_argument("--model", help="name of one of the service's models (default: its first)")
     listed = commands.add_parser("jobs", help="list jobs, the newest first")
     for command in (files, listed):
         command.add_argument(
@@ -96,6 +98,7 @@ def predict(client: Client, file: Path, arguments: argparse.Namespace) -> int:
             fps=arguments.fps,
             deidentify=arguments.deidentify,
             view=arguments.view,
+            model=arguments.model,
         )
     except (ServiceProblem, JobFailed, OSError, ValueError, httpx2.TransportError) as error:
         print(f"error: {file}: {error or type(error).__name__}", file=sys.stderr)

@@ -2,8 +2,10 @@ r"""Serve the model: a clip goes in by HTTP or by the page, masks and measuremen
 
     lgrseg serve
     lgrseg serve --run output/demo --port 8321 --workers 2
+    lgrseg serve --run output/demo output/other
 
-The page is at http://127.0.0.1:8321. Without --run the model is the one that comes with lgrseg.
+The page is at http://127.0.0.1:8321. Without --run the model is the one that comes with lgrseg. Of
+several runs the first is the default, and a clip may name another; every worker holds all of them.
 Every option is also a variable: --keep-days is LGRSEG_SERVE_KEEP_DAYS. To be called by other
 machines the service needs a token, of 16 or more characters:
 
@@ -26,7 +28,7 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"error: the service needs {error.name}: pip install 'lgrseg[serve]'")
 
-HIDDEN = ("token_hashes", "hosts")
+HIDDEN = ("token_hashes", "hosts", "run")
 
 
 def main() -> int:
@@ -57,6 +59,9 @@ def parse_arguments() -> argparse.Namespace:
             type=kind,  # type: ignore[arg-type]
             help=f"{entry.description} (default: {entry.default})",
         )
+    parser.add_argument(
+        "--run", nargs="+", action="extend", help=Settings.model_fields["run"].description
+    )
     parser.add_argument("--hosts", nargs="+", help="names by which clients call the service")
     parser.add_argument(
         "--token-file", type=Path, help="file with the accepted tokens, one on each line"
@@ -75,8 +80,8 @@ def make_settings(arguments: argparse.Namespace) -> Settings:
     if file := options.pop("token_file"):
         tokens = file.read_text(encoding="utf-8").split()
         options["token_hashes"] = tuple(map(hash_of, tokens))
-    if options["hosts"]:
-        options["hosts"] = tuple(options["hosts"])
+    for name in ("hosts", "run"):
+        options[name] = tuple(options[name]) if options[name] else None
     return Settings.of(options)
 
 

@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from lgrseg.client.calls import (
-    AGAIN,
-    UPLOAD_SECONDS,
-    EventReader,
-    Upload,
-    headers_of,
-    pause_before,
-    wishes_of,
-)
+from lgrseg.client.async_connection import AsyncConnection
+from lgrseg.client.calls import Upload, wishes_of
 from lgrseg.client.client import Watch
-from lgrseg.client.errors import check_done, problem_of
+from lgrseg.client.errors import check_done
 from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
 from lgrseg.client.result_files import chosen_results, write_result
 
@@ -40,9 +33,8 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ):
         """Set up the connection, see `Client`."""
-        self.retries = retries
-        self._http = httpx2.AsyncClient(
-            base_url=url, headers=headers_of(token), timeout=timeout, transport=transport
+        self._service = AsyncConnection(
+            url, token=token, retries=retries, timeout=timeout, transport=transport
         )
 
     async def __aenter__(self) -> "AsyncClient":
@@ -58,7 +50,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._service.close()
 
     async def predict_clip(
         self,
@@ -81,14 +73,21 @@ class AsyncClient:
         name: str | None = None,
         spacing_mm: Sequence[float] | None = None,
         deidentify: bool = False,
+        model: str | None = None,
         wait: float = 30,
     ) -> ImageResult | Job:
         """Send one still image, see `Client.predict_image`."""
         path = Path(path)
         wishes = wishes_of(
-            path, name=name, spacing_mm=spacing_mm, fps=None, deidentify=deidentify, wait=wait
+            path,
+            name=name,
+            spacing_mm=spacing_mm,
+            fps=None,
+            deidentify=deidentify,
+            model=model,
+            wait=wait,
         )
-        response = await self._send(Upload(path, "/v1/images", wishes))
+        response = await self._service.send(Upload(path, "/v1/images", wishes))
         if response.status_code == 200:
             return record_of(ImageResult, response.json())
         return record_of(Job, response.json())
@@ -102,14 +101,17 @@ class AsyncClient:
         fps: float | None = None,
         deidentify: bool = False,
         view: str = "unknown",
+        model: str | None = None,
         key: str | None = None,
     ) -> Job:
         """Send a clip without waiting for its results, see `Client.submit`."""
         path = Path(path)
-        wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
+        wishes = wishes_of(
+            path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify, model=model
+        )
         wishes["view"] = view
         upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
-        return record_of(Job, (await self._send(upload)).json())
+        return record_of(Job, (await self._service.send(upload)).json())
 
     async def wait(self, job_id: str, *, watch: Watch | None = None) -> Job:
         """Wait until a job is done, see `Client.wait`."""
@@ -119,52 +121,34 @@ class AsyncClient:
                 watch(job)
         return check_done(job or await self.job(job_id))
 
-    async def events(self, job_id: str) -> AsyncIterator[Job]:
+    def events(self, job_id: str) -> AsyncIterator[Job]:
         """Yield a job at every change, until it has ended; lost connections are made again."""
-        reader, attempt = EventReader(), 0
-        while True:
-            headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
-            try:
-                async with self._http.stream(
-                    "GET", f"/v1/jobs/{job_id}/events", headers=headers
-                ) as response:
-                    if response.status_code != 200:
-                        raise problem_of(response.status_code, await response.aread())
-                    async for line in response.aiter_lines():
-                        if (job := reader.read(line)) is not None:
-                            attempt = 0
-                            yield job
-                            if job.has_ended:
-                                return
-            except httpx2.TransportError:
-                if attempt >= self.retries:
-                    raise
-            await asyncio.sleep(pause_before(attempt))
-            attempt += 1
+        return self._service.events(job_id)
 
     async def job(self, job_id: str) -> Job:
         """Get a job."""
-        return record_of(Job, (await self._call("GET", f"/v1/jobs/{job_id}")).json())
+        return record_of(Job, (await self._service.call("GET", f"/v1/jobs/{job_id}")).json())
 
     async def jobs(self, *, limit: int = 50, after: str | None = None) -> JobList:
         """List jobs, the newest first."""
         parameters = {"limit": limit} | ({"after": after} if after else {})
-        return record_of(JobList, (await self._call("GET", "/v1/jobs", params=parameters)).json())
+        answer = await self._service.call("GET", "/v1/jobs", params=parameters)
+        return record_of(JobList, answer.json())
 
     async def models(self) -> ModelList:
         """Get the models and the limits of the service."""
-        return record_of(ModelList, (await self._call("GET", "/v1/models")).json())
+        return record_of(ModelList, (await self._service.call("GET", "/v1/models")).json())
 
     async def delete(self, job_id: str) -> None:
         """Cancel a job, and delete everything of it as soon as it has ended."""
         for _ in range(300):
-            if (await self._call("DELETE", f"/v1/jobs/{job_id}")).status_code == 204:
+            if (await self._service.call("DELETE", f"/v1/jobs/{job_id}")).status_code == 204:
                 return
             await asyncio.sleep(0.1)
 
     async def result(self, job: Job, name: str) -> bytes:
         """Load a result file."""
-        return (await self._call("GET", f"/v1/jobs/{job.id}/results/{name}")).content
+        return (await self._service.call("GET", f"/v1/jobs/{job.id}/results/{name}")).content
 
     async def save_results(
         self, job: Job, output: str | Path, *, names: Sequence[str] | None = None
@@ -177,18 +161,27 @@ class AsyncClient:
 
     async def beats(self, job_id: str) -> Beats:
         """Get the measured and the corrected beats of a job."""
-        return record_of(Beats, (await self._call("GET", f"/v1/jobs/{job_id}/beats")).json())
+        answer = await self._service.call("GET", f"/v1/jobs/{job_id}/beats")
+        return record_of(Beats, answer.json())
 
     async def correct_beats(self, job_id: str, frames: Sequence[tuple[int, int]] | None) -> Beats:
         """Correct beats, see `Client.correct_beats`."""
         beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
-        answer = await self._call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
+        answer = await self._service.call(
+            "PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats}
+        )
         return record_of(Beats, answer.json())
 
     async def prompts(self, job_id: str, boxes: Sequence[dict[str, Any]]) -> Job:
         """Segment a clip again from boxes, see `Client.prompts`."""
         wish = {"boxes": list(boxes)}
-        answer = await self._call("POST", f"/v1/jobs/{job_id}/prompts", json=wish)
+        answer = await self._service.call("POST", f"/v1/jobs/{job_id}/prompts", json=wish)
+        return record_of(Job, answer.json())
+
+    async def segment_again(self, job_id: str, *, model: str | None = None) -> Job:
+        """Segment a clip again with a model, see `Client.segment_again`."""
+        wish = {"model": model} if model else {}
+        answer = await self._service.call("POST", f"/v1/jobs/{job_id}/again", params=wish)
         return record_of(Job, answer.json())
 
     def stream(
@@ -199,45 +192,4 @@ class AsyncClient:
 
         hello = {"height": height, "width": width, "channels": channels}
         hello |= {"window": window} if window else {}
-        return async_live_stream(self._http, hello)
-
-    async def _send(self, upload: Upload) -> httpx2.Response:
-        return await self._call(
-            "POST",
-            upload.address,
-            upload=upload,
-            params=upload.wishes,
-            headers=upload.headers,
-            timeout=UPLOAD_SECONDS,
-        )
-
-    async def _call(
-        self, method: str, address: str, *, upload: Upload | None = None, **how: Any
-    ) -> httpx2.Response:
-        """Call, and try again where that may help."""
-        for attempt in range(self.retries + 1):
-            if upload is not None:
-                how["content"] = _chunks(upload)
-            last = attempt == self.retries
-            try:
-                response = await self._http.request(method, address, **how)
-            except httpx2.TransportError:
-                if last:
-                    raise
-                await asyncio.sleep(pause_before(attempt))
-                continue
-            if response.status_code < 400:
-                return response
-            error = problem_of(
-                response.status_code, response.content, response.headers.get("Retry-After")
-            )
-            if last or response.status_code not in AGAIN:
-                raise error
-            await asyncio.sleep(pause_before(attempt, error.problem.retry_after))
-        raise AssertionError("the last try returns or raises")
-
-
-async def _chunks(upload: Upload) -> AsyncIterator[bytes]:
-    parts = upload.chunks()
-    while chunk := await asyncio.to_thread(next, parts, b""):
-        yield chunk
+        return async_live_stream(self._service.http, hello)

@@ -50,6 +50,7 @@ def wishes_of(
     spacing_mm: Sequence[float] | None,
     fps: float | None,
     deidentify: bool,
+    model: str | None = None,
     wait: float | None = None,
 ) -> dict[str, Any]:
     """Make the parameters of an upload; without names, if it shall have none.
@@ -58,7 +59,7 @@ def wishes_of(
     """
     if name is None and not deidentify:
         name = path.name
-    values: dict[str, Any] = {"name": name, "fps": fps, "wait": wait}
+    values: dict[str, Any] = {"name": name, "fps": fps, "model": model, "wait": wait}
     if spacing_mm is not None:
         values["row_mm"], values["column_mm"] = spacing_mm
     if deidentify:

@@ -12,8 +12,8 @@ import httpx2
 from lgrseg.client.calls import Upload, wishes_of
 from lgrseg.client.connection import Connection
 from lgrseg.client.errors import check_done
-from lgrseg.client.records import Beats, ImageResult, Job, JobList, ModelList, record_of
-from lgrseg.client.result_files import chosen_results, write_result
+from lgrseg.client.finished_jobs import FinishedJobs
+from lgrseg.client.records import ImageResult, Job, JobList, ModelList, record_of
 
 if TYPE_CHECKING:
     from lgrseg.client.live import LiveStream
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Watch = Callable[[Job], None]
 
 
-class Client:
+class Client(FinishedJobs):
     """Calls the service. Calls that fail for a moment are tried again; no clip is run twice."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Client:
             path: file of the clip.
             output: folder of the results; None to load none.
             watch: function that gets the job at every change, such as `ProgressBar`.
-            wishes: `name`, `spacing_mm`, `fps`, `deidentify` and `view`, as in `submit`.
+            wishes: `name`, `spacing_mm`, `fps`, `deidentify`, `view` and `model`, as in `submit`.
 
         Raises:
             ServiceProblem: the service refuses the clip.
@@ -93,9 +93,10 @@ class Client:
         name: str | None = None,
         spacing_mm: Sequence[float] | None = None,
         deidentify: bool = False,
+        model: str | None = None,
         wait: float = 30,
     ) -> ImageResult | Job:
-        """Send one still image.
+        """Send one still image; the settings are those of `submit`.
 
         Returns:
             Its masks; or its job, if it was not segmented within `wait` seconds.
@@ -105,7 +106,13 @@ class Client:
         """
         path = Path(path)
         wishes = wishes_of(
-            path, name=name, spacing_mm=spacing_mm, fps=None, deidentify=deidentify, wait=wait
+            path,
+            name=name,
+            spacing_mm=spacing_mm,
+            fps=None,
+            deidentify=deidentify,
+            model=model,
+            wait=wait,
         )
         response = self._service.send(Upload(path, "/v1/images", wishes))
         if response.status_code == 200:
@@ -121,6 +128,7 @@ class Client:
         fps: float | None = None,
         deidentify: bool = False,
         view: str = "unknown",
+        model: str | None = None,
         key: str | None = None,
     ) -> Job:
         """Send a clip, and return its job without waiting for it.
@@ -132,13 +140,16 @@ class Client:
             fps: frames per second; None uses the rate of the file.
             deidentify: True to make every picture black outside the fan.
             view: view of a DICOM clip, "A4C", "A2C" or "unknown", for its DICOM report.
+            model: name of a model, as in `models`; None uses the first.
             key: idempotency key; None makes a new one.
 
         Raises:
             ServiceProblem: the service refuses the clip.
         """
         path = Path(path)
-        wishes = wishes_of(path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify)
+        wishes = wishes_of(
+            path, name=name, spacing_mm=spacing_mm, fps=fps, deidentify=deidentify, model=model
+        )
         wishes["view"] = view
         upload = Upload(path, "/v1/clips", wishes, **({"key": key} if key else {}))
         return record_of(Job, self._service.send(upload).json())
@@ -178,62 +189,6 @@ class Client:
             if self._service.call("DELETE", f"/v1/jobs/{job_id}").status_code == 204:
                 return
             time.sleep(0.1)
-
-    def result(self, job: Job, name: str) -> bytes:
-        """Load a result file."""
-        return self._service.call("GET", f"/v1/jobs/{job.id}/results/{name}").content
-
-    def save_results(
-        self, job: Job, output: str | Path, *, names: Sequence[str] | None = None
-    ) -> list[Path]:
-        """Write result files as OUTPUT/CLIP_NAME.
-
-        Args:
-            job: a finished job.
-            output: folder of the files; it is made if it is missing.
-            names: results to load; None for all but those for players.
-
-        Returns:
-            The files.
-
-        Raises:
-            ValueError: a file differs from what the service says of it.
-        """
-        return [
-            write_result(Path(output), job, result, self.result(job, result.name))
-            for result in chosen_results(job, names)
-        ]
-
-    def beats(self, job_id: str) -> Beats:
-        """Get the measured and the corrected beats of a job."""
-        return record_of(Beats, self._service.call("GET", f"/v1/jobs/{job_id}/beats").json())
-
-    def correct_beats(self, job_id: str, frames: Sequence[tuple[int, int]] | None) -> Beats:
-        """Correct beats.
-
-        Args:
-            job_id: a finished job.
-            frames: end-diastolic and end-systolic frame of every beat; None takes all back.
-        """
-        beats = None if frames is None else [{"ed_frame": a, "es_frame": b} for a, b in frames]
-        answer = self._service.call("PATCH", f"/v1/jobs/{job_id}/beats", json={"beats": beats})
-        return record_of(Beats, answer.json())
-
-    def prompts(self, job_id: str, boxes: Sequence[dict[str, Any]]) -> Job:
-        """Segment the clip of a finished job again, from boxes; gives the new job.
-
-        Args:
-            job_id: a finished job.
-            boxes: boxes as {"frame": 0, "box": [x0, y0, x1, y1], "class": "left_ventricle"}, in
-                pixels of the clip.
-
-        Raises:
-            ServiceProblem: a box cannot be used, or the service has no model for boxes.
-        """
-        wish = {"boxes": list(boxes)}
-        return record_of(
-            Job, self._service.call("POST", f"/v1/jobs/{job_id}/prompts", json=wish).json()
-        )
 
     def stream(
         self, height: int, width: int, *, channels: int = 1, window: int | None = None

@@ -47,10 +47,16 @@ class Job:
     kind: str
     """"clip" or "image"."""
     model: str
+    """Name of the model, as `Model.name`."""
+    model_sha256: str | None = None
+    """SHA-256 of the weights that made the results; None before there are any."""
+    boxes: int = 0
+    """Number of boxes, drawn by hand, from which it is segmented."""
     name: str = ""
     """Name for display; the name of the uploaded file without its folder."""
     stage: str = ""
-    """waiting, segmenting, measuring, writing, paused for a shorter job; empty at the end."""
+    """waiting, segmenting, measuring, writing, paused for a shorter job, no_model while it waits
+    for a model that the service was started without; empty at the end."""
     progress: float = 0.0
     """0 to 1."""
     position: int | None = None
@@ -59,7 +65,7 @@ class Job:
     """Estimated time to the end; None if it is not known."""
     attempt: int = 0
     parent: str | None = None
-    """The job whose clip is segmented again with boxes."""
+    """The job of the upload, if its clip is segmented again with boxes or another model."""
     frames: int = 0
     size: list[int] = field(default_factory=list)
     """Height and width in pixels."""

@@ -43,11 +43,16 @@ class Wishes:
         view: Annotated[
             View, Query(description="view of a DICOM clip, for the codes of its report")
         ] = "unknown",
+        model: Annotated[
+            str | None,
+            Query(max_length=255, description="a name of GET /v1/models; by default the first"),
+        ] = None,
     ):
         """Check the settings; both spacings are given, or none."""
         if (row_mm is None) != (column_mm is None):
             raise ServiceError(422, "bad_settings", "give both row_mm and column_mm, or neither")
-        self.name, self.options = name, {"deidentify": deidentify} if deidentify else {}
+        self.name, self.model = name, model
+        self.options = {"deidentify": deidentify} if deidentify else {}
         values: dict[str, Any] = {"fps": fps, "spacing_mm": row_mm and [row_mm, column_mm]}
         values["view"] = None if view == "unknown" else view
         self.options |= {key: value for key, value in values.items() if value}
@@ -69,6 +74,7 @@ async def accept(
     service.uploads += 1
     upload: Path | None = None
     try:
+        model = service.model_named(wishes.model)
         size = check_announced(request, service.settings.max_upload_bytes)
         await asyncio.to_thread(check_open, request, service, size)
         upload = await asyncio.to_thread(service.blobs.new_upload)
@@ -81,7 +87,7 @@ async def accept(
             total_seconds=settings.upload_seconds,
         )
         service.metrics.bytes.inc(received.size)
-        wish = json.dumps([kind, wishes.options, received.sha256], sort_keys=True)
+        wish = json.dumps([kind, model, wishes.options, received.sha256], sort_keys=True)
         fingerprint = hashlib.sha256(wish.encode()).hexdigest()
         owner = request.state.owner
         if key and (known := await asyncio.to_thread(service.store.find_key, owner, key)):
@@ -90,7 +96,7 @@ async def accept(
         check_kind(kind, meta)
         if wishes.options.get("deidentify"):
             (upload / "source.dcm").unlink(missing_ok=True)
-        job = _new_job(request, upload, received, wishes, meta, kind, key, fingerprint)
+        job = _new_job(request, upload, received, wishes, meta, kind, model, key, fingerprint)
         return await asyncio.to_thread(_add, service, upload, job)
     except DiskFull as error:
         raise disk_full() from error
@@ -153,6 +159,7 @@ def _new_job(
     wishes: Wishes,
     meta: dict[str, Any],
     kind: str,
+    model: str,
     key: str | None,
     fingerprint: str,
 ) -> NewJob:
@@ -161,7 +168,7 @@ def _new_job(
         id=upload.name,
         owner=request.state.owner,
         kind=kind,
-        model="clips",
+        model=model,
         name="" if hidden else shown_name(wishes.name or received.name),
         meta=meta,
         options=wishes.options,

@@ -10,7 +10,14 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import lgrseg
-from lgrseg.serve import routes_clips, routes_jobs, routes_ops, routes_results, routes_stream
+from lgrseg.serve import (
+    routes_again,
+    routes_clips,
+    routes_jobs,
+    routes_ops,
+    routes_results,
+    routes_stream,
+)
 from lgrseg.serve.blobs import Blobs
 from lgrseg.serve.guard import Guard
 from lgrseg.serve.intake_pool import IntakePool
@@ -56,7 +63,8 @@ def create_app(settings: Settings, *, store: JobStore | None = None) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
-    for part in (routes_clips, routes_results, routes_jobs, routes_ops, routes_stream):
+    parts = (routes_clips, routes_results, routes_jobs, routes_again, routes_ops, routes_stream)
+    for part in parts:
         app.include_router(part.router)
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")

@@ -135,21 +135,24 @@ class JobStore(Protocol):
     def counts(self) -> dict[str, int]:
         """Count the jobs of every state."""
 
+    def counts_by_model(self) -> dict[tuple[str, str], int]:
+        """Count the jobs of every state and model."""
+
     def claim(
         self,
         worker: str,
         *,
-        kinds: tuple[str, ...],
+        models: tuple[str, ...],
         lease: float,
         max_attempts: int,
         max_frames: int | None = None,
     ) -> StoredJob | None:
-        """Give the next job of at most so many frames to a worker.
+        """Give the next job of these models, and at most so many frames, to a worker.
 
         Jobs whose lease has ended are returned first. Raises WorkerUnknown.
         """
 
-    def waits(self, kinds: tuple[str, ...], max_frames: int) -> bool:
+    def waits(self, models: tuple[str, ...], max_frames: int) -> bool:
         """True if a job of at most so many frames waits for one of these models."""
 
     def renew(self, job: StoredJob, *, lease: float) -> bool:

@@ -8,19 +8,18 @@ import torch
 
 import lgrseg
 from lgrseg.inference.predictor import Predictor
-from lgrseg.inference.pretrained import pretrained_run
 from lgrseg.inference.run_files import run_files
 from lgrseg.serve.settings import Settings
 
 CLIPS, PROMPTS = "clips", "prompts"
-"""Model of ordinary jobs, and model of jobs with boxes."""
+"""Purposes: models of ordinary jobs, and the model of jobs with boxes."""
 
 
 def load_models(settings: Settings) -> tuple[dict[str, Predictor], list[dict[str, Any]]]:
     """Load the models.
 
     Returns:
-        Purpose -> its model, and the facts that GET /v1/models gives.
+        Name -> model, and the facts that GET /v1/models gives.
 
     Raises:
         FileNotFoundError: there is no such run, or it has no checkpoint.
@@ -28,24 +27,25 @@ def load_models(settings: Settings) -> tuple[dict[str, Predictor], list[dict[str
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    runs = {CLIPS: settings.run or pretrained_run()}
-    if settings.box_run:
-        runs[PROMPTS] = settings.box_run
+    runs = [(name, CLIPS, run) for name, run in settings.models.items()]
+    if settings.box_run and settings.box_model:
+        runs.append((settings.box_model, PROMPTS, settings.box_run))
     predictors = {
-        purpose: Predictor.from_run(run, device=settings.device) for purpose, run in runs.items()
+        name: Predictor.from_run(run, device=settings.device)
+        for name, run in {name: run for name, _, run in runs}.items()
     }
-    if PROMPTS in predictors:
-        for member in predictors[PROMPTS].members:
+    if settings.box_model:
+        for member in predictors[settings.box_model].members:
             member.check_boxes([])
-    return predictors, [_facts(purpose, run, predictors[purpose]) for purpose, run in runs.items()]
+    return predictors, [_facts(*entry, predictors[entry[0]]) for entry in runs]
 
 
-def _facts(purpose: str, run: str | Path, predictor: Predictor) -> dict[str, Any]:
+def _facts(name: str, purpose: str, run: str, predictor: Predictor) -> dict[str, Any]:
     _, weights = run_files(Path(run))
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "name": Path(run).resolve().name,
+        "name": name,
         "purpose": purpose,
         "sha256": digest,
         "classes": list(predictor.metadata.classes),

@@ -42,19 +42,25 @@ def load_video(folder: Path, meta: dict[str, Any], options: dict[str, Any]) -> V
 
 
 def run_job(
-    predictor: Predictor, job: StoredJob, folder: Path, output: Path, report: Report
+    predictor: Predictor,
+    digest: str,
+    job: StoredJob,
+    folder: Path,
+    output: Path,
+    report: Report,
 ) -> dict[str, Any]:
     """Segment and measure the clip of a job, and write its result files.
 
     Args:
         predictor: the loaded model.
+        digest: SHA-256 of its weights.
         job: the claimed job.
         folder: its folder, with frames.u8.
         output: an empty folder for the results.
         report: function that gets the progress, and raises an error to stop.
 
     Returns:
-        What a list of jobs shows: ejection_fraction, notes, doubts.
+        What a list of jobs shows: ejection_fraction, model_sha256, notes, doubts.
     """
     boxes = [
         BoxPrompt(box["frame"], tuple(box["box"]), predictor.metadata.classes.index(box["class"]))
@@ -71,7 +77,7 @@ def run_job(
     report("measuring", 0.9)
     ventricle = left_ventricle(result, on_frame=lambda _: report("measuring", 0.9))
     facts = facts_of(result) | ventricle | {"use": NOT_FOR_DIAGNOSIS}
-    facts["file"], facts["model"] = None, name_of(predictor)
+    facts["file"], facts["model"], facts["model_sha256"] = None, job.model, digest
     report("writing", 0.93)
     write_results(result, job, folder, output)
     facts["notes"] = result.notes
@@ -81,14 +87,10 @@ def run_job(
     report("writing", 0.99)
     return {
         "ejection_fraction": facts["ejection_fraction"],
+        "model_sha256": digest,
         "notes": facts["notes"],
         "doubts": facts["doubts"],
     }
-
-
-def name_of(predictor: Predictor) -> str:
-    """Names of the runs of a model, without the folders of the server."""
-    return " + ".join(Path(member.name).resolve().name for member in predictor.members)
 
 
 def left_ventricle(

@@ -1,12 +1,10 @@
-"""Jobs: list, state, events, cancelling, corrected beats, boxes."""
+"""Jobs: list, state, events, cancelling, corrected beats."""
 
 import asyncio
 import json
-import os
-import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -14,11 +12,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lgrseg.client.records import Beats, Job, JobList
-from lgrseg.serve.accepting import check_open, queue_full
 from lgrseg.serve.corrections import beats_of, corrected_beats
-from lgrseg.serve.examples import BEATS, FINISHED, JOBS, WAITING, example
-from lgrseg.serve.job_store import RUNNING, NewJob, QueueFull, StoredJob
-from lgrseg.serve.problems import ServiceError, problems
+from lgrseg.serve.examples import BEATS, FINISHED, JOBS, example
+from lgrseg.serve.job_store import RUNNING, StoredJob
+from lgrseg.serve.problems import problems
 from lgrseg.serve.routes_results import read_facts
 from lgrseg.serve.service import Service, service_of
 
@@ -28,7 +25,6 @@ ENDED = ("done", "failed", "cancelled", "expired")
 NO_JOB = problems(s401="no token, or a wrong one", s404="there is no such job")
 NOT_DONE = NO_JOB | problems(s409="it is not done", s410="its results have expired")
 BEATS_SHOWN = example(200, BEATS)
-BOXES = replace(WAITING, model="prompts", parent="5d1926f41a0138f72c7018ae2903ab8f")
 LOOK_SECONDS = 0.25
 """Time between two looks at the table while events are sent."""
 QUIET_SECONDS = 15.0
@@ -49,28 +45,6 @@ class BeatsWish(BaseModel):
         json_schema_extra={"examples": [{"beats": [{"ed_frame": 3, "es_frame": 17}]}]}
     )
     beats: list[BeatFrames] | None = Field(max_length=1000, min_length=1)
-
-
-class Box(BaseModel):
-    """A box around one structure on one frame."""
-
-    model_config = ConfigDict(populate_by_name=True)
-    frame: int = Field(ge=0, description="frame, counted from 0")
-    box: tuple[float, float, float, float] = Field(description="x0, y0, x1, y1 in pixels")
-    name: str = Field(alias="class", max_length=100, description="class of the model")
-
-
-class BoxesWish(BaseModel):
-    """Boxes, from which the clip is segmented again."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"boxes": [{"frame": 0, "box": [120, 40, 310, 290], "class": "left_ventricle"}]}
-            ]
-        }
-    )
-    boxes: list[Box] = Field(min_length=1, max_length=200)
 
 
 @router.get(
@@ -182,82 +156,3 @@ def patch_beats(request: Request, service: Services, job_id: str, wish: BeatsWis
         beats = corrected_beats(facts, [(beat.ed_frame, beat.es_frame) for beat in wish.beats])
     service.store.correct(job.id, beats)
     return beats_of(service.finished_job(request, job_id), facts)
-
-
-@router.post(
-    "/v1/jobs/{job_id}/prompts",
-    status_code=202,
-    response_model=Job,
-    responses=NOT_DONE
-    | problems(
-        s429="too many calls, or the queue is full; Retry-After says when",
-        s501="the service has no model for boxes",
-        s503="no worker is alive; Retry-After says when",
-        s507="the disk of the service is full",
-    )
-    | example(202, BOXES),
-)
-def post_prompts(
-    request: Request, response: Response, service: Services, job_id: str, wish: BoxesWish
-) -> Job:
-    """Segment the clip again from boxes that were drawn by hand; the answer is a new job."""
-    job = service.finished_job(request, job_id)
-    if service.settings.box_run is None:
-        raise ServiceError(
-            501,
-            "no_box_model",
-            "the service has no model for boxes: start it with --box-run FOLDER, the folder of a "
-            "BOX-SAM2 run",
-        )
-    check_open(request, service)
-    check_boxes(service, job, wish.boxes)
-    boxes = [box.model_dump(by_alias=True) for box in wish.boxes]
-    upload = service.blobs.new_upload()
-    try:
-        for name in ("frames.u8", "meta.json", "source.dcm"):
-            if (source := service.blobs.folder(job.id) / name).exists():
-                os.link(source, upload / name)
-        new = NewJob(
-            id=upload.name,
-            owner=job.owner,
-            kind=job.kind,
-            model="prompts",
-            name=job.name,
-            meta=job.meta,
-            options=job.options | {"boxes": boxes},
-            parent=job.id,
-        )
-        service.blobs.accept(upload)
-        added = service.store.add(new, max_queued=service.settings.max_queued)
-    except QueueFull as error:
-        service.blobs.delete(upload.name)
-        raise queue_full(service.settings.max_queued) from error
-    finally:
-        shutil.rmtree(upload, ignore_errors=True)
-    response.headers["Location"] = f"/v1/jobs/{added.id}"
-    return service.view(added)
-
-
-def check_boxes(service: Service, job: StoredJob, boxes: list[Box]) -> None:
-    """Check boxes against the clip and the classes of the box model.
-
-    Raises:
-        ServiceError: 422 for the first box that cannot be used.
-    """
-    from lgrseg.structures.box_prompts import BoxPrompt, PromptError, check_prompts
-
-    workers = service.store.workers(within=3600)
-    models = [model for worker in workers for model in worker.models]
-    classes = next((m["classes"] for m in models if m["purpose"] == "prompts"), None)
-    if classes is None:
-        detail = "the model for boxes is being loaded"
-        raise ServiceError(503, "no_worker", detail, retry_after=5)
-    if unknown := {box.name for box in boxes} - set(classes):
-        detail = f"no class {sorted(unknown)[0]!r}; there are: {', '.join(classes)}"
-        raise ServiceError(422, "bad_boxes", detail)
-    frames, height, width = job.meta["shape"][:3]
-    prompts = [BoxPrompt(box.frame, box.box, classes.index(box.name)) for box in boxes]
-    try:
-        check_prompts(prompts, num_frames=frames, size=(height, width), classes=tuple(classes))
-    except PromptError as error:
-        raise ServiceError(422, "bad_boxes", str(error)) from error

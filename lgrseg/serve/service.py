@@ -39,6 +39,18 @@ class Service:
     models: list[dict[str, Any]] = field(default_factory=list)
     """Models of the workers when they were last seen."""
 
+    def model_named(self, name: str | None) -> str:
+        """The name of a model for clips; None for the default.
+
+        Raises:
+            ServiceError: 422 there is no such model.
+        """
+        names = list(self.settings.models)
+        if name is not None and name not in names:
+            detail = f"no model {name!r}; there are: {', '.join(names)}"
+            raise ServiceError(422, "no_such_model", detail)
+        return name or names[0]
+
     def job(self, request: Request, job_id: str) -> StoredJob:
         """Get a job of the client that asks.
 
@@ -86,8 +98,10 @@ class Service:
             state=job.state,
             kind=job.kind,
             model=job.model,
+            model_sha256=summary.get("model_sha256"),
+            boxes=len(job.options.get("boxes", ())),
             name=job.name,
-            stage=job.stage,
+            stage=job.stage if self._has_model(job) else "no_model",
             progress=round(job.progress, 4),
             position=self.store.position(job) if job.state == WAITING else None,
             eta_seconds=_eta(job),
@@ -110,6 +124,11 @@ class Service:
             results=[ResultFile(**f, href=f"{base}/results/{f['name']}") for f in job.results],
             links=links,
         )
+
+    def _has_model(self, job: StoredJob) -> bool:
+        """False for a job that waits for a model which the service was started without."""
+        names = (*self.settings.models, self.settings.box_model)
+        return job.state != WAITING or job.model in names
 
 
 def service_of(request: Request) -> Service:

@@ -3,10 +3,12 @@
 import hashlib
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lgrseg.inference.pretrained import pretrained_run
 
 PREFIX = "LGRSEG_SERVE_"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -19,7 +21,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(Path("output/service"), description="folder of jobs and results")
-    run: str | None = Field(None, description="folder of a run; without it the package's model")
+    run: tuple[str, ...] = Field(
+        (), description="folders of runs, the first is the default; without it the package's model"
+    )
     box_run: str | None = Field(None, description="folder of a BOX-SAM2 run, for box prompts")
     store: str | None = Field(
         None,
@@ -31,7 +35,7 @@ class Settings(BaseModel):
     port: int = Field(8321, ge=0, le=65535, description="port of the service")
     hosts: tuple[str, ...] = Field((), description="names by which clients may call the service")
     token_hashes: tuple[str, ...] = Field((), description="SHA-256 of the accepted tokens")
-    workers: int = Field(1, ge=1, le=64, description="processes that each hold the model")
+    workers: int = Field(1, ge=1, le=64, description="processes that each hold the models")
     streams: int = Field(
         0, ge=0, le=64, description="live streams at the same time, each with its own model"
     )
@@ -55,6 +59,12 @@ class Settings(BaseModel):
     lease_seconds: float = Field(30, gt=0, description="time without a sign of life of a worker")
     max_attempts: int = Field(2, ge=1, description="times that a worker may die at one job")
 
+    @field_validator("run")
+    @classmethod
+    def _without_links(cls, runs: tuple[str, ...]) -> tuple[str, ...]:
+        """A link to the newest run may change while the service runs; its folder does not."""
+        return tuple(str(Path(run).resolve()) for run in runs)
+
     @model_validator(mode="after")
     def _needs_a_token(self) -> "Settings":
         if not is_loopback(self.host) and not self.token_hashes:
@@ -63,6 +73,18 @@ class Settings(BaseModel):
                 f"{PREFIX}TOKEN or --token-file, or use 127.0.0.1"
             )
         return self
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Name -> folder of the runs for clips; the first is the default."""
+        runs = self.run or (str(pretrained_run()),)
+        names = names_of((*runs, self.box_run) if self.box_run else runs)
+        return {names[run]: run for run in runs}
+
+    @property
+    def box_model(self) -> str | None:
+        """Name of the model for boxes; None if there is none."""
+        return self.box_run and names_of((*self.models.values(), self.box_run))[self.box_run]
 
     @property
     def max_upload_bytes(self) -> int:
@@ -81,7 +103,8 @@ class Settings(BaseModel):
         Args:
             options: name -> value; None counts as not given.
             environment: variables, of which LGRSEG_SERVE_NAME are used. LGRSEG_SERVE_TOKEN is one
-                token, or several with commas.
+                token, or several with commas; LGRSEG_SERVE_RUN one folder, or several with the
+                separator of PATH (a colon on Linux).
 
         Raises:
             ValueError: a value is not allowed, or a variable has an unknown name.
@@ -95,9 +118,32 @@ class Settings(BaseModel):
                 values["token_hashes"] = tuple(map(hash_of, value.split(",")))
             elif name == "hosts":
                 values["hosts"] = tuple(value.split(","))
+            elif name == "run":
+                values["run"] = tuple(value.split(os.pathsep))
             else:
                 values[name] = value
         return cls.model_validate(values | {k: v for k, v in options.items() if v is not None})
+
+
+def names_of(runs: Iterable[str]) -> dict[str, str]:
+    """Name every run by the end of its path: its folder, with parents where others end the same.
+
+    Args:
+        runs: folders; one that comes again has the same name.
+
+    Returns:
+        Folder -> name.
+    """
+    ends = {run: Path(run).resolve().parts for run in runs}
+    names = {}
+    for run, parts in ends.items():
+        others = [other for other in ends.values() if other != parts]
+        depth = next(
+            (n for n in range(1, len(parts)) if all(o[-n:] != parts[-n:] for o in others)),
+            len(parts),
+        )
+        names[run] = Path(*parts[-depth:]).as_posix()
+    return names
 
 
 def is_loopback(host: str) -> bool:

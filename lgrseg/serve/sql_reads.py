@@ -52,11 +52,17 @@ class SqlReads:
         rows = self.database.reading().execute(query).fetchall()
         return {row["state"]: row["count"] for row in rows}
 
-    def waits(self, kinds: tuple[str, ...], max_frames: int) -> bool:
+    def counts_by_model(self) -> dict[tuple[str, str], int]:
+        """Count the jobs of every state and model."""
+        query = "SELECT state, model, count(*) AS count FROM jobs GROUP BY state, model"
+        rows = self.database.reading().execute(query).fetchall()
+        return {(row["state"], row["model"]): row["count"] for row in rows}
+
+    def waits(self, models: tuple[str, ...], max_frames: int) -> bool:
         """True if so short a job waits, see `JobStore.waits`."""
-        query = f"""SELECT 1 FROM jobs WHERE state = ? AND model IN ({", ".join("?" * len(kinds))})
+        query = f"""SELECT 1 FROM jobs WHERE state = ? AND model IN ({", ".join("?" * len(models))})
             AND {self.database.frames} <= ? LIMIT 1"""
-        rows = self.database.reading().execute(query, (WAITING, *kinds, max_frames))
+        rows = self.database.reading().execute(query, (WAITING, *models, max_frames))
         return rows.fetchone() is not None
 
     def ids(self) -> set[str]:

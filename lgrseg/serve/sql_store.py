@@ -68,7 +68,7 @@ class SqlStore(SqlReads):
         self,
         worker: str,
         *,
-        kinds: tuple[str, ...],
+        models: tuple[str, ...],
         lease: float,
         max_attempts: int,
         max_frames: int | None = None,
@@ -76,7 +76,7 @@ class SqlStore(SqlReads):
         """Claim the next job, see `JobStore.claim`."""
         now, database = time.time(), self.database
         lock = f"{database.for_update} {database.skip_locked}"
-        marks = ", ".join("?" * len(kinds))
+        marks = ", ".join("?" * len(models))
         short, most = "", []
         if max_frames is not None:
             short, most = f"AND {database.frames} <= ?", [max_frames]
@@ -92,7 +92,7 @@ class SqlStore(SqlReads):
                     lease_until = ?, attempt = attempt + 1, started = coalesce(started, ?)
                 WHERE id = (SELECT id FROM jobs WHERE state = ? AND model IN ({marks}) {short}
                     ORDER BY {ORDER} LIMIT 1 {lock}) RETURNING *""",
-                (RUNNING, worker, now + lease, now, WAITING, *kinds, *most),
+                (RUNNING, worker, now + lease, now, WAITING, *models, *most),
             ).fetchone()
             if row is None:
                 return None

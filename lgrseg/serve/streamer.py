@@ -111,11 +111,13 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries print is no answer
     source = sys.stdin.buffer
     settings = Settings.model_validate_json(source.readline())
-    from lgrseg.serve.models import CLIPS, load_models
+    from lgrseg.serve.models import load_models
 
-    predictors, _ = load_models(settings.model_copy(update={"box_run": None}))
+    first = {"run": settings.run[:1], "box_run": None}
+    predictors, _ = load_models(settings.model_copy(update=first))
     log("streamer ready")
-    answer(source, target, predictors[CLIPS])
+    (predictor,) = predictors.values()
+    answer(source, target, predictor)
     return 0
 
 

@@ -52,7 +52,7 @@ class Supervisor:
             FileNotFoundError: there is no such run, or it has no checkpoint.
         """
         self.settings = settings
-        for run in (settings.run, settings.box_run):
+        for run in (*settings.models.values(), settings.box_run):
             if run is not None:
                 run_files(Path(run))
         self.store = open_store(settings)

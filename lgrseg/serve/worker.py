@@ -24,6 +24,7 @@ from lgrseg.serve.job_store import PAUSED, CannotWrite, LeaseLost, StoredJob, Wo
 from lgrseg.serve.logs import log, start_logging
 from lgrseg.serve.parent import end_with_parent
 from lgrseg.serve.pauses import Pauses
+from lgrseg.serve.reasons import explain
 from lgrseg.serve.settings import MEBIBYTE, Settings
 from lgrseg.serve.stores import open_store
 
@@ -110,7 +111,7 @@ class Worker:
         """Claim a job of at most so many frames, and run it; False if there is none."""
         job = self.store.claim(
             self.name,
-            kinds=tuple(self.predictors),
+            models=tuple(self.predictors),
             lease=self.settings.lease_seconds,
             max_attempts=self.settings.max_attempts,
             max_frames=max_frames,
@@ -177,7 +178,9 @@ class Worker:
                 patiently(lambda: self.store.progress(job, stage, progress))
 
         folder = self.blobs.folder(job.id)
-        return run_job(self.predictors[job.model], job, folder, output, report)
+        predictor = self.predictors[job.model]
+        digest = next(model["sha256"] for model in self.models if model["name"] == job.model)
+        return run_job(predictor, digest, job, folder, output, report)
 
     def _give_way(self, job: StoredJob, stage: str, progress: float, pauses: Pauses) -> None:
         """Run one shorter job that waits, if there is one, while this job is paused."""
@@ -208,28 +211,6 @@ def patiently(write: Callable[[], None]) -> None:
             if error.errno != errno.EBUSY:
                 raise
             time.sleep(1)
-
-
-def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
-    """Describe why a job failed.
-
-    Returns:
-        The problem, whether the job may succeed if it is tried again, and whether this process must
-        be replaced.
-    """
-    from lgrseg.structures.box_prompts import PromptError
-
-    text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
-        detail = "the clip needs more memory than the machine has; send a shorter or smaller clip"
-        return {"code": "out_of_memory", "title": "Out of memory", "detail": detail}, True, True
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, None):
-        detail = "the disk of the service is full; nothing of earlier results is lost"
-        return {"code": "disk_full", "title": "The disk is full", "detail": detail}, False, False
-    if isinstance(error, PromptError):
-        return {"code": "bad_boxes", "title": "Boxes are not usable", "detail": text}, False, False
-    detail = f"an error of the service ({type(error).__name__}); its log has the time of it"
-    return {"code": "internal", "title": "Internal error", "detail": detail}, False, False
 
 
 def main() -> int:

@@ -192,7 +192,7 @@ def test_boxes_need_a_model_for_them(http, done):
 
 def test_boxes_become_a_job(tmp_path):
     with running(tmp_path, box_run="output/box") as service:
-        service.live([MODEL, MODEL | {"purpose": "prompts"}])
+        service.live([MODEL, MODEL | {"name": "box", "purpose": "prompts"}])
         with httpx2.Client(base_url=service.url, timeout=30) as http:
             job = service.add("clip.mp4")
             service.finish(service.claim())
@@ -202,10 +202,42 @@ def test_boxes_become_a_job(tmp_path):
                 answer = http.post(address, json={"boxes": [box | wrong]})
                 assert answer.status_code == 422 and answer.json()["code"] == "bad_boxes"
             new = http.post(address, json={"boxes": [box]}).json()
-            assert new["parent"] == job.id and new["model"] == "prompts"
+            assert new["parent"] == job.id and (new["model"], new["boxes"]) == ("box", 1)
             http.delete(f"/v1/jobs/{job.id}")  # the new job has its own frames
             assert (service.blobs.folder(new["id"]) / "frames.u8").stat().st_size == 3 * 32 * 48
-            assert service.claim("prompts").options["boxes"] == [box]
+            assert service.claim("box").options["boxes"] == [box]
+
+
+def test_several_models(tmp_path, clip):
+    with running(tmp_path, run=("runs/a/seed_0", "runs/b/seed_0")) as service:
+        first, second = "a/seed_0", "b/seed_0"
+        service.live([MODEL | {"name": name, "sha256": name[0] * 64} for name in (first, second)])
+        with httpx2.Client(base_url=service.url, timeout=30) as http:
+            for kind in ("clips", "images"):
+                answer = http.post(f"/v1/{kind}?model=seed_0", content=clip)
+                assert answer.status_code == 422 and answer.json()["code"] == "no_such_model"
+                assert answer.json()["detail"] == "no model 'seed_0'; there are: a/seed_0, b/seed_0"
+            key = {"Idempotency-Key": "k"}
+            job = http.post("/v1/clips", content=clip, headers=key).json()
+            assert job["model"] == first and job["model_sha256"] is None
+            same = http.post(f"/v1/clips?model={first}", content=clip, headers=key)
+            other = http.post(f"/v1/clips?model={second}", content=clip, headers=key)
+            assert same.json()["id"] == job["id"] and other.json()["code"] == "key_reused"
+            assert service.claim(second) is None
+            service.finish(service.claim(first))
+            again = http.post(f"/v1/jobs/{job['id']}/again?model={second}").json()
+            assert (again["model"], again["parent"], again["boxes"]) == (second, job["id"], 0)
+            refused = http.post(f"/v1/jobs/{job['id']}/again?model=c")
+            assert refused.status_code == 422 and "there are: a/seed_0, b/seed_0" in refused.text
+            text = http.get("/metrics").text
+            assert f'lgrseg_jobs{{model="{second}",state="queued"}} 1.0' in text
+            assert f'lgrseg_jobs{{model="{first}",state="queued"}} 0.0' in text
+            sha256 = "b" * 64
+            line = f'lgrseg_model{{model="{second}",purpose="clips",sha256="{sha256}"}} 1.0'
+            assert line in text
+    with running(tmp_path, run=("runs/a/seed_0",)) as service:  # its only model is "seed_0"
+        view = httpx2.get(f"{service.url}/v1/jobs/{again['id']}").json()
+        assert view["stage"] == "no_model" and view["state"] == "queued"
 
 
 def test_operation(service, http):

@@ -1,7 +1,6 @@
 """Result files from masks: volumes of every frame, run lengths, pictures without names."""
 
 import json
-from types import SimpleNamespace
 from typing import get_args
 
 import cv2
@@ -18,7 +17,7 @@ from lgrseg.serve.accepting import View
 from lgrseg.serve.corrections import corrected_beats
 from lgrseg.serve.job_store import StoredJob
 from lgrseg.serve.packed import read_packed
-from lgrseg.serve.pipeline import left_ventricle, name_of, write_dicom_report, write_results
+from lgrseg.serve.pipeline import left_ventricle, write_dicom_report, write_results
 
 METADATA = Metadata(("left_ventricle",), ((230, 60, 60),))
 NEW = {"id": "0" * 32, "owner": "me", "kind": "clip", "model": "clips", "name": "a"}
@@ -106,8 +105,3 @@ def test_why_there_is_no_report(tmp_path):
     unnamed = dicom_clip(tmp_path / "b.dcm", result.video.frames, StudyInstanceUID=None)
     write_dicom_report(result, unnamed, tmp_path / "report.dcm", "unknown")
     assert "has no StudyInstanceUID" in result.clip_notes[-1]
-
-
-def test_names_of_models_have_no_folders():
-    members = [SimpleNamespace(name="/srv/runs/first/"), SimpleNamespace(name="second")]
-    assert name_of(SimpleNamespace(members=members)) == "first + second"

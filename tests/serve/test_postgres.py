@@ -28,7 +28,7 @@ def test_a_server_that_starts_again(postgres, tmp_path):
     new = NewJob("0" * 32, "me", "clip", "clips", "a", {"shape": [3, 4, 6]})
     store.add(new, max_queued=9)
     store.add_worker("w1")
-    job = store.claim("w1", kinds=("clips",), lease=30, max_attempts=2)
+    job = store.claim("w1", models=("clips",), lease=30, max_attempts=2)
     postgres.stop()
     try:
         for call in (lambda: store.get(job.id), lambda: store.progress(job, "writing", 0.5)):

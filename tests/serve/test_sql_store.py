@@ -50,7 +50,7 @@ def enter(store, worker):
 
 def claim(store, worker="w1", lease=30.0):
     enter(store, worker)
-    return store.claim(worker, kinds=("clips",), lease=lease, max_attempts=2)
+    return store.claim(worker, models=("clips",), lease=lease, max_attempts=2)
 
 
 def test_jobs_are_claimed_in_order_and_stills_first(store):
@@ -65,7 +65,7 @@ def test_jobs_are_claimed_in_order_and_stills_first(store):
 def test_a_worker_gets_only_jobs_of_its_models(store):
     add(store, 1, model="prompts")
     assert claim(store, "w") is None
-    assert store.claim("w", kinds=("clips", "prompts"), lease=9, max_attempts=2).attempt == 1
+    assert store.claim("w", models=("clips", "prompts"), lease=9, max_attempts=2).attempt == 1
 
 
 def test_a_lease_that_ended_is_claimed_again_once_and_the_first_worker_is_shut_out(store):
@@ -118,7 +118,7 @@ def test_a_worker_that_was_found_dead_gets_no_job_even_if_it_still_runs(store):
     orphan = claim(store, "a-1")
     store.return_jobs_of("a-", "the service was stopped", max_attempts=None)
     for call in (
-        lambda: store.claim("a-1", kinds=("clips",), lease=30, max_attempts=1),
+        lambda: store.claim("a-1", models=("clips",), lease=30, max_attempts=1),
         lambda: store.sign_of_life("a-1", "ready", []),
         lambda: store.renew(orphan, lease=30),
     ):
@@ -160,7 +160,7 @@ def test_short_jobs_are_found_before_long_ones(store):
         add(store, number, meta={"shape": [frames, 4, 6]})
     add(store, 3, model="prompts", meta={"shape": [1, 4, 6]})
     assert store.waits(("clips",), 20) and not store.waits(("clips",), 19)
-    how = {"kinds": ("clips",), "lease": 30, "max_attempts": 2}
+    how = {"models": ("clips",), "lease": 30, "max_attempts": 2}
     enter(store, "w")
     assert store.claim("w", max_frames=25, **how).id == f"{2:032x}"
     assert store.claim("w", max_frames=25, **how) is None

@@ -52,8 +52,7 @@ function shareColors(results) {
   }
 }
 
-const modelOf = ({ job, facts }) =>
-  `${facts.model.split(/[\\/]/).pop()}${job.parent ? ", from boxes" : ""}`;
+const modelOf = ({ job, facts }) => `${facts.model}${job.boxes ? ", from boxes" : ""}`;
 
 function sameClip(a, b) {
   return ["width", "height", "count"].every((key) => a.frames[key] === b.frames[key]);

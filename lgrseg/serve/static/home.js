@@ -1,5 +1,6 @@
 // The first view: drop clips, and the list of jobs.
 
+import { clipModels } from "./again.js";
 import { getJson } from "./api.js";
 import { announce, h, icon, put } from "./dom.js";
 import { drawThumbnail } from "./thumbnails.js";
@@ -25,7 +26,8 @@ export async function showHome(main, signal) {
     h("div.intro", {}, h("h1", {}, "Segment an echocardiogram"),
       h("p", {}, "Drop a clip. The chambers are outlined in every frame, and the ejection fraction is measured.")),
     drop.element, sending, list.element));
-  await Promise.all([drop.load(), list.look()]);
+  await drop.load();
+  await list.look();
   while (!signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     if (!signal.aborted && list.active && !document.hidden) await list.look().catch(() => {});
@@ -54,7 +56,7 @@ function dropZone(uploads, list, signal) {
   chooseFiles.classList.add("primary");
   const zone = h("section.drop", { "aria-label": "Upload" },
     h("div.drop-icon", {}, icon("upload")), h("p.drop-title", {}, "Drop clips or a folder here"),
-    h("div.actions", {}, chooseFiles, chooseFolder), files, folder, limits, trouble, options.element);
+    h("div.actions", {}, chooseFiles, chooseFolder), files, folder, limits, trouble, options.model, options.element);
   // The whole window takes a drop, so that a near miss does not open the file in the browser.
   let depth = 0;
   const mark = (by) => (event) => {
@@ -74,7 +76,9 @@ function dropZone(uploads, list, signal) {
     }
   }, { signal });
   const load = async () => {
-    const { limits: most } = await getJson("/v1/models", { signal });
+    const { limits: most, models } = await getJson("/v1/models", { signal });
+    options.offer(clipModels(models));
+    list.models = clipModels(models).length;
     uploads.limit = most.max_upload_bytes;
     put(limits, `${FORMATS}. Up to ${bytes(most.max_upload_bytes)} and ${most.max_frames.toLocaleString("en")} frames. Results are kept for ${most.keep_days} days.`);
   };
@@ -95,13 +99,20 @@ function optionsForm() {
   const element = h("details.options", {}, h("summary", {}, "Options"),
     h("div.fields", {}, spacingLabel, fpsLabel, viewLabel),
     h("label.check", {}, hide, h("span", {}, "Black out everything outside the fan, such as names in the picture")));
+  const model = h("select");
+  const modelLabel = h("label.field", { hidden: true }, h("span", {}, "Model"), model);
+  const offer = (models) => {
+    put(model, models.map(({ name }) => h("option", { value: name }, name)));
+    modelLabel.hidden = models.length < 2;
+  };
   const read = () => ({
+    ...(modelLabel.hidden ? {} : { model: model.value }),
     ...(spacing.value ? { row_mm: spacing.value, column_mm: spacing.value } : {}),
     ...(fps.value ? { fps: fps.value } : {}),
     ...(view.value === "unknown" ? {} : { view: view.value }),
     ...(hide.checked ? { deidentify: "true" } : {}),
   });
-  return { element, read };
+  return { element, model: modelLabel, offer, read };
 }
 
 /** The list of jobs; rows are kept while it is looked at again, so focus stays. */
@@ -111,6 +122,7 @@ class JobRows {
     this.chosen = new Set();
     this.active = true;
     this.several = false;
+    this.models = 1;
     this.body = h("ul.jobs");
     this.empty = h("p.hint", {}, "No clips yet.");
     this.compare = h("button", { type: "button", disabled: true, onclick: () => {
@@ -157,7 +169,7 @@ class JobRows {
     const update = (news) => {
       tick.disabled = news.state !== "done";
       const [frames, size] = shortFactsOf(news);
-      put(facts, h("span", {}, frames), h("span.size", {}, size), h("span", {}, when(news.created)));
+      put(facts, h("span", {}, frames), h("span.size", {}, size), this.models > 1 ? h("span", {}, news.model) : null, h("span", {}, when(news.created)));
       state.className = `pill ${news.state}`;
       state.textContent = stateOf(news);
       bar.hidden = ENDED.includes(news.state);

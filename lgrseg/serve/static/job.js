@@ -1,6 +1,7 @@
 // One job: its progress, then its result.
 
 import { call, follow, getJson } from "./api.js";
+import { modelsPanel } from "./again.js";
 import { beatsPanel } from "./beats.js";
 import { announce, ask, h, icon, put } from "./dom.js";
 import { filesPanel } from "./files.js";
@@ -84,17 +85,18 @@ function endCard(job) {
 
 async function showResult(body, actions, job, signal) {
   put(body, h("section.well.waiting", { "aria-label": "Progress" }, h("p.state", { role: "status" }, "Loading the result"), h("progress", { "aria-label": "Loading" })));
-  const [result, { models }] = await Promise.all([loadResult(job), getJson("/v1/models")]);
+  const [result, { models }, { jobs }] = await Promise.all([loadResult(job), getJson("/v1/models"), getJson("/v1/jobs?limit=100")]);
   if (signal.aborted) return;
   const viewer = makeViewer(result, models, signal);
   const side = h("div.side", {},
     result.facts.left_ventricle && job.frames > 1 ? beatsPanel(result.beats, result.facts, viewer.player) : null,
     job.frames === 1 ? areasPanel(result) : null,
+    modelsPanel(job, models, jobs),
     doubtsPanel(result),
     viewer.boxes.panel,
     filesPanel(job));
   put(body, h("div.columns", {}, viewer.element, side));
-  put(actions, await compareChoice(job), removeButton(job));
+  put(actions, compareChoice(job, jobs), removeButton(job));
 }
 
 /** Areas of a still, which has no curve. */
@@ -107,7 +109,7 @@ function areasPanel({ facts }) {
 }
 
 /** Doubts first, in words; then what else is worth knowing. */
-function doubtsPanel({ facts }) {
+function doubtsPanel({ job, facts }) {
   const doubtful = (text) => facts.doubts.includes(text) ||
     (facts.frames > 1 && text.startsWith("no ejection fraction"));
   const warnings = [...facts.doubts, ...facts.notes.filter((text) => doubtful(text) && !facts.doubts.includes(text))];
@@ -117,7 +119,7 @@ function doubtsPanel({ facts }) {
   const { model } = facts;
   return h("section.panel", { "aria-labelledby": "notes-title" },
     h("h2", { id: "notes-title" }, doubts.length ? "Doubts and notes" : "Notes"),
-    h("ul.notes", {}, doubts, notes, h("li", {}, h("span", {}, "Model: ", h("code", {}, model), "."))));
+    h("ul.notes", {}, doubts, notes, h("li", {}, h("span", {}, "Model: ", h("code", { title: job.model_sha256 }, model), "."))));
 }
 
 /** The reasons of doubtful beats stand below the beats. */
@@ -125,8 +127,7 @@ function doubtInWords(text) {
   return sentence(text.replace(/^(no ejection fraction: every beat is doubtful) \(.*$/s, "$1; the table says why"));
 }
 
-async function compareChoice(job) {
-  const { jobs } = await getJson("/v1/jobs?limit=100");
+function compareChoice(job, jobs) {
   const others = jobs.filter((other) => other.state === "done" && other.id !== job.id);
   if (!others.length) return null;
   const go = h("button", {
@@ -136,6 +137,6 @@ async function compareChoice(job) {
   const choice = h("select", {
     "aria-label": "Other result", onchange: () => { go.disabled = !choice.value; },
   }, h("option", { value: "" }, "Compare with …"),
-  others.map((other) => h("option", { value: other.id }, `${other.name || "clip"}, ${when(other.created)}`)));
+  others.map((other) => h("option", { value: other.id }, `${other.name || "clip"}, ${other.model}, ${when(other.created)}`)));
   return [choice, go];
 }

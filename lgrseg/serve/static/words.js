@@ -52,6 +52,7 @@ const STAGES = {
 
 /** What a job does now. */
 export function stateOf(job) {
+  if (job.stage === "no_model") return "Waits for a model that the service does not have now";
   if (job.state === "queued") {
     if (!job.position) return "Next in line";
     return job.position === 1 ? "One job before it" : `${job.position} jobs before it`;

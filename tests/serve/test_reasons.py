@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from lgrseg.serve.blobs import DiskFull
-from lgrseg.serve.worker import explain
+from lgrseg.serve.reasons import explain
 from lgrseg.structures.box_prompts import PromptError
 
 
