@@ -23,7 +23,11 @@ class ServerProcesses:
             self.port = free.getsockname()[1]
         self.url, self.data = f"http://127.0.0.1:{self.port}", data
         options |= {"data": data, "port": self.port, "rate_per_minute": 0, "min_free_mb": 0}
-        self.words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self.words = [
+            f"--{name.replace('_', '-')}={value}"
+            for name, values in options.items()
+            for value in (values if isinstance(values, tuple) else (values,))
+        ]
         self.process, self.token = None, token
 
     def __enter__(self):

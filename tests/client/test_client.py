@@ -60,6 +60,11 @@ def test_predict_a_clip(service, clip, tmp_path):
         assert (tmp_path / "clip_masks.nii.gz").read_bytes() == bytes(range(200))
         assert client.correct_beats(job.id, [(0, 2)]).ejection_fraction == 60.0
         assert client.job(job.id).corrected and client.jobs(limit=1).jobs[0].id == job.id
+        again = client.wait(client.segment_again(job.id, model="apical_simulated").id)
+        assert (again.parent, again.model) == (job.id, job.model)
+        for call in (client.predict_clip, client.predict_image):
+            with pytest.raises(ServiceProblem, match="no model 'b'; there are: apical_simulated"):
+                call(clip, model="b")
         with pytest.raises(ServiceProblem, match="the service has no model for boxes"):
             client.prompts(job.id, BOXES)
         with pytest.raises(ServiceProblem, match="the service has no streams") as refused:
@@ -94,6 +99,8 @@ def test_the_command(service, clip, tmp_path):
     assert (tmp_path / "clip_measurements.json").is_file()
     (stored,) = service.store.jobs(owner="local", after=None, limit=1)
     assert stored.options["view"] == "A2C"
+    unknown = run_script(ROOT / "tools" / "remote.py", [*words, "--model", "b"])
+    assert "no model 'b'; there are: apical_simulated" in unknown.stderr
     twice = run_script(ROOT / "tools" / "remote.py", ["predict", "a/b.mp4", "b.mov"])
     assert twice.returncode == 2 and "2 files have the name b" in twice.stderr
     listed = run_script(ROOT / "tools" / "remote.py", ["jobs", "--url", service.url])
@@ -105,6 +112,10 @@ def test_asyncio(service, clip, tmp_path):
         async with AsyncClient(service.url) as client:
             job = await client.predict_clip(clip, output=tmp_path)
             beats = await client.correct_beats(job.id, [(0, 1)])
+            with pytest.raises(ServiceProblem, match="no model 'b'"):
+                await client.predict_clip(clip, model="b")
+            with pytest.raises(ServiceProblem, match="no model 'b'"):
+                await client.segment_again(job.id, model="b")
             with pytest.raises(ServiceProblem, match="the service has no model for boxes"):
                 await client.prompts(job.id, BOXES)
             with pytest.raises(ServiceProblem, match="the service has no streams"):
