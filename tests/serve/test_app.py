@@ -211,7 +211,8 @@ def test_boxes_become_a_job(tmp_path):
 def test_several_models(tmp_path, clip):
     with running(tmp_path, run=("runs/a/seed_0", "runs/b/seed_0")) as service:
         first, second = "a/seed_0", "b/seed_0"
-        service.live([MODEL | {"name": name, "sha256": name[0] * 64} for name in (first, second)])
+        models = [MODEL | {"name": name, "sha256": name[0] * 64} for name in (first, second)]
+        service.live(models)
         with httpx2.Client(base_url=service.url, timeout=30) as http:
             for kind in ("clips", "images"):
                 answer = http.post(f"/v1/{kind}?model=seed_0", content=clip)
@@ -220,6 +221,7 @@ def test_several_models(tmp_path, clip):
             key = {"Idempotency-Key": "k"}
             job = http.post("/v1/clips", content=clip, headers=key).json()
             assert job["model"] == first and job["model_sha256"] is None
+            service.live(models)  # the first upload may take longer than a worker's silence
             same = http.post(f"/v1/clips?model={first}", content=clip, headers=key)
             other = http.post(f"/v1/clips?model={second}", content=clip, headers=key)
             assert same.json()["id"] == job["id"] and other.json()["code"] == "key_reused"

@@ -10,7 +10,7 @@ import time
 import nibabel
 import numpy as np
 import pytest
-from running_service import running
+from running_service import MODEL, running
 
 pytestmark = pytest.mark.slow
 
@@ -114,3 +114,16 @@ def test_more_files_than_the_browser_lists_at_a_time(opened, tmp_path):
     drop(opened, tmp_path / "many")
     opened.locator(".upload").nth(229).wait_for()
     assert opened.locator(".upload").count() == 230
+
+
+def test_a_model_is_chosen_only_if_there_are_several(played, opened, folder):
+    choice = opened.locator(".drop").get_by_label("Model")
+    assert choice.is_hidden()
+    name = MODEL["name"]
+    played.live([MODEL, MODEL | {"name": "b", "purpose": "prompts"}, MODEL | {"name": "c"}])
+    opened.reload()
+    choice.wait_for()
+    assert choice.locator("option").all_inner_texts() == [name, "c"]
+    choice.select_option("c")  # which the settings of this service do not have
+    opened.locator("#files").set_input_files([folder / "a.nii"])
+    opened.get_by_text(f"No model 'c'; there are: {name}.").wait_for()
