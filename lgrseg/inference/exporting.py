@@ -124,6 +124,8 @@ def export_program(model: FramesModel, frames: Tensor) -> Exported:
             if free[1]:
                 check_size(map_size(frames))
             program = _exported(model, frames, shapes(frames=free[0], size=free[1]))
+            if free[1]:  # torch.export does not always notice that code fixes a size
+                program.module()(frames.new_zeros(*frames.shape[:2], *_another(map_size(frames))))
         except Exception as error:  # of many types, from all depths of torch
             errors[free] = describe_error(error)
             continue
@@ -147,6 +149,13 @@ def check_size(size: tuple[int, int]) -> None:
                 f"the example has {size[0]} x {size[1]} pixels; the size is free only if both "
                 f"sides are multiples of {SIZE_DIVISOR} from {SMALLEST_SIDE} to {LARGEST_SIDE}"
             )
+
+
+def _another(size: tuple[int, int]) -> tuple[int, int]:
+    """A small size, no side of which is that of `size`."""
+    smallest = (SMALLEST_SIDE, SMALLEST_SIDE + SIZE_DIVISOR, SMALLEST_SIDE + 2 * SIZE_DIVISOR)
+    height = next(side for side in smallest if side != size[0])
+    return height, next(side for side in smallest if side not in (size[1], height))
 
 
 @torch.no_grad()
