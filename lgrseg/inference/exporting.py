@@ -124,8 +124,10 @@ def export_program(model: FramesModel, frames: Tensor) -> Exported:
             if free[1]:
                 check_size(map_size(frames))
             program = _exported(model, frames, shapes(frames=free[0], size=free[1]))
-            if free[1]:  # torch.export does not always notice that code fixes a size
-                program.module()(frames.new_zeros(*frames.shape[:2], *_another(map_size(frames))))
+            # torch.export does not always notice that code fixes a size, so another one is tried.
+            count = len(frames) - 1 if free[0] else len(frames)
+            size = _another(map_size(frames)) if free[1] else map_size(frames)
+            program.module()(frames.new_zeros(count, frames.shape[1], *size))
         except Exception as error:  # of many types, from all depths of torch
             errors[free] = describe_error(error)
             continue

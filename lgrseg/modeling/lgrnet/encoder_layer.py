@@ -41,11 +41,12 @@ def layout_of(
     shapes: list[tuple[int, int]], num_frames: int, num_queries: int, *, device: torch.device
 ) -> Layout:
     """The layout of clips of T frames with Q frame queries each."""
-    pixels = torch.tensor([[1 / width, 1 / height] for height, width in shapes])
+    # Sizes are symbols while torch.export traces; torch.tensor would make them numbers.
+    pixels = torch.stack([torch.ones(()) / side for shape in shapes for side in reversed(shape)])
     return Layout(
         shapes=shapes,
         points=reference_points(shapes, device),
-        pixels=to_device(pixels, device),
+        pixels=to_device(pixels.unflatten(0, (-1, 2)), device),
         # The curve starts along the queries even if there are more frames, as in the public code.
         order=hilbert_order(num_frames, num_queries, device),
     )
