@@ -41,12 +41,11 @@ def layout_of(
     shapes: list[tuple[int, int]], num_frames: int, num_queries: int, *, device: torch.device
 ) -> Layout:
     """The layout of clips of T frames with Q frame queries each."""
-    # Sizes are symbols while torch.export traces; torch.tensor would make them numbers.
-    pixels = torch.stack([torch.ones(()) / side for shape in shapes for side in reversed(shape)])
+    pixels = torch.tensor([[1 / width, 1 / height] for height, width in shapes])
     return Layout(
         shapes=shapes,
         points=reference_points(shapes, device),
-        pixels=to_device(pixels.unflatten(0, (-1, 2)), device),
+        pixels=to_device(pixels, device),
         # The curve starts along the queries even if there are more frames, as in the public code.
         order=hilbert_order(num_frames, num_queries, device),
     )
