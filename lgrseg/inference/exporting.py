@@ -108,6 +108,7 @@ class OneSidedPadding(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+@torch.no_grad()
 def export_program(model: FramesModel, frames: Tensor) -> Exported:
     """Export a model, with a free number of frames and a free size if its code allows that.
 
@@ -160,7 +161,6 @@ def _another(size: tuple[int, int]) -> tuple[int, int]:
     return height, next(side for side in smallest if side not in (size[1], height))
 
 
-@torch.no_grad()
 def _exported(model: FramesModel, frames: Tensor, dynamic_shapes: tuple) -> ExportedProgram:
     with OneSidedPadding():
         return torch.export.export(model, (frames,), dynamic_shapes=dynamic_shapes, strict=False)
