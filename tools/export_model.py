@@ -3,15 +3,17 @@ r"""Export a model for other runtimes: torch.export, and ONNX; each is compared 
     python tools/export_model.py --output output/exported
     python tools/export_model.py --run output/demo --input clip.mp4 --onnx --output output/exported
 
-Writes model.pt2 (torch.export.load(FILE).module()), with --onnx also model.onnx (needs the packages
-onnx, onnxscript and onnxruntime), and model.json: classes, input size, differences and times.
+Writes model.pt2 (torch.export.load(FILE).module()), with --onnx also model.onnx (needs pip install
+"lgrseg[onnx]"), and model.json: classes, input size, differences and times.
 
 The model takes frames (T, 3, H, W) float32, 0 to 1, cropped to the fan and resized, and gives
-mask_logits (K, T, h, w), class_probs (K,) and present (K,). The number of frames is free if the
-code of the model allows it; model.json says so. The comparison uses frames of --input; without it,
-of a simulated heart. An export that differs by more than 0.001 of the largest value is an error,
-and is not written. --precisions adds the times of the original with bfloat16 and int8 numbers, and
-the Dice of their masks with the usual ones.
+mask_logits (K, T, h, w), class_probs (K,) and present (K,). The number of frames, and the size (H
+and W, multiples of 32 from 64 to 1024), are free if the code of the model allows it; otherwise they
+are those of the example, and a warning and model.json give the reason. The comparison uses frames
+of --input, or of a simulated heart, with other numbers and sizes where these are free. An export
+that differs by more than 0.001 of the largest value is an error, and is not written. --precisions
+adds the times of the original with bfloat16 and int8 numbers, and the Dice of their masks with the
+usual ones.
 """
 
 import argparse
@@ -33,6 +35,8 @@ from lgrseg.inference.pretrained import pretrained_run
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 """Packages of --onnx."""
+OTHER_SIZES = ((192, 320), (352, 224))
+"""Sizes (H, W) that are compared too, if the size is free."""
 
 
 def main() -> int:
@@ -74,20 +78,31 @@ def export(arguments: argparse.Namespace) -> None:
         ImportError: a package for ONNX is missing.
     """
     if missing := [name for name in ONNX if arguments.onnx and find_spec(name) is None]:
-        raise ImportError(f"--onnx needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        raise ImportError(f"--onnx needs {', '.join(missing)}: pip install 'lgrseg[onnx]'")
     run = arguments.run or pretrained_run()
     member = Predictor.from_run(run, weights=arguments.weights, device="cpu").members[0]
     model = ex.FramesModel(member.model)
     frames = example_frames(arguments.input, tuple(member.mapper.input_size))
     example = frames[: arguments.frames]
     exported = ex.export_program(model, example)
+    for axis, reason in (
+        ("number of frames", exported.why_fixed),
+        ("size", exported.why_fixed_size),
+    ):
+        if reason:
+            print(f"warning: the {axis} is fixed, that of the example: {reason}", file=sys.stderr)
     others = [frames, frames[:1]] if exported.is_free else []
+    if exported.has_free_size:
+        count = len(example) - 1 if exported.is_free else len(example)
+        others += [example_frames(arguments.input, size)[:count] for size in OTHER_SIZES]
     facts = {
         "run": str(run),
         "classes": list(member.metadata.classes),
         "input": ["frames", 3, *member.mapper.input_size],
         "free_number_of_frames": exported.is_free,
         "why_fixed": exported.why_fixed,
+        "free_size": exported.has_free_size,
+        "why_fixed_size": exported.why_fixed_size,
         "compared_with": str(arguments.input or "a simulated heart"),
         "eager_ms": round(1000 * ex.seconds_of(model, example), 1),
     }

@@ -2,7 +2,8 @@
 
 The exported model takes frames (T, 3, H, W) float32, 0 to 1, as one window of a clip, and gives
 `mask_logits` (K, T, h, w), `class_probs` (K,) and `present` (K,), as in `ClipPrediction`. Cropping
-the fan, windows and measurements are not part of it.
+the fan, windows and measurements are not part of it. The number of frames and the size of the
+frames are free if the model's code allows it.
 """
 
 import time
@@ -12,16 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.overrides import TorchFunctionMode
 
 from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.failures import describe_error
+from lgrseg.layers.clip_batch import SIZE_DIVISOR
+from lgrseg.layers.map_size import map_size
 from lgrseg.structures import Clip
 
 OUTPUTS = ("mask_logits", "class_probs", "present")
 MOST_FRAMES = 512
 """Largest number of frames of an exported model whose number of frames is free."""
+SMALLEST_SIDE, LARGEST_SIDE = 64, 1024
+"""Height and width, in pixels, of frames of an exported model whose size is free."""
 TOLERANCE = 1e-3
 """Largest difference to the original model, relative to the largest value of an output."""
 
@@ -42,44 +49,121 @@ class FramesModel(nn.Module):
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported model, and whether the number of frames is free."""
+    """An exported model, and which axes of its input are free."""
 
     program: ExportedProgram
     why_fixed: str = ""
     """Reason why only the number of frames of the example works; empty if it is free."""
+    why_fixed_size: str = ""
+    """Reason why only the height and width of the example work; empty if they are free."""
 
     @property
     def is_free(self) -> bool:
         """True if clips may have any number of frames up to `MOST_FRAMES`."""
         return not self.why_fixed
 
+    @property
+    def has_free_size(self) -> bool:
+        """True if height and width may be any multiples of 32 from 64 to 1024."""
+        return not self.why_fixed_size
 
-def shapes(is_free: bool) -> tuple | None:
-    """Dynamic shapes of the input, as torch.export and torch.onnx take them."""
-    return ({0: Dim("frames", min=1, max=MOST_FRAMES)},) if is_free else None
+
+def shapes(*, frames: bool, size: bool) -> tuple:
+    """Dynamic shapes of the input, as torch.export takes them.
+
+    Args:
+        frames: True if the number of frames is free.
+        size: True if height and width are free.
+    """
+    free: dict[int, Dim] = {}
+    if frames:
+        free[0] = Dim("frames", min=1, max=MOST_FRAMES)
+    if size:
+        for axis, name in ((2, "rows"), (3, "columns")):
+            steps = Dim(name, min=SMALLEST_SIDE // SIZE_DIVISOR, max=LARGEST_SIDE // SIZE_DIVISOR)
+            free[axis] = SIZE_DIVISOR * steps
+    return (free,)
 
 
+class OneSidedPadding(TorchFunctionMode):
+    """Pads strided convolutions at the top and left only, while a model is exported.
+
+    A convolution with stride s, padding p < s and kernel 2 p + 1 does not reach the padding at the
+    bottom and right if the size is a multiple of s. The result is the same, but its size is n / s,
+    not the floor of (n - 1) / s + 1, whose products take torch.export minutes of algebra.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Call `func`, a convolution with the other padding."""
+        kwargs = kwargs or {}
+        if func is torch.conv2d and len(args) == 7 and isinstance(args[4], tuple):  # of nn.Conv2d
+            maps, weight, bias, stride, padding, dilation, groups = args
+            sides = zip(map_size(maps), map_size(weight), stride, padding, dilation, strict=True)
+            if all(
+                0 < p < s and kernel == 2 * p + 1 and d == 1 and size % s == 0
+                for size, kernel, s, p, d in sides
+            ):
+                maps = F.pad(maps, (padding[1], 0, padding[0], 0))
+                return func(maps, weight, bias, stride, 0, dilation, groups)
+        return func(*args, **kwargs)
+
+
+@torch.no_grad()
 def export_program(model: FramesModel, frames: Tensor) -> Exported:
-    """Export a model, with a free number of frames if its code allows that.
+    """Export a model, with a free number of frames and a free size if its code allows that.
 
     Args:
         model: model on the CPU.
-        frames: (T, 3, H, W) example, T at least 2; the size H x W of exported models is fixed.
+        frames: (T, 3, H, W) example, T at least 2.
 
     Raises:
         ValueError: torch.export cannot follow the model's code.
     """
-    why_fixed = ""
-    for is_free in (True, False):
+    errors: dict[tuple[bool, bool], str] = {}
+    for free in ((True, True), (True, False), (False, True), (False, False)):
         try:
-            with torch.no_grad():
-                program = torch.export.export(
-                    model, (frames,), dynamic_shapes=shapes(is_free), strict=False
-                )
-            return Exported(program, why_fixed)
+            if free[1]:
+                check_size(map_size(frames))
+            program = _exported(model, frames, shapes(frames=free[0], size=free[1]))
+            # torch.export does not always notice that code fixes a size, so another one is tried.
+            count = len(frames) - 1 if free[0] else len(frames)
+            size = _another(map_size(frames)) if free[1] else map_size(frames)
+            program.module()(frames.new_zeros(count, frames.shape[1], *size))
         except Exception as error:  # of many types, from all depths of torch
-            why_fixed = describe_error(error)
-    raise ValueError(f"torch.export cannot follow the code of this model: {why_fixed}")
+            errors[free] = describe_error(error)
+            continue
+        return Exported(
+            program,
+            why_fixed="" if free[0] else errors[True, False],
+            why_fixed_size="" if free[1] else errors[free[0], True],
+        )
+    raise ValueError(f"torch.export cannot follow the code of this model: {errors[False, False]}")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Check that a size (H, W) is one of those that are free.
+
+    Raises:
+        ValueError: a side is not a multiple of 32 from 64 to 1024.
+    """
+    for side in size:
+        if side % SIZE_DIVISOR or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise ValueError(
+                f"the example has {size[0]} x {size[1]} pixels; the size is free only if both "
+                f"sides are multiples of {SIZE_DIVISOR} from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+            )
+
+
+def _another(size: tuple[int, int]) -> tuple[int, int]:
+    """A small size, no side of which is that of `size`."""
+    smallest = (SMALLEST_SIDE, SMALLEST_SIDE + SIZE_DIVISOR, SMALLEST_SIDE + 2 * SIZE_DIVISOR)
+    height = next(side for side in smallest if side != size[0])
+    return height, next(side for side in smallest if side not in (size[1], height))
+
+
+def _exported(model: FramesModel, frames: Tensor, dynamic_shapes: tuple) -> ExportedProgram:
+    with OneSidedPadding():
+        return torch.export.export(model, (frames,), dynamic_shapes=dynamic_shapes, strict=False)
 
 
 def save_program(exported: Exported, file: Path) -> None:

@@ -94,7 +94,7 @@ def _fake(value, shapes, locations, weights, softmax) -> tuple[Tensor, Tensor]:
 
 _OP = KernelOp(
     "ms_deform_attn",
-    "Tensor value, int[] shapes, Tensor locations, Tensor weights, bool softmax",
+    "Tensor value, SymInt[] shapes, Tensor locations, Tensor weights, bool softmax",
     reference=_reference,
     kernel="lgrseg.ops.ms_deform_attn_kernel",
     fake=_fake,
