@@ -21,7 +21,7 @@ def test_every_tool_has_a_command_with_its_first_sentence():
     lines = describe_commands().splitlines()
     assert lines[4].split()[:4] == ["predict", "Segment", "and", "measure"]
     starts = {len(re.match(r" +\S+ +", line)[0]) for line in lines[2:]}
-    assert starts == {21}  # two columns, of which the first fits "translate-dataset"
+    assert starts == {22}  # two columns, of which the first fits "pretraining-tables"
     assert all(len(line.split()) > 3 for line in lines[2:])
 
 
