@@ -7,7 +7,8 @@
 
 The last form first trains the systems of this project: BASIC LGRNet, with hybrid temporal sampling
 (hts), with self-distillation too (hts_lgsd), BOX-SAM2 and AR-SEG. Where every clip is a whole
-video, there is no temporal sampling, and the row is lgsd. Each gets so many minutes of one core. The runs are in output/systems_DATASET_5min; one that is complete is not trained again.
+video, there is no temporal sampling, and the row is lgsd. Each gets so many minutes of one core.
+The runs are in output/systems_DATASET_5min; one that is complete is not trained again.
 
 The tables are printed; --output NAME also writes NAME.md, NAME.csv and NAME.tex. All numbers are
 read from files of the runs; a dash means that a value was not measured. A run is given by its
