@@ -139,6 +139,8 @@ def test_tables_and_curves(tmp_path):
     result = run("results_table", "--minutes", "1", tmp_path)
     assert result.returncode == 1 and "give dataset=NAME" in result.stderr
     assert "train the systems" in run("results_table").stderr
+    result = run("results_table", "--minutes", "1", "dataset=phantom_demo", "model.nothing.x=3")
+    assert result.returncode == 1 and result.stderr.startswith("error: no config key 'model.noth")
     picture = tmp_path / "curves.png"
     with (tmp_path / "one" / "metrics.jsonl").open("a") as file:
         file.write('\n{"iteration": 9, "train_sec')  # the process was killed in mid-line

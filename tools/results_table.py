@@ -21,6 +21,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from lgrseg.failures import message_of
 from lgrseg.reporting.dataset_tables import markdown, tables_by_dataset, write_tables
 from lgrseg.reporting.run_names import distinct_names, folder_of
 from lgrseg.reporting.run_table import rows_of_run
@@ -52,8 +53,8 @@ def main() -> int:
         if arguments.minutes is not None:
             arguments.runs, failed = train(arguments.runs, arguments.minutes)
         folders = list(dict.fromkeys(folder_of(Path(run)) for run in arguments.runs))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (KeyError, ValueError) as error:
+        print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     if arguments.over_seeds:
         rows = rows_over_seeds(folders)

@@ -70,7 +70,8 @@ def main() -> int:
             folder = arguments.run / "eval" / name
             folder.mkdir(parents=True, exist_ok=True)
             facts = {"task": "generation", "dataset": name, "compared_with": arguments.compare}
-            (folder / "translation.json").write_text(json.dumps(facts | found, indent=1) + "\n")
+            content = json.dumps(facts | found, indent=1) + "\n"
+            (folder / "translation.json").write_text(content, encoding="utf-8")
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1

@@ -9,28 +9,15 @@ prototypes, views of 224 and 96 px, and 10 local ones; here are fewer and smalle
 model.student.backbone.name is any ViT or ResNet; objective.dim is then its width. Not measured yet.
 """
 
-from omegaconf import OmegaConf
-
 from lgrseg.config import L
-from lgrseg.data import (
-    DenseSampler,
-    LocalGlobalMapper,
-    RandomBlur,
-    RandomContrast,
-    RandomFlip,
-    RandomGamma,
-    Unlabelled,
-    unlabelled_parts,
-)
-from lgrseg.evaluation.probing import PatchProbe
+from lgrseg.data import DenseSampler, LocalGlobalMapper
 from lgrseg.modeling.foundation import build_encoder
 from lgrseg.modeling.pretraining.frame_encoder import FrameEncoder
 from lgrseg.modeling.semi_supervised.model import SemiSupervised
 from lgrseg.modeling.semi_supervised.schedules import CosineRamp, LinearRamp, SigmoidRamp
 from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistillation
 
-from ..common.train import train
-from ..datasets.camus import dataloader, evaluator, num_classes  # noqa: F401
+from .emp_ssl import dataloader, evaluator, num_classes, probe, train  # noqa: F401
 from .usfm import optimizer, schedule
 
 STEPS = "${train.max_iter}"
@@ -51,30 +38,17 @@ model = L(SemiSupervised)(
     weight=L(SigmoidRamp)(end=1.0, num_iterations=0),
     momentum=L(CosineRamp)(start=0.996, end=1.0, num_iterations=STEPS),
 )
-dataloader.train.batch_size = 0  # no labelled clips
-dataloader.train.unlabelled = L(Unlabelled)(
-    datasets=unlabelled_parts(dataloader.train.dataset),
-    batch_size=16,
-    mapper=L(LocalGlobalMapper)(
-        global_sampler=L(DenseSampler)(num_frames=1),
-        local_sampler=L(DenseSampler)(num_frames=1),
-        global_size=[112, 112],
-        local_size=[64, 64],
-        num_local=4,
-        global_scale=[0.4, 1.0],
-        local_scale=[0.1, 0.4],
-        augmentations=[
-            L(RandomFlip)(horizontal=0.5),
-            L(RandomGamma)(),
-            L(RandomContrast)(),
-            L(RandomBlur)(),
-        ],
-    ),
+dataloader.train.unlabelled.mapper = L(LocalGlobalMapper)(
+    global_sampler=L(DenseSampler)(num_frames=1),
+    local_sampler=L(DenseSampler)(num_frames=1),
+    global_size=[112, 112],
+    local_size=[64, 64],
+    num_local=4,
+    global_scale=[0.4, 1.0],
+    local_scale=[0.1, 0.4],
+    augmentations=dataloader.train.unlabelled.mapper.augmentations,
 )
-probe = L(PatchProbe)(
-    train=dataloader.train.dataset, test=next(iter(dataloader.test)), size=[112, 112]
-)
-dataloader.test = OmegaConf.create({})
+probe.size = [112, 112]
 train.max_iter = 4000
 train.clip_norm = 3.0
 train.output_dir = "output/pretraining_dino"

@@ -86,7 +86,7 @@ def post_prompts(
 ) -> Job:
     """Segment the clip again from boxes that were drawn by hand; the answer is a new job."""
     job = service.finished_job(request, job_id)
-    model = service.settings.box_model
+    model = service.box_model
     if model is None:
         raise ServiceError(501, "no_box_model", NO_BOX_MODEL)
     check_open(request, service)

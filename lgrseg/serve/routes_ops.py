@@ -64,5 +64,5 @@ def get_readiness(service: Services) -> dict[str, Any]:
 @router.get("/metrics", response_class=Response)
 def get_metrics(service: Services) -> Response:
     """Get counters and times for Prometheus."""
-    text = service.metrics.text(service.store, service.settings.models)
+    text = service.metrics.text(service.store, service.clip_models)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,5 +1,6 @@
 """What the calls share: settings, table, folders, intake, counters."""
 
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,17 +40,26 @@ class Service:
     models: list[dict[str, Any]] = field(default_factory=list)
     """Models of the workers when they were last seen."""
 
+    @functools.cached_property
+    def clip_models(self) -> tuple[str, ...]:
+        """Names of the models for clips; the first is the default."""
+        return tuple(self.settings.models)
+
+    @functools.cached_property
+    def box_model(self) -> str | None:
+        """Name of the model for boxes; None if there is none."""
+        return self.settings.box_model
+
     def model_named(self, name: str | None) -> str:
         """The name of a model for clips; None for the default.
 
         Raises:
             ServiceError: 422 there is no such model.
         """
-        names = list(self.settings.models)
-        if name is not None and name not in names:
-            detail = f"no model {name!r}; there are: {', '.join(names)}"
+        if name is not None and name not in self.clip_models:
+            detail = f"no model {name!r}; there are: {', '.join(self.clip_models)}"
             raise ServiceError(422, "no_such_model", detail)
-        return name or names[0]
+        return name or self.clip_models[0]
 
     def job(self, request: Request, job_id: str) -> StoredJob:
         """Get a job of the client that asks.
@@ -127,8 +137,7 @@ class Service:
 
     def _has_model(self, job: StoredJob) -> bool:
         """False for a job that waits for a model which the service was started without."""
-        names = (*self.settings.models, self.settings.box_model)
-        return job.state != WAITING or job.model in names
+        return job.state != WAITING or job.model in (*self.clip_models, self.box_model)
 
 
 def service_of(request: Request) -> Service:
