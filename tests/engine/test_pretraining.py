@@ -8,7 +8,13 @@ from PIL import Image
 from stopped_runs import assert_equal_runs, resumed_run
 
 from lgrseg.config import L
-from lgrseg.data import RandomFrameMapper, RandomGamma, Unlabelled
+from lgrseg.data import (
+    DenseSampler,
+    LocalGlobalMapper,
+    RandomFrameMapper,
+    RandomGamma,
+    Unlabelled,
+)
 from lgrseg.engine.run_record import read_commands
 from lgrseg.engine.solver import build_adamw
 from lgrseg.engine.trainer import DefaultTrainer
@@ -21,9 +27,12 @@ from lgrseg.modeling.pretraining.adversarial_masks import (
     MaskNetwork,
 )
 from lgrseg.modeling.pretraining.exporting import published_weights
+from lgrseg.modeling.pretraining.frame_encoder import FrameEncoder
 from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
 from lgrseg.modeling.pretraining.momentum_contrast import MomentumContrastModel
-from lgrseg.modeling.semi_supervised.schedules import CosineRamp
+from lgrseg.modeling.semi_supervised.model import SemiSupervised
+from lgrseg.modeling.semi_supervised.schedules import CosineRamp, LinearRamp, SigmoidRamp
+from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistillation
 
 
 @pytest.fixture
@@ -90,6 +99,36 @@ def test_a_resumed_run_keeps_its_moving_average(crops_cfg, tmp_path):
         for module in (resumed.model.average_backbone, resumed.model.backbone)
     )
     assert not torch.equal(average, weights)
+
+
+def test_a_resumed_run_keeps_teacher_heads_and_centres(crops_cfg, tmp_path):
+    crops_cfg.model = L(SemiSupervised)(
+        student=L(FrameEncoder)(backbone=crops_cfg.model.backbone),
+        objective=L(LocalGlobalDistillation)(
+            dim=8,
+            num_frame_queries=1,
+            num_prototypes=8,
+            hidden_dim=8,
+            bottleneck_dim=8,
+            teacher_temperature=L(LinearRamp)(start=0.04, end=0.04, num_iterations=0),
+            hold_prototypes=1,
+            global_pairs=True,
+        ),
+        weight=L(SigmoidRamp)(end=1.0, num_iterations=0),
+        momentum=L(CosineRamp)(start=0.5, end=1.0, num_iterations="${train.max_iter}"),
+    )
+    crops_cfg.dataloader.train.unlabelled.mapper = L(LocalGlobalMapper)(
+        global_sampler=L(DenseSampler)(num_frames=1),
+        local_sampler=L(DenseSampler)(num_frames=1),
+        global_size=[32, 32],
+        local_size=[32, 32],
+        num_local=2,
+    )
+    crops_cfg.optimizer.lr_factors = None
+    whole = DefaultTrainer(crops_cfg)
+    whole.train()
+    resumed = resumed_run(crops_cfg, tmp_path / "other", stop_before=2, resume_at=2)
+    assert_equal_runs(whole, resumed)
 
 
 def test_brightness_is_enough_to_find_discs_and_noise_is_not(crops_cfg):
