@@ -11,9 +11,9 @@ The uncertainty of a frame is the sum of the entropy, relative to the area of th
 
 Written to OUTPUT:
 
-    uncertainty.md                 for every run: AUROC of the entropy for wrong pixels near the
-                                   true contour, Spearman's correlation with Dice, areas under the
-                                   risk-coverage curves (AURC)
+    uncertainty.md                 for every run: AUROC of the entropy for wrong pixels within
+                                   --distance of the true contour, Spearman's correlation with
+                                   Dice, areas under the risk-coverage curves (AURC)
     risk_coverage.csv              mean of 1 - Dice of the most certain frames, for every share
     risk_coverage_DATASET.png      the same as curves
     frames.csv                     uncertainty and Dice of every frame
@@ -59,7 +59,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
     parser.add_argument("--datasets", nargs="+", required=True, metavar="NAME")
     parser.add_argument(
-        "--distance", type=float, default=5.0, help="pixels from the true contour (default 5)"
+        "--distance",
+        type=float,
+        default=5.0,
+        help="from the true contour, in pixels of the model's input (default 5)",
     )
     parser.add_argument(
         "--samples", type=int, default=1, metavar="N", help="of AR-SEG: masks that are sampled"

@@ -24,6 +24,13 @@ class Geometry:
     spacing_mm: tuple[float, float] | None = None
     """Pixel size of the original frame; None if the file does not contain it."""
 
+    @property
+    def scale(self) -> float:
+        """Original pixels on one pixel of the input, the geometric mean of height and width."""
+        top, left, bottom, right = self.crop_box
+        height, width = self.input_size
+        return ((bottom - top) * (right - left) / height / width) ** 0.5
+
     def paste(self, maps: Tensor, outside: float) -> Tensor:
         """Resize maps of the input and paste them into the original frame.
 

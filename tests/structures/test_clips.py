@@ -30,3 +30,8 @@ def test_label_maps_take_the_largest_logit_above_zero():
 def test_nothing_present_is_all_background():
     prediction = ClipPrediction(torch.ones(1, 2, 2, 2), torch.zeros(1), torch.tensor([False]))
     assert not prediction.label_maps(Geometry((5, 5), (1, 1, 3, 3), (8, 8))).any()
+
+
+def test_the_scale_of_a_geometry():
+    # A crop of 6 x 8 pixels is the input of 3 x 2: two and four original pixels on one of it.
+    assert Geometry((9, 9), (1, 0, 7, 8), (3, 2)).scale == 8**0.5

@@ -59,7 +59,7 @@ def table(studies: Sequence[Study]) -> str:
         cells = [show(dice), show(s.auroc, 3), show(s.correlation, 3), *(show(r) for r in risks)]
         rows.append([s.run, s.dataset, str(len(s.frames)), *cells])
     (distance, *_) = {s.distance for s in studies}
-    head = ["run", "dataset", "frames", "Dice", f"AUROC within {distance:g} px of the contour"]
+    head = ["run", "dataset", "frames", "Dice", f"AUROC, {distance:g} input px from the contour"]
     head += ["correlation with Dice", "AURC", "AURC, best order", "AURC, random order"]
     return markdown_table(head, rows)
 
