@@ -13,8 +13,8 @@ or a mapping with more details:
 `value` is the number of the structure in files of numbers (NIfTI, PNG); several numbers become one
 structure. `names` are further names of the structure in files of names (CVAT, 3D Slicer, COCO,
 LabelMe, DICOM SEG); upper case, spaces and underscores make no difference. `role` states which
-chamber it is, so that the ejection fraction can be measured. A structure with the role `background`
-is ignored.
+chamber it is, so that the ejection fraction can be measured; a structure that is called
+left_ventricle or left_atrium needs none. A structure with the role `background` is ignored.
 """
 
 import re
@@ -170,6 +170,9 @@ def class_list(structures: dict[str, dict | int | None]) -> ClassList:
             if fact["role"] in roles:
                 raise ValueError(f"{roles[fact['role']]!r} and {name!r} have the same role")
             roles[fact["role"]] = name
+    for role in ROLES:
+        if role in used and facts[role]["role"] is None:  # the name says it
+            roles.setdefault(role, role)
     colors = tuple(facts[name]["color"] or COLORS[k % len(COLORS)] for k, name in enumerate(used))
     return ClassList(tuple(used), colors, roles, index_of_value, index_of_label, index_of_color)
 

@@ -17,7 +17,9 @@ def test_a_list_is_in_the_order_of_values(tmp_path):
     classes = read(tmp_path, "[left_ventricle, myocardium]")
     assert classes.names == ("left_ventricle", "myocardium")
     assert classes.index_of_value == {0: 0, 1: 1, 2: 2}
-    assert classes.colors == COLORS[:2] and classes.roles == {}
+    assert classes.colors == COLORS[:2] and classes.roles == {"left_ventricle": "left_ventricle"}
+    other = read(tmp_path, "left_ventricle: {}\nlv: {role: left_ventricle}")
+    assert other.roles == {"left_ventricle": "lv"}  # what is written counts more than a name
 
 
 FULL = """
