@@ -85,7 +85,7 @@ def test_a_run_of_other_patients_than_its_fold_is_refused(
     fold = FoldOfDataset(0, "two_train", ("two_val",))
     fold.results(tmp_path).parent.mkdir(parents=True)
     write(fold.results(tmp_path), {name: (0.9, 0.5) for name in scored})
-    parts = {"labelled": {"patients": list(trained)}, "unlabelled": {"patients": []}}
-    (fold.run(tmp_path) / "labels.json").write_text(json.dumps(parts))
+    labels = {"labelled": {"patients": list(trained)}}
+    (fold.run(tmp_path) / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(ValueError, match=message) if message else nullcontext():
         check_patients(fold, tmp_path)
