@@ -123,6 +123,12 @@ def read_class_list(file: Path) -> ClassList:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
     if isinstance(content, list):
+        if twice := [name for name in content if content.count(name) > 1]:
+            raise ValueError(
+                f"{file} names {twice[0]!r} more than once: each of the values 1, 2, ... needs a "
+                f"name of its own. Several values are one structure with {twice[0]}: "
+                "{value: [1, 2]}"
+            )
         content = {name: {"value": k} for k, name in enumerate(content, start=1)}
     if not isinstance(content, dict) or not content:
         raise ValueError(

@@ -55,6 +55,7 @@ def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
     ("text", "message"),
     [
         ("lv: {role: left_ventrikel}", "no role 'left_ventrikel'; did you mean 'left_ventricle'"),
+        ("[lv, la, lv]", "names 'lv' more than once: each of the values"),
         ("lv: {role: aorta}", "the roles are left_ventricle, left_atrium, and background"),
         ("lv: {valeu: 1}", "there is no 'valeu'; did you mean 'value'"),
         ("lv: {value: 0}", "value must be a whole number from 1"),
