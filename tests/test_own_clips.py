@@ -187,6 +187,9 @@ def test_a_cross_validation(project):
     again = run(project, "cross_validate.py", *words)
     assert again.returncode == 0 and "training" not in again.stderr
     assert "| mean " in again.stdout
+    other = run(project, "cross_validate.py", *words, "optimizer.lr=0.5")
+    assert other.returncode == 1
+    assert "fold0 has a run with other settings (optimizer.lr: " in other.stderr
     # The folds of the preparation are one way; here the patients are divided by the command.
     drawn = run(project, "cross_validate.py", *words, "--folds", "2", "--output", "output/drawn")
     assert drawn.returncode == 0, drawn.stderr

@@ -111,7 +111,9 @@ def parse_arguments() -> argparse.Namespace:
     arguments.overrides = [word for word, variant in parsed if variant is None]
     arguments.variants = [variant for _, variant in parsed if variant is not None]
     names = [variant.name for variant in arguments.variants]
-    if not names or len(set(names)) < len(names):
+    if not names:
+        parser.error("name at least one variant, such as configs/lgrnet/base.py")
+    if len(set(names)) < len(names):
         parser.error(f"the names of variants must be different, not {names}")
     return arguments
 

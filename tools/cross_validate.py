@@ -9,7 +9,8 @@ it, the folds are those of the dataset: of CAMUS, the ten published ones; of you
 that tools/prepare_dataset.py made with --folds.
 
 Each fold is trained as with tools/train_net.py, into OUTPUT/fold0, ..., with the log
-OUTPUT/fold0.log. A finished fold is not trained again, and a stopped one continues.
+OUTPUT/fold0.log. A finished fold is not trained again, and a stopped one continues. If a run in
+OUTPUT has other settings, nothing is trained.
 OUTPUT/cross_validation.{json,md} have the pooled scores: each patient is scored once, by the run
 that was not trained on the patient. `key=value` changes a setting for all folds.
 
@@ -26,10 +27,18 @@ from pathlib import Path
 
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
+from lgrseg.engine.run_folder import check_settings_are_those_of
+from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.engine.writers import read_metrics
 from lgrseg.failures import message_of
 from lgrseg.inference.postprocessing import ENTRY
-from lgrseg.studies.comparison.cross_validation import FoldOfDataset, folds_of, pooled, table_of
+from lgrseg.studies.comparison.cross_validation import (
+    FoldOfDataset,
+    check_patients,
+    folds_of,
+    pooled,
+    table_of,
+)
 from lgrseg.studies.comparison.postprocessing import choose_postprocessing
 
 TOOLS = Path(__file__).parent
@@ -45,33 +54,50 @@ def main() -> int:
         if unknown := set(arguments.only) - {fold.number for fold in folds}:
             numbers = ", ".join(str(fold.number) for fold in folds)
             raise ValueError(f"--only {min(unknown)}: the folds are {numbers}")
-    except (FileNotFoundError, KeyError, ValueError) as error:
+        output = arguments.output or Path("output") / f"{trained_on.removesuffix('_train')}_folds"
+        settings = {
+            fold: [*arguments.overrides, *fold.changes(cfg), f"train.output_dir={fold.run(output)}"]
+            for fold in folds
+        }
+        for fold in folds:
+            if (fold.run(output) / "config.yaml").is_file():
+                of_fold = load_config(arguments.config_file, settings[fold])
+                check_settings_are_those_of(
+                    fold.run(output), with_test_sets(of_fold, [*fold.tests])
+                )
+        chosen = [fold for fold in folds if not arguments.only or fold.number in arguments.only]
+        failed = [
+            fold.run(output)
+            for fold in chosen
+            if train_fold(fold, output, arguments.config_file, settings[fold])
+        ]
+        for run in failed:
+            print(f"failed: {run}, see {run}.log", file=sys.stderr)
+        pool(folds, output, choose=arguments.choose_postprocessing)
+    except (KeyError, OSError, ValueError) as error:
         print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
-    name = trained_on.removesuffix("_train")
-    output = arguments.output or Path("output") / f"{name}_folds"
-    chosen = [fold for fold in folds if not arguments.only or fold.number in arguments.only]
-    failed = [fold for fold in chosen if train_fold(fold, output, arguments)]
-    for fold in failed:
-        print(f"failed: {fold.run(output)}, see {fold.run(output)}.log", file=sys.stderr)
-    if failed:
-        return 1
-    if missing := [str(f.number) for f in folds if not f.results(output).is_file()]:
-        print(f"not trained yet: fold {', '.join(missing)}", file=sys.stderr)
-        if arguments.choose_postprocessing:
-            print("post-processing is chosen when all folds are trained", file=sys.stderr)
-            arguments.choose_postprocessing = False
-    finished = [fold for fold in folds if fold.results(output).is_file()]
-    pool(finished, output, choose=arguments.choose_postprocessing)
-    return 0
+    return 1 if failed else 0
 
 
 def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
-    """Write and print the scores of the finished folds, and the choice of post-processing."""
-    found = pooled([fold.results(output) for fold in folds], [fold.number for fold in folds])
-    if choose:
-        out_of_fold = [(fold.run(output), fold.tests[-1]) for fold in folds]
-        found[ENTRY] = choose_postprocessing(out_of_fold)
+    """Write and print the scores of the finished folds, and the choice of post-processing.
+
+    Raises:
+        ValueError: a run belongs to other patients than its fold, see `check_patients`.
+    """
+    finished = [fold for fold in folds if fold.results(output).is_file()]
+    if missing := [str(fold.number) for fold in folds if fold not in finished]:
+        print(f"not trained yet: fold {', '.join(missing)}", file=sys.stderr)
+        if choose:
+            print("post-processing is chosen when all folds are trained", file=sys.stderr)
+    if not finished:
+        return
+    for fold in finished:
+        check_patients(fold, output)
+    found = pooled([fold.results(output) for fold in finished], [fold.number for fold in finished])
+    if choose and not missing:
+        found[ENTRY] = choose_postprocessing([(fold.run(output), fold.tests[-1]) for fold in folds])
     text = json.dumps(found, indent=1)
     (output / "cross_validation.json").write_text(text, encoding="utf-8")
     (output / "cross_validation.md").write_text(table_of(found), encoding="utf-8")
@@ -105,12 +131,10 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def train_fold(fold: FoldOfDataset, output: Path, arguments: argparse.Namespace) -> int:
+def train_fold(fold: FoldOfDataset, output: Path, config_file: str, settings: list[str]) -> int:
     """Train a fold, unless it is finished, and return the exit status."""
     run = fold.run(output)
-    overrides = [*arguments.overrides, f"dataloader.train.dataset={fold.train}"]
-    overrides += [f"train.output_dir={run}"]
-    steps = load_config(arguments.config_file, overrides).train.max_iter
+    steps = load_config(config_file, settings).train.max_iter
     is_finished = any(
         line["iteration"] == steps and is_evaluated(line, fold.tests[-1])
         for line in read_metrics(run)
@@ -119,8 +143,8 @@ def train_fold(fold: FoldOfDataset, output: Path, arguments: argparse.Namespace)
         return 0
     print(f"training {run}", file=sys.stderr, flush=True)
     run.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(TOOLS / "train_net.py"), "--config-file", arguments.config_file]
-    command += ["--resume", *overrides, "--datasets", *fold.tests]
+    command = [sys.executable, str(TOOLS / "train_net.py"), "--config-file", config_file]
+    command += ["--resume", *settings, "--datasets", *fold.tests]
     with open(f"{run}.log", "a", encoding="utf-8") as log:
         return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
 

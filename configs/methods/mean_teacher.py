@@ -29,11 +29,12 @@ from lgrseg.modeling.semi_supervised.schedules import AverageWarmup, SigmoidRamp
 def change(cfg):
     """Move a clip equally for teacher and student; change grey levels only for the student."""
     student, mapper = cfg.model, cfg.dataloader.train.mapper
-    if not hasattr(locate(student._target_), "class_probabilities"):
+    computes_them = hasattr(locate(student._target_), "class_probabilities")
+    if not computes_them or "frame_sampler" not in mapper:  # AR-SEG has a mapper without sampler
         raise ValueError(
             "method=mean_teacher compares probabilities of pixels, which "
-            f"{student._target_.rsplit('.')[-1]} does not compute: use a config of lgrnet/ or "
-            "baselines/"
+            f"{student._target_.rsplit('.')[-1]} does not compute in training: use a config of "
+            "lgrnet/ or baselines/"
         )
     cfg.model = L(SemiSupervised)(
         student=student,

@@ -51,7 +51,8 @@ def _set(cfg: DictConfig, key: str, value: Any) -> None:
             )
         elif part not in (known_keys := _known_keys(node)) and not _checks_itself(node):
             options = (
-                did_you_mean(part, known_keys) or f"; there are {', '.join(sorted(known_keys))}"
+                did_you_mean(part, known_keys)
+                or f"; there are {', '.join(sorted(known_keys)) or 'none here'}"
             )
             raise KeyError(f"no config key {partial_key!r}{options}")
         if depth == len(parts) - 1:

@@ -85,7 +85,9 @@ class _DatasetCatalog(_Catalog[Callable[[], list[VideoRecord]]]):
             TypeError: the registered function does not return a list of VideoRecord.
         """
         if name not in self._entries and (fold := Fold.parse(name)):
-            return fold.select(self._with_labels(fold.dataset))
+            is_unlabelled = fold.part == "unlabelled"
+            unlabelled = self.get(f"{fold.dataset}_unlabelled") if is_unlabelled else []
+            return fold.select(self._with_labels(fold.dataset), unlabelled)
         if name not in self._entries and (store_and_part := store_of(name, data_root())):
             return records_of_part(*store_and_part)
         return _checked(self._find(name)(), name)

@@ -13,8 +13,8 @@ or a mapping with more details:
 `value` is the number of the structure in files of numbers (NIfTI, PNG); several numbers become one
 structure. `names` are further names of the structure in files of names (CVAT, 3D Slicer, COCO,
 LabelMe, DICOM SEG); upper case, spaces and underscores make no difference. `role` states which
-chamber it is, so that the ejection fraction can be measured. A structure with the role `background`
-is ignored.
+chamber it is, so that the ejection fraction can be measured; a structure that is called
+left_ventricle or left_atrium needs none. A structure with the role `background` is ignored.
 """
 
 import re
@@ -123,6 +123,12 @@ def read_class_list(file: Path) -> ClassList:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
     if isinstance(content, list):
+        if twice := [name for name in content if content.count(name) > 1]:
+            raise ValueError(
+                f"{file} names {twice[0]!r} more than once: each of the values 1, 2, ... needs a "
+                f"name of its own. Several values are one structure with {twice[0]}: "
+                "{value: [1, 2]}"
+            )
         content = {name: {"value": k} for k, name in enumerate(content, start=1)}
     if not isinstance(content, dict) or not content:
         raise ValueError(
@@ -170,6 +176,9 @@ def class_list(structures: dict[str, dict | int | None]) -> ClassList:
             if fact["role"] in roles:
                 raise ValueError(f"{roles[fact['role']]!r} and {name!r} have the same role")
             roles[fact["role"]] = name
+    for role in ROLES:
+        if role in used and facts[role]["role"] is None:  # the name says it
+            roles.setdefault(role, role)
     colors = tuple(facts[name]["color"] or COLORS[k % len(COLORS)] for k, name in enumerate(used))
     return ClassList(tuple(used), colors, roles, index_of_value, index_of_label, index_of_color)
 

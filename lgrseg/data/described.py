@@ -25,6 +25,7 @@ from lgrseg.config.suggestions import did_you_mean
 from lgrseg.config.targets import IMPORTS
 from lgrseg.data.catalog import DatasetCatalog, Metadata, MetadataCatalog, data_root
 from lgrseg.data.class_list import check_roles
+from lgrseg.data.folds import Fold
 from lgrseg.data.own_store import has_part, store_of
 
 
@@ -127,6 +128,9 @@ def unlabelled_parts(dataset: str) -> list[str]:
         The name of the unlabelled part, or nothing if the catalog has none.
     """
     part = f"{dataset.removesuffix('_train')}_unlabelled"
+    if fold := Fold.parse(part):
+        has_any = unlabelled_parts(f"{fold.dataset}_train") and DatasetCatalog.get(part)
+        return [part] if has_any else []
     if part in DatasetCatalog.list():
         return [part]
     store_and_part = store_of(part, data_root())

@@ -1,4 +1,4 @@
-"""Folds of any dataset: NAME_fold0of5_train and NAME_fold0of5_val.
+"""Folds of any dataset: NAME_fold0of5_train, NAME_fold0of5_val and NAME_fold0of5_unlabelled.
 
 The patients of NAME_train and NAME_val are divided into folds of about equal size, in an order that
 depends on their names only. So every process, and every later command, makes the same folds.
@@ -12,7 +12,10 @@ import numpy as np
 
 from lgrseg.data.record import VideoRecord
 
-_NAME = re.compile(r"(?P<dataset>.+)_fold(?P<number>\d+)of(?P<count>\d+)_(?P<part>train|val)")
+PARTS = ("train", "val", "unlabelled")
+_NAME = re.compile(
+    rf"(?P<dataset>.+)_fold(?P<number>\d+)of(?P<count>\d+)_(?P<part>{'|'.join(PARTS)})"
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Fold:
     count: int
     """Number of folds."""
     part: str
-    """"val" has the patients of the fold, "train" all others."""
+    """"val" has the patients of the fold, "train" all others; "unlabelled" has the videos of
+    NAME_unlabelled without the patients of the fold."""
 
     @classmethod
     def parse(cls, name: str) -> "Fold | None":
@@ -36,11 +40,14 @@ class Fold:
             return None
         return cls(match["dataset"], int(match["number"]), int(match["count"]), match["part"])
 
-    def select(self, records: Sequence[VideoRecord]) -> list[VideoRecord]:
+    def select(
+        self, records: Sequence[VideoRecord], unlabelled: Sequence[VideoRecord] = ()
+    ) -> list[VideoRecord]:
         """The records of this part.
 
         Args:
-            records: all records of the dataset; those without an annotated frame are left out.
+            records: all records with labels; those without an annotated frame are left out.
+            unlabelled: all records of NAME_unlabelled.
 
         Raises:
             ValueError: there is no such fold, or there are fewer patients than folds.
@@ -59,5 +66,5 @@ class Fold:
             )
         order = np.random.default_rng(0).permutation(len(patients))
         in_fold = {patients[index] for index in order[self.number :: self.count]}
-        is_val = self.part == "val"
-        return [record for record in labelled if (record.patient in in_fold) == is_val]
+        chosen = unlabelled if self.part == "unlabelled" else labelled
+        return [record for record in chosen if (record.patient in in_fold) == (self.part == "val")]

@@ -90,18 +90,18 @@ def measure(
         ejection_fraction=plain(found.get("ejection_fraction")),
     )
     chambers = chambers_of(metadata.classes, metadata.roles)
-    measured.notes = _notes(measured, metadata, has_ventricle=LEFT_VENTRICLE in chambers)
+    measured.notes = _notes(measured, metadata, ventricle=chambers.get(LEFT_VENTRICLE))
     return measured
 
 
-def _notes(measured: Measurements, metadata: Metadata, *, has_ventricle: bool) -> list[str]:
+def _notes(measured: Measurements, metadata: Metadata, *, ventricle: str | None) -> list[str]:
     notes = []
     if measured.area_unit == "pixels":
         notes.append(
             "the spacing is not known: areas are in pixels, and there are no volumes"
             + (" (the ejection fraction assumes square pixels)" if measured.beats else "")
         )
-    if not has_ventricle:
+    if ventricle is None:
         classes = ", ".join(metadata.classes)
         notes.append(
             f"none of the classes ({classes}) is known to be the {LEFT_VENTRICLE}, so there are no "
@@ -112,4 +112,9 @@ def _notes(measured: Measurements, metadata: Metadata, *, has_ventricle: bool) -
     elif measured.ejection_fraction is None:
         reasons = dict.fromkeys(problem for beat in measured.beats for problem in beat.problems)
         notes.append(f"no ejection fraction: every beat is doubtful ({'; '.join(reasons)})")
+    elif sum(area > 0 for area in measured.areas[ventricle]) == 2:
+        notes.append(
+            "only two frames show the left ventricle: the larger one counts as end-diastole, the "
+            "smaller one as end-systole"
+        )
     return notes

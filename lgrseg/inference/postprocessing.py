@@ -35,15 +35,15 @@ class Postprocessing:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file has no choice.
+            ValueError: the file is of another kind, or has no choice.
         """
-        found = json.loads(Path(file).read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or ENTRY not in found:
+        try:
+            return cls(**json.loads(Path(file).read_text(encoding="utf-8"))[ENTRY]["chosen"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{file} has no choice of post-processing: run tools/cross_validate.py again with "
-                "--choose-postprocessing"
-            )
-        return cls(**found[ENTRY]["chosen"])
+                f"{file} has no choice of post-processing: give a cross_validation.json that "
+                "tools/cross_validate.py wrote with --choose-postprocessing"
+            ) from error
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""

@@ -82,7 +82,7 @@ class Predictor:
     @classmethod
     def from_run(
         cls,
-        run: str | Path,
+        run: str | Path | Sequence[str | Path],
         *,
         weights: str | Path | None = None,
         device: str = "auto",
@@ -91,10 +91,11 @@ class Predictor:
         progress: bool = False,
         trusted: Sequence[str] = (),
     ) -> "Predictor":
-        """Load the model of a finished run.
+        """Load the model of a finished run, or of several whose predictions are averaged.
 
         Args:
-            run: folder of the run, with config.yaml and checkpoints/.
+            run: folder of the run, with config.yaml and checkpoints/; or a list of such folders, as
+                in `ensemble`.
             weights: "best" or "last" checkpoint, or a file; None takes the best checkpoint if
                 there is one, otherwise the last.
             device: "cpu", "cuda", or "auto" for a GPU if there is one.
@@ -106,9 +107,10 @@ class Predictor:
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
+            ValueError: the list is empty, or the runs have different classes.
         """
         return cls.ensemble(
-            [run],
+            [run] if isinstance(run, str | Path) else run,
             weights=weights,
             device=device,
             tta=tta,

@@ -172,6 +172,7 @@ def test_a_method_refuses_a_system_that_it_does_not_fit():
             load_config(f"configs/{file}", ["method=scalar_codes"])
     for file, method in (
         ("box_sam2/demo.py", "mean_teacher"),
+        ("ar_seg/raster.py", "mean_teacher"),
         ("lgrnet/base.py", "lgsd+mean_teacher"),
         ("foundation/usfm_classify.py", "mean_teacher"),
     ):

@@ -17,7 +17,9 @@ def test_a_list_is_in_the_order_of_values(tmp_path):
     classes = read(tmp_path, "[left_ventricle, myocardium]")
     assert classes.names == ("left_ventricle", "myocardium")
     assert classes.index_of_value == {0: 0, 1: 1, 2: 2}
-    assert classes.colors == COLORS[:2] and classes.roles == {}
+    assert classes.colors == COLORS[:2] and classes.roles == {"left_ventricle": "left_ventricle"}
+    other = read(tmp_path, "left_ventricle: {}\nlv: {role: left_ventricle}")
+    assert other.roles == {"left_ventricle": "lv"}  # what is written counts more than a name
 
 
 FULL = """
@@ -53,6 +55,7 @@ def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
     ("text", "message"),
     [
         ("lv: {role: left_ventrikel}", "no role 'left_ventrikel'; did you mean 'left_ventricle'"),
+        ("[lv, la, lv]", "names 'lv' more than once: each of the values"),
         ("lv: {role: aorta}", "the roles are left_ventricle, left_atrium, and background"),
         ("lv: {valeu: 1}", "there is no 'valeu'; did you mean 'value'"),
         ("lv: {value: 0}", "value must be a whole number from 1"),

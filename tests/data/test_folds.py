@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from lgrseg.data import DatasetCatalog, MetadataCatalog, VideoRecord
 from lgrseg.data.catalog import Metadata
+from lgrseg.data.described import unlabelled_parts
 from lgrseg.data.folds import Fold
 from lgrseg.studies.comparison.cross_validation import folds_of
 
@@ -53,6 +55,22 @@ def test_every_labelled_patient_is_left_out_once(hearts):
     assert MetadataCatalog.get("hearts_fold1of2_val") == METADATA
     assert "hearts_fold1of2_val" in DatasetCatalog
     assert "lungs_fold1of2_val" not in DatasetCatalog
+
+
+def test_videos_without_labels_of_those_left_out_are_left_out(hearts):
+    more = [record(10 + k, name, labelled=False) for k, name in enumerate("abcdx")]
+    DatasetCatalog.register("hearts_unlabelled", lambda: more)
+    for fold in folds_of("hearts_train", 2):
+        (name,) = unlabelled_parts(fold.train)
+        assert patients(name) == set("abcdx") - patients(fold.tests[0])
+        cfg = {
+            "dataset": "hearts_train",
+            "unlabelled": {"datasets": ["lungs", "hearts_unlabelled"]},
+        }
+        changed = fold.changes(OmegaConf.create({"dataloader": {"train": cfg}}))
+        assert changed[1] == f"dataloader.train.unlabelled.datasets=[lungs, {name}]"
+    more[:] = [record(9, patients(fold.tests[0]).pop(), labelled=False)]  # only of one left out
+    assert unlabelled_parts(fold.train) == []
 
 
 @pytest.mark.parametrize(

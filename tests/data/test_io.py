@@ -292,8 +292,18 @@ def test_colour_doppler_is_told_and_text_is_not(tmp_path):
     pictures[4][8:20, 10:30] = (220, 30, 20)
     movie(tmp_path / "a.avi", pictures)
     assert any("colour Doppler" in note for note in read_video(tmp_path / "a.avi").notes)
-    movie(tmp_path / "b.avi", grey_pictures(8))
+    pictures = grey_pictures(8)
+    for picture in pictures:
+        picture[-3:] = (20, 220, 60)  # as the line of an ECG
+    movie(tmp_path / "b.avi", pictures)
     assert read_video(tmp_path / "b.avi").notes == []
+
+
+def test_why_a_movie_cannot_be_read_is_told_without_numbers(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"hello")
+    with pytest.raises(UnreadableFile) as error:
+        read_video(tmp_path / "a.mp4")
+    assert str(error.value) == "a.mp4 cannot be read: Invalid data found when processing input"
 
 
 def test_an_uneven_frame_rate_is_told(tmp_path):

@@ -67,6 +67,11 @@ def test_what_cannot_be_measured_is_said():
     one_frame = measure(true_masks(HEALTHY, 60)[:1], HEART, spacing_mm=SPACING)
     assert one_frame.ejection_fraction is None and one_frame.beats == []
     assert "fewer than two frames show the left ventricle" in one_frame.notes[0]
+    masks = true_masks(HEALTHY, 60).copy()
+    masks[2:] = 0
+    two_frames = measure(masks, HEART, spacing_mm=SPACING)
+    assert two_frames.ejection_fraction is not None
+    assert "only two frames show the left ventricle" in two_frames.notes[0]
     # Half a beat: its end-systole may lie after the recording.
     cut = measure(true_masks(HEALTHY, 60)[:7], HEART, spacing_mm=SPACING)
     assert cut.ejection_fraction is None and cut.beats[0].problems

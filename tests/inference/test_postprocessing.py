@@ -48,9 +48,10 @@ def test_nothing_changes_by_default_and_empty_maps_stay_empty():
 
 def test_an_ensemble_uses_the_choice_of_its_cross_validation(run, tmp_path):
     file = tmp_path / "cross_validation.json"
-    file.write_text(json.dumps({"mean": {}}))
-    with pytest.raises(ValueError, match="has no choice of post-processing: run"):
-        lgrseg.Predictor.ensemble([run], postprocessing=file)
+    for other in (json.dumps({"mean": {}}), "[left_ventricle]", json.dumps({"postprocessing": 1})):
+        file.write_text(other)
+        with pytest.raises(ValueError, match="has no choice of post-processing: give"):
+            lgrseg.Predictor.ensemble([run], postprocessing=file)
     chosen = {"largest_component": True, "fill_holes": False}
     file.write_text(json.dumps({"postprocessing": {"chosen": chosen}}))
     frames, _ = disc_clip(1)

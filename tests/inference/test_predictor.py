@@ -152,7 +152,7 @@ def test_the_files_of_a_run(run, tmp_path):
 
 
 def test_an_ensemble_of_equal_runs_draws_the_masks_of_one(predictor, result, run):
-    both = lgrseg.Predictor.ensemble([run, run])
+    both = lgrseg.Predictor.from_run([run, run])
     assert np.array_equal(both(FRAMES).masks, result.masks)
     assert both.name == f"{run} + {run}" and both.mark != predictor.mark
 

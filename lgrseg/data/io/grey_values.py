@@ -106,8 +106,17 @@ def is_grey(frame: np.ndarray) -> bool:
 
 
 def looks_like_doppler(frames) -> bool:
-    """True if more than 0.5% of any frame is strongly coloured."""
+    """True if more than 0.5% of the middle of any frame is strongly coloured.
+
+    The middle is three fifths of the height and of the width. Around it, machines draw coloured
+    text, bars and the line of the ECG.
+    """
     if frames.ndim != 4:
         return False
+    top, left = frames.shape[1] // 5, frames.shape[2] // 5
     picked = np.unique(np.linspace(0, min(len(frames), 300) - 1, 6).astype(int))
-    return any((np.ptp(frames[index].astype(int), axis=-1) > 70).mean() > 0.005 for index in picked)
+    middles = (
+        frames[index][top : frames.shape[1] - top, left : frames.shape[2] - left]
+        for index in picked
+    )
+    return any((np.ptp(middle.astype(int), axis=-1) > 70).mean() > 0.005 for middle in middles)

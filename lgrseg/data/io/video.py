@@ -15,8 +15,12 @@ class UnreadableFile(ValueError):
 
 
 def one_line(error: Exception) -> str:
-    """The last line of a library's message; earlier lines are about its source and plugins."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    """The last line of a library's message; earlier lines are about its source and plugins.
+
+    Of an error of the system or of FFmpeg, it is the reason without its number and path.
+    """
+    reason = getattr(error, "strerror", None) or str(error)
+    lines = [line.strip() for line in reason.splitlines()]
     lines = [line for line in lines if line and not line.endswith(":")]
     return lines[-1] if lines else type(error).__name__
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig
 
 from lgrseg.data.catalog import DatasetCatalog, data_root
+from lgrseg.data.described import unlabelled_parts
 from lgrseg.data.own_store import FACTS, num_folds_of
 from lgrseg.evaluation.metrics import overlap
 from lgrseg.evaluation.metrics.agreement import agreement
@@ -37,6 +39,21 @@ class FoldOfDataset:
     def results(self, output: Path) -> Path:
         """The results on the patients that the fold's run was not trained on."""
         return self.run(output) / "eval" / self.tests[-1] / "results.json"
+
+    def changes(self, cfg: DictConfig) -> list[str]:
+        """Settings key=value that turn a run on the whole dataset into that of this fold.
+
+        Args:
+            cfg: config of a run on the whole dataset. If it uses the dataset's videos without
+                labels, those of the patients who are left out are left out, too.
+        """
+        changed = [f"dataloader.train.dataset={self.train}"]
+        unlabelled = cfg.dataloader.train.get("unlabelled") or {}
+        whole = set(unlabelled_parts(cfg.dataloader.train.dataset))
+        if whole & set(used := unlabelled.get("datasets") or []):
+            used = [name for name in used if name not in whole] + unlabelled_parts(self.train)
+            changed.append(f"dataloader.train.unlabelled.datasets=[{', '.join(used)}]")
+        return changed
 
 
 def folds_of(dataset: str, num_folds: int | None = None) -> list[FoldOfDataset]:
@@ -79,6 +96,31 @@ def folds_of(dataset: str, num_folds: int | None = None) -> list[FoldOfDataset]:
 
 def _is_part(fold: str, part: str) -> bool:
     return part == "val" or f"{fold}_test" in DatasetCatalog.list()
+
+
+def check_patients(fold: FoldOfDataset, output: Path) -> None:
+    """Check that a run was scored on all patients of its fold, and saw no labels of them.
+
+    Both are wrong if the dataset was divided in another way when the run was trained.
+
+    Raises:
+        ValueError: the run belongs to other patients.
+    """
+    records = DatasetCatalog.get(fold.tests[-1])
+    left_out = {record.patient for record in records if record.annotated_frames}
+    run = fold.run(output)
+    scored = set(json.loads(fold.results(output).read_text(encoding="utf-8"))["patients"])
+    trained: set[str] = set()
+    if (labels := run / "labels.json").is_file():  # a loader of your own may write none
+        trained.update(json.loads(labels.read_text(encoding="utf-8"))["labelled"]["patients"])
+    wrong = [("was trained on", trained & left_out), ("was not scored on", left_out - scored)]
+    wrong.append(("was also scored on", scored - left_out))
+    for what, names in wrong:
+        if names:
+            raise ValueError(
+                f"{run} {what} patient {min(names)}, but {fold.tests[-1]} has other patients: the "
+                "dataset was divided anew. Delete this folder, or choose another --output"
+            )
 
 
 def pooled(files: list[Path], numbers: list[int] | None = None) -> dict:

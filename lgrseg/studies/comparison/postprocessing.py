@@ -23,7 +23,8 @@ def choose_postprocessing(folds: Sequence[tuple[Path, str]]) -> dict:
     """Try all ways of post-processing on out-of-fold predictions.
 
     The best way is the one with the lowest mean HD95 among those whose mean Dice is not below that
-    without post-processing. Dice alone hardly sees small parts that are far away.
+    without post-processing. Dice alone hardly sees small parts that are far away. The weights are
+    the last ones of every run: the best ones may have been chosen on the same patients.
 
     Args:
         folds: folder of the run of every fold, and the dataset of the patients on whom it was not
@@ -38,7 +39,7 @@ def choose_postprocessing(folds: Sequence[tuple[Path, str]]) -> dict:
     """
     rows: dict[Postprocessing, list[FrameRow]] = {way: [] for way in WAYS}
     for folder, dataset in folds:
-        for way, scored in score_ways(LoadedRun(folder), dataset).items():
+        for way, scored in score_ways(LoadedRun(folder, weights="last"), dataset).items():
             rows[way] += scored
     classes = MetadataCatalog.get(folds[0][1]).classes
     results = {way: summarise(rows[way], classes, tolerance=TOLERANCE) for way in WAYS}

@@ -2,10 +2,18 @@
 
 import json
 import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
-from lgrseg.studies.comparison.cross_validation import pooled, table_of
+from lgrseg.data import DatasetCatalog
+from lgrseg.studies.comparison.cross_validation import (
+    FoldOfDataset,
+    check_patients,
+    pooled,
+    table_of,
+)
 
 
 def write(file, dice, *, classes=("lv", "la"), cases=()):
@@ -57,3 +65,27 @@ def test_a_patient_of_two_folds_and_other_classes_are_refused(tmp_path):
         pooled([first, write(tmp_path / "1", {"a": (0.9, 0.5)})])
     with pytest.raises(ValueError, match=r"has the classes \['lv', 'ra'\]"):
         pooled([first, write(tmp_path / "2", {"b": (0.9, 0.5)}, classes=("lv", "ra"))])
+
+
+@pytest.mark.parametrize(
+    ("scored", "trained", "message"),
+    [
+        ("ab", "cd", None),
+        ("ab", "acd", "fold0 was trained on patient a, but two_val has other patients"),
+        ("a", "cd", "fold0 was not scored on patient b"),
+        ("abc", "d", "fold0 was also scored on patient c"),
+    ],
+)
+def test_a_run_of_other_patients_than_its_fold_is_refused(
+    tmp_path, monkeypatch, scored, trained, message
+):
+    """As after a dataset was divided anew: its present fold has the patients a and b."""
+    records = [SimpleNamespace(patient=name, annotated_frames=(0,)) for name in "ab"]
+    monkeypatch.setattr(DatasetCatalog, "get", {"two_val": records}.get)
+    fold = FoldOfDataset(0, "two_train", ("two_val",))
+    fold.results(tmp_path).parent.mkdir(parents=True)
+    write(fold.results(tmp_path), {name: (0.9, 0.5) for name in scored})
+    labels = {"labelled": {"patients": list(trained)}}
+    (fold.run(tmp_path) / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(ValueError, match=message) if message else nullcontext():
+        check_patients(fold, tmp_path)
