@@ -14,6 +14,7 @@ from lgrseg.config import did_you_mean
 from lgrseg.modeling.foundation import efficientnet_lite, hiera, hierarchical, layouts, vit
 from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
+from lgrseg.modeling.foundation.recomputing import mark_recomputable
 from lgrseg.modeling.foundation.stochastic_depth import add_drop_paths
 from lgrseg.modeling.sam2 import network as sam2
 
@@ -95,6 +96,7 @@ def build_encoder(
         load_encoder_weights(encoder, file, name=name, layout=entry.layout, siblings=siblings)
     if skipping:
         add_drop_paths(encoder, skipping)
+    mark_recomputable(encoder)
     return encoder
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from lgrseg.config import instantiate, load_config
+from lgrseg.layers import speed
+from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.modeling.foundation import (
     FoundationBackbone,
     ResampledLevels,
@@ -189,3 +191,25 @@ def test_a_head_for_any_backbone_is_a_function():
     head = functools.partial(UNetDecoder, num_classes=2, dims=[8])
     model = PerPixelSegmenter(backbone=Maps(), head=head, num_classes=2)
     assert model.head.in_channels == {"res2": 8, "res3": 16}
+
+
+@pytest.mark.parametrize(("name", "count"), [("mae_base", 2), ("hiera_tiny", 5), ("resnet18", 0)])
+def test_recomputed_blocks_of_an_encoder_give_the_same_gradients(name, count, tiny_settings):
+    """Skipped blocks are the same in both passes; batch norms would count images twice."""
+    encoder = build_encoder(name, drop_path_rate=0.5, **tiny_settings[name]).train()
+    images = torch.rand(2, 3, SIZE, SIZE)
+    found = []
+    for recompute in (False, True):
+        if recompute:
+            assert speed.recompute_activations(encoder) == count
+        encoder.zero_grad()
+        draw_drop_paths(encoder, [torch.Generator().manual_seed(n) for n in range(2)], 1)
+        encoder(images)[-1].square().mean().backward()
+        found.append({n: p.grad.clone() for n, p in encoder.named_parameters() if p.requires_grad})
+    before, after = found
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_dropout_is_not_drawn_twice(tiny_settings):
+    encoder = build_encoder("mae_base", hidden_dropout_prob=0.1, **tiny_settings["mae_base"])
+    assert speed.recompute_activations(encoder) == 0
