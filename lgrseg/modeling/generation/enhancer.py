@@ -5,8 +5,9 @@
 The networks predict what has to be added (residual learning: Zhang et al., "Beyond a Gaussian
 Denoiser", IEEE TIP 2017, section III). The generator sees a large surrounding, but its inner maps
 have stride 4, and it has no connection past them. So it cannot predict the noise of single pixels;
-`detail`, four convolutions at full resolution, can. The loss is that of Zhao et al., "Loss Functions for Image
-Restoration with Neural Networks", IEEE TCI 2017, with SSIM at one scale and equal weights.
+`detail`, four convolutions at full resolution, can. The loss is that of Zhao et al., "Loss
+Functions for Image Restoration with Neural Networks", IEEE TCI 2017, with SSIM at one scale and
+equal weights.
 
 Letters: N images, C channels, H and W pixels.
 """
