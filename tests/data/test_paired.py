@@ -27,7 +27,7 @@ def test_both_frames_show_the_same_part(folders):
     for views in items:
         (poor,), (good,) = views.teacher, views.student
         assert poor.frames.shape == (1, 1, 8, 10)
-        assert good.frames.numpy() == pytest.approx(2 * poor.frames.numpy(), abs=1e-5)
+        assert good.frames.numpy() == pytest.approx(2 * poor.frames.numpy(), abs=1.5 / 255)
     names = [views.student[0].video_id for views in items]
     assert len(set(names[:3])) == len(set(names[3:])) == 3  # every pair once per epoch
     again = [pairs[index].teacher[0] for index in range(6)]
@@ -50,7 +50,7 @@ def test_a_poor_frame_is_made_of_a_good_one(folders):
 def test_bad_pairs_are_said(folders):
     low, high = folders / "low", folders / "high"
     (low / "2.bmp").unlink()
-    with pytest.raises(ValueError, match=r"1 of 3 frames of .*high have no partner .* 2.png"):
+    with pytest.raises(ValueError, match=r"1 of 3 frames of .*high have no partner .*/2.png:"):
         paired(str(low), str(high))
     Image.new("L", (9, 9)).save(low / "2.bmp")
     pairs = PairedFrames(dataset=str(high), poor=str(low), size=(8, 8))
