@@ -12,6 +12,7 @@ from lgrseg.data.own_store import write_facts
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.modeling.autoregressive.tokenizer import MaskTokenizer, shares_of_labels
 from lgrseg.modeling.generation.cycle_gan import CycleGAN
+from lgrseg.modeling.generation.enhancer import Enhancer
 from lgrseg.modeling.heads.classifier import ClipClassifier
 from lgrseg.modeling.pretraining.frame_encoder import FrameEncoder
 from lgrseg.modeling.pretraining.many_crops import ManyCropsModel
@@ -101,6 +102,8 @@ def test_config(command, tmp_path, monkeypatch):
         clips, targets = [], []
     if isinstance(model, CycleGAN):
         assert cfg.dataloader.train.size == [64, 64]
+        clips, targets, views = [], [], [[UnlabelledViews(clips, clips)]]
+    if isinstance(model, Enhancer):
         clips, targets, views = [], [], [[UnlabelledViews(clips, clips)]]
     losses = model(clips, targets, *views)
     assert torch.isfinite(sum(losses.values()))

@@ -99,6 +99,7 @@ PARSED = {
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "configs/generation/": "needs 1500 simulated patients; tests of the engine train another",
     "translate_dataset.py": "needs the run of a CycleGAN; tests of the engine run it",
+    "enhance_images.py": "needs the run of an enhancer; tests of the engine run it",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",

@@ -2,11 +2,11 @@ r"""Save the encoder of a pretraining run, so that other models can start from i
 
     python tools/export_encoder.py --run output/pretraining_usfm_camus --output weights/camus.pth
     python tools/train_net.py --config-file configs/foundation/usfm_upernet.py dataset=camus \
-        model.backbone.encoder.name=usfm_tiny model.backbone.encoder.weights=weights/camus.pth \
-        model.backbone.neck.in_channels=192
+        model.backbone.encoder.name=usfm_tiny model.backbone.encoder.weights=weights/camus.pth
 
 The names of the weights are those of USFM's or MAE's checkpoints for a ViT, and those of EMP-SSL's
-(and so of VFM4US') for a ResNet. The file has no head, and no optimizer.
+(and so of VFM4US') for a ResNet; other encoders keep the names of the hub. The file has no head,
+and no optimizer.
 """
 
 import argparse

@@ -30,11 +30,11 @@ from lgrseg.config import load_config
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.record import VideoRecord
 from lgrseg.evaluation.metrics.frechet import frechet_distance
-from lgrseg.evaluation.metrics.image_similarity import psnr, ssim
 from lgrseg.failures import describe_error
 from lgrseg.inference.restyling import hash_of, model_frames, write_restyled
 from lgrseg.inference.run_files import run_files
 from lgrseg.layers.clip_batch import ImageNormalizer
+from lgrseg.layers.image_similarity import psnr, ssim
 from lgrseg.modeling import build_model
 from lgrseg.modeling.foundation import Encoder, build_encoder
 from lgrseg.modeling.generation.cycle_gan import CycleGAN, as_input

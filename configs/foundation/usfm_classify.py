@@ -7,9 +7,10 @@ Weights: USFM_latest.pth from https://github.com/openmedlab/USFM. Without them t
 random weights. Data, and other classes than benign, malignant and normal: see
 docs/recipes/foundation.md. Expected: not measured yet.
 
-The head is a linear layer on the mean of the patches. For three layers, set
-model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the checkpoint with
-the highest balanced accuracy. Learning rates decrease from the last block to the first.
+model.backbone.name may be any encoder. The head is a linear layer on the mean of the patches. For
+three layers, set model.head._target_=lgrseg.modeling.heads.classifier.ThreeLayerHead. `best` is the
+checkpoint with the highest balanced accuracy. Learning rates decrease from the last block to the
+first.
 """
 
 from lgrseg.config import L
@@ -22,7 +23,7 @@ from ..datasets.class_folders import dataloader, evaluator, num_classes
 
 model = L(ClipClassifier)(
     backbone=L(build_encoder)(name="usfm_base", weights=None, drop_path_rate=0.1),
-    head=L(LinearHead)(in_channels=768, num_classes="${..num_classes}"),
+    head=L(LinearHead, partial=True)(num_classes="${..num_classes}"),
     num_classes=num_classes,
 )
 optimizer = L(build_adamw_layer_decay, partial=True)(lr=5e-4, layer_decay=0.75, weight_decay=0.05)

@@ -11,15 +11,11 @@ the deepest block to 32. The paper (arXiv 2210.05844) keeps all of them at strid
 """
 
 from lgrseg.config import L
-from lgrseg.modeling.foundation import ResizedPyramid
+from lgrseg.modeling.foundation import ResampledLevels
 from lgrseg.modeling.heads import SegViT
 
 from .usfm_upernet import dataloader, evaluator, model, optimizer, schedule, train
 
-model.backbone.neck = L(ResizedPyramid)(in_channels=768, stride=16)
-model.head = L(SegViT)(
-    in_channels={"res3": 768, "res4": 768, "res5": 768},
-    num_classes="${..num_classes}",
-    dim=256,
-)
+model.backbone.neck = L(ResampledLevels, partial=True)(levels={"res3": 8, "res4": 16, "res5": 32})
+model.head = L(SegViT, partial=True)(num_classes="${..num_classes}", dim=256)
 train.output_dir = "output/usfm_segvit"

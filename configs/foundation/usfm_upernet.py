@@ -8,11 +8,12 @@ random weights. Data: tools/prepare_dataset.py image_folders. Expected: not meas
 
 The feature maps of four blocks become a pyramid, as in BEiT with UPerNet (Bao et al., ICLR 2022,
 appendix on semantic segmentation). Learning rates decrease from the last block to the first.
+model.backbone.encoder.name may be any encoder.
 """
 
 from lgrseg.config import L
 from lgrseg.engine.layer_decay import build_adamw_layer_decay
-from lgrseg.modeling.foundation import FoundationBackbone, ViTPyramid, build_encoder
+from lgrseg.modeling.foundation import FoundationBackbone, build_encoder, pyramid_of
 from lgrseg.modeling.heads import UPerNet
 from lgrseg.modeling.heads.per_pixel import PerPixelSegmenter
 
@@ -22,15 +23,11 @@ from ..datasets.image_folders import dataloader, evaluator, num_classes
 model = L(PerPixelSegmenter)(
     backbone=L(FoundationBackbone)(
         encoder=L(build_encoder)(
-            name="usfm_base", weights=None, layers=[3, 5, 7, 11], drop_path_rate=0.1
+            name="usfm_base", weights=None, maps_at=[0.33, 0.5, 0.67, 1.0], drop_path_rate=0.1
         ),
-        neck=L(ViTPyramid)(in_channels=768, stride=16, dim=256),
+        neck=L(pyramid_of, partial=True)(dim=256),
     ),
-    head=L(UPerNet)(
-        in_channels={"res2": 256, "res3": 256, "res4": 256, "res5": 256},
-        num_classes="${..num_classes}",
-        dim=256,
-    ),
+    head=L(UPerNet, partial=True)(num_classes="${..num_classes}", dim=256),
     num_classes=num_classes,
 )
 for _loader in (dataloader.train, *dataloader.test.values()):

@@ -5,8 +5,8 @@ r"""VFM4US' ResNet-18 fine-tuned to classify images, one folder per class, at 22
 
 Weights: a published ResNet-18 of VFM4US, or one of configs/pretraining (tools/export_encoder.py).
 Without them training starts from random weights. The head has three layers, as VFM4US' README says;
-rate and decay are those of its public classification code. Data and other classes: see
-docs/recipes/foundation.md. Not measured yet.
+rate and decay are those of its public classification code. model.backbone.name may be any encoder.
+Data and other classes: see docs/recipes/foundation.md. Not measured yet.
 """
 
 from lgrseg.config import L
@@ -18,7 +18,7 @@ from ..datasets.class_folders import dataloader, evaluator, num_classes
 
 model = L(ClipClassifier)(
     backbone=L(build_encoder)(name="vfm4us_resnet18", weights=None),
-    head=L(ThreeLayerHead)(in_channels=512, num_classes="${..num_classes}"),
+    head=L(ThreeLayerHead, partial=True)(num_classes="${..num_classes}"),
     num_classes=num_classes,
 )
 optimizer.lr = 1e-4

@@ -56,6 +56,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "WeakStrongMapper": "lgrseg.data.mappers.views",
         "WholeVideoSampler": "lgrseg.data.frame_sampling",
         "build_image_loader": "lgrseg.data.loader",
+        "build_paired_loader": "lgrseg.data.loader",
         "build_test_loader": "lgrseg.data.loader",
         "build_train_loader": "lgrseg.data.loader",
         "build_unpaired_loader": "lgrseg.data.loader",

@@ -9,6 +9,7 @@ from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.images.stream import ImageStream, open_source
 from lgrseg.data.label_protocol import divide_labels
 from lgrseg.data.mappers.views import LocalGlobalMapper, RandomFrameMapper
+from lgrseg.data.paired import PairedFrames
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.streams import ClipDataset, TestDataset, UnlabelledDataset
 from lgrseg.data.train_loader import TrainLoader
@@ -134,6 +135,45 @@ def build_unpaired_loader(
         batch_size=0,
         num_workers=num_workers,
         unlabelled=frames,
+        unlabelled_batch_size=batch_size,
+    )
+
+
+def build_paired_loader(
+    *,
+    dataset: str,
+    size: tuple[int, int],
+    poor: str | None = None,
+    degradations: Sequence = (),
+    batch_size: int = 4,
+    scale: tuple[float, float] = (0.5, 1.0),
+    num_workers: int = 0,
+    seed: int = 0,
+) -> TrainLoader:
+    """Build the training loader of pairs of a poor and a good frame of one scene.
+
+    Args:
+        dataset: good frames: name of a dataset, or folder of images.
+        size: (height, width) of the frames in pixels.
+        poor: poor frames, in the same way, with the names of the good ones; or None.
+        degradations: augmentations that make poor frames of the good ones; or none.
+        batch_size: number of pairs per process and iteration.
+        scale: smallest and largest share of a frame's area that is shown, 0 to 1.
+        num_workers: number of worker processes; 0 reads in this process.
+        seed: seed of the run.
+
+    Raises:
+        FileNotFoundError: a dataset is not prepared.
+        ValueError: a source is unknown or has no frame, or a frame has no partner.
+    """
+    pairs = PairedFrames(
+        dataset=dataset, poor=poor, degradations=degradations, size=size, scale=scale, seed=seed
+    )
+    return TrainLoader(
+        dataset=None,
+        batch_size=0,
+        num_workers=num_workers,
+        unlabelled=pairs,
         unlabelled_batch_size=batch_size,
     )
 

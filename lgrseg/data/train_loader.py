@@ -7,11 +7,12 @@ from torch.utils.data import DataLoader, Dataset
 from lgrseg.comm.processes import get_rank, get_world_size
 from lgrseg.data.images.stream import ImageStream
 from lgrseg.data.label_protocol import LabelProtocol
+from lgrseg.data.paired import PairedFrames
 from lgrseg.data.streams import ClipDataset, UnlabelledDataset
 from lgrseg.data.unpaired import UnpairedFrames
 from lgrseg.structures import UnlabelledViews
 
-ViewStream = UnlabelledDataset | UnpairedFrames | ImageStream
+ViewStream = UnlabelledDataset | UnpairedFrames | PairedFrames | ImageStream
 Stream = ClipDataset | ViewStream
 
 

@@ -1,4 +1,4 @@
-"""Probes the encoder of a model during its pretraining."""
+"""Measures a model during a training without labels: its encoder, or the images that it makes."""
 
 import logging
 from collections.abc import Callable
@@ -11,23 +11,28 @@ from torch import Tensor, nn
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.hooks import is_due
 from lgrseg.engine.writers import write_metrics
+from lgrseg.evaluation.paired_images import PairedImages
 from lgrseg.evaluation.probing import PatchProbe, ProbeResult
-from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.contracts import ClipModel, ImageModel
 from lgrseg.visualization.colour_basis import colour_basis
 
 logger = logging.getLogger("lgrseg")
 
 
-class ProbeEncoder(HookBase):
-    """Probes `model.backbone` before the first step, every `period` steps, and at the end.
+class ProbeModel(HookBase):
+    """Probes the model before the first step, every `period` steps, and at the end.
 
-    The scores are written to metrics.jsonl and TensorBoard as `probe/...`, and a picture of the
-    features to TensorBoard and to the folder `pictures`. Only the main process does it.
+    The scores are written to metrics.jsonl and TensorBoard as `probe/...`, and a picture to
+    TensorBoard and to the folder `pictures`. Only the main process does it.
     """
 
-    def __init__(self, *, probe: PatchProbe, period: int):
+    def __init__(self, *, period: int):
         """`period` in steps; 0 probes only before the first and after the last."""
-        self.probe, self.period = probe, period
+        self.period = period
+
+    def measure(self) -> tuple[dict[str, float], np.ndarray]:
+        """Scores of the model by name, and a picture (H, W, 3) uint8 RGB."""
+        raise TypeError(f"{type(self).__name__} must override measure")
 
     def before_train(self) -> None:
         """Probe the encoder from which the run starts."""
@@ -45,19 +50,52 @@ class ProbeEncoder(HookBase):
         if trainer.tensorboard is None:  # None in the other processes
             return
         with trainer.evaluated_weights():
-            result = self.probe(frozen_maps(trainer.model, trainer.device))
+            trainer.model.eval()
+            scores, picture = self.measure()
         trainer.model.train()
-        scores = {f"probe/{name}": score for name, score in result.scores.items()}
-        write_metrics(trainer, scores)
+        write_metrics(trainer, {f"probe/{name}": score for name, score in scores.items()})
         shown = ", ".join(
-            f"{name} {score:.4g}" for name, score in result.scores.items() if "/" not in name
+            f"{name} {score:.4g}" for name, score in scores.items() if "/" not in name
         )
         logger.info("iteration %d, probe: %s", trainer.iteration, shown)
-        picture = feature_picture(result)
         trainer.tensorboard.add_image("probe", picture, trainer.iteration, dataformats="HWC")
         folder = trainer.output_dir / "pictures"
         folder.mkdir(exist_ok=True)
         cv2.imwrite(str(folder / f"probe_{trainer.iteration:06d}.png"), picture[..., ::-1])
+
+
+class ProbeEncoder(ProbeModel):
+    """Probes `model.backbone`; the picture shows its features."""
+
+    def __init__(self, *, probe: PatchProbe, period: int):
+        """`period` in steps."""
+        super().__init__(period=period)
+        self.probe = probe
+
+    def measure(self) -> tuple[dict[str, float], np.ndarray]:
+        """See `ProbeModel.measure`."""
+        result = self.probe(frozen_maps(self.trainer.model, self.trainer.device))
+        return result.scores, feature_picture(result)
+
+
+class ProbeImages(ProbeModel):
+    """Scores the images that `model.enhanced` makes of fixed poor images."""
+
+    def __init__(self, *, probe: PairedImages, period: int):
+        """`period` in steps."""
+        super().__init__(period=period)
+        self.probe = probe
+
+    def measure(self) -> tuple[dict[str, float], np.ndarray]:
+        """See `ProbeModel.measure`.
+
+        Raises:
+            TypeError: the model makes no images.
+        """
+        model = self.trainer.model.deployed()
+        if not isinstance(model, ImageModel):
+            raise TypeError(f"a {type(model).__name__} enhances no images: set probe=null")
+        return self.probe(lambda frames: model.enhanced(frames.to(self.trainer.device)))
 
 
 def frozen_maps(model: nn.Module, device: torch.device) -> Callable[[Tensor], list[Tensor]]:

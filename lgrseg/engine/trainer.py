@@ -31,7 +31,7 @@ from lgrseg.engine.hooks import (
 )
 from lgrseg.engine.overlays import ExampleOverlays
 from lgrseg.engine.pictures import ModelPictures
-from lgrseg.engine.probing import ProbeEncoder
+from lgrseg.engine.probing import ProbeEncoder, ProbeImages
 from lgrseg.engine.random_numbers import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
@@ -41,6 +41,7 @@ from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.writers import MetricsWriter, ProgressBar
 from lgrseg.evaluation.evaluator import inference_on_dataset
+from lgrseg.evaluation.paired_images import PairedImages
 from lgrseg.evaluation.results import write_results
 from lgrseg.layers import speed
 from lgrseg.layers.complexity import trained_share
@@ -90,7 +91,12 @@ class DefaultTrainer(ResumableTrainer):
         if device.type == "cpu":
             speed.hold_on_to_memory()
         if settings.recompute_activations:
-            speed.recompute_activations(model)
+            if not speed.recompute_activations(model):
+                raise ValueError(
+                    "train.recompute_activations=true would have no effect: no block of this model "
+                    "can be recomputed (those of vision transformers, PVT and LGRNet can); leave "
+                    "it out"
+                )
         if settings.compile:
             speed.compile_parts(model)
         super().__init__(
@@ -157,7 +163,10 @@ class DefaultTrainer(ResumableTrainer):
     def _probing_hooks(self) -> list[HookBase]:
         if not self.cfg.get("probe"):
             return []
-        return [ProbeEncoder(probe=instantiate(self.cfg.probe), period=self.settings.eval_period)]
+        probe, period = instantiate(self.cfg.probe), self.settings.eval_period
+        if isinstance(probe, PairedImages):
+            return [ProbeImages(probe=probe, period=period)]
+        return [ProbeEncoder(probe=probe, period=period)]
 
     def _drawing_hooks(self) -> list[HookBase]:
         count, period = self.settings.example_overlays, self.settings.eval_period

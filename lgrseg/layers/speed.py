@@ -39,8 +39,9 @@ def channels_last(model: Model) -> Model:
 def recompute_activations(model: nn.Module) -> int:
     """Let every block keep only its input; its activations are recomputed in the backward pass.
 
-    A block is a module whose class sets `recomputable = True`. Its random numbers must be drawn
-    before the forward pass (`draw_drop_paths`), so generator states need not be saved.
+    A block is a module with `recomputable = True`, which its class or the builder of an encoder
+    sets. Its random numbers must be drawn before the forward pass (`draw_drop_paths`), so generator
+    states need not be saved.
 
     Returns:
         The number of blocks.

@@ -106,6 +106,15 @@ class Segmenter(Protocol):
 
 
 @runtime_checkable
+class ImageModel(Protocol):
+    """A model that makes better images of images, such as `Enhancer`."""
+
+    def enhanced(self, frames: Tensor) -> Tensor:
+        """Frames (N, C, H, W), 0 to 1, to enhanced ones, (N, C', H, W), 0 to 1."""
+        ...
+
+
+@runtime_checkable
 class MaskMemoryModel(Protocol):
     """A model that may know its own masks of earlier frames, such as AR-SEG."""
 

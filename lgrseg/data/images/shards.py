@@ -10,6 +10,7 @@ neighbours in an epoch; writing.py distributes the files over the shards at rand
 
 import io
 import json
+import tarfile
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -35,7 +36,8 @@ _KEPT = 2
 class _Frame:
     encoded: bytes
     ending: str
-    facts: dict
+    facts: bytes
+    """JSON text."""
 
 
 class Shards:
@@ -85,7 +87,7 @@ class Shards:
         """Decode a frame.
 
         Raises:
-            UnreadableFile: the frame cannot be decoded.
+            UnreadableFile: the frame or its facts cannot be decoded.
             OSError: the shard cannot be read.
             ValueError: the shard is not the one that was written.
         """
@@ -93,8 +95,12 @@ class Shards:
         frame = self._load(shard)[number]
         decoded = decode(frame.encoded, frame.ending)
         if decoded is None:
-            raise UnreadableFile(f"it is no {frame.ending}")
-        return Picture(str(frame.facts["name"]), int(frame.facts["index"]), decoded)
+            raise UnreadableFile(f"it is no {frame.ending or 'image'}")
+        try:
+            facts = json.loads(frame.facts)
+            return Picture(str(facts["name"]), int(facts["index"]), decoded)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreadableFile(f"its facts are damaged ({error})") from error
 
     def _at(self, element: int) -> tuple[int, int]:
         shard = int(np.searchsorted(self._starts, element, side="right")) - 1
@@ -121,11 +127,16 @@ class Shards:
         name = self._names[shard]
         files, root = url_to_fs(self.place)  # here, because a connection does not survive a fork
         with files.open(f"{root}/{name}", "rb") as stream:
-            samples = list(group_by_keys(tar_file_expander([{"url": name, "stream": stream}])))
+            try:
+                samples = list(group_by_keys(tar_file_expander([{"url": name, "stream": stream}])))
+            except (tarfile.TarError, EOFError) as error:
+                raise ValueError(
+                    f"{self.place}/{name} is damaged ({error}): write the shards again"
+                ) from error
         frames = []
         for sample in samples:
-            ending = next(key for key in sample if key[0] != "_" and key != "json")
-            frames.append(_Frame(sample[ending], ending, json.loads(sample["json"])))
+            ending = next((key for key in sample if key in ENCODINGS), "")
+            frames.append(_Frame(sample.get(ending, b""), ending, sample.get("json", b"")))
         return frames
 
 
@@ -136,6 +147,8 @@ def decode(encoded: bytes, ending: str) -> np.ndarray | None:
             return np.load(io.BytesIO(encoded), allow_pickle=False)
         except (EOFError, ValueError):
             return None
+    if not encoded:  # OpenCV would raise an error
+        return None
     return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 

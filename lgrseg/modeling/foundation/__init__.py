@@ -1,7 +1,8 @@
 """Pretrained backbones: `FoundationBackbone(encoder=build_encoder(...), neck=...)`."""
 
+from lgrseg.modeling.foundation.any_encoder import ResampledLevels, pyramid_of
 from lgrseg.modeling.foundation.backbone import FoundationBackbone
-from lgrseg.modeling.foundation.dilation import at_stride_16
+from lgrseg.modeling.foundation.dilation import at_stride_16, dilated_if_resnet
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.interleaved import InterleavedEncoder, InterleavedNeck
 from lgrseg.modeling.foundation.pyramid import ResizedPyramid, ViTPyramid
@@ -14,11 +15,14 @@ __all__ = [
     "FoundationBackbone",
     "InterleavedEncoder",
     "InterleavedNeck",
+    "ResampledLevels",
     "ResizedPyramid",
     "ViTPyramid",
     "at_stride_16",
     "build_encoder",
+    "dilated_if_resnet",
     "frozen",
+    "pyramid_of",
     "unfrozen_last",
     "with_lora",
 ]

@@ -1,11 +1,12 @@
 """A pretrained encoder as a backbone of this project: "res2" to "res5" at strides 4 to 32."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from lgrseg.layers.map_size import map_size
+from lgrseg.modeling.fitting import fitted
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.pyramid import LEVELS
 
@@ -48,25 +49,24 @@ class FoundationBackbone(nn.Module):
 
     neck: Neck
 
-    def __init__(self, *, encoder: Encoder, neck: Neck | None = None):
+    def __init__(self, *, encoder: Encoder, neck: Neck | Callable[..., Neck] | None = None):
         """Combine encoder and neck.
 
         Args:
             encoder: encoder from `build_encoder`, which a function of tuning.py may have changed.
-            neck: module from maps to a pyramid (pyramid.py, interleaved.py); None if the encoder
-                has four maps at strides 4, 8, 16, 32, or 4, 8, 16, 16 (`at_stride_16`).
+            neck: module from maps to a pyramid (pyramid.py, interleaved.py), or a function that
+                makes it for the encoder's channels and strides (any_encoder.py); None if the
+                encoder has four maps at strides 4, 8, 16, 32, or 4, 8, 16, 16 (`at_stride_16`).
 
         Raises:
             ValueError: the neck is missing, or was made for other maps.
         """
         super().__init__()
-        self.encoder, self.neck = (
-            encoder,
-            neck
-            or StagesAsLevels(
-                channels=encoder.channels, stride=16 if encoder.strides[-1:] == [16] else 32
-            ),
-        )
+        if neck is None:
+            stride = 16 if encoder.strides[-1:] == [16] else 32
+            neck = StagesAsLevels(channels=encoder.channels, stride=stride)
+        self.encoder = encoder
+        self.neck = fitted(neck, channels=encoder.channels, strides=encoder.strides)
         self.neck.check(encoder.channels, encoder.strides)
         self.channels, self.strides = dict(self.neck.channels), dict(self.neck.strides)
 
@@ -94,7 +94,8 @@ class StagesAsLevels(nn.Module):
         if strides != list(self.strides.values()):
             raise ValueError(
                 f"the encoder's maps are at strides {strides}, not {list(LEVELS.values())}: give "
-                f"it a neck, ViTPyramid(in_channels={channels[-1]}, stride={strides[-1]})"
+                f"it a neck, ViTPyramid(in_channels={channels[-1]}, stride={strides[-1]}), or "
+                "pyramid_of, which fits every encoder"
             )
 
     def forward(self, maps: list[Tensor], size: tuple[int, int] | None = None) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.foundation.hierarchical import ResNetEncoder
 
 
@@ -34,3 +35,12 @@ def at_stride_16(*, encoder: ResNetEncoder) -> ResNetEncoder:
             convolution.dilation = convolution.padding = (2, 2)
     encoder.strides[-1] = 16
     return encoder
+
+
+def dilated_if_resnet(*, encoder: Encoder) -> Encoder:
+    """Apply `at_stride_16` to a ResNet, and return every other encoder as it is.
+
+    For a head that reads a map at stride 16 of any encoder; of the others, `ResampledLevels` has to
+    resample the last map.
+    """
+    return at_stride_16(encoder=encoder) if isinstance(encoder, ResNetEncoder) else encoder

@@ -4,7 +4,7 @@ encoder = build_encoder("dinov2_small", weights="weights/dinov2_vits14_pretrain.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ from lgrseg.config import did_you_mean
 from lgrseg.modeling.foundation import efficientnet_lite, hiera, hierarchical, layouts, vit
 from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
 from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
+from lgrseg.modeling.foundation.recomputing import mark_recomputable
+from lgrseg.modeling.foundation.stochastic_depth import add_drop_paths
 from lgrseg.modeling.sam2 import network as sam2
 
 VIT_SIZES = {
@@ -43,6 +45,7 @@ def build_encoder(
     *,
     weights: str | None = None,
     layers: tuple[int, ...] | None = None,
+    maps_at: Sequence[float] | None = None,
     **overrides: Any,
 ) -> Encoder:
     """Build a pretrained encoder, or the same network with random weights.
@@ -54,11 +57,15 @@ def build_encoder(
             extra `pretrained` (only efficientnet_lite0); None for random weights.
         layers: indices of the blocks of a plain transformer whose outputs are the maps (from 0, -1
             is the last); None means one map, from the last block.
-        overrides: settings of transformers' config, such as `image_size=448`.
+        maps_at: shares of the depth of a plain transformer after which it has a map, above 0 to 1:
+            [0.33, 0.5, 0.67, 1.0] are blocks 3, 5, 7 and 11 of 12. For configs of any encoder: one
+            with stages has a map after each stage anyway. Not with `layers`.
+        overrides: settings of transformers' config, such as `image_size=448`. All encoders have
+            `drop_path_rate`; those without it in their config, as in stochastic_depth.py.
 
     Raises:
         ValueError: the name or a setting is unknown, or `layers` are given for an encoder with
-            stages.
+            stages, or together with `maps_at`.
         FileNotFoundError: the weights do not exist, or the hub id cannot be downloaded.
         CheckpointError: the weights belong to another model or size.
     """
@@ -68,9 +75,16 @@ def build_encoder(
             f"{', '.join(ENCODERS)}"
         )
     entry = ENCODERS[name]
+    skipping = _own_drop_paths(entry, overrides)
     _check_settings(name, entry, overrides)
+    is_plain = "layers" in inspect.signature(entry.build).parameters
+    if maps_at is not None:
+        if layers is not None:
+            raise ValueError("give layers or maps_at, not both")
+        if is_plain:
+            layers = _layers_at(maps_at, (entry.settings | overrides)["num_hidden_layers"])
     if layers is not None:
-        if "layers" not in inspect.signature(entry.build).parameters:
+        if not is_plain:
             raise ValueError(
                 f"{name} already has four stages; layers are only for plain transformers"
             )
@@ -80,7 +94,21 @@ def build_encoder(
     if file is not None:
         siblings = [other for other in ENCODERS if ENCODERS[other].layout is entry.layout]
         load_encoder_weights(encoder, file, name=name, layout=entry.layout, siblings=siblings)
+    if skipping:
+        add_drop_paths(encoder, skipping)
+    mark_recomputable(encoder)
     return encoder
+
+
+def _own_drop_paths(entry: Entry, overrides: dict[str, Any]) -> float:
+    """Remove `drop_path_rate` from the settings of a network that has none, and return it."""
+    return 0.0 if "drop_path_rate" in _defaults(entry) else overrides.pop("drop_path_rate", 0.0)
+
+
+def _layers_at(shares: Sequence[float], depth: int) -> tuple[int, ...]:
+    if any(not 0 < share <= 1 for share in shares):
+        raise ValueError(f"maps_at are shares of the depth, above 0 to 1, not {list(shares)}")
+    return tuple(max(1, round(share * depth)) - 1 for share in shares)
 
 
 def _weight_file(name: str, weights: str | None) -> str | Path | None:
@@ -97,14 +125,17 @@ def _weight_file(name: str, weights: str | None) -> str | Path | None:
 
 
 def _check_settings(name: str, entry: Entry, overrides: dict[str, Any]) -> None:
-    import transformers
-
-    settings = vars(getattr(transformers, entry.config)()) if entry.config else {}
+    settings = [*_defaults(entry), "drop_path_rate", "layers", "maps_at", "weights"]
     for key in overrides:
         if key not in settings:
-            raise ValueError(
-                f"{name} has no setting {key!r}{did_you_mean(key, [*settings, 'weights'])}"
-            )
+            raise ValueError(f"{name} has no setting {key!r}{did_you_mean(key, settings)}")
+
+
+def _defaults(entry: Entry) -> dict[str, Any]:
+    """Settings of transformers' config with their defaults; none for a network without a config."""
+    import transformers
+
+    return vars(getattr(transformers, entry.config)()) if entry.config else {}
 
 
 def _dinov2() -> dict[str, Entry]:

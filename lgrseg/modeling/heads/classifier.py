@@ -3,7 +3,7 @@
 Letters: B clips, T frames, D width of the token, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_cli
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, divide
 from lgrseg.modeling.contracts import ClipModel, TokenEncoder
+from lgrseg.modeling.fitting import fitted
 from lgrseg.structures import Clip, LabelPrediction, LabelTarget
 
 
@@ -34,7 +35,7 @@ class ClipClassifier(ClipModel):
         self,
         *,
         backbone: nn.Module,
-        head: nn.Module,
+        head: nn.Module | Callable[..., nn.Module],
         num_classes: int,
         pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
@@ -44,13 +45,15 @@ class ClipClassifier(ClipModel):
         Args:
             backbone: an encoder of `lgrseg.modeling.foundation`, or another module with
                 `forward_token(images)`, (N, 3, H, W) of any size -> (N, D), and `token_dim` D.
-            head: `LinearHead`, `ThreeLayerHead`, or another module.
+            head: `LinearHead`, `ThreeLayerHead`, or another module; or a function that makes it
+                for the `in_channels` D.
             num_classes: number K of classes of the dataset.
             pixel_mean: mean of each RGB channel (0 to 1), which is subtracted.
             pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
-            ValueError: the backbone has no global token.
+            ValueError: the backbone has no global token, or the head was made for tokens of
+                another width (its `in_channels`).
         """
         super().__init__()
         if not isinstance(backbone, TokenEncoder):
@@ -59,7 +62,13 @@ class ClipClassifier(ClipModel):
                 "encoder of lgrseg.modeling.foundation: build_encoder(...), without a neck"
             )
         self.backbone = backbone
-        self.head = head
+        self.head = fitted(head, in_channels=backbone.token_dim)
+        width = getattr(self.head, "in_channels", backbone.token_dim)
+        if width != backbone.token_dim:
+            raise ValueError(
+                f"head.in_channels is {width}, but the token of {type(backbone).__name__} has "
+                f"{backbone.token_dim}: set model.head.in_channels={backbone.token_dim}"
+            )
         self.num_classes = num_classes
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
 
@@ -116,6 +125,7 @@ class LinearHead(nn.Module):
     def __init__(self, *, in_channels: int, num_classes: int):
         """`in_channels` is the encoder's `token_dim`."""
         super().__init__()
+        self.in_channels = in_channels
         self.classify = nn.Linear(in_channels, num_classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -129,6 +139,7 @@ class ThreeLayerHead(nn.Module):
     def __init__(self, *, in_channels: int, num_classes: int, dim: int = 256, dropout: float = 0.1):
         """`in_channels` is the encoder's `token_dim`, `dim` the width of both hidden layers."""
         super().__init__()
+        self.in_channels = in_channels
         self.layers = nn.Sequential(
             nn.Linear(in_channels, dim), nn.GELU(), ChannelDropout(dim, dropout),
             nn.Linear(dim, dim), nn.GELU(), ChannelDropout(dim, dropout),

@@ -4,7 +4,7 @@
 separately. The U-Net baseline is here; heads are in heads/.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32, divide, soft_dice
 from lgrseg.modeling.agreement import check_channels
 from lgrseg.modeling.contracts import ClipModel, HeadOfKnownMaps, HeadWithLosses
+from lgrseg.modeling.fitting import fitted
 from lgrseg.modeling.heads import FPNHead, PixelHead  # noqa: F401  saved configs name them here
 from lgrseg.modeling.heads.pixel_truth import PixelTruth, pixel_truth
 from lgrseg.structures import Clip, ClipPrediction, ClipTargets
@@ -41,7 +42,7 @@ class PerPixelSegmenter(ClipModel):
         self,
         *,
         backbone: nn.Module,
-        head: nn.Module,
+        head: nn.Module | Callable[..., nn.Module],
         num_classes: int,
         ce_weight: float = 1.0,
         dice_weight: float = 1.0,
@@ -53,7 +54,8 @@ class PerPixelSegmenter(ClipModel):
         Args:
             backbone: module from images (N, 3, H, W) to maps by name.
             head: module from maps to scores (N, K + 1, h, w); index 0 is the background. Its
-                `in_channels` (channels by name of map), if any, must match the backbone's.
+                `in_channels` (channels by name of map), if any, must match the backbone's. Or a
+                function that makes it for the `in_channels` of all maps of the backbone.
             num_classes: number K of classes.
             ce_weight: weight of the cross-entropy.
             dice_weight: weight of the Dice loss; 1 and 1 is "DiceCE", 0.4 and 0.6 are also common.
@@ -65,6 +67,7 @@ class PerPixelSegmenter(ClipModel):
                 for another backbone.
         """
         super().__init__()
+        head = fitted(head, in_channels=getattr(backbone, "channels", None))
         if isinstance(head, HeadWithLosses) and (ce_weight, dice_weight) != (1.0, 1.0):
             raise ValueError(
                 f"ce_weight={ce_weight}, dice_weight={dice_weight} would have no effect: "

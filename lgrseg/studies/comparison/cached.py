@@ -7,6 +7,7 @@ checkpoints.
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,7 +46,7 @@ class CachedSegmenter(PerPixelSegmenter):
         about: dict,
         precision: str = "float32",
         backbone: nn.Module,
-        head: nn.Module,
+        head: nn.Module | Callable[..., nn.Module],
         num_classes: int,
         ce_weight: float = 1.0,
         dice_weight: float = 1.0,

@@ -20,7 +20,9 @@ def check_shared_model(model: DictConfig | None, row: Row) -> None:
             encoder, which no row would use.
     """
     target = f"{PerPixelSegmenter.__module__}.{PerPixelSegmenter.__qualname__}"
-    if not model or model.get(TARGET) != target or "in_channels" not in model.get("head", {}):
+    head = model.get("head", {}) if model else {}
+    fits = "in_channels" in head or head.get(PARTIAL)
+    if not model or model.get(TARGET) != target or not fits:
         actual = model.get(TARGET, "nothing to build") if model else "missing"
         raise ValueError(
             f"{row.name} is compared with the head of a PerPixelSegmenter, but the shared "

@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from lgrseg.config import TARGET, L, instantiate, load_config, locate
+from lgrseg.config import PARTIAL, TARGET, L, instantiate, load_config, locate
 from lgrseg.data import ClipMapper, FixedCopies
 from lgrseg.modeling.foundation import (
     Encoder,
@@ -128,7 +128,8 @@ def _with_encoder(row: Row, cfg: DictConfig, described: DictConfig, encoder: Enc
     neck = _neck(cfg, encoder)
     backbone = FoundationBackbone(encoder=encoder, neck=instantiate(neck))
     cfg.model.backbone = L(FoundationBackbone)(encoder=described, neck=neck)
-    cfg.model.head.in_channels = _in_channels(cfg.model.head, backbone.channels)
+    if not cfg.model.head.get(PARTIAL):  # otherwise it is made for the maps
+        cfg.model.head.in_channels = _in_channels(cfg.model.head, backbone.channels)
     return Prepared(row, cfg, blocks=_blocks(encoder))
 
 
@@ -153,9 +154,12 @@ def _blocks(encoder: Encoder) -> str:
 
 def _neck(cfg: DictConfig, encoder: Encoder) -> DictConfig | None:
     """Config of the pyramid for the encoder's maps; None for an encoder with stages."""
+    shared: DictConfig | None = cfg.model.get("backbone", {}).get("neck")
+    if shared is not None and shared.get(PARTIAL):  # a neck for any encoder
+        return shared
     if len(set(encoder.strides)) > 1:
         return None
-    neck = cfg.model.get("backbone", {}).get("neck") or {TARGET: ""}
+    neck = shared or {TARGET: ""}
     pyramids = [f"{c.__module__}.{c.__qualname__}" for c in (ViTPyramid, ResizedPyramid)]
     neck = dict(neck) if neck[TARGET] in pyramids else {TARGET: pyramids[0]}
     maps = {"in_channels": encoder.channels[-1], "stride": encoder.strides[-1]}

@@ -1,6 +1,8 @@
 """Trees of images and clips and their shards as a stream: order, resuming, what is unreadable."""
 
+import io
 import logging
+import tarfile
 
 import cv2
 import numpy as np
@@ -176,3 +178,29 @@ def test_the_hash_states_where_it_gets_brighter():
     ramp = np.tile(np.arange(17, dtype=np.uint8) * 10, (16, 1))
     assert (difference_hash(ramp) == 255).all() and (difference_hash(ramp[:, ::-1]) == 0).all()
     assert spread(10, 2) == [2, 7] and spread(3, 8) == [0, 1, 2]
+
+
+def test_a_damaged_frame_of_a_shard_is_left_out_and_a_damaged_shard_is_named(tree, tmp_path):
+    pytest.importorskip("webdataset", reason="pip install '.[shards]'")
+    place = tmp_path / "shards"
+    write_shards(files_of(str(tree)), str(place), ending="png", frames_per_shard=9)
+    shard = place / "000000.tar"
+    with tarfile.open(shard) as tar:
+        members = [(item, tar.extractfile(item).read()) for item in tar.getmembers()]
+    endings = iter(range(9))
+    with tarfile.open(shard, "w") as tar:
+        for item, content in members:
+            if item.name.endswith(".png") and next(endings) == 1:
+                content = b""
+            if item.name.startswith(members[-1][0].name[:9]) and item.name.endswith(".json"):
+                content = b"{broken"
+            item.size = len(content)
+            tar.addfile(item, io.BytesIO(content))
+    stream = ImageStream(source=open_source(str(place)), mapper=RandomFrameMapper(size=(32, 32)))
+    names = {stream[index].video_id for index in range(10)}
+    assert len(names) == 3 and len(stream.unreadable) == 2
+    assert any("its facts are damaged" in reason for reason in stream.unreadable.values())
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:700])
+    with pytest.raises(ValueError, match="000000.tar"):
+        open_source(str(place)).read(0, np.random.default_rng(0))

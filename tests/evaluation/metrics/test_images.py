@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lgrseg.evaluation.metrics.frechet import frechet_distance
-from lgrseg.evaluation.metrics.image_similarity import psnr, ssim
+from lgrseg.layers.image_similarity import psnr, ssim
 
 
 def test_constant_images_by_hand():

@@ -49,6 +49,12 @@ def tiny():
     return build
 
 
+@pytest.fixture
+def tiny_settings():
+    """Settings of every kind of encoder that make it small; EfficientNet-Lite0 has none."""
+    return TINY | {"efficientnet_lite0": {}}
+
+
 def pytest_generate_tests(metafunc):
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", TINY)

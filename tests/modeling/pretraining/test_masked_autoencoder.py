@@ -112,7 +112,7 @@ def test_what_it_cannot_do_is_said():
         model()([], [], views(1, size=32))
     with pytest.raises(ValueError, match="tools/export_encoder.py"):
         model().eval()([], [], views(1))
-    with pytest.raises(ValueError, match="a Linear has no ResNet or ViT as its backbone"):
+    with pytest.raises(ValueError, match="a Linear has no encoder of build_encoder"):
         published_weights(torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="only these can be saved"):
         published_weights(torch.nn.ModuleDict({"backbone": TinyEncoder()}))

@@ -1,0 +1,30 @@
+"""Every encoder that was pretrained here is saved so that build_encoder loads it."""
+
+import pytest
+import torch
+from torch import nn
+
+from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.pretraining.exporting import published_weights
+
+VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56}
+SWIN = {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]}
+
+
+class Pretrained(nn.Module):
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("dinov2_small", VIT), ("swin_tiny", SWIN), ("efficientnet_lite0", {})],
+)
+def test_without_a_published_form_of_ours_the_names_are_the_hubs(name, settings, tmp_path):
+    trained = build_encoder(name, **settings).eval()
+    torch.save(published_weights(Pretrained(trained)), tmp_path / "mine.pth")
+    loaded = build_encoder(name, weights=str(tmp_path / "mine.pth"), **settings).eval()
+    images = torch.rand(1, 3, 64, 64)
+    for found, wanted in zip(loaded(images), trained(images), strict=True):
+        assert torch.equal(found, wanted)
