@@ -61,7 +61,10 @@ def parse_arguments() -> argparse.Namespace:
         "--fps", type=float, help="frames a second, instead of the rate in the files"
     )
     files.add_argument(
-        "--deidentify", action="store_true", help="make every picture black outside the fan"
+        "--deidentify",
+        action="store_true",
+        help="ask for results without personal data: pictures black outside the fan, DICOM without "
+        "patient; the files' names are not sent",
     )
     files.add_argument(
         "--view",

@@ -138,7 +138,7 @@ class Client(FinishedJobs):
             name: name for display; None uses the name of the file.
             spacing_mm: millimetres between rows and between columns; None uses those of the file.
             fps: frames per second; None uses the rate of the file.
-            deidentify: True to make every picture black outside the fan.
+            deidentify: True for results without personal data, see docs/service.md.
             view: view of a DICOM clip, "A4C", "A2C" or "unknown", for its DICOM report.
             model: name of a model, as in `models`; None uses the first.
             key: idempotency key; None makes a new one.

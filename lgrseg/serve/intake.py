@@ -31,7 +31,8 @@ import numpy as np
 import pydicom.pixels  # noqa: F401
 import SimpleITK  # noqa: F401
 
-from lgrseg.data.io import Video, read_video, to_uint8
+from lgrseg.data.io import UnreadableFile, Video, read_video, to_uint8
+from lgrseg.data.io.dicom_deidentified import deidentified_header
 from lgrseg.data.io.dicom_files import read_header
 from lgrseg.data.io.placement import affine_of_file
 from lgrseg.data.io.stills import read_still
@@ -178,11 +179,23 @@ def decode(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         "notes": [note for note in video.notes if note not in video.doubts],
         "doubts": video.doubts,
     }
+    if kind == "dicom":
+        meta["notes"] += keep_header(path, folder, hidden=request.get("deidentify", False))
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    if kind == "dicom":  # the DICOM segmentation refers to the header
-        read_header(path).save_as(folder / "source.dcm", enforce_file_format=False)
     path.unlink()
     return meta
+
+
+def keep_header(path: Path, folder: Path, *, hidden: bool) -> list[str]:
+    """Write source.dcm, the header to which DICOM results refer; why there is none, as notes."""
+    header = read_header(path)
+    if hidden:
+        try:
+            header = deidentified_header(header)
+        except UnreadableFile as error:
+            return [f"there are no DICOM results: {error}"]
+    header.save_as(folder / "source.dcm", enforce_file_format=False)
+    return []
 
 
 def read_upload(path: Path, kind: str, limits: Limits) -> Video:

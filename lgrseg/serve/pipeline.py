@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lgrseg.data.io import LazyFrames, Video
+from lgrseg.data.io.dicom_deidentified import write_deidentified
 from lgrseg.data.io.mask_files import write_masks
 from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.frame_scores import measure_heart
@@ -24,6 +25,10 @@ from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.visualization.overlays import write_png
 
 NOT_FOR_DIAGNOSIS = "for research, not for diagnosis"
+FAN_NOT_FOUND = (
+    "the fan was not found: pictures are black outside a rectangle round the masks, since text can "
+    "be anywhere"
+)
 Report = Callable[[str, float], None]
 """Called with the stage and the progress (0 to 1); an error that it raises ends the job."""
 
@@ -132,12 +137,9 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     (output / "masks.json").write_text(text, encoding="ascii")
     frames = video.frames
     if hidden:
-        frames = only_inside(frames, result.fan)
-        if result.fan is None:
-            result.clip_notes.append(
-                "the fan was not found, so text in the picture could not be removed"
-            )
-        result.video.frames = frames
+        frames = result.video.frames = only_inside(frames, shown_area(result))
+    if hidden and result.fan is None:
+        result.clip_notes.append(FAN_NOT_FOUND)
     write_frames(output / "frames.bin", frames, fps=video.fps)
     colors, classes = metadata.colors, metadata.classes
     write_labels(output / "labels.bin", result.masks, classes=classes, colors=colors)
@@ -147,7 +149,15 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
         result.clip_notes += [why_not] if why_not else []
     write_png(output / "preview.png", result.preview())
     source = folder / "source.dcm"
-    if source.exists() and not hidden:
+    if source.exists():
+        if hidden:
+            write_deidentified(
+                output / "clip.dcm",
+                frames,
+                header=source,
+                fps=video.fps,
+                text_removed=result.fan is not None,
+            )
         write_seg(result, source, output / "seg.dcm")
         view = job.options.get("view", "unknown")
         write_dicom_report(result, source, output / "report.dcm", view)
@@ -162,12 +172,24 @@ def affine_of(job: StoredJob, video: Video) -> np.ndarray:
     return np.array(job.meta["affine"])
 
 
-def only_inside(frames: np.ndarray | LazyFrames, fan: np.ndarray | None) -> np.ndarray | LazyFrames:
-    """Frames that are black outside the fan, where scanners write names."""
-    if fan is None:
-        return frames
-    inside = fan if frames.ndim == 3 else fan[..., None]
-    return np.where(inside[None], frames, 0).astype(np.uint8)
+def shown_area(result: Result) -> np.ndarray:
+    """The fan (H, W) bool; without one, the smallest rectangle round all masks."""
+    if result.fan is not None:
+        return result.fan
+    area = np.zeros(result.masks.shape[1:], bool)
+    marked = np.zeros_like(area)
+    for labels in result.masks:
+        marked |= labels > 0
+    if marked.any():
+        rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
+        area[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return area
+
+
+def only_inside(frames: np.ndarray | LazyFrames, area: np.ndarray) -> LazyFrames:
+    """Frames that are black outside an area; scanners write names outside the fan."""
+    inside = area if frames.ndim == 3 else area[..., None]
+    return LazyFrames(lambda index: np.where(inside, frames[index], np.uint8(0)), frames.shape)
 
 
 def write_seg(result: Result, source: Path, path: Path) -> None:

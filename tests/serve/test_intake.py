@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from dicom_clips import dicom_clip
 
 from lgrseg.serve import intake
 from lgrseg.visualization.overlays import write_mp4
@@ -76,6 +77,22 @@ def test_a_dicom_keeps_its_header_and_not_its_pixels(decode, tmp_path):
     assert reply["meta"]["format"] == "dicom"
     header = pydicom.dcmread(tmp_path / "source.dcm", force=True)
     assert "PixelData" not in header and header.SOPInstanceUID
+
+
+def test_a_deidentified_header_or_none(decode, tmp_path):
+    import pydicom
+    from pydicom.uid import MRImageStorage
+
+    frames = np.arange(4 * 32 * 48).reshape(4, 32, 48) % 251
+    clip = dicom_clip(tmp_path / "a.dcm", frames, PatientName="CANARY")
+    decode(clip.read_bytes(), deidentify=True)
+    header = pydicom.dcmread(tmp_path / "source.dcm", force=True)
+    assert header.PatientIdentityRemoved == "YES" and "CANARY" not in str(header)
+    (tmp_path / "source.dcm").unlink()
+    other = dicom_clip(tmp_path / "a.dcm", frames, SOPClassUID=MRImageStorage)
+    reply = decode(other.read_bytes(), deidentify=True)
+    assert "there are no DICOM results: only ultrasound" in reply["meta"]["notes"][-1]
+    assert not (tmp_path / "source.dcm").exists()
 
 
 def test_images_of_a_zip_are_in_natural_order_whatever_their_names(decode, tmp_path):

@@ -98,7 +98,7 @@ function optionsForm() {
   const hide = h("input", { type: "checkbox" });
   const element = h("details.options", {}, h("summary", {}, "Options"),
     h("div.fields", {}, spacingLabel, fpsLabel, viewLabel),
-    h("label.check", {}, hide, h("span", {}, "Black out everything outside the fan, such as names in the picture")));
+    h("label.check", {}, hide, h("span", {}, "Remove personal data: black outside the fan, no file name, DICOM results without patient")));
   const model = h("select");
   const modelLabel = h("label.field", { hidden: true }, h("span", {}, "Model"), model);
   const offer = (models) => {
