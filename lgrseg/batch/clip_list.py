@@ -14,7 +14,10 @@ from lgrseg.data.io.remote import files_below, is_hidden, other_ending
 LISTS = (".txt", ".csv", ".parquet")
 """Endings of files that list the paths of clips."""
 PATH_COLUMN = "path"
-CLIPS = (".nii", ".nii.gz", ".mha", ".mp4", ".avi", ".mov", ".mkv", ".m4v", ".dcm", ".tif", ".tiff")
+CLIPS = (
+    *(".nii", ".nii.gz", ".mha", ".dcm", ".tif", ".tiff", ".gif", ".webp"),
+    *(".mp4", ".avi", ".mov", ".mkv", ".m4v"),
+)
 """Endings of clips that are one file. DICOM files may have any name without a known ending."""
 
 

@@ -30,6 +30,7 @@ import nibabel  # noqa: F401  everything is loaded once, before the first upload
 import numpy as np
 import pydicom.pixels  # noqa: F401
 import SimpleITK  # noqa: F401
+from PIL import Image
 
 from lgrseg.data.io import UnreadableFile, Video, read_video, to_uint8
 from lgrseg.data.io.dicom_deidentified import deidentified_header
@@ -141,8 +142,8 @@ def _decode_or_refuse(request: dict[str, Any]) -> dict[str, Any]:
     except UnsupportedFormat as error:
         return {"code": "unsupported", "detail": str(error)}
     except ValueError as error:
-        memory = isinstance(error.__cause__, MemoryError)
-        return {"code": "too_large" if memory else "unreadable", "detail": str(error)}
+        large = isinstance(error.__cause__, MemoryError | Image.DecompressionBombError)
+        return {"code": "too_large" if large else "unreadable", "detail": str(error)}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"code": "disk_full", "detail": "the disk is full"}
@@ -201,6 +202,7 @@ def keep_header(path: Path, folder: Path, *, hidden: bool) -> list[str]:
 def read_upload(path: Path, kind: str, limits: Limits) -> Video:
     """Read an upload with the reader of its format, after its header was checked."""
     check_header(path, kind, limits)
+    Image.MAX_IMAGE_PIXELS = limits.frame_pixels // 2  # Pillow raises an error above twice of it
     if kind == "zip":
         images = Path(tempfile.mkdtemp(dir=path.parent, prefix="images_"))
         try:

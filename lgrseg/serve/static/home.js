@@ -9,7 +9,7 @@ import { ENDED, bytes, number, sentence, shortFactsOf, stateOf, timeLeft, when }
 
 const LOOK_MS = 2000;
 const VIEWS = [["unknown", "not known"], ["A4C", "apical four-chamber"], ["A2C", "apical two-chamber"]];
-const FORMATS = "DICOM, mp4, mov, avi, mkv, NIfTI, MetaImage, TIFF, a zip of frames, or one still";
+const FORMATS = "DICOM, mp4, mov, avi, mkv, gif, webp, NIfTI, MetaImage, TIFF, a zip of frames, or one still";
 
 /** Show the first view in `main` until `signal` is aborted. */
 export async function showHome(main, signal) {
