@@ -116,6 +116,8 @@ def _reason_against(inner: str) -> str:
     name = inner.rpartition("/")[2].lower()
     if name.endswith((".mhd", ".raw", ".zraw", ".png", ".jpg", ".jpeg")):
         return "a part of a clip of several files, which tools/predict.py reads"
+    if name.endswith(LISTS):
+        return "a list of files, which is an --input of its own"
     ending = other_ending(name, CLIPS)
     return f"no known kind of clip ({ending})" if ending else ""
 

@@ -29,6 +29,10 @@ FAN_NOT_FOUND = (
     "the fan was not found: pictures are black outside a rectangle round the masks, since text can "
     "be anywhere"
 )
+LOOK = (
+    "personal data was removed, but text within the fan stays: look at the pictures before you "
+    "give them away"
+)
 Report = Callable[[str, float], None]
 """Called with the stage and the progress (0 to 1); an error that it raises ends the job."""
 
@@ -138,8 +142,8 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     frames = video.frames
     if hidden:
         frames = result.video.frames = only_inside(frames, shown_area(result))
-    if hidden and result.fan is None:
-        result.clip_notes.append(FAN_NOT_FOUND)
+        result.clip_notes += [FAN_NOT_FOUND] if result.fan is None else []
+        result.clip_notes.append(LOOK)
     write_frames(output / "frames.bin", frames, fps=video.fps)
     colors, classes = metadata.colors, metadata.classes
     write_labels(output / "labels.bin", result.masks, classes=classes, colors=colors)

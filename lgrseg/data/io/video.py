@@ -15,7 +15,12 @@ class UnreadableFile(ValueError):
 
 
 def one_line(error: Exception) -> str:
-    """The last line of a library's message; earlier lines are about its source and plugins."""
+    """The last line of a library's message; earlier lines are about its source and plugins.
+
+    Errors of the system and of FFmpeg only say what is wrong, without numbers and functions.
+    """
+    if reason := getattr(error, "strerror", None):
+        return str(reason)
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.endswith(":")]
     return lines[-1] if lines else type(error).__name__
