@@ -19,7 +19,8 @@ def read_movie(path: Path) -> Video:
 
     with av.open(str(path)) as container:
         if not container.streams.video:
-            raise UnreadableFile(f"{path.name} has no pictures, only sound or text")
+            what = "only sound or text" if container.streams else "it is damaged or was cut off"
+            raise UnreadableFile(f"{path.name} has no pictures: {what}")
         stream = container.streams.video[0]
         packets = [
             (packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size

@@ -58,6 +58,9 @@ def test_a_movie_that_was_cut_off(tmp_path):
     film(tmp_path / "a.mp4", corners())
     content = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "a.mp4").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableFile, match="a.mp4 has no pictures: it is damaged or was cut off"):
+        read_video(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4").write_bytes(b"no movie")
     with pytest.raises(UnreadableFile) as caught:
         read_video(tmp_path / "a.mp4")
     assert str(caught.value) == "a.mp4 cannot be read: Invalid data found when processing input"
