@@ -65,9 +65,9 @@ class AsyncConnection:
                             yield job
                             if job.has_ended:
                                 return
-            except httpx2.TransportError as error:
+            except httpx2.TransportError as lost:
                 if attempt >= self.retries:
-                    raise unreachable(error, self.http.base_url) from error
+                    raise unreachable(lost, self.http.base_url) from lost
             await asyncio.sleep(pause_before(attempt))
             attempt += 1
 
@@ -92,9 +92,9 @@ class AsyncConnection:
             last = attempt == self.retries
             try:
                 response = await self.http.request(method, address, **how)
-            except httpx2.TransportError as error:
+            except httpx2.TransportError as lost:
                 if last:
-                    raise unreachable(error, self.http.base_url) from error
+                    raise unreachable(lost, self.http.base_url) from lost
                 await asyncio.sleep(pause_before(attempt))
                 continue
             if response.status_code < 400:

@@ -68,9 +68,9 @@ class Connection:
             last = attempt == self.retries
             try:
                 response = self.http.request(method, address, **how)
-            except httpx2.TransportError as error:
+            except httpx2.TransportError as lost:
                 if last:
-                    raise unreachable(error, self.http.base_url) from error
+                    raise unreachable(lost, self.http.base_url) from lost
                 time.sleep(pause_before(attempt))
                 continue
             if response.status_code < 400:
@@ -111,8 +111,8 @@ class Connection:
                             yield job
                             if job.has_ended:
                                 return
-            except httpx2.TransportError as error:
+            except httpx2.TransportError as lost:
                 if attempt >= self.retries:
-                    raise unreachable(error, self.http.base_url) from error
+                    raise unreachable(lost, self.http.base_url) from lost
             time.sleep(pause_before(attempt))
             attempt += 1

@@ -25,9 +25,11 @@ from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.visualization.overlays import write_png
 
 NOT_FOR_DIAGNOSIS = "for research, not for diagnosis"
+MOST_OF_A_FRAME = 0.95
+"""A fan that is a larger part of the frame hides nothing; it may be that none was drawn."""
 FAN_NOT_FOUND = (
-    "the fan was not found: pictures are black outside a rectangle round the masks, since text can "
-    "be anywhere"
+    "the fan was not found, or fills the frame: pictures are black outside the masks, since text "
+    "can be anywhere"
 )
 LOOK = (
     "personal data was removed, but text within the fan stays: look at the pictures before you "
@@ -142,8 +144,7 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     frames = video.frames
     if hidden:
         frames = result.video.frames = only_inside(frames, shown_area(result))
-        result.clip_notes += [FAN_NOT_FOUND] if result.fan is None else []
-        result.clip_notes.append(LOOK)
+        result.clip_notes += [FAN_NOT_FOUND, LOOK] if part_fan(result) is None else [LOOK]
     write_frames(output / "frames.bin", frames, fps=video.fps)
     colors, classes = metadata.colors, metadata.classes
     write_labels(output / "labels.bin", result.masks, classes=classes, colors=colors)
@@ -160,7 +161,7 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
                 frames,
                 header=source,
                 fps=video.fps,
-                text_removed=result.fan is not None,
+                text_removed=part_fan(result) is not None,
             )
         write_seg(result, source, output / "seg.dcm")
         view = job.options.get("view", "unknown")
@@ -176,17 +177,19 @@ def affine_of(job: StoredJob, video: Video) -> np.ndarray:
     return np.array(job.meta["affine"])
 
 
+def part_fan(result: Result) -> np.ndarray | None:
+    """The fan (H, W) bool if it was found, and has something outside of it."""
+    fan = result.fan
+    return None if fan is None or float(fan.mean()) > MOST_OF_A_FRAME else fan
+
+
 def shown_area(result: Result) -> np.ndarray:
-    """The fan (H, W) bool; without one, the smallest rectangle round all masks."""
-    if result.fan is not None:
-        return result.fan
+    """The fan (H, W) bool; without one, what belongs to a class in any frame."""
+    if (fan := part_fan(result)) is not None:
+        return fan
     area = np.zeros(result.masks.shape[1:], bool)
-    marked = np.zeros_like(area)
     for labels in result.masks:
-        marked |= labels > 0
-    if marked.any():
-        rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
-        area[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+        area |= labels > 0
     return area
 
 
