@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 TITLE = "ORTHANC"
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SECONDS = 60
 
 
@@ -30,8 +31,11 @@ class OrthancServer:
     It answers only this machine, and it takes objects only from the applications it knows.
     """
 
-    def __init__(self, folder: Path, **modalities):
-        """Keep everything in `folder`; `modalities` are names with [title, host, port]."""
+    def __init__(self, folder: Path, more=None, **modalities):
+        """Keep everything in `folder`; `modalities` are names with [title, host, port].
+
+        `more` are further settings, such as those of the plugin for DICOMweb.
+        """
         self.folder, self.dicom_port = folder, free_port()
         self.settings = {
             "StorageDirectory": str(folder / "storage"),
@@ -46,7 +50,7 @@ class OrthancServer:
             "DicomCheckModalityHost": True,
             "DicomAlwaysAllowStore": False,
             "DicomModalities": modalities,
-        }
+        } | (more or {})
         self.http = httpx2.Client(
             base_url=f"http://127.0.0.1:{self.settings['HttpPort']}", timeout=SECONDS
         )
@@ -74,6 +78,11 @@ class OrthancServer:
         self.http.close()
         self.process.terminate()
         self.process.wait(SECONDS)
+
+    @property
+    def dicomweb(self) -> str:
+        """Address of DICOMweb, if its plugin is loaded."""
+        return f"http://127.0.0.1:{self.settings['HttpPort']}/dicom-web/"
 
     def get(self, path: str):
         """The answer of the REST API to a question."""

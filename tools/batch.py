@@ -6,7 +6,7 @@ r"""Segment and measure an archive of clips: each once, resumable, on one machin
 
 INPUT is a folder or a URL of fsspec (such as s3://bucket/folder), which is searched with everything
 below it; or a .txt file with one path a line; or a .csv or .parquet file with a column "path". A
-clip is one file: NIfTI, MHA, DICOM, MP4, AVI, MOV, MKV, or TIFF with several pages.
+clip is one file: NIfTI, MHA, DICOM, MP4, AVI, MOV, MKV, GIF, WebP, or TIFF with several pages.
 
 OUTPUT is a folder or a URL. It gets:
 

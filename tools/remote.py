@@ -17,6 +17,7 @@ from pathlib import Path
 try:
     import httpx2
 
+    from lgrseg.client.calls import checked_url
     from lgrseg.client.client import Client
     from lgrseg.client.errors import JobFailed, ServiceProblem
     from lgrseg.client.progress_bar import ProgressBar
@@ -61,7 +62,10 @@ def parse_arguments() -> argparse.Namespace:
         "--fps", type=float, help="frames a second, instead of the rate in the files"
     )
     files.add_argument(
-        "--deidentify", action="store_true", help="make every picture black outside the fan"
+        "--deidentify",
+        action="store_true",
+        help="ask for results without personal data: pictures black outside the fan, DICOM without "
+        "patient; the files' names are not sent",
     )
     files.add_argument(
         "--view",
@@ -77,6 +81,10 @@ def parse_arguments() -> argparse.Namespace:
         )
         command.add_argument("--token", default=os.environ.get("LGRSEG_TOKEN"), help="its token")
     arguments = parser.parse_args()
+    try:
+        checked_url(arguments.url)
+    except ValueError as error:
+        parser.error(str(error))
     if arguments.what == "predict" and not arguments.deidentify:
         stem, count = Counter(stem_of(file.name) for file in arguments.files).most_common(1)[0]
         if count > 1:

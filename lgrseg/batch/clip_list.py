@@ -14,7 +14,10 @@ from lgrseg.data.io.remote import files_below, is_hidden, other_ending
 LISTS = (".txt", ".csv", ".parquet")
 """Endings of files that list the paths of clips."""
 PATH_COLUMN = "path"
-CLIPS = (".nii", ".nii.gz", ".mha", ".mp4", ".avi", ".mov", ".mkv", ".m4v", ".dcm", ".tif", ".tiff")
+CLIPS = (
+    *(".nii", ".nii.gz", ".mha", ".dcm", ".tif", ".tiff", ".gif", ".webp"),
+    *(".mp4", ".avi", ".mov", ".mkv", ".m4v"),
+)
 """Endings of clips that are one file. DICOM files may have any name without a known ending."""
 
 
@@ -113,6 +116,8 @@ def _reason_against(inner: str) -> str:
     name = inner.rpartition("/")[2].lower()
     if name.endswith((".mhd", ".raw", ".zraw", ".png", ".jpg", ".jpeg")):
         return "a part of a clip of several files, which tools/predict.py reads"
+    if name.endswith(LISTS):
+        return "a list of files, which is an --input of its own"
     ending = other_ending(name, CLIPS)
     return f"no known kind of clip ({ending})" if ending else ""
 

@@ -11,10 +11,11 @@ from lgrseg.client.calls import (
     UPLOAD_SECONDS,
     EventReader,
     Upload,
+    checked_url,
     headers_of,
     pause_before,
 )
-from lgrseg.client.errors import problem_of
+from lgrseg.client.errors import problem_of, unreachable
 from lgrseg.client.records import Job
 
 
@@ -30,10 +31,17 @@ class AsyncConnection:
         timeout: float,
         transport: httpx2.AsyncBaseTransport | None,
     ):
-        """Set up the connection, see `Client`; nothing is sent yet."""
+        """Set up the connection, see `Client`; nothing is sent yet.
+
+        Raises:
+            ValueError: the address has no scheme.
+        """
         self.retries = retries
         self.http = httpx2.AsyncClient(
-            base_url=url, headers=headers_of(token), timeout=timeout, transport=transport
+            base_url=checked_url(url),
+            headers=headers_of(token),
+            timeout=timeout,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -57,9 +65,9 @@ class AsyncConnection:
                             yield job
                             if job.has_ended:
                                 return
-            except httpx2.TransportError:
+            except httpx2.TransportError as lost:
                 if attempt >= self.retries:
-                    raise
+                    raise unreachable(lost, self.http.base_url) from lost
             await asyncio.sleep(pause_before(attempt))
             attempt += 1
 
@@ -84,9 +92,9 @@ class AsyncConnection:
             last = attempt == self.retries
             try:
                 response = await self.http.request(method, address, **how)
-            except httpx2.TransportError:
+            except httpx2.TransportError as lost:
                 if last:
-                    raise
+                    raise unreachable(lost, self.http.base_url) from lost
                 await asyncio.sleep(pause_before(attempt))
                 continue
             if response.status_code < 400:

@@ -47,7 +47,7 @@ def wishes_of(
     path: Path,
     *,
     name: str | None,
-    spacing_mm: Sequence[float] | None,
+    spacing_mm: float | Sequence[float] | None,
     fps: float | None,
     deidentify: bool,
     model: str | None = None,
@@ -61,10 +61,25 @@ def wishes_of(
         name = path.name
     values: dict[str, Any] = {"name": name, "fps": fps, "model": model, "wait": wait}
     if spacing_mm is not None:
-        values["row_mm"], values["column_mm"] = spacing_mm
+        both = [spacing_mm] * 2 if isinstance(spacing_mm, int | float) else spacing_mm
+        values["row_mm"], values["column_mm"] = both
     if deidentify:
         values["deidentify"] = "true"
     return {key: value for key, value in values.items() if value is not None}
+
+
+def checked_url(url: str) -> str:
+    """Return the address of a service.
+
+    Raises:
+        ValueError: it has no scheme.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"{url!r} is no address of a service: it begins with http:// or https://, such as "
+            "http://127.0.0.1:8321"
+        )
+    return url
 
 
 def headers_of(token: str | None) -> dict[str, str]:

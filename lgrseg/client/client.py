@@ -91,7 +91,7 @@ class Client(FinishedJobs):
         path: str | Path,
         *,
         name: str | None = None,
-        spacing_mm: Sequence[float] | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
         deidentify: bool = False,
         model: str | None = None,
         wait: float = 30,
@@ -124,7 +124,7 @@ class Client(FinishedJobs):
         path: str | Path,
         *,
         name: str | None = None,
-        spacing_mm: Sequence[float] | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
         fps: float | None = None,
         deidentify: bool = False,
         view: str = "unknown",
@@ -136,9 +136,10 @@ class Client(FinishedJobs):
         Args:
             path: file of the clip.
             name: name for display; None uses the name of the file.
-            spacing_mm: millimetres between rows and between columns; None uses those of the file.
+            spacing_mm: millimetres between rows and between columns, or one number for both; None
+                uses those of the file.
             fps: frames per second; None uses the rate of the file.
-            deidentify: True to make every picture black outside the fan.
+            deidentify: True for results without personal data, see docs/service.md.
             view: view of a DICOM clip, "A4C", "A2C" or "unknown", for its DICOM report.
             model: name of a model, as in `models`; None uses the first.
             key: idempotency key; None makes a new one.

@@ -11,10 +11,11 @@ from lgrseg.client.calls import (
     UPLOAD_SECONDS,
     EventReader,
     Upload,
+    checked_url,
     headers_of,
     pause_before,
 )
-from lgrseg.client.errors import problem_of
+from lgrseg.client.errors import problem_of, unreachable
 from lgrseg.client.records import Job
 
 
@@ -30,10 +31,17 @@ class Connection:
         timeout: float,
         transport: httpx2.BaseTransport | None,
     ):
-        """Set up the connection, see `Client`; nothing is sent yet."""
+        """Set up the connection, see `Client`; nothing is sent yet.
+
+        Raises:
+            ValueError: the address has no scheme.
+        """
         self.retries = retries
         self.http = httpx2.Client(
-            base_url=url, headers=headers_of(token), timeout=timeout, transport=transport
+            base_url=checked_url(url),
+            headers=headers_of(token),
+            timeout=timeout,
+            transport=transport,
         )
 
     def close(self) -> None:
@@ -60,9 +68,9 @@ class Connection:
             last = attempt == self.retries
             try:
                 response = self.http.request(method, address, **how)
-            except httpx2.TransportError:
+            except httpx2.TransportError as lost:
                 if last:
-                    raise
+                    raise unreachable(lost, self.http.base_url) from lost
                 time.sleep(pause_before(attempt))
                 continue
             if response.status_code < 400:
@@ -103,8 +111,8 @@ class Connection:
                             yield job
                             if job.has_ended:
                                 return
-            except httpx2.TransportError:
+            except httpx2.TransportError as lost:
                 if attempt >= self.retries:
-                    raise
+                    raise unreachable(lost, self.http.base_url) from lost
             time.sleep(pause_before(attempt))
             attempt += 1

@@ -2,6 +2,8 @@
 
 import json
 
+import httpx2
+
 from lgrseg.client.records import Job, Problem, record_of
 
 
@@ -35,6 +37,15 @@ def problem_of(status: int, content: bytes, retry_after: str | None = None) -> S
     if problem.retry_after is None and (retry_after or "").isdecimal():
         problem.retry_after = float(retry_after or 0)
     return ServiceProblem(problem)
+
+
+def unreachable(error: httpx2.TransportError, url: httpx2.URL) -> httpx2.TransportError:
+    """The same kind of error, with the address that does not answer."""
+    reason = str(error) or type(error).__name__
+    return type(error)(
+        f"{url} does not answer ({reason}): is the service running there (lgrseg serve), and is "
+        "the address right?"
+    )
 
 
 def check_done(job: Job) -> Job:

@@ -73,7 +73,7 @@ class Job:
     spacing_mm: list[float] | None = None
     """Millimetres between rows and between columns; None if they are not known."""
     format: str = ""
-    """dicom, nifti, metaimage, movie, tiff, zip or still."""
+    """dicom, nifti, metaimage, movie, gif, webp, tiff, zip or still."""
     created: float = 0.0
     """Seconds since 1970, as all times."""
     started: float | None = None

@@ -28,7 +28,8 @@ class Wishes:
         self,
         name: Annotated[str, Query(max_length=255, description="name for display")] = "",
         deidentify: Annotated[
-            bool, Query(description="black outside the fan in pictures, no DICOM results, no name")
+            bool,
+            Query(description="black outside the fan in pictures, no name, DICOM without patient"),
         ] = False,
         fps: Annotated[
             float | None,
@@ -92,10 +93,11 @@ async def accept(
         owner = request.state.owner
         if key and (known := await asyncio.to_thread(service.store.find_key, owner, key)):
             return _same(known, fingerprint)
-        meta = await service.intake.decode(upload) | {"sha256": received.sha256}
+        hidden = wishes.options.get("deidentify", False)
+        meta = await service.intake.decode(upload, deidentify=hidden)
+        # With the hash of the original, results could be told to be those of it.
+        meta["sha256"] = upload.name if hidden else received.sha256
         check_kind(kind, meta)
-        if wishes.options.get("deidentify"):
-            (upload / "source.dcm").unlink(missing_ok=True)
         job = _new_job(request, upload, received, wishes, meta, kind, model, key, fingerprint)
         return await asyncio.to_thread(_add, service, upload, job)
     except DiskFull as error:

@@ -23,6 +23,7 @@ MEDIA_TYPES = {
     "preview.png": "image/png",
     "measurements.json": "application/json",
     "measurements.csv": "text/csv; charset=utf-8",
+    "clip.dcm": "application/dicom",
     "seg.dcm": "application/dicom",
     "report.dcm": "application/dicom",
     "frames.bin": "application/octet-stream",

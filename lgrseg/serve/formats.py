@@ -28,12 +28,14 @@ ENDINGS = {
     "avi": ".avi",
     "matroska": ".mkv",
     "tiff": ".tif",
+    "gif": ".gif",
+    "webp": ".webp",
     "zip": ".zip",
 }
 """Format -> ending of the file, by which a reader is chosen."""
 SUPPORTED = (
-    "DICOM, NIfTI (.nii, .nii.gz), MetaImage (.mha), mp4, mov, avi, mkv, TIFF, zip of images; "
-    "for stills also png, jpg, bmp"
+    "DICOM, NIfTI (.nii, .nii.gz), MetaImage (.mha), mp4, mov, avi, mkv, gif, webp, TIFF, zip of "
+    "images; for stills also png, jpg, bmp"
 )
 
 
@@ -69,6 +71,10 @@ def _name(start: bytes, path: Path) -> str | None:
         return "mp4"
     if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
         return "avi"
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "webp"
+    if start[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
     if start[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     if start[:2] == b"\x1f\x8b":

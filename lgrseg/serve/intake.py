@@ -30,8 +30,10 @@ import nibabel  # noqa: F401  everything is loaded once, before the first upload
 import numpy as np
 import pydicom.pixels  # noqa: F401
 import SimpleITK  # noqa: F401
+from PIL import Image
 
-from lgrseg.data.io import Video, read_video, to_uint8
+from lgrseg.data.io import UnreadableFile, Video, read_video, to_uint8
+from lgrseg.data.io.dicom_deidentified import deidentified_header
 from lgrseg.data.io.dicom_files import read_header
 from lgrseg.data.io.placement import affine_of_file
 from lgrseg.data.io.stills import read_still
@@ -140,8 +142,8 @@ def _decode_or_refuse(request: dict[str, Any]) -> dict[str, Any]:
     except UnsupportedFormat as error:
         return {"code": "unsupported", "detail": str(error)}
     except ValueError as error:
-        memory = isinstance(error.__cause__, MemoryError)
-        return {"code": "too_large" if memory else "unreadable", "detail": str(error)}
+        large = isinstance(error.__cause__, MemoryError | Image.DecompressionBombError)
+        return {"code": "too_large" if large else "unreadable", "detail": str(error)}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"code": "disk_full", "detail": "the disk is full"}
@@ -178,16 +180,29 @@ def decode(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         "notes": [note for note in video.notes if note not in video.doubts],
         "doubts": video.doubts,
     }
+    if kind == "dicom":
+        meta["notes"] += keep_header(path, folder, hidden=request.get("deidentify", False))
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    if kind == "dicom":  # the DICOM segmentation refers to the header
-        read_header(path).save_as(folder / "source.dcm", enforce_file_format=False)
     path.unlink()
     return meta
+
+
+def keep_header(path: Path, folder: Path, *, hidden: bool) -> list[str]:
+    """Write source.dcm, the header to which DICOM results refer; why there is none, as notes."""
+    header = read_header(path)
+    if hidden:
+        try:
+            header = deidentified_header(header)
+        except UnreadableFile as error:
+            return [f"there are no DICOM results: {error}"]
+    header.save_as(folder / "source.dcm", enforce_file_format=False)
+    return []
 
 
 def read_upload(path: Path, kind: str, limits: Limits) -> Video:
     """Read an upload with the reader of its format, after its header was checked."""
     check_header(path, kind, limits)
+    Image.MAX_IMAGE_PIXELS = limits.frame_pixels // 2  # Pillow raises an error above twice of it
     if kind == "zip":
         images = Path(tempfile.mkdtemp(dir=path.parent, prefix="images_"))
         try:

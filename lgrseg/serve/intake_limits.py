@@ -1,5 +1,6 @@
 """What an upload announces, compared with the limits before anything large is decoded."""
 
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,23 @@ def _movie(path: Path) -> tuple[int, int, int, int]:
         return stream.frames, stream.height, stream.width, 3
 
 
+def _webp(path: Path) -> tuple[int, int, int, int]:
+    """Read the blocks of the file; opening it would already allocate the whole canvas."""
+    frames, canvas = 0, (0, 0)
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, size = head[:4], int.from_bytes(head[4:], "little")
+            if name == b"VP8X":
+                content = file.read(10)
+                width, height = (int.from_bytes(content[at : at + 3], "little") for at in (4, 7))
+                canvas = height + 1, width + 1
+                file.seek(-10, os.SEEK_CUR)
+            frames += name == b"ANMF"
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return max(1, frames), *canvas, 3
+
+
 def _picture(path: Path) -> tuple[int, int, int, int]:
     from PIL import Image
 
@@ -107,6 +125,8 @@ HEADERS = {
     "avi": _movie,
     "matroska": _movie,
     "tiff": _picture,
+    "gif": _picture,
+    "webp": _webp,
     "still": _picture,
 }
 
@@ -147,7 +167,7 @@ def unpack_images(path: Path, folder: Path, limits: Limits) -> None:
                             )
                         file.write(chunk)
                 kind, ending = format_of(target)
-                if kind not in ("still", "tiff"):
+                if kind not in ("still", "tiff", "gif", "webp"):
                     raise ValueError(f"image {number + 1} of the zip file is no image")
                 check_header(target, kind, limits)
                 target.rename(target.with_suffix(ending))

@@ -41,8 +41,12 @@ class IntakePool:
             await _end(self._free.get_nowait())
             # Those that decode end with this process.
 
-    async def decode(self, folder: Path) -> dict[str, Any]:
+    async def decode(self, folder: Path, *, deidentify: bool = False) -> dict[str, Any]:
         """Decode the file `upload` of a folder, and return what is known of the clip.
+
+        Args:
+            folder: folder of the upload.
+            deidentify: True to keep no personal data of a DICOM header.
 
         Raises:
             ServiceError: 413, 415 or 422 with the reader's sentence, or what happened to the child.
@@ -50,7 +54,7 @@ class IntakePool:
         process, line = await self._free.get(), b""
         try:
             process = process or await _start()
-            line = await self._ask(process, folder)
+            line = await self._ask(process, folder, deidentify)
         finally:
             if not line:  # it ended, or the client has left: its answer would be the next client's
                 await _end(process)
@@ -64,7 +68,9 @@ class IntakePool:
             raise ServiceError(STATUS[code], code, reply["detail"])
         return reply["meta"]
 
-    async def _ask(self, process: asyncio.subprocess.Process, folder: Path) -> bytes:
+    async def _ask(
+        self, process: asyncio.subprocess.Process, folder: Path, deidentify: bool
+    ) -> bytes:
         """Send a request, and return the line that answers it.
 
         Raises:
@@ -79,6 +85,7 @@ class IntakePool:
             "decoded_bytes": settings.max_decoded_mb * MEBIBYTE,
             "frames": settings.max_frames,
             "frame_pixels": settings.max_frame_pixels,
+            "deidentify": deidentify,
         }
         with contextlib.suppress(ConnectionError):
             process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lgrseg.data.io import LazyFrames, Video
+from lgrseg.data.io.dicom_deidentified import write_deidentified
 from lgrseg.data.io.mask_files import write_masks
 from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.frame_scores import measure_heart
@@ -24,6 +25,16 @@ from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.visualization.overlays import write_png
 
 NOT_FOR_DIAGNOSIS = "for research, not for diagnosis"
+MOST_OF_A_FRAME = 0.95
+"""A fan that is a larger part of the frame hides nothing; it may be that none was drawn."""
+FAN_NOT_FOUND = (
+    "the fan was not found, or fills the frame: pictures are black outside the masks, since text "
+    "can be anywhere"
+)
+LOOK = (
+    "personal data was removed, but text within the fan stays: look at the pictures before you "
+    "give them away"
+)
 Report = Callable[[str, float], None]
 """Called with the stage and the progress (0 to 1); an error that it raises ends the job."""
 
@@ -132,12 +143,8 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     (output / "masks.json").write_text(text, encoding="ascii")
     frames = video.frames
     if hidden:
-        frames = only_inside(frames, result.fan)
-        if result.fan is None:
-            result.clip_notes.append(
-                "the fan was not found, so text in the picture could not be removed"
-            )
-        result.video.frames = frames
+        frames = result.video.frames = only_inside(frames, shown_area(result))
+        result.clip_notes += [FAN_NOT_FOUND, LOOK] if part_fan(result) is None else [LOOK]
     write_frames(output / "frames.bin", frames, fps=video.fps)
     colors, classes = metadata.colors, metadata.classes
     write_labels(output / "labels.bin", result.masks, classes=classes, colors=colors)
@@ -147,7 +154,15 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
         result.clip_notes += [why_not] if why_not else []
     write_png(output / "preview.png", result.preview())
     source = folder / "source.dcm"
-    if source.exists() and not hidden:
+    if source.exists():
+        if hidden:
+            write_deidentified(
+                output / "clip.dcm",
+                frames,
+                header=source,
+                fps=video.fps,
+                text_removed=part_fan(result) is not None,
+            )
         write_seg(result, source, output / "seg.dcm")
         view = job.options.get("view", "unknown")
         write_dicom_report(result, source, output / "report.dcm", view)
@@ -162,12 +177,26 @@ def affine_of(job: StoredJob, video: Video) -> np.ndarray:
     return np.array(job.meta["affine"])
 
 
-def only_inside(frames: np.ndarray | LazyFrames, fan: np.ndarray | None) -> np.ndarray | LazyFrames:
-    """Frames that are black outside the fan, where scanners write names."""
-    if fan is None:
-        return frames
-    inside = fan if frames.ndim == 3 else fan[..., None]
-    return np.where(inside[None], frames, 0).astype(np.uint8)
+def part_fan(result: Result) -> np.ndarray | None:
+    """The fan (H, W) bool if it was found, and has something outside of it."""
+    fan = result.fan
+    return None if fan is None or float(fan.mean()) > MOST_OF_A_FRAME else fan
+
+
+def shown_area(result: Result) -> np.ndarray:
+    """The fan (H, W) bool; without one, what belongs to a class in any frame."""
+    if (fan := part_fan(result)) is not None:
+        return fan
+    area = np.zeros(result.masks.shape[1:], bool)
+    for labels in result.masks:
+        area |= labels > 0
+    return area
+
+
+def only_inside(frames: np.ndarray | LazyFrames, area: np.ndarray) -> LazyFrames:
+    """Frames that are black outside an area; scanners write names outside the fan."""
+    inside = area if frames.ndim == 3 else area[..., None]
+    return LazyFrames(lambda index: np.where(inside, frames[index], np.uint8(0)), frames.shape)
 
 
 def write_seg(result: Result, source: Path, path: Path) -> None:

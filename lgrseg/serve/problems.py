@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from lgrseg.serve.job_store import CannotWrite
 
@@ -56,6 +57,26 @@ def problem_response(error: ServiceError) -> JSONResponse:
     return JSONResponse(content, error.status, headers, MEDIA_TYPE)
 
 
+def only_known_settings(request: Request) -> None:
+    """Refuse settings that a call does not have: one that is misspelt would not be honoured.
+
+    Raises:
+        ServiceError: 422 with the settings that there are.
+    """
+    call = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    names = [entry["name"] for entry in call.get("parameters", ()) if entry["in"] == "query"]
+    if unknown := sorted(set(request.query_params) - set(names)):
+        detail = f"no setting {unknown[0]!r}; there are: {', '.join(sorted(names)) or 'none'}"
+        raise ServiceError(422, "bad_settings", detail)
+
+
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """Methods of the calls with an address."""
+    calls = app.openapi()["paths"].items()
+    found = [call for pattern, call in calls if compile_path(pattern)[0].match(path)]
+    return sorted({method.upper() for call in found for method in call})
+
+
 def add_handlers(app: FastAPI) -> None:
     """Let every error of an app be answered as a problem."""
 
@@ -64,19 +85,29 @@ def add_handlers(app: FastAPI) -> None:
         return problem_response(error)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        codes = {404: "not_found", 405: "method_not_allowed"}
-        code = codes.get(error.status_code, "bad_request")
-        response = problem_response(ServiceError(error.status_code, code, str(error.detail)))
-        response.headers.update(error.headers or {})
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        status, code, detail = error.status_code, "bad_request", str(error.detail)
+        if status in (404, 405):  # also of the page, which answers for what no call has taken
+            status, code = 404, "not_found"
+            detail = "there is no such address; /openapi.json lists all calls"
+            allowed = ", ".join(methods_of(app, request.url.path))
+            if allowed:
+                status, code = 405, "method_not_allowed"
+                detail = f"{request.method} is not allowed here, but {allowed}"
+        response = problem_response(ServiceError(status, code, detail))
+        if status == 405:
+            response.headers["Allow"] = allowed
         return response
 
     @app.exception_handler(RequestValidationError)
-    async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         where = [
             f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
             for entry in error.errors()
         ]
+        is_json = "json" in request.headers.get("content-type", "")
+        if not is_json and any(entry["loc"] == ("body",) for entry in error.errors()):
+            where = ["the body is JSON, with the header Content-Type: application/json"]
         return problem_response(ServiceError(422, "bad_settings", "; ".join(where[:5])))
 
     @app.exception_handler(CannotWrite)

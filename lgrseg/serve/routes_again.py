@@ -12,11 +12,15 @@ from lgrseg.client.records import Job
 from lgrseg.serve.accepting import check_open, queue_full
 from lgrseg.serve.examples import WAITING, example
 from lgrseg.serve.job_store import NewJob, QueueFull, StoredJob
-from lgrseg.serve.problems import ServiceError, problems
+from lgrseg.serve.problems import ServiceError, only_known_settings, problems
 from lgrseg.serve.routes_jobs import NOT_DONE
 from lgrseg.serve.service import Service, service_of
 
-router = APIRouter(tags=["jobs"], responses=problems(s422="a setting is not allowed"))
+router = APIRouter(
+    tags=["jobs"],
+    responses=problems(s422="a setting is not allowed"),
+    dependencies=[Depends(only_known_settings)],
+)
 Services = Annotated[Service, Depends(service_of)]
 AGAIN = replace(WAITING, parent="5d1926f41a0138f72c7018ae2903ab8f")
 ERRORS = NOT_DONE | problems(

@@ -11,10 +11,10 @@ from lgrseg.client.records import ImageResult, Job
 from lgrseg.serve.accepting import Wishes, accept
 from lgrseg.serve.examples import IMAGE, WAITING, example
 from lgrseg.serve.job_store import DONE, StoredJob
-from lgrseg.serve.problems import ServiceError, problems
+from lgrseg.serve.problems import ServiceError, only_known_settings, problems
 from lgrseg.serve.service import Service, service_of
 
-router = APIRouter(tags=["clips"])
+router = APIRouter(tags=["clips"], dependencies=[Depends(only_known_settings)])
 Services = Annotated[Service, Depends(service_of)]
 Key = Annotated[
     str | None,

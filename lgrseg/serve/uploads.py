@@ -30,7 +30,7 @@ class Received:
 
 
 class FilePart:
-    """Takes the first file out of a form (multipart/form-data); nothing else is kept."""
+    """Takes the file out of a form (multipart/form-data), which has nothing else."""
 
     def __init__(self, boundary: bytes):
         """Set up the parser for a boundary, which separates the parts."""
@@ -77,11 +77,14 @@ class FilePart:
             raise MultipartParseError("the headers of a part are too long")
 
     def _header_end(self) -> None:
-        if self._header.lower() == b"content-disposition" and not self.found:
+        if self._header.lower() == b"content-disposition":
             _, options = parse_options_header(self._value)
-            if b"filename" in options:
-                self.name = options[b"filename"].decode("utf-8", "replace")
-                self._inside = self.found = True
+            if b"filename" not in options:
+                raise ServiceError(400, "bad_form", field_refused(options.get(b"name", b"")))
+            if self.found:
+                raise ServiceError(400, "bad_form", "the form has several files: send one a call")
+            self.name = options[b"filename"].decode("utf-8", "replace")
+            self._inside = self.found = True
         self._header, self._value = b"", b""
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -175,6 +178,15 @@ async def _chunks(request: Request, seconds: float) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         yield chunk
+
+
+def field_refused(name: bytes) -> str:
+    """Why a form with a field is refused: as a setting it would not be honoured."""
+    shown = shown_name(name.decode("utf-8", "replace"))
+    return (
+        f"the form has the field {shown!r} beside its file: settings are part of the address, such "
+        "as /v1/clips?deidentify=true, and a file has a filename"
+    )
 
 
 def too_large(most: int) -> ServiceError:

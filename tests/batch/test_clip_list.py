@@ -17,12 +17,14 @@ def test_a_folder(tmp_path):
         (tmp_path / name).write_bytes(b"12")
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "a.pdf").write_bytes(b"")
+    (tmp_path / "list.parquet").write_bytes(b"")
     listing = list_clips(str(tmp_path))
     names = [clip.path.removeprefix(f"{tmp_path}/") for clip in listing.clips]
     assert names == ["1.2.840.113", "IM0001", "b.MP4", "sub/a.nii.gz"]
     assert all(clip.version.startswith("2 ") for clip in listing.clips)
-    reasons = ["hidden, or an index", "a part of a clip", "no known kind of clip (.pdf)"]
-    assert [n for why in reasons for key, n in listing.left_out.items() if why in key] == [2, 1, 1]
+    reasons = "hidden, or an index", "a part of a clip", "no known kind of clip (.pdf)", "a list of"
+    left_out = listing.left_out.items()
+    assert [n for why in reasons for key, n in left_out if why in key] == [2, 1, 1, 1]
     assert paths(tmp_path / "b.MP4") == [str(tmp_path / "b.MP4")]
 
 

@@ -87,7 +87,8 @@ def test_what_goes_wrong_is_said(service, clip, tmp_path):
         assert refused.value.problem.code == "unreadable" and refused.value.problem.status == 422
         with pytest.raises(JobFailed, match="it broke"):
             client.predict_clip(clip, name="fails")
-    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(httpx2.ConnectError):
+    reached = pytest.raises(httpx2.ConnectError, match=r"127.0.0.1:9/? does not answer .*address")
+    with Client("http://127.0.0.1:9", retries=0) as client, reached:
         client.jobs()
 
 
@@ -180,6 +181,19 @@ def test_records_of_json():
 def test_names_of_results(tmp_path, name, stem):
     job = Job("0f", "done", "clip", "m", name=name)
     assert target_of(tmp_path, job, "masks.json") == tmp_path / f"{stem}_masks.json"
+
+
+def test_an_address_without_http():
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="'127.0.0.1:8321' is no address .* begins with http"):
+            kind("127.0.0.1:8321")
+
+
+def test_one_number_is_the_spacing_of_rows_and_columns():
+    how = {"name": "a", "fps": None, "deidentify": False}
+    both = wishes_of(Path("a"), spacing_mm=0.5, **how)
+    assert both == wishes_of(Path("a"), spacing_mm=(0.5, 0.5), **how)
+    assert (both["row_mm"], both["column_mm"]) == (0.5, 0.5)
 
 
 def test_a_name_is_sent_only_if_the_service_shall_know_it():

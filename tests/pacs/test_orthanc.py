@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from bright_disc import ROOT, dice, disc_clip
 from dicom_clips import dicom_clip
-from orthanc_server import TITLE, OrthancServer, free_port
+from orthanc_server import DICOMWEB, TITLE, OrthancServer, free_port
 
 from lgrseg.data.phantom.heart import LA, LV, Heart
 from lgrseg.data.phantom.scan import Scan, Scanner
@@ -30,10 +30,10 @@ EJECTION_FRACTION = "79993-2"
 
 
 @contextlib.contextmanager
-def pacs_and_listener(folder, *words):
+def pacs_and_listener(folder, *words, more=None):
     """Orthanc and the listener as their users start them; each knows the other."""
     port = free_port()
-    with OrthancServer(folder / "orthanc", lgrseg=["LGRSEG", "127.0.0.1", port]) as orthanc:
+    with OrthancServer(folder / "orthanc", more, lgrseg=["LGRSEG", "127.0.0.1", port]) as orthanc:
         words = [
             "--output", folder / "out", "--port", port, "--allow", TITLE, "--view", "A4C",
             "--peer", f"{TITLE}@127.0.0.1:{orthanc.dicom_port}", *words,
@@ -150,3 +150,25 @@ def test_a_compressed_clip_arrives_as_it_is(run, shared_data, tmp_path):
     assert received.file_meta.TransferSyntaxUID == clip.file_meta.TransferSyntaxUID
     assert masks_of(segmentation, "left_ventricle").shape == (30, 240, 320)
     check_references(segmentation, clip, tmp_path)
+
+
+def test_an_archive_with_dicomweb_gets_results_through_a_router(run, tmp_path):
+    if not DICOMWEB.exists():
+        pytest.skip("Orthanc has no DICOMweb: apt-get install orthanc-dicomweb")
+    frames, discs = disc_clip(5)
+    path = dicom_clip(tmp_path / "clip.dcm", frames)
+    plugin = {"Plugins": [str(DICOMWEB)]}
+    with OrthancServer(tmp_path / "archive", plugin) as archive:
+        archive.post("/instances", path.read_bytes())
+        settings = {
+            "LuaScripts": [str(ROOT / "deploy" / "orthanc_router.lua")],
+            "DicomWeb": {"Enable": True, "Servers": {"archive": [archive.dicomweb]}},
+        }
+        with pacs_and_listener(tmp_path, "--run", run, more=plugin | settings) as (router, _):
+            found = archive.get("/dicom-web/studies?PatientID=p1")  # QIDO-RS
+            study = found[0]["0020000D"]["Value"][0]
+            wish = {"Resources": [{"Study": study}]}
+            router.post("/dicom-web/servers/archive/retrieve", wish)  # WADO-RS
+            segmentation = archive.wait_for("SEG", seconds=120)  # STOW-RS
+    assert dice(masks_of(segmentation, "left_ventricle"), discs) > 0.95
+    check_references(segmentation, pydicom.dcmread(path), tmp_path)

@@ -116,6 +116,29 @@ def test_refused_uploads(http, clip, service):
     assert not list(service.blobs.incoming.iterdir())  # nothing of them is kept
 
 
+def test_a_setting_that_is_not_honoured_is_refused(http, clip, done):
+    again = f"/v1/jobs/{done['id']}/again"
+    for answer in (post(http, clip, deidentifi=True), http.post(again, params={"modell": "x"})):
+        assert answer.status_code == 422 and "; there are: " in answer.json()["detail"]
+    form = http.post("/v1/clips", data={"deidentify": "true"}, files={"file": ("a", clip)})
+    assert form.status_code == 400
+    assert "'deidentify' beside its file: settings are part of" in form.json()["detail"]
+    two = http.post("/v1/clips", files=[("file", ("a", clip)), ("file", ("b", clip))])
+    assert two.status_code == 400 and "several files" in two.json()["detail"]
+
+
+def test_wrong_calls_are_told_what_is_right(http, done):
+    assert "/openapi.json" in http.get("/v1/clip").json()["detail"]
+    for method in ("GET", "PUT"):
+        answer = http.request(method, "/v1/clips", headers={"Content-Length": "0"})
+        assert answer.json()["detail"] == f"{method} is not allowed here, but POST"
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    beats = http.delete(f"/v1/jobs/{done['id']}/beats")
+    assert beats.status_code == 405 and beats.headers["allow"] == "GET, PATCH"
+    beats = http.patch(f"/v1/jobs/{done['id']}/beats", content='{"beats": null}')
+    assert beats.status_code == 422 and "Content-Type: application/json" in beats.json()["detail"]
+
+
 def test_stills(service, http):
     import cv2
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from dicom_clips import dicom_clip
 
 from lgrseg.serve import intake
 from lgrseg.visualization.overlays import write_mp4
@@ -78,6 +79,22 @@ def test_a_dicom_keeps_its_header_and_not_its_pixels(decode, tmp_path):
     assert "PixelData" not in header and header.SOPInstanceUID
 
 
+def test_a_deidentified_header_or_none(decode, tmp_path):
+    import pydicom
+    from pydicom.uid import MRImageStorage
+
+    frames = np.arange(4 * 32 * 48).reshape(4, 32, 48) % 251
+    clip = dicom_clip(tmp_path / "a.dcm", frames, PatientName="CANARY")
+    decode(clip.read_bytes(), deidentify=True)
+    header = pydicom.dcmread(tmp_path / "source.dcm", force=True)
+    assert header.PatientIdentityRemoved == "YES" and "CANARY" not in str(header)
+    (tmp_path / "source.dcm").unlink()
+    other = dicom_clip(tmp_path / "a.dcm", frames, SOPClassUID=MRImageStorage)
+    reply = decode(other.read_bytes(), deidentify=True)
+    assert "there are no DICOM results: only ultrasound" in reply["meta"]["notes"][-1]
+    assert not (tmp_path / "source.dcm").exists()
+
+
 def test_images_of_a_zip_are_in_natural_order_whatever_their_names(decode, tmp_path):
     pictures = {
         name: png(np.full((8, 8), value, np.uint8))
@@ -111,12 +128,44 @@ def test_what_is_too_large_is_refused_by_its_header(decode):
     assert decode(zip_of({"a.png": bytes(2**23)}))["code"] == "too_large"
 
 
+def animation(kind, count, size=(8, 6)):
+    """Frames that differ, each shown for 50 ms."""
+    from PIL import Image
+
+    first, *rest = (Image.new("L", size, 10 + number) for number in range(count))
+    file = io.BytesIO()
+    first.save(file, kind, save_all=True, append_images=rest, duration=50, lossless=True)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_animations_and_their_bombs(decode, kind):
+    reply = decode(animation(kind, 3))
+    assert reply["meta"]["shape"][:3] == [3, 6, 8] and reply["meta"]["fps"] == 20
+    assert reply["meta"]["format"] == kind
+    assert "101 frames" in decode(animation(kind, 101))["detail"]
+    assert "when it is decoded" in decode(animation(kind, 5, (1000, 1000)))["detail"]
+    small = animation(kind, 2)
+    if kind == "gif":
+        screen = small[:6] + b"\xff" * 4 + small[10:]
+        at = small.rindex(b",\0\0\0\0", 0, -9)  # the last frame says that it is larger
+        frame = small[: at + 5] + b"\xff" * 4 + small[at + 9 :]
+        bombs = screen, frame
+    else:
+        bombs = (small[:24] + b"\xff\x3f\0\xff\x3f\0" + small[30:],)
+    for bomb in bombs:
+        reply = decode(bomb)
+        assert reply["code"] == "too_large" and "pixels" in reply["detail"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"\0\0\0\x18ftypmp42" + bytes(100),
         b"\0\0\0\x18ftyp#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
         b"RIFF\0\0\0\0AVI LIST" + bytes(100),
+        b"RIFF\0\0\0\0WEBPVP8X" + bytes(100),
+        b"GIF89a" + bytes(100),
         bytes(128) + b"DICM" + bytes(50),
         b"PK\x03\x04" + bytes(60),
         nifti_header((4, 4, 4)),

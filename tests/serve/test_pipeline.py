@@ -12,12 +12,20 @@ from pycocotools import mask as coco
 
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.io import Video
+from lgrseg.data.io.dicom_deidentified import deidentified_header
+from lgrseg.data.io.dicom_files import read_header
 from lgrseg.inference.result import Result
 from lgrseg.serve.accepting import View
 from lgrseg.serve.corrections import corrected_beats
 from lgrseg.serve.job_store import StoredJob
 from lgrseg.serve.packed import read_packed
-from lgrseg.serve.pipeline import left_ventricle, write_dicom_report, write_results
+from lgrseg.serve.pipeline import (
+    left_ventricle,
+    only_inside,
+    shown_area,
+    write_dicom_report,
+    write_results,
+)
 
 METADATA = Metadata(("left_ventricle",), ((230, 60, 60),))
 NEW = {"id": "0" * 32, "owner": "me", "kind": "clip", "model": "clips", "name": "a"}
@@ -92,6 +100,45 @@ def test_the_report_of_a_dicom_clip(tmp_path):
     found = {measure.name: measure.value for measure in beat.get_measurements()}
     assert found[VIEWS["A2C"][2]] == pytest.approx(result.beats[0].ejection_fraction, abs=0.01)
     assert (tmp_path / "seg.dcm").is_file()
+
+
+def test_dicom_results_without_personal_data_refer_to_a_clip_without(tmp_path):
+    pytest.importorskip("highdicom", reason="pip install '.[dicom]'")
+    result = result_of(widths=ONE_BEAT[3:6] + 2 * ONE_BEAT[:6])
+    result.masks[:, 70:] = 0
+    result.made_by = "lgrseg " + 64 * "a"
+    original = dicom_clip(tmp_path / "a.dcm", result.video.frames, PatientName="CANARY")
+    header = deidentified_header(read_header(original))
+    original.unlink()
+    header.save_as(tmp_path / "source.dcm", enforce_file_format=False)
+    write_results(result, stored(deidentify=True), tmp_path, tmp_path)
+    assert not any(b"CANARY" in file.read_bytes() for file in tmp_path.iterdir())
+    clip, segments, report = (
+        pydicom.dcmread(tmp_path / name) for name in ("clip.dcm", "seg.dcm", "report.dcm")
+    )
+    assert not clip.pixel_array[:, :4, :4].any() and (clip.pixel_array[:, 48, 48] == 80).all()
+    (series,) = segments.ReferencedSeriesSequence
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    assert series.SeriesInstanceUID == clip.SeriesInstanceUID
+    for item in (series, study.ReferencedSeriesSequence[0]):
+        references = item.get("ReferencedInstanceSequence") or item.ReferencedSOPSequence
+        assert references[0].ReferencedSOPInstanceUID == clip.SOPInstanceUID
+    for dataset in (segments, report):
+        assert dataset.StudyInstanceUID == clip.StudyInstanceUID
+        assert dataset.PatientID == clip.PatientID and dataset.PatientIdentityRemoved == "YES"
+    assert clip.BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize("fan", [None, np.ones((96, 96), bool)])
+def test_without_a_fan_only_what_was_segmented_is_shown(fan):
+    result = result_of()
+    result.fan = fan
+    area = shown_area(result)
+    assert np.array_equal(area, result.masks[0] > 0)  # the ellipse is largest in this frame
+    shown = only_inside(result.video.frames, area)[0]
+    assert shown[50, 27] == 80 and not shown[16, 26] and not shown[:12, :12].any()
+    result.masks[:] = 0
+    assert not shown_area(result).any()
 
 
 def test_why_there_is_no_report(tmp_path):

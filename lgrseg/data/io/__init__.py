@@ -6,8 +6,9 @@
 | .mhd, .mha | the same | ElementSpacing |
 | .mp4, .avi, .mov, .mkv | what a player shows, upright | rate of the stream; no spacing |
 | DICOM of any name | all that the file holds | regions, PixelSpacing; FrameTime, CineRate |
-| folder of .png, .jpg, .tif | files in natural order, upright | nothing |
+| folder of .png, .jpg, .tif, .webp | files in natural order, upright | nothing |
 | .tif with many pages | pages | nothing |
+| .gif, .webp with many frames | what a viewer shows | mean time of a frame; no spacing |
 
 An implausible spacing or frame rate is ignored, with a note.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.io.lazy_frames import gather
-from lgrseg.data.io.rates import checked_rate
+from lgrseg.data.io.rates import checked_rate, uneven_steps
 from lgrseg.data.io.video import UnreadableFile, Video
 
 MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
@@ -19,7 +19,8 @@ def read_movie(path: Path) -> Video:
 
     with av.open(str(path)) as container:
         if not container.streams.video:
-            raise UnreadableFile(f"{path.name} has no pictures, only sound or text")
+            what = "only sound or text" if container.streams else "it is damaged or was cut off"
+            raise UnreadableFile(f"{path.name} has no pictures: {what}")
         stream = container.streams.video[0]
         packets = [
             (packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size
@@ -106,10 +107,4 @@ def _rotation_notes(matrix: np.ndarray) -> list[str]:
 def _uneven(times: list[int | None], step: float) -> list[str]:
     """A note if the time between frames varies; the end of the stream is not considered."""
     timestamps = np.sort([time for time in times if time is not None])
-    gaps = np.diff(timestamps)[:-1] * step * 1000
-    if len(gaps) and gaps.max() > 1.5 * max(gaps.min(), 1e-9) + 1:
-        return [
-            f"the frame rate varies: {gaps.min():.0f} to {gaps.max():.0f} ms between frames; the "
-            "frames are used in order, without these times"
-        ]
-    return []
+    return uneven_steps(np.diff(timestamps)[:-1] * step * 1000)

@@ -25,6 +25,16 @@ def checked_rate(rate: float | None, *, source: str, notes: list[str]) -> float 
     return None
 
 
+def uneven_steps(milliseconds: np.ndarray) -> list[str]:
+    """A note if the times between frames vary."""
+    if len(milliseconds) and milliseconds.max() > 1.5 * max(milliseconds.min(), 1e-9) + 1:
+        return [
+            f"the frame rate varies: {milliseconds.min():.0f} to {milliseconds.max():.0f} ms "
+            "between frames; the frames are used in order, without these times"
+        ]
+    return []
+
+
 def dicom_rate(dataset, notes: list[str]) -> float | None:
     """First plausible of FrameTime, FrameTimeVector, CineRate, RecommendedDisplayFrameRate.
 

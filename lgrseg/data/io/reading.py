@@ -3,13 +3,22 @@
 import warnings
 from pathlib import Path
 
+from lgrseg.data.io.animations import ANIMATIONS, read_animation
 from lgrseg.data.io.dicom import read_dicom
 from lgrseg.data.io.dicom_files import is_dicom, is_dicomdir
 from lgrseg.data.io.grey_values import looks_like_doppler
 from lgrseg.data.io.metaimage import METAIMAGES, read_metaimage
 from lgrseg.data.io.movies import MOVIES, read_movie
 from lgrseg.data.io.nifti import read_nifti_video
-from lgrseg.data.io.stills import IMAGES, TIFFS, image_files, num_pages, read_folder, read_tiff
+from lgrseg.data.io.stills import (
+    IMAGES,
+    MANY,
+    TIFFS,
+    image_files,
+    num_pages,
+    read_folder,
+    read_tiff,
+)
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
 
 READERS = {
@@ -18,6 +27,7 @@ READERS = {
     MOVIES: read_movie,
     (".dcm",): read_dicom,
     TIFFS: read_tiff,
+    ANIMATIONS: read_animation,
 }
 """Readers by file extension (in lower case)."""
 DARKEST = 8
@@ -27,15 +37,15 @@ DARKEST = 8
 def is_readable(path: Path) -> bool:
     """True if `read_video` can read this file or folder of images as a clip.
 
-    A TIFF file is a clip if it has several pages. DICOM is recognised with any name. An index of
-    DICOM files (DICOMDIR) is not a clip, see `dicomdir_files`.
+    A TIFF, GIF or WebP file is a clip if it has several pictures. DICOM is recognised with any
+    name. An index of DICOM files (DICOMDIR) is not a clip, see `dicomdir_files`.
     """
     if path.is_dir():
         return bool(image_files(path))
     name = path.name.lower()
     if name.startswith(".") or is_dicomdir(path):
         return False
-    if name.endswith(TIFFS):
+    if name.endswith(MANY):
         return num_pages(path) > 1
     return _reader(path) is not None
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lgrseg.data.io.animations import ANIMATIONS, first_shown, num_shown, read_animation
 from lgrseg.data.io.grey_values import Frames, as_bytes, grey_scale
 from lgrseg.data.io.lazy_frames import LazyFrames, gather
 from lgrseg.data.io.orientation import orientation, upright
 from lgrseg.data.io.video import UnreadableFile, Video
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 TIFFS = (".tif", ".tiff")
+MANY = (*TIFFS, *ANIMATIONS)
+"""Endings of files that may have several pictures."""
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", *MANY)
 
 
 def read_folder(path: Path) -> Video:
@@ -23,14 +26,15 @@ def read_folder(path: Path) -> Video:
 
     Raises:
         UnreadableFile: there is no image, a file is damaged, images differ in size or depth, or
-            a TIFF file with many pages is beside other images.
+            a file with many pictures is beside other images.
     """
     files = image_files(path)
     if not files:
         raise UnreadableFile(f"{path.name} has no image ({', '.join(IMAGES)})")
     if stacks := [file for file in files if num_pages(file) > 1]:
         if len(files) == 1:
-            return read_tiff(stacks[0])
+            is_tiff = stacks[0].suffix.lower() in TIFFS
+            return read_tiff(stacks[0]) if is_tiff else read_animation(stacks[0])
         raise UnreadableFile(
             f"{path.name}/{stacks[0].name} has {num_pages(stacks[0])} pages beside "
             f"{len(files) - 1} other images: give files with many pages one by one"
@@ -57,10 +61,13 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def num_pages(file: Path) -> int:
-    """Number of pictures in an image file; more than one only in TIFF."""
+    """Number of pictures in an image file; more than one only in TIFF, GIF and WebP."""
     import cv2
 
-    return cv2.imcount(str(file)) if file.suffix.lower() in TIFFS else 1
+    ending = file.suffix.lower()
+    if ending in ANIMATIONS:
+        return num_shown(file)
+    return cv2.imcount(str(file)) if ending in TIFFS else 1
 
 
 def read_still(file: Path) -> np.ndarray:
@@ -72,6 +79,8 @@ def read_still(file: Path) -> np.ndarray:
     import cv2
 
     number = orientation(file)
+    if file.suffix.lower() in ANIMATIONS:
+        return upright(first_shown(file), number)
     if number != 1 and file.suffix.lower() in TIFFS:
         return _turned_tiff(file)
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION

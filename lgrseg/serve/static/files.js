@@ -12,6 +12,7 @@ const TITLES = {
   "measurements.json": "Measurements, JSON",
   "masks.nii.gz": "Masks, NIfTI",
   "masks.json": "Masks, COCO run lengths",
+  "clip.dcm": "DICOM clip without personal data",
   "seg.dcm": "DICOM segmentation",
   "report.dcm": "DICOM report, measured beats",
   "preview.png": "Preview",

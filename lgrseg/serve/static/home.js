@@ -9,7 +9,7 @@ import { ENDED, bytes, number, sentence, shortFactsOf, stateOf, timeLeft, when }
 
 const LOOK_MS = 2000;
 const VIEWS = [["unknown", "not known"], ["A4C", "apical four-chamber"], ["A2C", "apical two-chamber"]];
-const FORMATS = "DICOM, mp4, mov, avi, mkv, NIfTI, MetaImage, TIFF, a zip of frames, or one still";
+const FORMATS = "DICOM, mp4, mov, avi, mkv, gif, webp, NIfTI, MetaImage, TIFF, a zip of frames, or one still";
 
 /** Show the first view in `main` until `signal` is aborted. */
 export async function showHome(main, signal) {
@@ -98,7 +98,7 @@ function optionsForm() {
   const hide = h("input", { type: "checkbox" });
   const element = h("details.options", {}, h("summary", {}, "Options"),
     h("div.fields", {}, spacingLabel, fpsLabel, viewLabel),
-    h("label.check", {}, hide, h("span", {}, "Black out everything outside the fan, such as names in the picture")));
+    h("label.check", {}, hide, h("span", {}, "Remove personal data: black outside the fan, no file name, DICOM results without patient")));
   const model = h("select");
   const modelLabel = h("label.field", { hidden: true }, h("span", {}, "Model"), model);
   const offer = (models) => {

@@ -54,6 +54,18 @@ def test_frames_of_other_coders(tmp_path, codec):
     assert np.abs(frames.reshape(6, 32, 48, -1)[..., 0].astype(int) - corners()[..., 0]).mean() < 8
 
 
+def test_a_movie_that_was_cut_off(tmp_path):
+    film(tmp_path / "a.mp4", corners())
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableFile, match="a.mp4 has no pictures: it is damaged or was cut off"):
+        read_video(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4").write_bytes(b"no movie")
+    with pytest.raises(UnreadableFile) as caught:
+        read_video(tmp_path / "a.mp4")
+    assert str(caught.value) == "a.mp4 cannot be read: Invalid data found when processing input"
+
+
 @pytest.mark.parametrize(("aspect", "is_noted"), [(Fraction(3, 2), True), (Fraction(1), False)])
 def test_pixels_that_are_not_square_are_noted(tmp_path, aspect, is_noted):
     film(tmp_path / "a.mp4", corners(), aspect=aspect)

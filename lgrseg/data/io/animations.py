@@ -1,0 +1,67 @@
+"""Reads animated GIF and WebP pictures as clips; one with a single frame is a clip of one frame."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lgrseg.data.io.lazy_frames import gather
+from lgrseg.data.io.rates import checked_rate, uneven_steps
+from lgrseg.data.io.video import UnreadableFile, Video
+
+ANIMATIONS = (".gif", ".webp")
+
+
+def read_animation(path: Path) -> Video:
+    """Read the frames of a GIF or WebP picture as a viewer shows them; transparency is left out.
+
+    The rate is that of the mean time between frames.
+    """
+    times: list[float] = []
+    frames = gather(lambda: _shown(path, times), num_shown(path))
+    # Without that of the last frame: a pause before the first one is shown again.
+    steps = np.array(times[: max(0, len(frames) - 1)])
+    notes = uneven_steps(steps)
+    fps = None
+    if len(steps) and steps.min() <= 0:
+        notes.append("the file does not say how long its frames are shown: give the rate (fps)")
+    elif len(steps):
+        source = f"the mean time of {steps.mean():.4g} ms between frames"
+        fps = checked_rate(1000 / float(steps.mean()), source=source, notes=notes)
+    return Video(frames, fps=fps, notes=notes)
+
+
+def num_shown(path: Path) -> int:
+    """Number of frames; 0 if the file is not a picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1)
+    except (UnidentifiedImageError, OSError, EOFError):
+        return 0
+
+
+def first_shown(path: Path) -> np.ndarray:
+    """The first frame, (H, W, 3) RGB.
+
+    Raises:
+        UnreadableFile: the file is not a picture.
+    """
+    for frame in _shown(path, []):
+        return frame
+    raise UnreadableFile(f"{path.name} is not an image")
+
+
+def _shown(path: Path, times: list[float]) -> Iterator[np.ndarray]:
+    """Yield the frames as RGB, and add the time in ms for which each is shown."""
+    from PIL import Image, ImageSequence, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            for frame in ImageSequence.Iterator(image):
+                picture = np.asarray(frame.convert("RGB"))
+                times.append(float(frame.info.get("duration", 0)))
+                yield picture
+    except UnidentifiedImageError as error:
+        raise UnreadableFile(f"{path.name} is not an image") from error
