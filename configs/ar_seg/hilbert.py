@@ -3,7 +3,7 @@
 python tools/train_net.py --config-file configs/ar_seg/tokenizer.py
 python tools/train_net.py --config-file configs/ar_seg/hilbert.py
 
-Not measured yet.
+Measured on the phantom only: docs/recipes/ar_seg.md.
 """
 
 from lgrseg.config import L

@@ -8,7 +8,7 @@ Style A is the frames of dataloader.train.dataset, style B those of dataloader.t
 the name of a dataset or a folder of images. Labels are not read. dataloader.train.size and
 model.image_size are one size. The paper has 64 channels, and 200 epochs; here are 32, and about 7
 epochs. model.to_b.branch and model.to_a.branch may be pretrained encoders. The folder `pictures` of
-the run has translated frames. Not measured yet; docs/recipes/generation.md has a smaller run.
+the run has translated frames. docs/recipes/generation.md has a smaller run that was measured.
 """
 
 from omegaconf import OmegaConf
