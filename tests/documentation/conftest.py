@@ -1,0 +1,61 @@
+"""Folders in which the commands of the documentation run, on simulated data."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from documentation.groups import FIRST
+from documentation.project_folder import link_project, run, shortened
+
+from lgrseg.data.datasets import phantom
+from lgrseg.data.phantom import presets, raw_layouts
+from lgrseg.data.prepare import prepare
+from lgrseg.visualization.overlays import write_mp4
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder like the project's, with a raw CAMUS, a clip, and a run that counts as the demo."""
+    folder = tmp_path_factory.mktemp("project")
+    link_project(folder)
+    raw = folder / "path" / "to"
+    raw_layouts.write_raw_camus(raw / "CAMUS", num_patients=3)
+    frames = np.repeat(np.arange(3, dtype=np.uint8)[:, None, None, None] * 50, 64, axis=1)
+    write_mp4(raw / "clips" / "a.mp4", np.tile(frames, (1, 1, 64, 3)), fps=5)
+    shutil.copy(raw / "clips" / "a.mp4", folder / "clip.mp4")
+    for command in FIRST:
+        result = run(folder, shortened(command))
+        assert result.returncode == 0, result.stderr
+    for name in ("demo", "first", "second"):
+        shutil.copytree(
+            folder / "output" / "lgrnet", folder / "output" / name, copy_function=copy_small
+        )
+    return folder
+
+
+def copy_small(source, target):
+    """Copy a file; a checkpoint, which is never changed, only replaced, is linked."""
+    if Path(source).suffix in (".safetensors", ".pt"):
+        return os.link(source, target)
+    return shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def phantom_place(tmp_path_factory):
+    """A folder like the project's, with a prepared phantom of three videos and a clip."""
+    folder = tmp_path_factory.mktemp("phantom")
+    link_project(folder)
+    scan = presets.scans("demo")["Site_P_1/patient1-4"]
+    scan.num_frames = 3
+    for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
+        raw_layouts.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
+    videos, problems = phantom.PhantomSource("demo").find_videos(folder / "raw")
+    assert prepare(videos, problems, folder / "datasets" / "phantom_demo").num_usable == 3
+    image = folder / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
+    image.rename(folder / "CLIP.nii.gz")
+    box = {"frame": 0, "box": [120, 40, 310, 290], "class": "left_ventricle"}
+    (folder / "boxes.json").write_text(json.dumps([box]))
+    return folder
