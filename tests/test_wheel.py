@@ -71,15 +71,16 @@ def wheel(tmp_path_factory):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
-    offline = ["--no-deps", "--no-index", "--no-build-isolation"]
-    pip(["wheel", *offline, "--wheel-dir", str(place), "."], cwd=source)
+    build = (
+        f"from setuptools import build_meta; build_meta.build_wheel({str(place)!r})"  # as pip does
+    )
+    python(["-c", build], cwd=source)
     (built,) = place.glob("lgrseg-*.whl")
     return built
 
 
-def pip(words, cwd):
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+def python(words, cwd):
+    done = subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -102,7 +103,8 @@ def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
     venv.EnvBuilder(with_pip=False, symlinks=True).create(place)
     variables = {"base": str(place), "platbase": str(place)}
     packages = Path(sysconfig.get_path("purelib", "venv", vars=variables))
-    pip(["install", "--no-deps", "--no-index", "--target", str(packages), str(wheel)], tmp_path)
+    pip = ["-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index"]
+    python([*pip, "--target", str(packages), str(wheel)], cwd=tmp_path)
     parents = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "parent.pth").write_text("\n".join(sorted(parents)))
 

@@ -99,12 +99,14 @@ def test_chambers_lie_where_they_should():
 
 def test_a_chamber_leaves_the_fan():
     """Somewhere in the demo, some annotated frame lacks a chamber and another has it."""
-    missing = set()
+    wanted, missing = {"Site_P_1", "Site_P_4"}, set()
     for name, scan in presets.scans("demo").items():
+        if name.split("/")[0] not in wanted - missing:
+            continue
         values = [set(np.unique(scan.labels(i))) for i in raw_layouts.annotated_frames(scan)]
         if {0, 1, 2, 3, 4} in values and any(v != {0, 1, 2, 3, 4} for v in values):
             missing.add(name.split("/")[0])
-    assert {"Site_P_1", "Site_P_4"} <= missing
+    assert missing == wanted
 
 
 def test_the_same_seed_gives_the_same_phantom():

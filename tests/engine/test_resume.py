@@ -118,7 +118,7 @@ def test_killed_and_resumed_is_bit_identical(cfg, whole, tmp_path, num_workers):
 
 
 def test_a_teacher_its_centre_and_the_schedules_go_on_too(lgsd_cfg, tmp_path):
-    lgsd_cfg.train.update(SETTINGS | {"eval_period": 0})
+    lgsd_cfg.train.update(SETTINGS | {"eval_period": 0, "max_iter": 4})
     whole = run(lgsd_cfg)
     lgsd_cfg.train.output_dir = str(tmp_path / "stopped")
     with pytest.raises(StopRequested):

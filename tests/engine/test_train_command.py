@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import run_script
+from forked import Script, run_script
 
 from lgrseg.data.datasets import RAW
 from lgrseg.data.phantom import raw_layouts
@@ -40,7 +40,7 @@ def datasets(tmp_path_factory):
     return root
 
 
-def start(datasets, *arguments, launcher=(sys.executable,)):
+def start(datasets, *arguments, launcher):
     environment = os.environ | {"LGRSEG_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*launcher, str(TOOL), *map(str, arguments)],
@@ -56,11 +56,10 @@ def call(monkeypatch, *arguments):
     return ended.value.code
 
 
-@pytest.fixture
-def tiny(tmp_path):
-    """Arguments of a small U-Net's run of six iterations."""
+def six_iterations(run):
+    """Arguments of a small U-Net's run into a folder."""
     settings = {
-        "train.output_dir": tmp_path / "run",
+        "train.output_dir": run,
         "train.max_iter": 6,
         "train.num_threads": 1,
         "train.log_period": 1,
@@ -73,26 +72,49 @@ def tiny(tmp_path):
     return ["--config-file", CONFIG, *(f"{key}={value}" for key, value in settings.items())]
 
 
+@pytest.fixture
+def tiny(tmp_path):
+    """Arguments of a run into a folder of this test."""
+    return six_iterations(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(datasets, tmp_path_factory):
+    """The folder of a run that is finished; tests copy it."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
+        assert call(monkeypatch, *six_iterations(run)) == 0
+    return run
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    """A finished run, in the folder of the arguments `tiny`."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
 def read_results(run):
     return json.loads((run / "eval/camus_4ch_val/results.json").read_text())
 
 
 def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, tiny):
     run = tmp_path / "run"
-    process = start(datasets, *tiny, "train.max_iter=100000")
+    environment = os.environ | {"LGRSEG_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
+    process = Script(TOOL, [*tiny, "train.max_iter=100000"], environment=environment)
     while not (run / "metrics.jsonl").is_file():  # the first step is done
-        assert process.poll() is None, process.communicate()[1]
+        assert process.is_running(), process.ended().stderr
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    os.kill(process.pid, signal.SIGTERM)
+    ended = process.ended(timeout=60)
+    errors = ended.stderr
+    assert ended.returncode == 128 + signal.SIGTERM
     assert "stopped by SIGTERM, and saved; resume it with" in errors
     command = shlex.split(errors.strip().splitlines()[-1])
     assert command[1:] == [str(TOOL), *map(str, tiny), "train.max_iter=100000", "--resume"]
 
     done = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["iteration"]
     arguments = [a.replace("100000", str(done + 2)) for a in command[2:]]
-    environment = os.environ | {"LGRSEG_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
     ended = run_script(TOOL, arguments, environment=environment)
     assert ended.returncode == 0, ended.stderr
     errors = ended.stderr
@@ -100,11 +122,9 @@ def test_sigterm_saves_and_names_the_command_that_goes_on(datasets, tmp_path, ti
     assert f"config changed, train.max_iter: 100000 -> {done + 2}" in errors
 
 
-def test_evaluate_only(datasets, tmp_path, tiny, monkeypatch):
+def test_evaluate_only(datasets, finished, tmp_path, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    run = tmp_path / "run"
-    assert call(monkeypatch, *tiny) == 0
-    trained = read_results(run)
+    run, trained = finished, read_results(finished)
     assert re.search(r"; ([\d,]+) of \1 parameters are trained", (run / "log.txt").read_text())
     lines = (run / "metrics.jsonl").read_text()
     (run / "eval/camus_4ch_val/results.json").unlink()
@@ -119,34 +139,28 @@ def test_evaluate_only(datasets, tmp_path, tiny, monkeypatch):
     assert read_results(run)["classes"] == trained["classes"]
 
 
-def test_a_copied_run_is_evaluated_where_it_lies(datasets, tmp_path, tiny, monkeypatch, capfd):
+def test_a_copied_run_is_evaluated_where_it_lies(datasets, trained, finished, monkeypatch):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    run, copy = tmp_path / "run", tmp_path / "copy"
-    assert call(monkeypatch, *tiny) == 0
-    shutil.copytree(run, copy)
-    log = (run / "log.txt").read_text()
-    (copy / "eval/camus_4ch_val/results.json").unlink()
-    assert call(monkeypatch, "--config-file", copy / "config.yaml", "--eval-only") == 0
-    assert read_results(copy)["classes"] == read_results(run)["classes"]
-    assert (run / "log.txt").read_text() == log
+    log = (trained / "log.txt").read_text()
+    (finished / "eval/camus_4ch_val/results.json").unlink()
+    assert call(monkeypatch, "--config-file", finished / "config.yaml", "--eval-only") == 0
+    assert read_results(finished)["classes"] == read_results(trained)["classes"]
+    assert (trained / "log.txt").read_text() == log
 
 
-def test_overwriting_must_be_asked_for(datasets, tmp_path, tiny, monkeypatch, capsys):
+def test_overwriting_must_be_asked_for(datasets, finished, tiny, monkeypatch, capsys):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    assert call(monkeypatch, *tiny) == 0
     assert call(monkeypatch, *tiny) == 1
     assert "already has a run" in capsys.readouterr().err
     assert call(monkeypatch, *tiny, "--overwrite", "train.max_iter=3") == 0
-    last = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1]
+    last = (finished / "metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["iteration"] == 3
     assert call(monkeypatch, *tiny, "--resume") == 0  # three more
 
 
-def test_a_mistake_costs_no_finished_run(datasets, tmp_path, tiny, monkeypatch, capsys):
+def test_a_mistake_costs_no_finished_run(datasets, finished, tiny, monkeypatch, capsys):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    run = tmp_path / "run"
-    assert call(monkeypatch, *tiny) == 0
-    finished = read_files(run)
+    files = read_files(finished)
     for mistake, message in (
         ("dataloader.train.dataset=camus_4ch_trian", "the nearest are camus_4ch_train"),
         ("dataloader.test.camus_4ch_val.dataset=camus_4hc_val", "the nearest are camus_4ch_val"),
@@ -155,7 +169,7 @@ def test_a_mistake_costs_no_finished_run(datasets, tmp_path, tiny, monkeypatch, 
         assert call(monkeypatch, *tiny, "--overwrite", mistake) == 1
         errors = capsys.readouterr().err
         assert message in errors and "Traceback" not in errors
-        assert read_files(run) == finished
+        assert read_files(finished) == files
     # Found in the first step alone, when the old run is aside already.
     frames = sorted((datasets / "camus").rglob("frames.npy"))
     for path in frames:
@@ -166,8 +180,9 @@ def test_a_mistake_costs_no_finished_run(datasets, tmp_path, tiny, monkeypatch, 
         for path in frames:
             path.with_suffix(".away").rename(path)
     errors = capsys.readouterr().err
-    assert "frames.npy is gone" in errors and f"the earlier run is back in {run}" in errors
-    assert read_files(run) == finished
+    assert "frames.npy is gone" in errors
+    assert f"the earlier run is back in {finished}" in errors
+    assert read_files(finished) == files
 
 
 def read_files(folder):
@@ -175,15 +190,13 @@ def read_files(folder):
 
 
 def test_a_run_may_start_from_the_weights_of_the_one_that_it_replaces(
-    datasets, tmp_path, tiny, monkeypatch
+    datasets, finished, tiny, monkeypatch
 ):
     monkeypatch.setenv("LGRSEG_DATASETS", str(datasets))
-    run = tmp_path / "run"
-    assert call(monkeypatch, *tiny) == 0
-    weights = f"train.init_weights={run / 'checkpoints/last.safetensors'}"
+    weights = f"train.init_weights={finished / 'checkpoints/last.safetensors'}"
     assert call(monkeypatch, *tiny, "--overwrite", weights, "train.max_iter=1") == 0
-    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["iteration"] == 1
-    assert not (run / REPLACED).exists()
+    assert json.loads((finished / "metrics.jsonl").read_text().splitlines()[-1])["iteration"] == 1
+    assert not (finished / REPLACED).exists()
 
 
 def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, monkeypatch, capsys):
@@ -196,6 +209,7 @@ def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, mo
         while not (run / "metrics.jsonl").is_file():
             assert process.is_alive()
             time.sleep(0.02)
+        os.kill(process.pid, signal.SIGSTOP)  # it holds the folder all the same, and costs nothing
         config = (run / "config.yaml").read_text()
         for words in ([], ["--resume"], ["--overwrite"]):
             assert call(monkeypatch, *tiny, *words) == 1
@@ -204,6 +218,7 @@ def test_one_process_at_a_time_trains_into_a_folder(datasets, tmp_path, tiny, mo
         assert (run / "config.yaml").read_text() == config
     finally:
         process.terminate()
+        os.kill(process.pid, signal.SIGCONT)
         process.join(timeout=60)
     assert call(monkeypatch, *tiny, "--resume", "train.max_iter=1") == 0
 

@@ -89,5 +89,5 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         return most
 
     peak(6)  # what is loaded once
-    grown = peak(70) - peak(30)
-    assert grown < 0.3 * 40 * 240 * 320  # the masks of the other 40 frames are 3 MB
+    grown = peak(45) - peak(20)
+    assert grown < 0.3 * 25 * 240 * 320  # the masks of the other 25 frames are 2 MB

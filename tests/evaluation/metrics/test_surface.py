@@ -53,6 +53,18 @@ def test_directions_count_alike_in_mad_and_pixels_alike_in_assd():
     assert found.mad() == pytest.approx((3 + sum(back) / 5) / 2)
 
 
+def test_hd95_is_the_worse_direction_or_that_of_both_pooled():
+    # A bar of 10, and the same with a pixel 5 rows below. From it: ten times 0, and 5, whose 95th
+    # percentile lies half-way between the last two; back: ten times 0. Pooled: 0 twenty times, 5.
+    bar = np.zeros((9, 12), bool)
+    bar[2, 1:11] = True
+    strayed = bar.copy()
+    strayed[7, 1] = True
+    for pair in ((bar, strayed), (strayed, bar)):
+        found = surface.border_distances(*pair)
+        assert (found.hd(), found.hd95(), found.hd95(pooled=True)) == (5, 2.5, 0)
+
+
 def test_empty_masks():
     none, some = np.zeros((20, 24), bool), square(5, 5)
     for pair in ((none, some), (some, none)):
@@ -90,6 +102,7 @@ def test_medpy(seed, spacing):
     assert found.assd() == pytest.approx(binary.assd(a, b, spacing))
 
 
+@pytest.mark.slow  # importing MONAI takes seconds
 @pytest.mark.parametrize(("seed", "spacing"), CASES[:6])
 def test_monai(seed, spacing):
     metrics = pytest.importorskip("monai.metrics")

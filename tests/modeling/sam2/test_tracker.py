@@ -1,5 +1,6 @@
 """lgrseg/modeling/sam2/tracker.py and box_tracking.py, beside transformers' own route."""
 
+import itertools
 import math
 
 import pytest
@@ -109,7 +110,7 @@ def test_between_two_boxes_both_are_known(sam, frames):
     with torch.no_grad():
         ours = dict(track_video(Sam2Tracker(sam), frames, both, 2))
         theirs = in_transformers(sam, frames, [0, 10])
-        alone = dict(track_video(Sam2Tracker(sam), frames, {0: both[0]}, 2))
+        alone = dict(itertools.islice(track_video(Sam2Tracker(sam), frames, {0: both[0]}, 2), 6))
     assert len(ours) == len(theirs) == 20 and disagreeing(ours, theirs) == []
     assert not torch.allclose(alone[5], ours[5], atol=1e-3)
 
