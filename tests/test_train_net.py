@@ -44,12 +44,12 @@ def run(root, *arguments, check=True):
 
 def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     config = ROOT / "configs" / "lgrnet" / "demo.py"
-    loaders = ("train", "test.phantom_demo_val", "test.phantom_demo_test")
+    loaders = ("train", "test.phantom_demo_test")
+    only = ("--datasets", "phantom_demo_test")  # the validation videos are the same
     fast = [
         *(f"dataloader.{loader}.mapper.input_size=[96,96]" for loader in loaders),
         "dataloader.train.mapper.augmentations=[]",
         "dataloader.train.mapper.frame_sampler.num_frames=1",
-        "dataloader.test.phantom_demo_val.mapper.frame_sampler.num_frames=1",
         "dataloader.test.phantom_demo_test.mapper.frame_sampler.num_frames=1",
         "model.backbone.drop_path_rate=0",
         "train.max_iter=45",
@@ -59,7 +59,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
         "schedule.warmup=10",
     ]
     out = tmp_path / "run"
-    run(two_videos, "--config-file", config, *fast, f"train.output_dir={out}")
+    run(two_videos, "--config-file", config, *only, *fast, f"train.output_dir={out}")
     folder = out / "eval" / "phantom_demo_test"
     results = json.loads((folder / "results.json").read_text())
     assert results["mean"]["dice"] > 0.95
@@ -70,7 +70,7 @@ def test_two_clips_are_learnt_by_heart(two_videos, tmp_path):
     # The finished run's own config evaluates to the same numbers; the weights that a backbone once
     # started from need not be there.
     gone = "model.backbone.weights=gone.pth"
-    run(two_videos, "--config-file", out / "config.yaml", "--eval-only", gone)
+    run(two_videos, "--config-file", out / "config.yaml", "--eval-only", *only, gone)
     again = json.loads((folder / "results.json").read_text())
     assert again["mean"] == results["mean"]
 
