@@ -1,5 +1,6 @@
 """Folders in which the commands of the documentation run, on simulated data."""
 
+import importlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from lgrseg.visualization.overlays import write_mp4
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder like the project's, with a raw CAMUS, a clip, and a run that counts as the demo."""
+    # Configs of CAMUS import it, and it imports transformers: once, and not in every fork.
+    importlib.import_module("lgrseg.modeling.autoregressive.segmenter")
     folder = tmp_path_factory.mktemp("project")
     link_project(folder)
     raw = folder / "path" / "to"

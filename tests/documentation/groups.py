@@ -34,7 +34,11 @@ TAKE_LONG = [
     "lgrnet/long.py",
     "predict.py --config-file output/demo",
     "batch.py --input path/to/clips",
+    "configs/equal_size/",
+    "efficientnet",  # its training, and the evaluation of that run
 ]
+OTHER_MODELS = ["configs/equal_size/", "configs/foundation/efficientnet"]
+"""Trainings that are parsed by default, and run with `-m slow`; test_configs.py takes a step."""
 BOXES = ("box_sam2", "demo.py method=boxes")
 """Commands with one of these in them build on each other, and run in one slow test."""
 PRETRAINING = (

@@ -1,4 +1,4 @@
-"""A command that cannot run here is parsed by its tool, and its config is loaded."""
+"""A command that cannot run here, or takes long, is parsed by its tool; its config is loaded."""
 
 import argparse
 import runpy
@@ -6,7 +6,7 @@ import shlex
 import sys
 
 import pytest
-from documentation.groups import PARSED, which
+from documentation.groups import OTHER_MODELS, PARSED, which
 from documentation.pages import ROOT
 
 from lgrseg.config import load_config
@@ -16,7 +16,7 @@ class Parsed(Exception):
     """Raised in a tool as soon as its words are parsed."""
 
 
-@pytest.mark.parametrize("command", which(PARSED))
+@pytest.mark.parametrize("command", which(PARSED, OTHER_MODELS))
 def test_command_is_parsed(command, monkeypatch):
     words = shlex.split(command)
     words = words[words.index("python") + 1 :]

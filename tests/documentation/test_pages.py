@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from documentation.groups import ELSEWHERE, FIRST, OWN_CLIPS, PARSED, TAKE_LONG
+from documentation.groups import ELSEWHERE, FIRST, OTHER_MODELS, OWN_CLIPS, PARSED, TAKE_LONG
 from documentation.pages import BLOCKS, COMMANDS, PAGES, ROOT
 
 A_COMMAND = re.compile(r"(\w+=\S+ )?(python|torchrun|pip|make|mkdocs) ")
@@ -22,7 +22,7 @@ def test_no_command_is_left_out():
                 in_docstring = language == "python"
                 assert in_docstring or not A_COMMAND.match(line), f"{page}: not in bash: {line}"
     texts = [*COMMANDS, *(block for _, _, block in BLOCKS)]
-    for part in [*OWN_CLIPS, *FIRST, *TAKE_LONG, *PARSED, *ELSEWHERE]:
+    for part in [*OWN_CLIPS, *FIRST, *TAKE_LONG, *OTHER_MODELS, *PARSED, *ELSEWHERE]:
         assert any(part in text for text in texts), f"{part!r} is in no page any more"
 
 
