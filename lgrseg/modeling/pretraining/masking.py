@@ -164,8 +164,8 @@ def block_mask(
     count = math.ceil(ratio * rows * columns - 1e-9)
     if count == rows * columns:
         raise ValueError(
-            f"{ratio:g} of the {count} blocks of {block} px of an image of {size[0]} x {size[1]} px "
-            "are all of them: use larger images, smaller blocks, or a smaller ratio"
+            f"{ratio:g} of the {count} blocks of {block} px of an image of {size[0]} x {size[1]} "
+            "px are all of them: use larger images, smaller blocks, or a smaller ratio"
         )
     order = torch.randperm(rows * columns, generator=generator, device=generator.device)
     drawn = torch.zeros(rows * columns, dtype=torch.bool, device=generator.device)
