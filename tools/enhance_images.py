@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from lgrseg.comm.processes import show_bars
 from lgrseg.config import load_config
-from lgrseg.data.frame_sources import Frame, frames_of
+from lgrseg.data.frame_sources import Frame
 from lgrseg.data.mappers.clips import to_tensor
-from lgrseg.data.paired import paired
+from lgrseg.data.paired import frames_by_name, paired
 from lgrseg.failures import describe_error
 from lgrseg.inference.run_files import run_files
 from lgrseg.layers.image_similarity import psnr, ssim
@@ -39,11 +39,14 @@ def main() -> int:
         model = build_model(load_config(config), weights=checkpoint, device="cpu")
         if not isinstance(model, Enhancer):
             raise ValueError(f"{arguments.run} is a {type(model).__name__}, not an Enhancer")
+        for folder in filter(None, (arguments.input, arguments.target)):
+            if not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is no folder of images")
         pairs: list[tuple[Frame, Frame | None]]
         if arguments.target:
             pairs = [*paired(str(arguments.input), str(arguments.target))]
         else:
-            pairs = [(frame, None) for frame in frames_of(str(arguments.input))]
+            pairs = [(frame, None) for frame in frames_by_name(str(arguments.input)).values()]
         arguments.output.mkdir(parents=True, exist_ok=True)
         if any(arguments.output.iterdir()):
             raise ValueError(f"{arguments.output} is not empty: choose a new folder")

@@ -15,6 +15,8 @@ import argparse
 import logging
 import sys
 
+from lgrseg.failures import describe_error
+
 
 def main() -> int:
     """Run the command line."""
@@ -25,8 +27,8 @@ def main() -> int:
     except ModuleNotFoundError as error:
         print(f"error: this needs {error.name}: pip install '.[shards]'", file=sys.stderr)
         return 1
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:  # a URL may be read by any library, with errors of its own
+        print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1
     return 0
 

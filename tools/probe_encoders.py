@@ -49,7 +49,8 @@ def main() -> int:
         scores = {"position only": [probe(position_maps).scores]}
         for row in rows:
             scores[row.name] = probed(row, probe, arguments)
-            print(f"{row.name}: linear_dice {scores[row.name][0]['linear_dice']:.3f}", flush=True)
+            dice = np.mean([result["linear_dice"] for result in scores[row.name]])
+            print(f"{row.name}: linear_dice {dice:.3f}", flush=True)
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1
@@ -72,7 +73,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--videos", type=int, default=40, help="largest number of each dataset")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of random encoders")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.size < 1:
+        parser.error("--size must be 1 or more")
+    return arguments
 
 
 def probed(row: Row, probe: PatchProbe, arguments: argparse.Namespace) -> list[dict[str, float]]:

@@ -81,6 +81,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         parser.error("the arguments of the training are missing: -- --config-file ...")
     split = given.index("--")
     arguments = parser.parse_args(given[:split])
+    if arguments.gpus and arguments.processes > 1:
+        parser.error("--gpus starts one process for each GPU: leave out --processes")
     for word in arguments.option:
         if "=" not in word:
             parser.error(f"--option needs KEY=VALUE, such as account=heart, not {word!r}")

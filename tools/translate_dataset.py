@@ -70,6 +70,7 @@ def main() -> int:
             folder = arguments.run / "eval" / name
             folder.mkdir(parents=True, exist_ok=True)
             facts = {"task": "generation", "dataset": name, "compared_with": arguments.compare}
+            facts["encoder"] = arguments.encoder
             content = json.dumps(facts | found, indent=1) + "\n"
             (folder / "translation.json").write_text(content, encoding="utf-8")
     except (KeyError, OSError, ValueError) as error:
@@ -96,6 +97,8 @@ def parsed() -> argparse.Namespace:
         parser.error("give --output to write a dataset, --compare to measure, or both")
     if arguments.compare and not arguments.encoder:
         parser.error("--compare needs --encoder NAME=FILE, such as efficientnet_lite0=imagenet")
+    if arguments.videos < 1:
+        parser.error("--videos must be 1 or more")
     return arguments
 
 
@@ -112,6 +115,8 @@ def scores(
     """
     name, _, weights = arguments.encoder.partition("=")
     encoder = build_encoder(name, weights=weights or None).eval()
+    if not weights:
+        print(f"{name} has random weights: its distances mean nothing", file=sys.stderr)
     wanted = DatasetCatalog.get(arguments.compare)
     before, real = (
         torch.cat([model_frames(record, model.image_size) for record in some[: arguments.videos]])

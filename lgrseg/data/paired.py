@@ -104,7 +104,7 @@ def paired(poor: str, good: str) -> list[tuple[Frame, Frame]]:
     Raises:
         ValueError: a frame has no partner, or two images of a folder have one name.
     """
-    of_poor, of_good = _by_name(poor), _by_name(good)
+    of_poor, of_good = frames_by_name(poor), frames_by_name(good)
     for one, other, frames, partners in (
         (poor, good, of_poor, of_good),
         (good, poor, of_good, of_poor),
@@ -117,7 +117,12 @@ def paired(poor: str, good: str) -> list[tuple[Frame, Frame]]:
     return [(of_poor[name], frame) for name, frame in of_good.items()]
 
 
-def _by_name(source: str) -> dict[Hashable, Frame]:
+def frames_by_name(source: str) -> dict[Hashable, Frame]:
+    """Frames of a source by their name, without the ending of an image, and their index.
+
+    Raises:
+        ValueError: the source has no frame, or two images of a folder have one name.
+    """
     named: dict[Hashable, Frame] = {}
     for frame in frames_of(source):
         name = frame.name if source in DatasetCatalog else Path(frame.name).stem

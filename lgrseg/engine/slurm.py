@@ -121,9 +121,15 @@ def executor(
 
     Raises:
         RuntimeError: SLURM's srun is not on this machine.
+        ValueError: a number is too small.
     """
     from submitit import SlurmExecutor
 
+    counts = {"nodes": nodes, "processes": processes, "cpus": cpus, "memory_gib": memory_gib}
+    if small := [f"{key}={number}" for key, number in counts.items() if number < 1]:
+        raise ValueError(f"{small[0]}: it must be 1 or more")
+    if gpus < 0 or not hours > 0:
+        raise ValueError(f"gpus={gpus}, hours={hours:g}: 0 GPUs or more, and a time above 0")
     built = SlurmExecutor(folder=folder, max_num_timeout=MAX_REQUEUES)
     built.update_parameters(
         job_name=name,

@@ -87,7 +87,8 @@ class DefaultTrainer(ResumableTrainer):
             use_deterministic_algorithms()
         model = self.build_model(cfg).to(device)
         speed.channels_last(model)
-        check_classes(model, classes_by_dataset(cfg.dataloader))
+        if model.predicts_masks or model.num_classes:  # others learn from folders of images, too
+            check_classes(model, classes_by_dataset(cfg.dataloader))
         if device.type == "cpu":
             speed.hold_on_to_memory()
         if settings.recompute_activations:

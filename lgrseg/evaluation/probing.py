@@ -101,8 +101,17 @@ class PatchProbe:
 
     @torch.no_grad()
     def __call__(self, maps: Maps) -> ProbeResult:
-        """Fit and score the probes of an encoder, which must be in evaluation mode."""
-        classes = MetadataCatalog.get(self.test).classes
+        """Fit and score the probes of an encoder, which must be in evaluation mode.
+
+        Raises:
+            ValueError: the two datasets have different numbers of classes.
+        """
+        fitted, classes = (MetadataCatalog.get(name).classes for name in (self.train, self.test))
+        if len(fitted) != len(classes):
+            raise ValueError(
+                f"{self.train} has the classes {', '.join(fitted)}, and {self.test} has "
+                f"{', '.join(classes)}: probes are fitted and scored on the same classes"
+            )
         frames, labels = self.frames(self.train)
         test_frames, test_labels = self.frames(self.test)
         features, tested = joined(maps, frames), joined(maps, test_frames)

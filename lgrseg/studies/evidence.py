@@ -133,7 +133,8 @@ def picture(each: Explained) -> np.ndarray:
     panels = []
     for text, panel in captions.items():
         panel = np.ascontiguousarray(panel)
-        cv2.putText(panel, text, (5, 16), FONT, 0.42, (0, 0, 0), 3, cv2.LINE_AA)
+        for place in ((4, 16), (6, 16), (5, 15), (5, 17)):  # thicker text would also be wider
+            cv2.putText(panel, text, place, FONT, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
         cv2.putText(panel, text, (5, 16), FONT, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
         panels.append(panel)
     return np.concatenate(panels, axis=1)

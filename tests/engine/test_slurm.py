@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from forked import run_script
 
-from lgrseg.engine.slurm import TrainingJob, resumed
+from lgrseg.engine.slurm import TrainingJob, executor, resumed
 
 TOOL = Path(__file__).parents[2] / "tools" / "submit_slurm.py"
 TRAINING = ["--config-file", "configs/lgrnet/base.py"]
@@ -37,6 +37,22 @@ def test_the_script_for_sbatch(tmp_path):
 def test_mistakes_are_found_before_the_job_waits():
     result = submit("--", *TRAINING, "train.max_itr=5")
     assert result.returncode == 1 and "did you mean 'max_iter'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"nodes": 0}, "nodes=0: it must be 1 or more"),
+        ({"memory_gib": 0}, "memory_gib=0: it must be 1 or more"),
+        ({"gpus": -2}, "gpus=-2, hours=1: 0 GPUs or more"),
+        ({"hours": -1.0}, "hours=-1: 0 GPUs or more, and a time above 0"),
+    ],
+)
+def test_numbers_that_no_job_can_have_are_refused(tmp_path, wrong, message):
+    pytest.importorskip("submitit")
+    numbers = {"nodes": 1, "processes": 1, "gpus": 0, "cpus": 1, "memory_gib": 1, "hours": 1.0}
+    with pytest.raises(ValueError, match=message):
+        executor(tmp_path, name="job", others={}, **(numbers | wrong))
 
 
 def test_a_job_continues_its_run():

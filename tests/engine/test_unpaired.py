@@ -64,6 +64,11 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(gan_cfg, tmp_path):
     assert Image.open(tmp_path / "run/pictures" / pictures[0]).size == (3 * 32, 2 * 32)
 
 
+def test_both_styles_may_be_folders(gan_cfg, tmp_path):
+    gan_cfg.dataloader.train.dataset = str(tmp_path / "b")
+    DefaultTrainer(gan_cfg)  # a folder has no classes
+
+
 def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     gan_cfg.train.max_iter = 1
     DefaultTrainer(gan_cfg).train()
@@ -94,6 +99,7 @@ def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     words = ("--compare", "tiny_val", "--encoder", "vfm4us_resnet18")
     done = tool("--dataset", "tiny_val", *words)
     assert done.returncode == 0, done.stderr
+    assert "random weights: its distances mean nothing" in done.stderr
     scores = json.loads(done.stdout)
     assert scores["frames"] == scores["frames_compared_with"] == 4
     assert scores["frechet_original"] == pytest.approx(0, abs=1e-3)
@@ -102,6 +108,7 @@ def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     written = json.loads((tmp_path / "run/eval/tiny_val/translation.json").read_text())
     assert written == scores | {
         "task": "generation", "dataset": "tiny_val", "compared_with": "tiny_val",
+        "encoder": "vfm4us_resnet18",
     }  # fmt: skip
     assert f"| {scores['ssim_back']:.4f}" in three_tables({"random": [tmp_path / "run"]})
     refused = tool("--dataset", "tiny_val", "--output", str(output))

@@ -62,6 +62,8 @@ def test_maps_are_joined_at_the_finest():
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="num_videos=0, neighbours=20: both"):
         PatchProbe(train="a", test="b", num_videos=0)
+    with pytest.raises(ValueError, match="camus_4ch_train has the classes .* on the same classes"):
+        PatchProbe(train="camus_4ch_train", test="sun_seg_train")(position_maps)
 
 
 def test_the_control_knows_only_the_position():

@@ -93,17 +93,22 @@ def write_shards(
 
     Raises:
         FileExistsError: the place has shards already.
-        ValueError: no file can be read, or a number is below 1.
+        ValueError: no file can be read, or a number is out of range.
     """
     from webdataset import ShardWriter
 
-    _check(frames_per_clip=frames_per_clip, frames_per_shard=frames_per_shard)
+    _check(
+        frames_per_clip=frames_per_clip,
+        frames_per_shard=frames_per_shard,
+        short_side=1 if short_side is None else short_side,
+    )
+    written, shards = Written(), []
+    known = None if max_distance is None else NearDuplicates(max_distance)
+    order = np.random.default_rng(seed).permutation(len(files)).tolist()
     target, root = url_to_fs(place, use_listings_cache=False)
     if target.exists(f"{root}/{INDEX}"):
         raise FileExistsError(f"{place} has shards already: choose another folder, or delete it")
     target.makedirs(root, exist_ok=True)
-    written, shards = Written(), []
-    known = None if max_distance is None else NearDuplicates(max_distance)
     with tempfile.TemporaryDirectory(prefix="lgrseg_shards_") as folder:
 
         def store(path: str) -> None:
@@ -114,7 +119,7 @@ def write_shards(
         with ShardWriter(
             f"{folder}/%06d.tar", maxcount=frames_per_shard, verbose=0, post=store, mtime=0
         ) as writer:
-            for number in np.random.default_rng(seed).permutation(len(files)).tolist():
+            for number in order:
                 for picture in _frames_of(files[number], frames_per_clip, written, len(files)):
                     if known is not None and _is_known(picture, known, written):
                         continue

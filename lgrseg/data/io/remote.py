@@ -73,6 +73,9 @@ def local_file(url: str) -> Iterator[Path]:
         yield Path(path)
         return
     with tempfile.TemporaryDirectory(prefix="lgrseg_") as folder:
-        file = Path(folder) / path.rpartition("/")[2]
+        # In a folder of the same name, because messages and names of videos begin with it.
+        *above, name = path.split("/")
+        file = Path(folder, *(part for part in above[-1:] if part != ".."), name)
+        file.parent.mkdir(exist_ok=True)
         files.get_file(path, str(file))
         yield file

@@ -56,7 +56,11 @@ class SpatialMasking:
         self.block, self.ratio = block, ratio
 
     def hide(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `Masking.hide`; the mask is true at hidden pixels."""
+        """See `Masking.hide`; the mask is true at hidden pixels.
+
+        Raises:
+            ValueError: all blocks of the image would be hidden, as it has so few.
+        """
         mask = block_mask(map_size(image), self.block, self.ratio, generator)
         mean = image.mean(dim=(-2, -1), keepdim=True)
         return torch.where(mask, mean, image), mask
@@ -152,9 +156,17 @@ def block_mask(
 
     Returns:
         (H, W) bool, true in the drawn blocks.
+
+    Raises:
+        ValueError: all blocks would be drawn, as the image has so few of them.
     """
     rows, columns = (math.ceil(side / block) for side in size)
     count = math.ceil(ratio * rows * columns - 1e-9)
+    if count == rows * columns:
+        raise ValueError(
+            f"{ratio:g} of the {count} blocks of {block} px of an image of {size[0]} x {size[1]} "
+            "px are all of them: use larger images, smaller blocks, or a smaller ratio"
+        )
     order = torch.randperm(rows * columns, generator=generator, device=generator.device)
     drawn = torch.zeros(rows * columns, dtype=torch.bool, device=generator.device)
     drawn[order[:count]] = True

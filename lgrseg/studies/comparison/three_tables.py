@@ -61,12 +61,16 @@ def read_runs(rows: Mapping[str, list[Path]]) -> Found:
         rows: name of a row -> folders of its runs; or of folders of runs, such as NAME/seed_0.
 
     Raises:
-        ValueError: a folder has no results of a test.
+        ValueError: a folder has no results of a test, or a run is in a row twice.
     """
     found: Found = {}
     for row, folders in rows.items():
+        seen: set[Path] = set()
         for folder in folders:
             files = _files(folder)
+            if seen & {file.resolve() for file in files}:
+                raise ValueError(f"a run of {folder} is in the row {row} twice: name it once")
+            seen |= {file.resolve() for file in files}
             if not files:
                 raise ValueError(
                     f"{folder} has no results: neither it nor a folder in it has "
@@ -100,7 +104,7 @@ def three_tables(rows: Mapping[str, list[Path]]) -> str:
         rows: see `read_runs`.
 
     Raises:
-        ValueError: a folder has no results of a test.
+        ValueError: a folder has no results of a test, or a run is in a row twice.
     """
     found, parts = read_runs(rows), []
     for name, task in TASKS.items():

@@ -5,6 +5,7 @@ import logging
 import tarfile
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 
@@ -84,6 +85,21 @@ def test_nothing_is_readable(tmp_path):
         scan_tree(str(tmp_path))
     with pytest.raises(ValueError, match="none of 2 files can be read; the first was"):
         write_shards(files_of(str(tmp_path)), str(tmp_path / "shards"))
+
+
+def test_wrong_settings_of_shards_are_refused_before_anything_is_written(tmp_path):
+    for wrong in ({"short_side": 0}, {"max_distance": 32}, {"frames_per_shard": 0}, {"seed": -1}):
+        with pytest.raises(ValueError):
+            write_shards([], str(tmp_path / "shards"), **wrong)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_a_broken_file_of_an_object_store_has_its_own_name():
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/scans/liver/broken.png", b"no picture")
+    files.pipe_file("/scans/a.png", cv2.imencode(".png", np.eye(9, dtype=np.uint8))[1].tobytes())
+    _, broken = scan_tree("memory://scans")
+    assert broken.unreadable == "liver/broken.png is not an image"
 
 
 def test_a_scan_finds_the_copy_and_its_list_leaves_it_out(tree):

@@ -29,7 +29,13 @@ def test_the_share_of_blocks_is_rounded_up(size, ratio, blocks):  # 49 blocks, 6
 
 
 def test_blocks_at_the_rim_are_cut():
-    assert block_mask((40, 50), 32, 0.9, generator()).all()  # ceil(.9 * 4) = 4 blocks
+    visible = ~block_mask((40, 50), 32, 0.7, generator())  # all but one of 4 blocks
+    assert int(visible.sum()) in {32 * 32, 32 * 18, 8 * 32, 8 * 18}
+
+
+def test_an_image_that_would_be_hidden_as_a_whole_is_refused():
+    with pytest.raises(ValueError, match="0.6 of the 1 blocks of 32 px of an image of 32 x 30 px"):
+        SpatialMasking().hide(torch.rand(3, 32, 30), generator())
 
 
 def test_blocks_have_the_mean_of_the_image_and_the_rest_is_unchanged():

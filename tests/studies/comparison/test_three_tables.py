@@ -70,6 +70,11 @@ def test_a_task_without_a_run_is_said(runs):
     assert text.count("No run.") == 2 and "Paired" not in text
 
 
+def test_a_run_that_is_named_twice_is_no_second_seed(runs):
+    with pytest.raises(ValueError, match="is in the row mae twice: name it once"):
+        three_tables({"mae": runs["mae"][:1] * 2})
+
+
 def test_the_share_of_right_answers_of_each_patient():
     once, again = labelled(True, False), labelled(True, True)
     assert right_answers([once, again]) == {"p0": 1.0, "p1": 0.5}
