@@ -106,10 +106,12 @@ class PatchProbe:
         Raises:
             ValueError: the two datasets have different numbers of classes.
         """
-        fitted, classes = (MetadataCatalog.get(name).classes for name in (self.train, self.test))
-        if len(fitted) != len(classes):
+        known_classes, classes = (
+            MetadataCatalog.get(name).classes for name in (self.train, self.test)
+        )
+        if len(known_classes) != len(classes):
             raise ValueError(
-                f"{self.train} has the classes {', '.join(fitted)}, and {self.test} has "
+                f"{self.train} has the classes {', '.join(known_classes)}, and {self.test} has "
                 f"{', '.join(classes)}: probes are fitted and scored on the same classes"
             )
         frames, labels = self.frames(self.train)
