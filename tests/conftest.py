@@ -17,9 +17,8 @@ if not torch.cuda.is_available():
 
 @pytest.fixture(autouse=True)
 def _repeatable():
-    """Every test starts from one seed, on one thread, and with gradients."""
+    """Every test starts from one seed, and on one thread."""
     torch.manual_seed(0)
-    torch.set_grad_enabled(True)  # a tool that a test runs in this process may turn them off
     torch.set_num_threads(1)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -117,5 +116,4 @@ def scores_of(poor: Tensor, better: Tensor, good: Tensor) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     sys.exit(main())
