@@ -25,7 +25,7 @@ from lgrseg.data.mappers.clips import to_tensor
 from lgrseg.data.paired import frames_by_name, paired
 from lgrseg.failures import describe_error
 from lgrseg.inference.run_files import run_files
-from lgrseg.layers.image_similarity import psnr, ssim
+from lgrseg.layers.image_similarity import LARGEST_PSNR, psnr, ssim
 from lgrseg.modeling import build_model
 from lgrseg.modeling.generation.enhancer import Enhancer
 
@@ -82,10 +82,6 @@ def enhance(
     for poor, good in tqdm(pairs, unit="image", disable=not show_bars()):
         frames = frames_tensor(poor, model.channels)
         better = model.enhanced(frames)
-        picture = (255 * better[0]).round().byte().permute(1, 2, 0).numpy()
-        file = output / f"{Path(poor.name).stem}.png"
-        if not cv2.imwrite(str(file), picture[..., ::-1]):
-            raise OSError(f"{file} could not be written")
         if good is not None:
             wanted = frames_tensor(good, model.channels)
             if wanted.shape != frames.shape:
@@ -94,6 +90,10 @@ def enhance(
                     f"{tuple(wanted.shape[-2:])} px: both must show the same scene at one size"
                 )
             rows.append(scores_of(frames, better, wanted))
+        picture = (255 * better[0]).round().byte().permute(1, 2, 0).numpy()
+        file = output / f"{Path(poor.name).stem}.png"
+        if not cv2.imwrite(str(file), picture[..., ::-1]):
+            raise OSError(f"{file} could not be written")
     return rows
 
 
@@ -108,8 +108,8 @@ def frames_tensor(frame: Frame, channels: int) -> Tensor:
 def scores_of(poor: Tensor, better: Tensor, good: Tensor) -> dict[str, float]:
     """PSNR and SSIM of one image, before and after."""
     return {
-        "psnr_input": float(psnr(poor, good)),
-        "psnr": float(psnr(better, good)),
+        "psnr_input": float(psnr(poor, good).clamp(max=LARGEST_PSNR)),
+        "psnr": float(psnr(better, good).clamp(max=LARGEST_PSNR)),
         "ssim_input": float(ssim(poor, good)),
         "ssim": float(ssim(better, good)),
     }

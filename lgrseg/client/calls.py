@@ -61,7 +61,12 @@ def wishes_of(
         name = path.name
     values: dict[str, Any] = {"name": name, "fps": fps, "model": model, "wait": wait}
     if spacing_mm is not None:
-        both = [spacing_mm] * 2 if isinstance(spacing_mm, int | float) else spacing_mm
+        both = [spacing_mm] * 2 if isinstance(spacing_mm, int | float) else list(spacing_mm)
+        if len(both) != 2:
+            raise ValueError(
+                f"spacing_mm={spacing_mm!r}: give the mm between rows and between columns, or one "
+                "number for both"
+            )
         values["row_mm"], values["column_mm"] = both
     if deidentify:
         values["deidentify"] = "true"

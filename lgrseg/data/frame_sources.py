@@ -38,7 +38,7 @@ def frames_of(source: str) -> list[Frame]:
     if source not in DatasetCatalog and Path(source).is_dir():
         files = image_files(Path(source))
         if not files:
-            raise ValueError(f"the folder {source} has no image (PNG, JPEG, TIFF, BMP)")
+            raise ValueError(f"the folder {source} has no image (PNG, JPEG, TIFF, BMP, GIF, WebP)")
         return [Frame(str(file), 0, partial(_read_image, file)) for file in files]
     return [
         Frame(record.video_id, index, partial(_read_frame, record, index))

@@ -124,8 +124,9 @@ def frames_by_name(source: str) -> dict[Hashable, Frame]:
         ValueError: the source has no frame, or two images of a folder have one name.
     """
     named: dict[Hashable, Frame] = {}
+    is_dataset = source in DatasetCatalog
     for frame in frames_of(source):
-        name = frame.name if source in DatasetCatalog else Path(frame.name).stem
+        name = frame.name if is_dataset else Path(frame.name).stem
         if (name, frame.index) in named:
             raise ValueError(f"{source} has two images called {name}: rename one of them")
         named[name, frame.index] = frame

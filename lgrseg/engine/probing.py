@@ -35,7 +35,7 @@ class ProbeModel(HookBase):
         raise TypeError(f"{type(self).__name__} must override measure")
 
     def before_train(self) -> None:
-        """Probe the encoder from which the run starts."""
+        """Probe the model from which the run starts."""
         if self.trainer.iteration == 0:
             self._probe()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lgrseg.data.paired import PairedFrames
-from lgrseg.layers.image_similarity import psnr, ssim
+from lgrseg.layers.image_similarity import LARGEST_PSNR, psnr, ssim
 
 
 class PairedImages:
@@ -69,7 +69,9 @@ class PairedImages:
             )
             good = good.expand_as(better)
             for ending, images in (("", better), ("_input", poor.expand_as(better))):
-                rows.setdefault(f"psnr{ending}", []).append(float(psnr(images, good)))
+                rows.setdefault(f"psnr{ending}", []).append(
+                    float(psnr(images, good).clamp(max=LARGEST_PSNR))
+                )
                 rows.setdefault(f"ssim{ending}", []).append(float(ssim(images, good)))
             if len(shown) < self.SHOWN:
                 shown.append(torch.cat([poor.expand_as(better), better, good], dim=-1)[0])

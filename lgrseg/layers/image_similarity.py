@@ -64,6 +64,10 @@ def ssim(
     return (brightness * structure).mean(dim=(1, 2))
 
 
+LARGEST_PSNR = 100.0
+"""dB that two equal images count in a mean; rounding to 8 bits gives 59 dB."""
+
+
 def psnr(images: Tensor, others: Tensor, *, value_range: float = 1.0) -> Tensor:
     """Peak signal-to-noise ratio of each pair in dB: 10 log10(range^2 / mean squared error).
 

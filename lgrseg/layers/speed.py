@@ -40,8 +40,8 @@ def recompute_activations(model: nn.Module) -> int:
     """Let every block keep only its input; its activations are recomputed in the backward pass.
 
     A block is a module with `recomputable = True`, which its class or the builder of an encoder
-    sets. Its random numbers must be drawn before the forward pass (`draw_drop_paths`), so generator
-    states need not be saved.
+    sets. States of random generators are restored for the recomputation, for blocks whose random
+    numbers are not drawn before the forward pass (`draw_drop_paths`).
 
     Returns:
         The number of blocks.
@@ -49,7 +49,7 @@ def recompute_activations(model: nn.Module) -> int:
     blocks = [module for module in model.modules() if getattr(module, "recomputable", False)]
     for block in blocks:
         block.forward = functools.partial(
-            checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
+            checkpoint, block.forward, use_reentrant=False, preserve_rng_state=True
         )
     return len(blocks)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lgrseg.data.io import LazyFrames, Video
-from lgrseg.data.io.dicom_deidentified import write_deidentified
+from lgrseg.data.io.dicom_deidentified import renewed_header, write_deidentified
 from lgrseg.data.io.mask_files import write_masks
 from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.frame_scores import measure_heart
@@ -156,12 +156,10 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     source = folder / "source.dcm"
     if source.exists():
         if hidden:
+            source = renewed_header(source, folder / "renewed.dcm")
+            shown = "masks" if part_fan(result) is None else "fan"
             write_deidentified(
-                output / "clip.dcm",
-                frames,
-                header=source,
-                fps=video.fps,
-                text_removed=part_fan(result) is not None,
+                output / "clip.dcm", frames, header=source, fps=video.fps, shown=shown
             )
         write_seg(result, source, output / "seg.dcm")
         view = job.options.get("view", "unknown")

@@ -126,7 +126,10 @@ def test_dicom_results_without_personal_data_refer_to_a_clip_without(tmp_path):
     for dataset in (segments, report):
         assert dataset.StudyInstanceUID == clip.StudyInstanceUID
         assert dataset.PatientID == clip.PatientID and dataset.PatientIdentityRemoved == "YES"
-    assert clip.BurnedInAnnotation == "NO"
+    assert clip.BurnedInAnnotation == "YES"  # text within the fan stays
+    write_results(result, stored(deidentify=True), tmp_path, tmp_path)  # as with another model
+    again = pydicom.dcmread(tmp_path / "clip.dcm")
+    assert again.SOPInstanceUID != clip.SOPInstanceUID and again.PatientID == clip.PatientID
 
 
 @pytest.mark.parametrize("fan", [None, np.ones((96, 96), bool)])

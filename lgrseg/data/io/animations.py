@@ -1,5 +1,6 @@
 """Reads animated GIF and WebP pictures as clips; one with a single frame is a clip of one frame."""
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,13 +33,14 @@ def read_animation(path: Path) -> Video:
 
 
 def num_shown(path: Path) -> int:
-    """Number of frames; 0 if the file is not a picture."""
-    from PIL import Image, UnidentifiedImageError
+    """Number of frames; 0 if the file is damaged, too large, or not a picture."""
+    from PIL import Image
 
+    damaged = (OSError, EOFError, IndexError, SyntaxError, ValueError, struct.error)
     try:
         with Image.open(path) as image:
             return getattr(image, "n_frames", 1)
-    except (UnidentifiedImageError, OSError, EOFError):
+    except (*damaged, Image.DecompressionBombError):
         return 0
 
 
@@ -54,14 +56,14 @@ def first_shown(path: Path) -> np.ndarray:
 
 
 def _shown(path: Path, times: list[float]) -> Iterator[np.ndarray]:
-    """Yield the frames as RGB, and add the time in ms for which each is shown."""
+    """Yield the frames as RGB, and set the time in ms for which each is shown."""
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            for frame in ImageSequence.Iterator(image):
+            for number, frame in enumerate(ImageSequence.Iterator(image)):
                 picture = np.asarray(frame.convert("RGB"))
-                times.append(float(frame.info.get("duration", 0)))
+                times[number:] = [float(frame.info.get("duration", 0))]
                 yield picture
     except UnidentifiedImageError as error:
         raise UnreadableFile(f"{path.name} is not an image") from error

@@ -50,7 +50,7 @@ EMPTY = (
     "PatientOrientation",
 )
 """What must be there, without a value (type 2)."""
-METHOD = "header made anew from numbers; pixels outside the fan are black"
+METHOD = "header made anew; pixels outside the {} are black"
 
 
 def deidentified_header(source: Dataset) -> Dataset:
@@ -68,13 +68,15 @@ def deidentified_header(source: Dataset) -> Dataset:
         raise UnreadableFile(f"only ultrasound clips are de-identified as DICOM; this is {name}")
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 192"
-    header.SOPClassUID, header.SOPInstanceUID = ULTRASOUND[kind], generate_uid()
+    has_many = _is_numeric(source, "NumberOfFrames") and int(source.NumberOfFrames) > 1
+    header.SOPClassUID = UltrasoundMultiFrameImageStorage if has_many else ULTRASOUND[kind]
+    header.SOPInstanceUID = generate_uid()
     header.StudyInstanceUID, header.SeriesInstanceUID = generate_uid(), generate_uid()
     number = secrets.token_hex(6)
     header.PatientName, header.PatientID = f"Deidentified^{number}", f"DEIDENTIFIED-{number}"
     for name in EMPTY:
         setattr(header, name, None)
-    header.PatientIdentityRemoved, header.DeidentificationMethod = "YES", METHOD
+    header.PatientIdentityRemoved = "YES"
     profile = Dataset()
     profile.CodeValue, profile.CodingSchemeDesignator = "113100", "DCM"
     profile.CodeMeaning = "Basic Application Confidentiality Profile"
@@ -97,13 +99,24 @@ def deidentified_header(source: Dataset) -> Dataset:
     return header
 
 
+def renewed_header(header: Path, copy: Path) -> Path:
+    """Copy such a header for a clip of other pixels, such as other masks show; return the copy.
+
+    Patient, study and series stay, the clip has an identifier of its own.
+    """
+    dataset = pydicom.dcmread(header, force=True)
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.save_as(copy, enforce_file_format=False)
+    return copy
+
+
 def write_deidentified(
     path: Path,
     frames: np.ndarray | LazyFrames | Sequence[np.ndarray],
     *,
     header: Path,
     fps: float | None,
-    text_removed: bool,
+    shown: str,
 ) -> None:
     """Write a clip with such a header, not compressed.
 
@@ -112,7 +125,8 @@ def write_deidentified(
         frames: T frames (H, W) or (H, W, 3) uint8, without text outside the fan.
         header: file of the header.
         fps: frames per second; None if they are not known.
-        text_removed: False if text may still be in the pictures.
+        shown: what is not black in the pictures: "fan", or "masks". Text within it stays, so the
+            clip does not state that there is none.
     """
     clip = pydicom.dcmread(header, force=True)
     shape = np.shape(frames[0])
@@ -123,7 +137,8 @@ def write_deidentified(
         clip.PlanarConfiguration = 0
     clip.BitsAllocated = clip.BitsStored = 8
     clip.HighBit, clip.PixelRepresentation = 7, 0
-    clip.BurnedInAnnotation = "NO" if text_removed else "YES"
+    clip.DeidentificationMethod = METHOD.format(shown)
+    clip.BurnedInAnnotation = "YES"
     if clip.SOPClassUID == UltrasoundMultiFrameImageStorage:
         clip.NumberOfFrames = len(frames)
         clip.FrameTime = f"{1000 / fps:.12g}" if fps else "0"

@@ -42,7 +42,7 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     """Find the clip at a path, or all clips of a folder and its subfolders.
 
     A folder of images is one clip. If other clips are in it or below it, the images are taken for
-    previews, and not used. A TIFF file with many pages is a clip.
+    previews, and not used. A TIFF, GIF or WebP file with many pictures is a clip.
 
     Args:
         path: path of a clip or folder. A clip given here is used even if it is named like a mask.
@@ -62,8 +62,8 @@ def find_clips(path: Path, *, output: Path | None = None) -> ClipsInFolder:
     if not clips:
         left_out = "".join(f"; not used: {line}" for line in found.describe_left_out())
         raise FileNotFoundError(
-            f"{path} has no clip; supported formats are NIfTI, MHD, DICOM, MP4, AVI, TIFF, PNG"
-            f"{left_out}"
+            f"{path} has no clip; supported formats are NIfTI, MHD, DICOM, MP4, AVI, TIFF, GIF, "
+            f"WebP, PNG{left_out}"
         )
     found.clips = dict(zip(_names(clips, path), clips, strict=True))
     return found
@@ -87,8 +87,8 @@ def _clips_of(
         elif entry.is_dir():
             seen.add(entry.resolve())
             clips += _clips_of(entry, found, seen, output)
-        elif entry.suffix.lower() in IMAGES and num_pages(entry) <= 1:
-            images.append(entry)
+        elif entry.suffix.lower() in IMAGES and (pages := num_pages(entry)) <= 1:
+            (images if pages else found.left_out["damaged, or no picture"]).append(entry)
         elif _may_be_clip(entry):
             clips.append(entry)
         elif not entry.with_suffix(".mhd").exists():  # it has the pixels of an MHD file

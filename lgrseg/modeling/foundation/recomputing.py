@@ -10,8 +10,7 @@ def mark_recomputable(encoder: TransformersEncoder) -> None:
     """Mark the blocks for `lgrseg.layers.speed.recompute_activations`.
 
     Blocks with batch norms are not marked, because their running means would count each image
-    twice; nor are those with dropout, whose random numbers would be drawn again. Stochastic depth
-    is drawn before the forward pass (drop_path.py), so it is the same in both.
+    twice. Random numbers are the same in both passes.
     """
     settings = vars(encoder.model.config) if encoder.model.config else {}
     if any("dropout" in name and value for name, value in settings.items()):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from lgrseg.data.io import UnreadableFile, is_readable, read_video
 from lgrseg.data.io.stills import num_pages, read_still
+from lgrseg.data.prepare.clip_files import find_clips
 
 
 def pictures(count=5, size=(30, 41)):
@@ -72,3 +73,25 @@ def test_damaged_files(tmp_path, ending):
         read_video(path)
     with pytest.raises(UnreadableFile, match="is not an image"):
         read_still(path)
+
+
+def test_a_file_that_was_cut_does_not_stop_the_search_of_a_folder(tmp_path):
+    for number in range(2):
+        animation(tmp_path / f"{number}.gif", pictures(), 40)
+    cut = tmp_path / "1.gif"
+    whole = cut.read_bytes()
+    seen = set()
+    for length in range(1, len(whole), 3):  # within headers, colours and pictures
+        cut.write_bytes(whole[:length])
+        found = find_clips(tmp_path)
+        assert "0" in found.clips
+        seen |= found.left_out.keys()
+        if "1" not in found.clips:
+            assert sum(found.left_out.values(), []) == [cut]
+    assert "damaged, or no picture" in seen
+    for length in range(1, len(whole), 9):
+        cut.write_bytes(whole[:length])
+        try:
+            assert 1 <= len(read_video(cut).frames) <= 5
+        except UnreadableFile as error:
+            assert "1.gif" in str(error)
