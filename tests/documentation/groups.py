@@ -63,6 +63,7 @@ PARSED = {
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
     "dataset=[camus_4ch_train,phantom_apical_train]": "needs 1500 simulated patients, too",
     "dataset=translated_train": "needs simulated patients that a CycleGAN has translated",
+    "output/tokenizer_5_percent": "test_configs.py takes a step of each config",
     "output/ar_orders": "needs the run of the tokenizer, and trains twelve models",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
