@@ -64,6 +64,8 @@ PARSED = {
     "dataset=[camus_4ch_train,phantom_apical_train]": "needs 1500 simulated patients, too",
     "dataset=translated_train": "needs simulated patients that a CycleGAN has translated",
     "output/tokenizer_5_percent": "test_configs.py takes a step of each config",
+    "method=lgsd+without_labels dataloader": "test_teaching.py trains such a model",
+    "base.py dataloader.train.label_fraction=0.05": "base.py trains already, into the same folder",
     "output/ar_orders": "needs the run of the tokenizer, and trains twelve models",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
     "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
