@@ -34,7 +34,7 @@ from lgrseg.failures import message_of
 from lgrseg.inference.postprocessing import ENTRY
 from lgrseg.studies.comparison.cross_validation import (
     FoldOfDataset,
-    check_patients,
+    check_run_is_of_fold,
     folds_of,
     pooled,
     table_of,
@@ -84,7 +84,7 @@ def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
     """Write and print the scores of the finished folds, and the choice of post-processing.
 
     Raises:
-        ValueError: a run belongs to other patients than its fold, see `check_patients`.
+        ValueError: a run belongs to other patients than its fold, see `check_run_is_of_fold`.
     """
     finished = [fold for fold in folds if fold.results(output).is_file()]
     if missing := [str(fold.number) for fold in folds if fold not in finished]:
@@ -94,7 +94,7 @@ def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
     if not finished:
         return
     for fold in finished:
-        check_patients(fold, output)
+        check_run_is_of_fold(fold, output)
     found = pooled([fold.results(output) for fold in finished], [fold.number for fold in finished])
     if choose and not missing:
         found[ENTRY] = choose_postprocessing([(fold.run(output), fold.tests[-1]) for fold in folds])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lgrseg.data.io import LazyFrames, Video
-from lgrseg.data.io.dicom_deidentified import renewed_header, write_deidentified
+from lgrseg.data.io.dicom_deidentified import header_of_pixels, write_deidentified
 from lgrseg.data.io.mask_files import write_masks
 from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.frame_scores import measure_heart
@@ -156,11 +156,9 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
     source = folder / "source.dcm"
     if source.exists():
         if hidden:
-            source = renewed_header(source, folder / "renewed.dcm")
             shown = "masks" if part_fan(result) is None else "fan"
-            write_deidentified(
-                output / "clip.dcm", frames, header=source, fps=video.fps, shown=shown
-            )
+            source = header_of_pixels(source, folder / "header.dcm", shown=shown)
+            write_deidentified(output / "clip.dcm", frames, header=source, fps=video.fps)
         write_seg(result, source, output / "seg.dcm")
         view = job.options.get("view", "unknown")
         write_dicom_report(result, source, output / "report.dcm", view)

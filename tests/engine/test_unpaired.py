@@ -66,7 +66,8 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(gan_cfg, tmp_path):
 
 def test_both_styles_may_be_folders(gan_cfg, tmp_path):
     gan_cfg.dataloader.train.dataset = str(tmp_path / "b")
-    DefaultTrainer(gan_cfg)  # a folder has no classes
+    trainer = DefaultTrainer(gan_cfg)  # a folder has no classes
+    assert len(trainer.build_data().dataset) == len(list((tmp_path / "b").iterdir()))
 
 
 def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):

@@ -124,6 +124,7 @@ def test_dicom_results_without_personal_data_refer_to_a_clip_without(tmp_path):
         references = item.get("ReferencedInstanceSequence") or item.ReferencedSOPSequence
         assert references[0].ReferencedSOPInstanceUID == clip.SOPInstanceUID
     for dataset in (segments, report):
+        assert dataset.DeidentificationMethod == clip.DeidentificationMethod
         assert dataset.StudyInstanceUID == clip.StudyInstanceUID
         assert dataset.PatientID == clip.PatientID and dataset.PatientIdentityRemoved == "YES"
     assert clip.BurnedInAnnotation == "YES"  # text within the fan stays

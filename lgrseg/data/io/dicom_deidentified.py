@@ -99,13 +99,20 @@ def deidentified_header(source: Dataset) -> Dataset:
     return header
 
 
-def renewed_header(header: Path, copy: Path) -> Path:
-    """Copy such a header for a clip of other pixels, such as other masks show; return the copy.
+def header_of_pixels(header: Path, copy: Path, *, shown: str) -> Path:
+    """Copy such a header for certain pixels, and return the copy.
 
-    Patient, study and series stay, the clip has an identifier of its own.
+    Patient, study and series stay; the clip has an identifier of its own, as other pixels of the
+    same upload may have the same header.
+
+    Args:
+        header: file of the header.
+        copy: file to write.
+        shown: what is not black in the pictures: "fan", or "masks".
     """
     dataset = pydicom.dcmread(header, force=True)
     dataset.SOPInstanceUID = generate_uid()
+    dataset.DeidentificationMethod = METHOD.format(shown)
     dataset.save_as(copy, enforce_file_format=False)
     return copy
 
@@ -116,17 +123,16 @@ def write_deidentified(
     *,
     header: Path,
     fps: float | None,
-    shown: str,
 ) -> None:
     """Write a clip with such a header, not compressed.
+
+    Text within the fan stays, so the clip does not state that there is none.
 
     Args:
         path: file to write.
         frames: T frames (H, W) or (H, W, 3) uint8, without text outside the fan.
         header: file of the header.
         fps: frames per second; None if they are not known.
-        shown: what is not black in the pictures: "fan", or "masks". Text within it stays, so the
-            clip does not state that there is none.
     """
     clip = pydicom.dcmread(header, force=True)
     shape = np.shape(frames[0])
@@ -137,7 +143,6 @@ def write_deidentified(
         clip.PlanarConfiguration = 0
     clip.BitsAllocated = clip.BitsStored = 8
     clip.HighBit, clip.PixelRepresentation = 7, 0
-    clip.DeidentificationMethod = METHOD.format(shown)
     clip.BurnedInAnnotation = "YES"
     if clip.SOPClassUID == UltrasoundMultiFrameImageStorage:
         clip.NumberOfFrames = len(frames)

@@ -161,7 +161,7 @@ class CycleGAN(ClipModel):
         if style not in ("a", "b"):
             raise ValueError(f"style {style!r}: the two styles are 'a' and 'b'")
         generator = self.to_b if style == "b" else self.to_a
-        return (generator(as_input(frames, self.channels)) + 1) / 2
+        return as_shown(generator(as_input(frames, self.channels)))
 
     def _images(self, clips: list[Clip]) -> Tensor:
         """All frames of the clips (N, C, H, W), -1 to 1."""
@@ -180,7 +180,7 @@ class CycleGAN(ClipModel):
         return (squared(of_real, 1.0) + squared(of_fake, 0.0)) / 2
 
     def _show(self, *images: Tensor) -> None:
-        first = [(image[0].detach().float() + 1) / 2 for image in images]
+        first = [as_shown(image[0].detach().float()) for image in images]
         rows = [torch.cat(first[:3], dim=-1), torch.cat(first[3:], dim=-1)]
         self._pictures = {"translated": torch.cat(rows, dim=-2).expand(3, -1, -1)}
 
@@ -195,6 +195,11 @@ def frame_generators(clips: list[Clip]) -> list[torch.Generator]:
     """One random generator for each frame; frames of a clip share one."""
     pairs = zip(clips, clip_generators(clips), strict=True)
     return [generator for clip, generator in pairs for _ in clip.frames]
+
+
+def as_shown(images: Tensor) -> Tensor:
+    """Images -1 to 1 as 0 to 1."""
+    return (images + 1) / 2
 
 
 def as_input(frames: Tensor, channels: int) -> Tensor:

@@ -24,7 +24,7 @@ from lgrseg.layers.image_similarity import psnr, ssim
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.modeling.contracts import ClipModel, Losses
-from lgrseg.modeling.generation.cycle_gan import as_input
+from lgrseg.modeling.generation.cycle_gan import as_input, as_shown
 from lgrseg.modeling.generation.networks import STRIDE, ResNetGenerator
 from lgrseg.structures import Clip, UnlabelledViews
 
@@ -113,9 +113,9 @@ class Enhancer(ClipModel):
             )
         )
         enhanced = self._changed(poor)
-        similarity = ssim(_shown(enhanced), _shown(good))
+        similarity = ssim(as_shown(enhanced), as_shown(good))
         self._observe(poor, enhanced.detach(), good)
-        losses = {"loss_l1": F.l1_loss(_shown(enhanced), _shown(good))}
+        losses = {"loss_l1": F.l1_loss(as_shown(enhanced), as_shown(good))}
         if self.similarity_weight:
             losses["loss_ssim"] = self.similarity_weight * (1 - similarity.mean())
         return losses
@@ -130,20 +130,15 @@ class Enhancer(ClipModel):
         height, width = map_size(frames)
         padding = (0, -width % STRIDE, 0, -height % STRIDE)
         poor = F.pad(as_input(frames, self.channels), padding, mode="replicate")
-        return _shown(self._changed(poor)[..., :height, :width]).clamp(0, 1)
+        return as_shown(self._changed(poor)[..., :height, :width]).clamp(0, 1)
 
     def _changed(self, poor: Tensor) -> Tensor:
         return at_least_float32(poor + self.detail(torch.cat([poor, self.generator(poor)], dim=1)))
 
     def _observe(self, poor: Tensor, enhanced: Tensor, good: Tensor) -> None:
-        pictures = [_shown(images.float()).clamp(0, 1) for images in (poor, enhanced, good)]
+        pictures = [as_shown(images.float()).clamp(0, 1) for images in (poor, enhanced, good)]
         for ending, images in (("_input", pictures[0]), ("", pictures[1])):
             self._monitored[f"psnr{ending}"] = psnr(images, pictures[2]).mean()
             self._monitored[f"ssim{ending}"] = ssim(images, pictures[2]).mean()
         row = torch.cat([images[0] for images in pictures], dim=-1)
         self._pictures = {"enhanced": row.expand(3, -1, -1)}
-
-
-def _shown(images: Tensor) -> Tensor:
-    """Images -1 to 1 as 0 to 1."""
-    return (images + 1) / 2

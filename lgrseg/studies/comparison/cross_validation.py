@@ -98,7 +98,7 @@ def _is_part(fold: str, part: str) -> bool:
     return part == "val" or f"{fold}_test" in DatasetCatalog.list()
 
 
-def check_patients(fold: FoldOfDataset, output: Path) -> None:
+def check_run_is_of_fold(fold: FoldOfDataset, output: Path) -> None:
     """Check that a run was scored on all patients of its fold, and saw no labels of them.
 
     Both are wrong if the dataset was divided in another way when the run was trained.

@@ -8,7 +8,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from lgrseg.data.io import UnreadableFile, read_video
-from lgrseg.data.io.dicom_deidentified import deidentified_header, write_deidentified
+from lgrseg.data.io.dicom_deidentified import (
+    deidentified_header,
+    header_of_pixels,
+    write_deidentified,
+)
 from lgrseg.data.io.dicom_files import read_header
 
 NAME = "CANARY"
@@ -41,12 +45,13 @@ def personal_clip(path, frames, **facts):
     )
 
 
-def copy_of(path, frames, **how):
+def copy_of(path, frames, shown="fan"):
     header = deidentified_header(read_header(path))
     kept = path.with_name("header.dcm")
     header.save_as(kept, enforce_file_format=False)
     copy = path.with_name("copy.dcm")
-    write_deidentified(copy, frames, header=kept, fps=25, **({"shown": "fan"} | how))
+    header = header_of_pixels(kept, path.with_name("of_pixels.dcm"), shown=shown)
+    write_deidentified(copy, frames, header=header, fps=25)
     return copy
 
 

@@ -10,7 +10,7 @@ import pytest
 from lgrseg.data import DatasetCatalog
 from lgrseg.studies.comparison.cross_validation import (
     FoldOfDataset,
-    check_patients,
+    check_run_is_of_fold,
     pooled,
     table_of,
 )
@@ -88,4 +88,4 @@ def test_a_run_of_other_patients_than_its_fold_is_refused(
     labels = {"labelled": {"patients": list(trained)}}
     (fold.run(tmp_path) / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(ValueError, match=message) if message else nullcontext():
-        check_patients(fold, tmp_path)
+        check_run_is_of_fold(fold, tmp_path)
