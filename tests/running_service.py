@@ -114,3 +114,8 @@ def running(data, **settings):
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def upload(http, content, **parameters):
+    """Send a clip as the body of a request, with its settings."""
+    return http.post("/v1/clips", content=content, params=parameters)
