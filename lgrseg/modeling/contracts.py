@@ -6,13 +6,14 @@ methods of a protocol can be used as this part.
 Letters: B clips, T frames, N images, K classes, D width of a token.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from lgrseg.structures import Clip, ClipPrediction
+from lgrseg.structures import Clip, ClipPrediction, UnlabelledViews
 
 Losses = dict[str, Tensor]
 Totals = Mapping[str, float | Tensor]
@@ -68,6 +69,53 @@ class ClipModel(nn.Module):
     def deployed(self) -> "ClipModel":
         """The network that predicts: the student, if the model has a student and a teacher."""
         return self
+
+
+class LabelFreeModel(ClipModel):
+    """A model that is trained on frames without labels, and predicts no masks.
+
+    A subclass computes its losses, which are means over images, in `losses_of`. It puts what is to
+    be logged into `_monitored` and `_pictures`.
+    """
+
+    predicts_masks = False
+    why_no_masks: ClassVar[str]
+    """The error of a prediction; it says what a trained model is for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._monitored: dict[str, Tensor] = {}
+        self._pictures: dict[str, Tensor] = {}
+
+    @property
+    def monitored(self) -> Mapping[str, Tensor]:
+        """Numbers of the last step that are logged and not minimised."""
+        return self._monitored
+
+    @property
+    def pictures(self) -> Mapping[str, Tensor]:
+        """Pictures of the last step by name, (3, H, W), 0 to 1, which are written sometimes."""
+        return self._pictures
+
+    def forward(
+        self,
+        clips: list[Clip],
+        targets: Sequence[Any] | None = None,
+        unlabelled: list[UnlabelledViews] | None = None,
+        totals: Totals | None = None,
+    ) -> Losses:
+        """Return the losses; `targets` and `totals` are not used.
+
+        Raises:
+            ValueError: the model is not in training mode, or `losses_of` raises it.
+        """
+        if not self.training:
+            raise ValueError(self.why_no_masks)
+        return self.losses_of(clips, unlabelled or [])
+
+    @abstractmethod
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
+        """Compute the losses by name; training minimises their sum."""
 
 
 class Objective(nn.Module):

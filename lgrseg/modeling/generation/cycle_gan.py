@@ -18,8 +18,7 @@ of adversarial masks, would not be enough: L is not -M.
 Letters: N images of each style, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -29,16 +28,16 @@ from torch.func import functional_call
 from lgrseg.layers.clip_batch import clip_generators
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import LabelFreeModel, Losses
 from lgrseg.modeling.generation.image_pool import ImagePool
 from lgrseg.modeling.generation.networks import PatchJudge, ResNetGenerator
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class CycleGAN(ClipModel):
+class CycleGAN(LabelFreeModel):
     """Two generators and two judges, which are trained together."""
 
-    predicts_masks = False
+    why_no_masks = "a CycleGAN predicts no masks: tools/translate_dataset.py translates a dataset"
 
     def __init__(
         self,
@@ -81,8 +80,6 @@ class CycleGAN(ClipModel):
         shape = (channels, *self.image_size)
         self.pool_a = ImagePool(num_images=pool_size, shape=shape)
         self.pool_b = ImagePool(num_images=pool_size, shape=shape)
-        self._monitored: dict[str, Tensor] = {}
-        self._pictures: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
@@ -94,29 +91,16 @@ class CycleGAN(ClipModel):
         """First image of the last step of each style, translated, and translated back."""
         return self._pictures
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses of generators (adversarial, cycle, identity) and of judges.
 
         Args:
             clips: not used; there must be none.
-            targets: not used.
             unlabelled: frames of style A as views for the teacher, of style B for the student.
-            totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, there are no frames, or their size is not
-                `image_size`.
+            ValueError: there are no frames, or their size is not `image_size`.
         """
-        if not self.training:
-            raise ValueError(
-                "a CycleGAN predicts no masks: tools/translate_dataset.py translates a dataset"
-            )
         if clips or not unlabelled:
             raise ValueError(
                 "a CycleGAN trains on frames of two styles without labels: use "

@@ -12,9 +12,8 @@ equal weights.
 Letters: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,16 +22,16 @@ from torch import Tensor, nn
 from lgrseg.layers.image_similarity import psnr, ssim
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import LabelFreeModel, Losses
 from lgrseg.modeling.generation.cycle_gan import as_input, as_shown
 from lgrseg.modeling.generation.networks import STRIDE, ResNetGenerator
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class Enhancer(ClipModel):
+class Enhancer(LabelFreeModel):
     """A generator that is trained on pairs."""
 
-    predicts_masks = False
+    why_no_masks = "an enhancer predicts no masks: tools/enhance_images.py enhances images"
 
     def __init__(
         self,
@@ -65,8 +64,6 @@ class Enhancer(ClipModel):
         convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
         layers = [layer for each in convolutions for layer in (each, nn.ReLU())]
         self.detail = nn.Sequential(*layers, last)
-        self._monitored: dict[str, Tensor] = {}
-        self._pictures: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
@@ -78,28 +75,16 @@ class Enhancer(ClipModel):
         """First image of the last step: poor, enhanced, good."""
         return self._pictures
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses.
 
         Args:
             clips: not used; there must be none.
-            targets: not used.
             unlabelled: poor frames as views for the teacher, good ones for the student.
-            totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, or there are no pairs.
+            ValueError: there are no pairs.
         """
-        if not self.training:
-            raise ValueError(
-                "an enhancer predicts no masks: tools/enhance_images.py enhances images"
-            )
         if clips or not unlabelled:
             raise ValueError(
                 "an enhancer trains on pairs of frames without labels: use "

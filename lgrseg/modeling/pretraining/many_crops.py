@@ -8,8 +8,7 @@ dimensions of the projection.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +19,14 @@ from lgrseg.comm.processes import gather_with_gradient
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, effective_rank
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks
-from lgrseg.modeling.pretraining.training_only import check_several, check_training
+from lgrseg.modeling.pretraining.training_only import PretrainingModel, check_several
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class ManyCropsModel(ClipModel):
+class ManyCropsModel(PretrainingModel):
     """An encoder and a projector, which are trained on crops of frames without labels.
 
         loss = - similarity_weight * similarity - rate
@@ -39,8 +38,6 @@ class ManyCropsModel(ClipModel):
     Both are computed from the crops of all processes: tokens are gathered before the projector, so
     that also its batch norms see all of them. Batch norms of the encoder see those of one process.
     """
-
-    predicts_masks = False
 
     def __init__(
         self,
@@ -82,7 +79,6 @@ class ManyCropsModel(ClipModel):
         ]
         self.projector = nn.Sequential(*hidden, nn.Linear(hidden_dim, dim))
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-        self._monitored: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
@@ -98,34 +94,24 @@ class ManyCropsModel(ClipModel):
         """Pictures of the masks of the last step."""
         return self.masks.pictures if self.masks else {}
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses of all crops.
 
         Args:
             clips: not used; there must be none, as labelled clips have no crops.
-            targets: not used.
             unlabelled: crops of frames, as views for the teacher: at least 2 of each, and the same
                 number of all. The number of frames is the same in all processes.
-            totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, or there are no crops, or only one frame.
+            ValueError: there are no crops, or only one frame.
             CollapsedMasksError: a mask is nearly empty or full.
         """
-        check_training(self)
-        counts = {len(views.teacher) for views in unlabelled or ()}
+        counts = {len(views.teacher) for views in unlabelled}
         if len(counts) != 1 or min(counts) < 2 or clips:
             raise ValueError(
                 f"{len(clips)} labelled clips, and frames with {sorted(counts)} crops: set "
                 "dataloader.train.batch_size=0, and num_views=2 or more of a RandomFrameMapper"
             )
-        assert unlabelled is not None
         (num_views,) = counts
         crops = [views.teacher[number] for number in range(num_views) for views in unlabelled]
         images = rearrange(self.normalizer(stack_clips(crops)), "b t c h w -> (b t) c h w")

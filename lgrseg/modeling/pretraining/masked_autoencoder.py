@@ -6,8 +6,8 @@ that of transformers.
 Letters: B clips, T frames, N = B T images, L patches of an image, D width of the encoder.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from einops import rearrange
@@ -17,21 +17,19 @@ from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_cli
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32
 from lgrseg.layers.position_encoding import sine_patches
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.vit import ViTConfig, ViTEncoder
 from lgrseg.modeling.pretraining.masking import check_share
-from lgrseg.modeling.pretraining.training_only import all_clips, check_training
+from lgrseg.modeling.pretraining.training_only import PretrainingModel, all_clips
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class MaskedAutoencoder(ClipModel):
+class MaskedAutoencoder(PretrainingModel):
     """A ViT that encodes the visible patches, and a small ViT that predicts the hidden ones.
 
     The loss is the mean squared error of the hidden patches, each normalised by its own mean and
     deviation. Visible patches have no influence on it.
     """
-
-    predicts_masks = False
 
     def __init__(
         self,
@@ -92,33 +90,22 @@ class MaskedAutoencoder(ClipModel):
         self.decoder.decoder_pos_embed.data.copy_(sine_patches(side, decoder_dim))
         nn.init.normal_(self.decoder.mask_token, std=0.02)
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-        self._monitored: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
         """`hidden_patches`: the share of hidden patches of the last step."""
         return self._monitored
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the loss of all frames, a mean over images.
 
         Args:
             clips: clips of one shape; usually none, as all videos are given without labels.
-            targets: not used.
             unlabelled: unlabelled videos; the first view for the teacher of each is used.
-            totals: not used, as the loss is a mean over images.
 
         Raises:
-            ValueError: the model is not in training mode, there is no clip, or the frames do not
-                have the `image_size` of the encoder.
+            ValueError: there is no clip, or the frames do not have the `image_size` of the encoder.
         """
-        check_training(self)
         clips = all_clips(clips, unlabelled)
         images = rearrange(self.normalizer(stack_clips(clips)), "b t c h w -> (b t) c h w")
         side = self.image_size

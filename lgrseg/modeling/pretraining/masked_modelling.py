@@ -7,9 +7,8 @@ USFM's pretraining is unpublished, so results are those of "USFM-style" pretrain
 Letters: B clips, T frames, N = B T images, H and W pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -19,10 +18,10 @@ from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_cli
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.map_size import map_size
 from lgrseg.layers.numerics import at_least_float32, divide
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.masking import Masking
-from lgrseg.modeling.pretraining.training_only import all_clips, check_training
+from lgrseg.modeling.pretraining.training_only import PretrainingModel, all_clips
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -40,14 +39,12 @@ class HiddenImages:
     """(N,) bool: true if blocks of pixels are hidden, false if frequencies are removed."""
 
 
-class MaskedModel(ClipModel):
+class MaskedModel(PretrainingModel):
     """An encoder and a linear head that predict the hidden part of images.
 
     The head is a 1 x 1 convolution to all pixels of a patch, as in SimMIM. It is not used after
     the pretraining.
     """
-
-    predicts_masks = False
 
     def __init__(
         self,
@@ -86,7 +83,6 @@ class MaskedModel(ClipModel):
             nn.Conv2d(backbone.channels[-1], 3 * stride**2, kernel_size=1), nn.PixelShuffle(stride)
         )
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-        self._monitored: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
@@ -98,25 +94,16 @@ class MaskedModel(ClipModel):
         """
         return self._monitored
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses of all frames; both are sums over images, divided by N.
 
         Args:
             clips: clips of one shape; usually none, as all videos are given without labels.
-            targets: not used.
             unlabelled: unlabelled videos; the first view for the teacher of each is used.
-            totals: not used, as the losses are means over images.
 
         Raises:
-            ValueError: the model is not in training mode, or there is no clip.
+            ValueError: there is no clip.
         """
-        check_training(self)
         clips = all_clips(clips, unlabelled)
         generators = clip_generators(clips)
         hidden = self.hide(clips, generators)

@@ -16,8 +16,7 @@ Letters: V = 2 views of a frame, B frames of all processes, C channels of a toke
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -29,20 +28,19 @@ from lgrseg.comm.processes import gather_with_gradient
 from lgrseg.layers.clip_batch import ImageNormalizer, clip_generators, stack_clips
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, effective_rank
-from lgrseg.modeling.contracts import ClipModel, Losses
+from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
-from lgrseg.modeling.pretraining.training_only import check_several, check_training
+from lgrseg.modeling.pretraining.training_only import PretrainingModel, check_several
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-class MomentumContrastModel(ClipModel):
+class MomentumContrastModel(PretrainingModel):
     """An encoder that is trained by contrast with a slowly moving copy of itself, without labels.
 
     Tokens of all processes are gathered before the projectors, so that their batch norms and the
     contrast see all frames. Batch norms of the encoders see those of one process.
     """
 
-    predicts_masks = False
     follows_updates = True
 
     def __init__(
@@ -80,7 +78,6 @@ class MomentumContrastModel(ClipModel):
         self.average_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
         self.iteration = 0
-        self._monitored: dict[str, Tensor] = {}
 
     @property
     def monitored(self) -> Mapping[str, Tensor]:
@@ -107,34 +104,23 @@ class MomentumContrastModel(ClipModel):
         move(self.average_backbone.state_dict(), self.backbone.state_dict(), share)
         move(self.average_projector.state_dict(), self.projector.state_dict(), share)
 
-    def forward(
-        self,
-        clips: list[Clip],
-        targets: Sequence[Any] | None = None,
-        unlabelled: list[UnlabelledViews] | None = None,
-        totals: Mapping[str, float | Tensor] | None = None,
-    ) -> Losses:
+    def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the loss of all frames.
 
         Args:
             clips: not used; there must be none, as labelled clips have no second view.
-            targets: not used.
             unlabelled: two views of each frame, as views for the teacher. The number of frames is
                 the same in all processes.
-            totals: not used.
 
         Raises:
-            ValueError: the model is not in training mode, there are no pairs of views, or only one
-                frame.
+            ValueError: there are no pairs of views, or only one frame.
         """
-        check_training(self)
-        counts = {len(views.teacher) for views in unlabelled or ()}
+        counts = {len(views.teacher) for views in unlabelled}
         if counts != {2} or clips:
             raise ValueError(
                 f"{len(clips)} labelled clips, and frames with {sorted(counts)} views: set "
                 "dataloader.train.batch_size=0, and num_views=2 of a RandomFrameMapper"
             )
-        assert unlabelled is not None
         views = [views.teacher[number] for number in range(2) for views in unlabelled]
         images = rearrange(self.normalizer(stack_clips(views)), "b t c h w -> (b t) c h w")
         generators, num_frames = clip_generators(views), len(views[0].frames)

@@ -2,22 +2,17 @@
 
 from collections.abc import Sized
 
-from torch import nn
-
+from lgrseg.modeling.contracts import LabelFreeModel
 from lgrseg.structures import Clip, UnlabelledViews
 
 
-def check_training(model: nn.Module) -> None:
-    """Refuse to predict.
+class PretrainingModel(LabelFreeModel):
+    """A model whose encoder is taken when the pretraining ends."""
 
-    Raises:
-        ValueError: the model is not in training mode.
-    """
-    if not model.training:
-        raise ValueError(
-            "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
-            "and start a segmenter or classifier from it"
-        )
+    why_no_masks = (
+        "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
+        "and start a segmenter or classifier from it"
+    )
 
 
 def check_several(frames: Sized) -> None:
@@ -34,6 +29,6 @@ def check_several(frames: Sized) -> None:
         )
 
 
-def all_clips(clips: list[Clip], unlabelled: list[UnlabelledViews] | None) -> list[Clip]:
+def all_clips(clips: list[Clip], unlabelled: list[UnlabelledViews]) -> list[Clip]:
     """The labelled clips, and the first view for the teacher of each unlabelled video."""
-    return [*clips, *(views.teacher[0] for views in unlabelled or ())]
+    return [*clips, *(views.teacher[0] for views in unlabelled)]
