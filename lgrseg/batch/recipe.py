@@ -73,7 +73,7 @@ class Recipe:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
             ValueError: the runs have different classes, or need boxes.
         """
-        predictor = Predictor.ensemble(
+        predictor = Predictor.from_run(
             self.runs,
             weights=self.weights,
             device=self.device,

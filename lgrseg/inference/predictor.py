@@ -42,7 +42,7 @@ class Predictor:
         progress: bool = False,
         postprocessing: Postprocessing = Postprocessing(),  # noqa: B008, it cannot be changed
     ):
-        """Combine loaded models; `from_run` and `ensemble` load the models of runs.
+        """Combine loaded models; `from_run` loads those of runs.
 
         For a config with other weights, use `Predictor(members=[Member.load(cfg, weights)])`.
 
@@ -89,78 +89,43 @@ class Predictor:
         tta: bool = False,
         crop: bool = True,
         progress: bool = False,
+        postprocessing: str | Path | None = None,
         trusted: Sequence[str] = (),
     ) -> "Predictor":
         """Load the model of a finished run, or of several whose predictions are averaged.
 
+        Of several runs, such as the folds of a cross-validation, the probability of each class at
+        each pixel is averaged (averaging.py). Every run has its own input size and windows. All
+        models are in memory at the same time.
+
         Args:
-            run: folder of the run, with config.yaml and checkpoints/; or a list of such folders, as
-                in `ensemble`.
-            weights: "best" or "last" checkpoint, or a file; None takes the best checkpoint if
-                there is one, otherwise the last.
+            run: folder of the run, with config.yaml and checkpoints/; or a list of such folders, of
+                runs with the same classes.
+            weights: "best" or "last" checkpoint of every run, or a file; None takes the best
+                checkpoint if there is one, otherwise the last.
             device: "cpu", "cuda", or "auto" for a GPU if there is one.
             tta: True for test-time augmentation: the mean over five views of the clip, some of them
                 rotated, brighter or darker (augmented_views.py), which takes five times as long.
             crop: True to use only the ultrasound fan, False to use the whole frame.
             progress: True to show a progress bar for every clip.
+            postprocessing: cross_validation.json of the folds, whose choice of post-processing is
+                used; None for no post-processing.
             trusted: names of your own packages that the run's config may call, as with --trust.
 
         Raises:
             FileNotFoundError: there is no such run, or it has no such checkpoint.
-            ValueError: the list is empty, or the runs have different classes.
-        """
-        return cls.ensemble(
-            [run] if isinstance(run, str | Path) else run,
-            weights=weights,
-            device=device,
-            tta=tta,
-            crop=crop,
-            progress=progress,
-            trusted=trusted,
-        )
-
-    @classmethod
-    def ensemble(
-        cls,
-        runs: Sequence[str | Path],
-        *,
-        weights: str | Path | None = None,
-        device: str = "auto",
-        tta: bool = False,
-        crop: bool = True,
-        progress: bool = False,
-        postprocessing: str | Path | None = None,
-        trusted: Sequence[str] = (),
-    ) -> "Predictor":
-        """Load several runs, such as the folds of a cross-validation, and average them.
-
-        The probability of each class at each pixel is averaged (averaging.py). Every run has its
-        own input size and windows. All models are in memory at the same time.
-
-        Args:
-            runs: folders of finished runs of the same classes.
-            weights: "best" or "last" checkpoint of every run; None as in `from_run`.
-            device: device of the computation, as in `from_run`.
-            tta: True for test-time augmentation with every model, as in `from_run`.
-            crop: True to use only the ultrasound fan, False to use the whole frame.
-            progress: True to show a progress bar for every clip.
-            postprocessing: cross_validation.json of the folds, whose choice of post-processing is
-                used; None for no post-processing.
-            trusted: names of trusted packages, as in `from_run`.
-
-        Raises:
-            FileNotFoundError: there is no such run, or it has no such checkpoint.
-            ValueError: there is no run, the runs have different classes, or the cross-validation
+            ValueError: the list is empty, the runs have different classes, or the cross-validation
                 chose no post-processing.
         """
-        if isinstance(runs, str | Path) or not runs:
-            raise ValueError(f"runs={runs!r}: an ensemble needs a list of folders of runs")
+        runs = [run] if isinstance(run, str | Path) else list(run)
+        if not runs:
+            raise ValueError("run=[]: give the folder of a run, or several")
         clean_up = Postprocessing.read(postprocessing) if postprocessing else Postprocessing()
         members = []
-        for run in map(Path, runs):
-            config, file = run_files(run, weights)
+        for folder in map(Path, runs):
+            config, file = run_files(folder, weights)
             cfg = load_config(config, [f"train.device={device}"], trusted=trusted)
-            members.append(Member.load(cfg, file, name=str(run), tta=tta))
+            members.append(Member.load(cfg, file, name=str(folder), tta=tta))
         predictor = cls(members=members, crop=crop, progress=progress, postprocessing=clean_up)
         predictor.notes += notes_of(runs)
         return predictor

@@ -51,13 +51,13 @@ def test_an_ensemble_uses_the_choice_of_its_cross_validation(run, tmp_path):
     for other in (json.dumps({"mean": {}}), "[left_ventricle]", json.dumps({"postprocessing": 1})):
         file.write_text(other)
         with pytest.raises(ValueError, match="has no choice of post-processing: give"):
-            lgrseg.Predictor.ensemble([run], postprocessing=file)
+            lgrseg.Predictor.from_run([run], postprocessing=file)
     chosen = {"largest_component": True, "fill_holes": False}
     file.write_text(json.dumps({"postprocessing": {"chosen": chosen}}))
     frames, _ = disc_clip(1)
     frames[0, 66:80, 26:40] = 240  # a second bright spot, for a second part
-    plain = lgrseg.Predictor.ensemble([run])
-    cleaned = lgrseg.Predictor.ensemble([run], postprocessing=file)
+    plain = lgrseg.Predictor.from_run([run])
+    cleaned = lgrseg.Predictor.from_run([run], postprocessing=file)
     before, after = plain(frames).masks[0], cleaned(frames).masks[0]
     np.testing.assert_array_equal(after, Postprocessing(**chosen)(before))
     assert (before != after).any() and plain.mark != cleaned.mark

@@ -171,7 +171,7 @@ class Nothing(ClipModel):
 
 
 def test_two_members_of_three_decide(run, result):
-    predictor = lgrseg.Predictor.ensemble([run, run, run])
+    predictor = lgrseg.Predictor.from_run([run, run, run])
     predictor.members[2].model = Nothing(predictor.members[2].model)
     # The disc's probability falls to two thirds of what it was, and stays above one half.
     assert dice(predictor(FRAMES).masks, DISCS) > 0.85
@@ -186,17 +186,17 @@ def test_runs_of_different_sizes_and_windows_are_averaged(run, result, tmp_path)
     mapper = cfg.dataloader.test.camus_4ch_val.mapper
     mapper.input_size = [96, 64]
     save_config(cfg, tmp_path / "run" / "config.yaml")
-    both = lgrseg.Predictor.ensemble([run, tmp_path / "run"])(FRAMES)
+    both = lgrseg.Predictor.from_run([run, tmp_path / "run"])(FRAMES)
     assert dice(both.masks, DISCS) > 0.9
 
 
 def test_members_of_other_classes_are_refused(run):
-    members = [*lgrseg.Predictor.ensemble([run, run]).members]
+    members = [*lgrseg.Predictor.from_run([run, run]).members]
     members[1].metadata = Metadata(("polyp",), ((1, 2, 3),))
     with pytest.raises(ValueError, match=r"averages runs of the same classes.*has polyp"):
         lgrseg.Predictor(members=members)
-    with pytest.raises(ValueError, match="an ensemble needs a list of folders"):
-        lgrseg.Predictor.ensemble(str(run))
+    with pytest.raises(ValueError, match="give the folder of a run, or several"):
+        lgrseg.Predictor.from_run([])
 
 
 def test_test_time_augmentation(run, result):
