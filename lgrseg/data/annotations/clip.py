@@ -84,6 +84,20 @@ class Clips:
             return (beside[0], None) if len(beside) == 1 else None
         return None
 
+    def of_frame_file(self, path: Path) -> tuple[str, int | None] | None:
+        """The clip of a file with one frame's annotation, and the frame's number in its name.
+
+        The clip is named by the folder, as in rest_masks/12.png, or by the file, as in
+        rest_12_mask.png. A number that belongs to the clip's name (a4c_mask.png) is none of a
+        frame.
+        """
+        named = self.named_as(path.parent)
+        if named is None:
+            return self.named_as(path)
+        bare = bare_stem(path)
+        is_clip = bare == stem_of(self.paths[named[0]]).lower() and not bare.isdigit()
+        return named[0], None if is_clip else number_in(path)
+
     def only_beside(self, path: Path) -> str | None:
         """The clip in the folder of a file, if it is the only one."""
         folder = path.parent.parent if path.parent.name.lower() in MASK_FOLDERS else path.parent
@@ -132,7 +146,12 @@ def is_named_as_mask(path: Path) -> bool:
     return any(_MASK_ENDING.search(name) for name in (stem, numbered["name"] if numbered else ""))
 
 
+def bare_stem(path: Path) -> str:
+    """The name in lower case without suffix and without an ending such as _mask."""
+    return _MASK_ENDING.sub("", stem_of(path).lower())
+
+
 def number_in(path: Path) -> int | None:
-    """The last number in a file's name; None if there is none."""
-    numbers = re.findall(r"\d+", stem_of(path))
-    return int(numbers[-1]) if numbers else None
+    """The number at the end of a file's name, or before _mask; None if there is none."""
+    numbered = _NUMBERED.match(bare_stem(path))
+    return int(numbered["number"]) if numbered else None

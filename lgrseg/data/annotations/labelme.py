@@ -31,13 +31,13 @@ def claims(path: Path) -> bool:
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
-    """Clip -> its files, each with its frame if that is known already."""
-    of_clip: dict[str, dict[Path, int | None]] = {}
+    """Clip -> its files, each with its frame if that is known already, or the number in its name."""
+    of_clip: dict[str, dict[Path, tuple[int | None, int | None]]] = {}
     for file in files:
         if framed := _frame_beside(file, clips):
-            of_clip.setdefault(framed[0], {})[file] = framed[1]
-        elif named := clips.named_as(file.parent) or clips.named_as(file):
-            of_clip.setdefault(named[0], {})[file] = None
+            of_clip.setdefault(framed[0], {})[file] = framed[1], None
+        elif named := clips.of_frame_file(file):
+            of_clip.setdefault(named[0], {})[file] = None, named[1]
         else:
             problems[file.relative_to(clips.root).as_posix()] = (
                 "belongs to no frame here: its imagePath is not a frame, and its name is not "
@@ -60,8 +60,8 @@ def read(
 ) -> dict[int, np.ndarray]:
     """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
     masks: dict[int, np.ndarray] = {}
-    for file, known_frame in zip(annotation.files, annotation.content, strict=True):
-        frame = frame_of(file, clip) if known_frame is None else known_frame
+    for file, (known_frame, number) in zip(annotation.files, annotation.content, strict=True):
+        frame = frame_of(file, number, clip) if known_frame is None else known_frame
         if frame in masks:
             raise UnusableVideo(f"{file.name} and another file both belong to frame {frame}")
         content = json_content(file)

@@ -17,8 +17,10 @@ from lgrseg.data.annotations.clip import (
     AnnotatedClip,
     Annotation,
     Clips,
+    bare_stem,
     is_named_as_mask,
     number_in,
+    stem_of,
 )
 from lgrseg.data.annotations.volumes import whole_numbers
 from lgrseg.data.class_list import ClassList
@@ -42,17 +44,20 @@ def claims(path: Path) -> bool:
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
     """Clip -> its masks, by the name of their folder or of the files."""
-    of_clip: dict[str, list[Path]] = {}
+    of_clip: dict[str, dict[Path, int | None]] = {}
     for file in files:
-        named = clips.named_as(file.parent) or clips.named_as(file)
+        named = clips.of_frame_file(file)
         if named is None:
             problems[file.relative_to(clips.root).as_posix()] = (
                 "is a mask, but of no clip here; name its folder after the clip, such as "
                 "NAME_masks or masks/NAME, or use the clip's name and a number as its file name"
             )
         else:
-            of_clip.setdefault(named[0], []).append(file)
-    return {name: Annotation(KIND, tuple(masks)) for name, masks in of_clip.items()}
+            of_clip.setdefault(named[0], {})[file] = named[1]
+    return {
+        name: Annotation(KIND, tuple(numbers), list(numbers.values()))
+        for name, numbers in of_clip.items()
+    }
 
 
 def read(
@@ -60,37 +65,46 @@ def read(
 ) -> dict[int, np.ndarray]:
     """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
     masks: dict[int, np.ndarray] = {}
-    for file in annotation.files:
-        frame = frame_of(file, clip)
+    for file, number in zip(annotation.files, annotation.content, strict=True):
+        frame = frame_of(file, number, clip)
         if frame in masks:
             raise UnusableVideo(f"{_name(file)} and another file are both masks of frame {frame}")
         masks[frame] = _mask(file, frame, clip, classes, notes)
     return masks
 
 
-def frame_of(file: Path, clip: AnnotatedClip) -> int:
+def frame_of(file: Path, number: int | None, clip: AnnotatedClip) -> int:
     """The frame that a file with one frame's annotation belongs to, counted from 0.
+
+    Args:
+        file: file with the annotation of one frame.
+        number: number of the frame in the name of the file; None if there is none.
+        clip: clip that the file belongs to.
 
     Raises:
         UnusableVideo: the name of the file does not determine a frame.
     """
-    stems = [image.stem for image in clip.frame_files]
-    if stems.count(file.stem) == 1:
-        return stems.index(file.stem)
-    number = number_in(file)
-    if number is None:
-        raise UnusableVideo(f"{_name(file)} has no number in its name: its frame is unknown")
+    stems = [bare_stem(image) for image in clip.frame_files]
+    if stems.count(bare_stem(file)) == 1:
+        return stems.index(bare_stem(file))
+    if number is None and clip.num_frames == 1:
+        return 0
     numbers = [number_in(image) for image in clip.frame_files]
-    if numbers.count(number) == 1:
+    if number is not None and numbers.count(number) == 1:
         return numbers.index(number)
+    if clip.frame_files:
+        raise UnusableVideo(f"{_name(file)} does not have the name of a frame in {clip.path.name}")
+    if number is None:
+        raise UnusableVideo(
+            f"{_name(file)} has no number in its name: its frame is unknown. The name must end "
+            f"with the number of the frame, such as {stem_of(clip.path)}_mask_0012"
+        )
     frame = number - clip.first_number
-    if clip.frame_files or not 0 <= frame < clip.num_frames:
+    if not 0 <= frame < clip.num_frames:
         last = clip.num_frames - 1 + clip.first_number
         raise UnusableVideo(
             f"{_name(file)} belongs to frame {number}, but the clip has the frames "
             f"{clip.first_number} to {last}; --first-frame 1 counts from 1"
-            if not clip.frame_files
-            else f"{_name(file)} does not have the name of a frame in {clip.path.name}"
         )
     return frame
 

@@ -34,6 +34,25 @@ def test_the_number_in_the_name_is_the_frame(root, name):
     assert_same(masks_in(root, "a", first_number=1), {0: BOTH, 4: BOTH})
 
 
+@pytest.mark.parametrize("name", ["a4c_mask.png", "a4c_masks/a4c_ED.png", "a4c_masks/a4c.png"])
+def test_a_number_in_the_name_of_the_clip_is_no_frame(root, name):
+    clip = write_clip(root / "a4c.nii.gz")
+    save(root / name, VALUES)
+    with pytest.raises(UnusableVideo, match=r"no number in its name.*such as a4c_mask_0012"):
+        masks_in(root, "a4c")
+    write_clip(clip, num_frames=1)
+    assert_same(masks_in(root, "a4c"), {0: BOTH})
+
+
+def test_the_number_of_a_clip_is_no_frame(root):
+    write_clip(root / "p2.nii.gz")
+    save(root / "p2_masks" / "p2.png", VALUES)
+    with pytest.raises(UnusableVideo, match="no number in its name"):
+        masks_in(root, "p2")
+    (root / "p2_masks" / "p2.png").rename(root / "p2_masks" / "p2_3.png")
+    assert_same(masks_in(root, "p2"), {3: BOTH})
+
+
 def test_masks_of_a_case_in_its_folder(root):
     write_clip(root / "case" / "clip.nii.gz")
     save(root / "case" / "masks" / "3.png", VALUES)
