@@ -29,6 +29,18 @@ def test_nifti(tmp_path):
     assert video.spacing_mm == pytest.approx((0.4, 0.3)) and np.allclose(video.affine, affine)
 
 
+@pytest.mark.parametrize(
+    ("step", "unit", "fps"),
+    [(20, "msec", 50), (0.04, "sec", 25), (1, "sec", None), (20, "unknown", None), (0, "sec", None)],
+)
+def test_the_rate_of_a_nifti_with_a_time_axis(tmp_path, step, unit, fps):
+    image = nibabel.Nifti1Image(ramp().transpose(2, 1, 0)[:, :, None], np.eye(4))
+    image.header["pixdim"][4] = step
+    image.header.set_xyzt_units("mm", unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert read_video(tmp_path / "a.nii").fps == (fps and pytest.approx(fps))
+
+
 def test_mhd(tmp_path):
     import SimpleITK
 

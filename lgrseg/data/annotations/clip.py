@@ -1,6 +1,7 @@
 """The clips of a folder, found by their names, and the clip that an annotation belongs to."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,20 +70,19 @@ class Clips:
         patient1_gt.nii.gz, masks/patient1.nii.gz and patient1_mask_0012.png belong to patient1;
         case1/masks belongs to the only clip in case1.
         """
-        *folders, stem = self._key(path, stem_of(path)) or ("",)
-        bare = _MASK_ENDING.sub("", stem)
-        if name := self._only((*folders, bare)):
-            return name, None
-        for text in (bare, stem):
-            numbered = _NUMBERED.match(text)
-            if numbered and (
-                name := self._only((*folders, _MASK_ENDING.sub("", numbered["name"])))
-            ):
-                return name, int(numbered["number"])
+        for key, number in self._keys(path):
+            names = self._names.get(key, [])
+            if len(names) == 1:
+                return names[0], number
         if path.name.lower() in MASK_FOLDERS:
             beside = [name for name, clip in self.paths.items() if clip.parent == path.parent]
             return (beside[0], None) if len(beside) == 1 else None
         return None
+
+    def of_one_name(self, path: Path) -> list[str]:
+        """The clips that a file or folder of masks may belong to, because they have one name."""
+        names = [self._names.get(key, []) for key, _ in self._keys(path)]
+        return max(names, key=len) if max(map(len, names)) > 1 else []
 
     def of_frame_file(self, path: Path) -> tuple[str, int | None] | None:
         """The clip of a file with one frame's annotation, and the frame's number in its name.
@@ -117,9 +117,14 @@ class Clips:
             matches = [name for name in matches if f"/{self.paths[name].as_posix()}".endswith(tail)]
         return matches[0] if len(matches) == 1 else None
 
-    def _only(self, key: tuple[str, ...]) -> str | None:
-        names = self._names.get(tuple(part for part in key if part), [])
-        return names[0] if len(names) == 1 else None
+    def _keys(self, path: Path) -> Iterator[tuple[tuple[str, ...], int | None]]:
+        """Keys of the clips that masks may be named after, each with the number in the name."""
+        *folders, stem = self._key(path, stem_of(path)) or ("",)
+        bare = _MASK_ENDING.sub("", stem)
+        yield _without_empty(*folders, bare), None
+        for numbered in filter(None, map(_NUMBERED.match, (bare, stem))):
+            name = _MASK_ENDING.sub("", numbered["name"])
+            yield _without_empty(*folders, name), int(numbered["number"])
 
     def _key(self, path: Path, stem: str) -> tuple[str, ...]:
         """The path of a file in lower case, without folders named after their kind of files."""
@@ -127,6 +132,10 @@ class Clips:
         folders += [stem.lower()] * path.is_dir()
         parts = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
         return parts if path.is_dir() else (*parts, stem.lower())
+
+
+def _without_empty(*parts: str) -> tuple[str, ...]:
+    return tuple(part for part in parts if part)
 
 
 def stem_of(path: Path) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from lgrseg.data.io.axes import clip_axes
 from lgrseg.data.io.grey_values import Frames, as_bytes
 from lgrseg.data.io.lazy_frames import gather
+from lgrseg.data.io.rates import checked_rate
 from lgrseg.data.io.spacing import NO_SPACING, checked_spacing
 from lgrseg.data.io.video import UnreadableFile, Video, one_line
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # nibabel is only imported when a NIfTI file is read
 
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 """Millimetres per unit of the header; "mm" and "unknown" count as millimetres."""
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+"""Seconds per unit of the header; a header with another unit states no time."""
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -98,7 +101,8 @@ def read_nifti_video(path: Path) -> Video:
     spacing = checked_spacing(row, column, source="the header's pixdim", notes=notes)
     if spacing is None:
         notes.append(NO_SPACING)
-    return Video(pictures, spacing, affine=image.affine, notes=notes)
+    rate = _rate(image.header, shape, num_frames, notes)
+    return Video(pictures, spacing, fps=rate, affine=image.affine, notes=notes)
 
 
 def _pixdim(path: Path, header) -> tuple[float, float]:
@@ -107,6 +111,21 @@ def _pixdim(path: Path, header) -> tuple[float, float]:
         content = file.read(header.template_dtype.itemsize)
     column, row = header(content, check=False)["pixdim"][1:3]
     return float(column), float(row)
+
+
+def _rate(header, shape: tuple[int, ...], num_frames: int, notes: list[str]) -> float | None:
+    """Frames per second, if the fourth axis is time and its unit is stated.
+
+    1 s is left out: programs write it if they do not know the time.
+    """
+    seconds = SECONDS.get(header.get_xyzt_units()[1])
+    if seconds is None or num_frames == 1 or shape[3:4] != (num_frames,):
+        return None
+    step = float(header["pixdim"][4]) * seconds
+    if step in (0, 1):
+        return None
+    source = f"the header's time step of {step:.3g} s"
+    return checked_rate(1 / step, source=source, notes=notes)
 
 
 def _opened(path: Path):

@@ -62,3 +62,13 @@ def test_a_mask_is_named_after_its_clip(root, file, expected):
         "imagesTr/heart_003_0000": write_clip(root / "imagesTr" / "heart_003_0000.nii.gz"),
     }
     assert Clips(root, paths).named_as(root / file) == expected
+
+
+def test_masks_of_two_clips_with_one_name_say_so(root):
+    write_clip(root / "a.nii.gz")
+    write_clip(root / "a.nii")
+    write_frames(root / "a_masks", ["0.png"])
+    write_clip(root / "a_gt.nii.gz")
+    found = find_annotations(root)
+    for file in ("a_masks/0.png", "a_gt.nii.gz"):
+        assert "one of a.nii and a.nii.gz, which have the same name" in found.problems[file]
