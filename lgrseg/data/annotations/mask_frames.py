@@ -96,8 +96,8 @@ def frame_of(file: Path, number: int | None, clip: AnnotatedClip) -> int:
         raise UnusableVideo(f"{_name(file)} does not have the name of a frame in {clip.path.name}")
     if number is None:
         raise UnusableVideo(
-            f"{_name(file)} has no number in its name: its frame is unknown. The name must end "
-            f"with the number of the frame, such as {stem_of(clip.path)}_mask_0012"
+            f"{_name(file)} does not say which frame it belongs to: its name must end with the "
+            f"number of the frame, such as {stem_of(clip.path)}_mask_0012"
         )
     frame = number - clip.first_number
     if not 0 <= frame < clip.num_frames:
@@ -117,7 +117,10 @@ def _mask(
         return read_mask_image(file, 1, picture=picture, shown=clip.size, notes=notes)
     mask = _several(file, classes)
     if mask.shape != tuple(clip.size):
-        raise UnusableVideo(f"{_name(file)} is {mask.shape}, the frames are {tuple(clip.size)}")
+        raise UnusableVideo(
+            f"{_name(file)} is {mask.shape}, the frames are {tuple(clip.size)} (rows, columns): "
+            "masks must have the size of the frames; resize them without interpolation"
+        )
     return mask
 
 

@@ -57,7 +57,8 @@ def read(
         labels = read_labels(file)
         if labels.shape[1:] != clip.size:
             raise UnusableVideo(
-                f"{file.name} has frames of (H, W) = {labels.shape[1:]}, the clip {clip.size}"
+                f"{file.name} has frames of (H, W) = {labels.shape[1:]}, the clip {clip.size}: "
+                "masks must have the size of the frames, and the axes (x, y, t)"
             )
         first = 0 if number is None else number - clip.first_number
         if number is None and len(labels) != clip.num_frames:
@@ -179,8 +180,11 @@ def read_labels(file: Path) -> np.ndarray:
 def whole_numbers(values: np.ndarray, *, source: str) -> np.ndarray:
     """The values as integers; UnusableVideo if one is not whole or is negative."""
     if values.dtype.kind not in "biu":
-        if not np.isfinite(values).all() or (values != np.rint(values)).any():
-            raise UnusableVideo(f"{source} holds fractions; it must hold numbers of structures")
+        wrong = values[~np.isfinite(values) | (values != np.rint(values))]
+        if wrong.size:
+            raise UnusableVideo(
+                f"{source} holds the value {wrong[0]:g}; it must hold whole numbers of structures"
+            )
         values = values.astype(np.int64)
     if values.size and values.min() < 0:
         raise UnusableVideo(f"{source} holds the value {values.min()}; values must be 0 or more")

@@ -38,7 +38,7 @@ def test_the_number_in_the_name_is_the_frame(root, name):
 def test_a_number_in_the_name_of_the_clip_is_no_frame(root, name):
     clip = write_clip(root / "a4c.nii.gz")
     save(root / name, VALUES)
-    with pytest.raises(UnusableVideo, match=r"no number in its name.*such as a4c_mask_0012"):
+    with pytest.raises(UnusableVideo, match=r"which frame it belongs to.*such as a4c_mask_0012"):
         masks_in(root, "a4c")
     write_clip(clip, num_frames=1)
     assert_same(masks_in(root, "a4c"), {0: BOTH})
@@ -47,7 +47,7 @@ def test_a_number_in_the_name_of_the_clip_is_no_frame(root, name):
 def test_the_number_of_a_clip_is_no_frame(root):
     write_clip(root / "p2.nii.gz")
     save(root / "p2_masks" / "p2.png", VALUES)
-    with pytest.raises(UnusableVideo, match="no number in its name"):
+    with pytest.raises(UnusableVideo, match="which frame it belongs to"):
         masks_in(root, "p2")
     (root / "p2_masks" / "p2.png").rename(root / "p2_masks" / "p2_3.png")
     assert_same(masks_in(root, "p2"), {3: BOTH})
@@ -101,8 +101,8 @@ def test_one_structure_may_be_white(root):
     ("name", "values", "message"),
     [
         ("6.png", VALUES, "belongs to frame 6, but the clip has the frames 0 to 5"),
-        ("last.png", VALUES, "no number in its name"),
-        ("0.png", VALUES[:20], r"is \(20, 60\), the frames are \(40, 60\)"),
+        ("last.png", VALUES, "which frame it belongs to"),
+        ("0.png", VALUES[:20], r"is \(20, 60\), the frames are \(40, 60\).*resize them"),
         ("0.png", 255 * VALUES, "holds the value 253, 255"),
         ("0.jpg", VALUES, "JPEG, whose values are not exact"),
     ],

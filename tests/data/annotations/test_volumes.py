@@ -55,7 +55,7 @@ def test_numbers_of_another_type_are_the_same_numbers(root):
     [
         (volume([0], num_frames=3), "holds 3 frames, the clip 6"),
         (volume([0]).transpose(0, 2, 1), r"frames of \(H, W\) = \(60, 40\), the clip \(40, 60\)"),
-        (volume([0]) * np.float32(0.5), "holds fractions"),
+        (volume([0]) * np.float32(0.5), "holds the value 0.5"),
         (volume([0]) * 2, r"holds the value 2, 6; classes.yaml has 0 \(background\), 1"),
         (-volume([0]).astype(np.int16), "holds the value -3"),
     ],
