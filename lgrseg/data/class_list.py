@@ -122,7 +122,7 @@ def read_class_list(file: Path) -> ClassList:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
-    if isinstance(content, list):
+    if isinstance(content, list) and all(isinstance(name, str | int) for name in content):
         if twice := [name for name in content if content.count(name) > 1]:
             raise ValueError(
                 f"{file} names {twice[0]!r} more than once: each of the values 1, 2, ... needs a "
@@ -176,9 +176,10 @@ def class_list(structures: dict[str, dict | int | None]) -> ClassList:
             if fact["role"] in roles:
                 raise ValueError(f"{roles[fact['role']]!r} and {name!r} have the same role")
             roles[fact["role"]] = name
-    for role in ROLES:
-        if role in used and facts[role]["role"] is None:  # the name says it
-            roles.setdefault(role, role)
+    for name in used:
+        role = plain_name(name)
+        if role in ROLES and facts[name]["role"] is None:  # the name says it
+            roles.setdefault(role, name)
     colors = tuple(facts[name]["color"] or COLORS[k % len(COLORS)] for k, name in enumerate(used))
     return ClassList(tuple(used), colors, roles, index_of_value, index_of_label, index_of_color)
 

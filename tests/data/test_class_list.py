@@ -20,6 +20,8 @@ def test_a_list_is_in_the_order_of_values(tmp_path):
     assert classes.colors == COLORS[:2] and classes.roles == {"left_ventricle": "left_ventricle"}
     other = read(tmp_path, "left_ventricle: {}\nlv: {role: left_ventricle}")
     assert other.roles == {"left_ventricle": "lv"}  # what is written counts more than a name
+    spaced = read(tmp_path, "[Left Ventricle, LA]")
+    assert spaced.roles == {"left_ventricle": "Left Ventricle"}
 
 
 FULL = """
@@ -66,6 +68,7 @@ def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
         ("lv: {color: [0, 0, 0]}", "has the colour"),
         ("lv: {role: background}", "every structure has the role background"),
         ("lv", "must be a list of names, such as"),
+        ("- lv: {value: 1}", "must be a list of names, such as.*it is .*'lv'"),
         ("", "must be a list of names, such as"),
         ("[lv", "is not a YAML file"),
     ],
