@@ -144,6 +144,7 @@ def test_equal_ventricles_are_no_beat(project):
 def test_splits_of_a_table_and_patients_of_a_pattern(project):
     (project / "splits.csv").write_text(
         "clip,split,ed_frame,es_frame\npatient0/clip.nii.gz,val,3,1\npatient1/clip,external,,\n"
+        "patient3/clip,train,9,\n"
     )
     done = prepare(project, "--splits", "splits.csv", "--patient-pattern", r"t(\d)")
     assert done.returncode == 0, done.stderr
@@ -152,6 +153,7 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
     assert [r.patient for r in DatasetCatalog.get("mine_external")] == ["1"]
     report = json.loads((project / "datasets/mine/prepare_report.json").read_text())
     assert "splits.csv does not list it" in report["unusable"]["patient2/clip"]
+    assert "ed_frame 9, but the clip has the frames 0 to 3" in report["unusable"]["patient3/clip"]
     (project / "splits.csv").write_text("clip,split\npatient9/clip,val\n")
     wrong = prepare(project, "--splits", "splits.csv")
     assert wrong.returncode == 1 and "'patient9/clip' matches no clip in the folder" in wrong.stderr

@@ -10,6 +10,7 @@ split only.
 """
 
 import csv
+import io
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -47,27 +48,37 @@ COLUMNS = tuple(field.name for field in fields(ClipRow))
 def read_table(file: Path) -> list[ClipRow]:
     """Read a CSV file with the column `clip` and at least one other, in any order.
 
+    Some spreadsheet programs separate the columns by semicolons, which is read too.
+
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: a column is unknown, a clip is listed twice, or a field is not a number.
+        ValueError: not UTF-8, a column is unknown, a clip is listed twice, or a field is not a
+            number.
     """
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        names = [str(name).strip().lower() for name in reader.fieldnames or ()]
-        for name in names:
-            if name not in COLUMNS:
-                raise ValueError(
-                    f"{file}: there is no column {name!r}{did_you_mean(name, COLUMNS)}; "
-                    f"the columns are {', '.join(COLUMNS)}"
-                )
-        if "clip" not in names or len(names) < 2:
-            raise ValueError(f"{file} has the columns {names}; it needs clip, patient, split")
-        reader.fieldnames = names
-        rows = [
-            ClipRow(**{name: (line[name] or "").strip() for name in names})
-            for line in reader
-            if any(line[name] for name in names)
-        ]
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file} is not UTF-8 ({error}): save it as CSV UTF-8, so that every letter is kept"
+        ) from None
+    head = text.partition("\n")[0]
+    delimiter = ";" if ";" in head and "," not in head else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names = [str(name).strip().lower() for name in reader.fieldnames or ()]
+    for name in names:
+        if name not in COLUMNS:
+            raise ValueError(
+                f"{file}: there is no column {name!r}{did_you_mean(name, COLUMNS)}; "
+                f"the columns are {', '.join(COLUMNS)}"
+            )
+    if "clip" not in names or len(names) < 2:
+        raise ValueError(f"{file} has the columns {names}; it needs clip, patient, split")
+    reader.fieldnames = names
+    rows = [
+        ClipRow(**{name: (line[name] or "").strip() for name in names})
+        for line in reader
+        if any(line[name] for name in names)
+    ]
     seen: set[str] = set()
     for row in rows:
         if row.clip in seen:

@@ -31,7 +31,13 @@ def test_nifti(tmp_path):
 
 @pytest.mark.parametrize(
     ("step", "unit", "fps"),
-    [(20, "msec", 50), (0.04, "sec", 25), (1, "sec", None), (20, "unknown", None), (0, "sec", None)],
+    [
+        (20, "msec", 50),
+        (0.04, "sec", 25),
+        (1, "sec", None),
+        (20, "unknown", None),
+        (0, "sec", None),
+    ],
 )
 def test_the_rate_of_a_nifti_with_a_time_axis(tmp_path, step, unit, fps):
     image = nibabel.Nifti1Image(ramp().transpose(2, 1, 0)[:, :, None], np.eye(4))

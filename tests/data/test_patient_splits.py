@@ -105,6 +105,15 @@ def test_a_table_survives_being_written(tmp_path):
     assert rows[1].phase("ed_frame") == 3 and rows[1].phase("es_frame") is None
 
 
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    file = tmp_path / "splits.csv"
+    file.write_bytes(b'\xef\xbb\xbfclip;patient;split\r\n"a,b";p;val\r\n')
+    assert read_table(file) == [ClipRow("a,b", "p", "val")]
+    file.write_bytes("clip,patient,split\nMüller,p,val\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"splits.csv is not UTF-8 .*save it as CSV UTF-8"):
+        read_table(file)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

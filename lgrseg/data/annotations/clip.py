@@ -1,6 +1,7 @@
 """The clips of a folder, found by their names, and the clip that an annotation belongs to."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,14 +129,20 @@ class Clips:
 
     def _key(self, path: Path, stem: str) -> tuple[str, ...]:
         """The path of a file in lower case, without folders named after their kind of files."""
-        folders = [part.lower() for part in path.relative_to(self.root).parent.parts]
-        folders += [stem.lower()] * path.is_dir()
+        stem = composed(stem).lower()
+        folders = [composed(part).lower() for part in path.relative_to(self.root).parent.parts]
+        folders += [stem] * path.is_dir()
         parts = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
-        return parts if path.is_dir() else (*parts, stem.lower())
+        return parts if path.is_dir() else (*parts, stem)
 
 
 def _without_empty(*parts: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
+
+
+def composed(name: str) -> str:
+    """The name with every accent in its letter; macOS stores 'ü' as 'u' and two dots."""
+    return unicodedata.normalize("NFC", name)
 
 
 def stem_of(path: Path) -> str:

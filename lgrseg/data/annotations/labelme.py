@@ -31,7 +31,7 @@ def claims(path: Path) -> bool:
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
-    """Clip -> its files, each with its frame if that is known already, or the number in its name."""
+    """Clip -> its files, each with its frame or, if that is not known yet, its number."""
     of_clip: dict[str, dict[Path, tuple[int | None, int | None]]] = {}
     for file in files:
         if framed := _frame_beside(file, clips):

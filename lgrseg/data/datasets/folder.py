@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.annotations import AnnotatedClip, ClipAndLabels, find_annotations, read_annotation
-from lgrseg.data.annotations.clip import stem_of
+from lgrseg.data.annotations.clip import composed, stem_of
 from lgrseg.data.class_list import ClassList
 from lgrseg.data.io import image_files, read_video
 from lgrseg.data.own_store import TABLE, write_facts
@@ -27,7 +27,7 @@ from lgrseg.data.patient_splits import (
     with_splits,
     write_table,
 )
-from lgrseg.data.raw_video import LoadedVideo, RawVideo, refused
+from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, refused
 
 
 class ClipFolder:
@@ -154,11 +154,11 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
     clips_by_name: dict[str, list[str]] = {}
     for clip in clips:
         for name in {clip, clip.split("/")[-1]}:
-            clips_by_name.setdefault(name, []).append(clip)
+            clips_by_name.setdefault(composed(name), []).append(clip)
     rows = {}
     for row in read_table(table):
         place = Path(row.clip)
-        names = (row.clip, place.with_name(stem_of(place)).as_posix())
+        names = [composed(row.clip), composed(place.with_name(stem_of(place)).as_posix())]
         matches = next((clips_by_name[name] for name in names if name in clips_by_name), [])
         if len(matches) != 1:
             matched = (
@@ -199,20 +199,33 @@ def load_clip(video: RawVideo) -> LoadedVideo:
         spacing_mm=read.spacing_mm,
         fps=read.fps,
         notes=notes,
-        extra=_phases(masks, labels["classes"], labels["row"], notes),
+        extra=_phases(masks, labels["classes"], labels["row"], len(frames), notes),
     )
 
 
 def _phases(
-    masks: dict[int, np.ndarray] | None, classes: ClassList, row: ClipRow, notes: list[str]
+    masks: dict[int, np.ndarray] | None,
+    classes: ClassList,
+    row: ClipRow,
+    num_frames: int,
+    notes: list[str],
 ) -> dict[str, int]:
     """The frames of end-diastole and end-systole, from the table or from the left ventricle.
 
     If two frames are annotated, or all between the first and the last annotated one, end-diastole
     is the frame with the largest left ventricle, and end-systole the one with the smallest.
+
+    Raises:
+        UnusableVideo: the table has a frame that the clip does not have.
     """
     stated = {name: row.phase(name) for name in ("ed_frame", "es_frame")}
     phases = {name: frame for name, frame in stated.items() if frame is not None}
+    for name, frame in phases.items():
+        if frame >= num_frames:
+            raise UnusableVideo(
+                f"the table of splits has {name} {frame}, but the clip has the frames 0 to "
+                f"{num_frames - 1}: correct the number, or leave it empty"
+            )
     ventricle = classes.roles.get("left_ventricle")
     if phases or not masks or ventricle is None or len(masks) < 2:
         return phases

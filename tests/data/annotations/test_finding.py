@@ -64,6 +64,13 @@ def test_a_mask_is_named_after_its_clip(root, file, expected):
     assert Clips(root, paths).named_as(root / file) == expected
 
 
+def test_letters_of_macos_are_the_same_letters(root):
+    write_clip(root / "M\u00fcller.nii.gz")
+    write_clip(root / "Mu\u0308ller_gt.nii.gz")
+    found = find_annotations(root)
+    assert found.clips["M\u00fcller"].annotation and not found.problems
+
+
 def test_masks_of_two_clips_with_one_name_say_so(root):
     write_clip(root / "a.nii.gz")
     write_clip(root / "a.nii")
