@@ -164,7 +164,8 @@ def class_list(structures: dict[str, dict | int | None]) -> ClassList:
             if value in index_of_value:
                 raise ValueError(f"the value {value} belongs to {name!r} and to another structure")
             index_of_value[value] = index
-        for label in {plain_name(label) for label in (name, *fact["names"])}:
+        # In the order of the file: prepared videos are compared with the text of this class list.
+        for label in dict.fromkeys(map(plain_name, (name, *fact["names"]))):
             if label in index_of_label:
                 raise ValueError(f"the name {label!r} stands for {name!r} and another structure")
             index_of_label[label] = index

@@ -53,6 +53,12 @@ def test_what_is_unknown_is_refused_with_what_is_known(tmp_path):
         classes.index_of("RV", source="a.xml")
 
 
+def test_names_stay_in_order(tmp_path):
+    """An order that changes from process to process would prepare every clip again."""
+    classes = read(tmp_path, "lv: {names: [LV, g, f, e, d, c, b, a]}")
+    assert list(classes.index_of_label) == ["lv", *"gfedcba"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
