@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,17 @@ class _Console(logging.Handler):
             tqdm.write(self.format(record), file=sys.stderr)
 
 
+class _Earlier(logging.Handler):
+    """Keeps the last lines until there is a file for them, such as the names of loaded weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=100)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 def log_to_console(level: int = logging.INFO) -> None:
     """Let the main process log to stderr; repeated calls have no effect."""
     if not distributed.is_main_process():
@@ -32,16 +44,21 @@ def log_to_console(level: int = logging.INFO) -> None:
     logger.setLevel(level)
     if not any(isinstance(handler, _Console) for handler in logger.handlers):
         _add_handler(_Console())
+        _add_handler(_Earlier())
 
 
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Context in which the main process also logs to a file."""
+    """Context in which the main process also logs to a file, with what was logged just before."""
     if not distributed.is_main_process():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = _add_handler(logging.FileHandler(path, encoding="utf-8"))
+    for earlier in [other for other in logger.handlers if isinstance(other, _Earlier)]:
+        logger.removeHandler(earlier)
+        for record in earlier.records:
+            handler.handle(record)
     try:
         yield
     finally:

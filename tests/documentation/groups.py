@@ -9,7 +9,8 @@ OWN_CLIPS = (
     "--out datasets/mine --classes",
     "train_net.py --config-file configs/lgrnet/base.py dataset=mine",
     "output/lgrnet_mine --i",
-    "mine_test",
+    "--eval-only --datasets mine_test",
+    "dataset=mine train.init_weights=lgrseg/pretrained",
 )
 """Commands that build on each other, and run in one slow test."""
 FIRST = [  # the others need what these write: the fixture `place` runs them
