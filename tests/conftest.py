@@ -39,17 +39,22 @@ def shared_data(shared) -> Path:
     return shared / "data"
 
 
-def square_video(root: Path, video_id: str, *, num_frames=5, annotated=(2,), patient="p1"):
-    """A prepared 40 x 60 video, cropped to 32 x 48: class 1 is a bright square that moves right."""
+def square_video(
+    root: Path, video_id: str, *, num_frames=5, annotated=(2,), patient="p1", masks=None
+):
+    """A prepared 40 x 60 video, cropped to 32 x 48: class 1 is a bright square that moves right.
+
+    `masks` (frame -> label map) replaces the masks of the square.
+    """
     from lgrseg.data.store import read_record, write_video
 
     frames = np.zeros((num_frames, 32, 48), np.uint8)
-    masks = {}
+    squares = {}
     for t in range(num_frames):
         frames[t, 8:20, 4 + 2 * t : 20 + 2 * t] = 200
         if t in annotated:
-            masks[t] = np.zeros((40, 60), np.uint8)
-            masks[t][4 + 8 : 4 + 20, 6 + 4 + 2 * t : 6 + 20 + 2 * t] = 1
+            squares[t] = np.zeros((40, 60), np.uint8)
+            squares[t][4 + 8 : 4 + 20, 6 + 4 + 2 * t : 6 + 20 + 2 * t] = 1
     meta = {
         "video_id": video_id,
         "original_size": [40, 60],
@@ -61,7 +66,7 @@ def square_video(root: Path, video_id: str, *, num_frames=5, annotated=(2,), pat
         "view": "4",
         "sources": [],
     }
-    return read_record(write_video(root, frames, masks, meta))
+    return read_record(write_video(root, frames, masks or squares, meta))
 
 
 def made_up_record(video_id: str = "v", **known):

@@ -5,8 +5,8 @@ r"""Save the encoder of a pretraining run, so that other models can start from i
         model.backbone.encoder.name=usfm_tiny model.backbone.encoder.weights=weights/camus.pth
 
 The names of the weights are those of USFM's or MAE's checkpoints for a ViT, and those of EMP-SSL's
-(and so of VFM4US') for a ResNet; other encoders keep the names of the hub. The file has no head,
-and no optimizer.
+(and so of VFM4US') for a ResNet; other encoders keep those of the installed transformers. The file
+has no head, and no optimizer.
 """
 
 import argparse

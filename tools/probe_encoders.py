@@ -23,6 +23,7 @@ from torch import nn
 
 from lgrseg.engine.probing import feature_picture, frozen_maps
 from lgrseg.evaluation.probing import PatchProbe, position_maps
+from lgrseg.evaluation.results import plain
 from lgrseg.failures import describe_error
 from lgrseg.layers.clip_batch import ImageNormalizer
 from lgrseg.modeling.foundation import build_encoder
@@ -55,7 +56,7 @@ def main() -> int:
         print(f"error: {describe_error(error)}", file=sys.stderr)
         return 1
     text = table(scores, list(arguments.seeds))
-    (arguments.output / "probes.json").write_text(json.dumps(scores, indent=1))
+    (arguments.output / "probes.json").write_text(json.dumps(plain(scores), indent=1))
     (arguments.output / "probes.md").write_text(text)
     print(text)
     return 0
@@ -69,7 +70,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--encoders", nargs="+", required=True, help="NAME or NAME=FILE")
     parser.add_argument("--train", required=True, help="dataset that fits the probes")
     parser.add_argument("--test", required=True, help="dataset that scores them")
-    parser.add_argument("--size", type=int, default=64, help="side of the frames in pixels")
+    parser.add_argument(
+        "--size", type=int, default=64, help="side of the frames in pixels, a multiple of strides"
+    )
     parser.add_argument("--videos", type=int, default=40, help="largest number of each dataset")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of random encoders")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")

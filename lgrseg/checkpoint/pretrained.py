@@ -1,6 +1,7 @@
 """Loads pretrained weights into a part of a model, and reports which tensors matched."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.reading import read_weights
 
 logger = logging.getLogger("lgrseg")
+
+MODEL_FILE = "model.safetensors"
+"""Name of the weights in repositories of the Hugging Face hub."""
+ON_THE_HUB = "hub:"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_pretrained(
@@ -42,7 +48,8 @@ def load_pretrained(
         FileNotFoundError: no such file.
         CheckpointError: the file is truncated or unsafe, or has less overlap than `min_overlap`.
     """
-    tensors = read_weights(_local_file(str(weights)))
+    text = str(weights)
+    tensors = read_weights(local_file(text) if text.startswith(ON_THE_HUB) else text)
     tensors = {(rename or str)(name): value for name, value in tensors.items()}
     tensors = translate(tensors) if translate else tensors
     unwanted = [*(left_out or []), *(name for name in tensors if name.startswith(ignore))]
@@ -65,13 +72,46 @@ def load_pretrained(
     return report
 
 
-def _local_file(weights: str) -> str:
-    if not weights.startswith("hub:"):
-        return weights
+def local_file(weights: str) -> Path:
+    """Find a weight file: a local file or folder, or a download from the hub by its id.
+
+    Args:
+        weights: a file, a folder with model.safetensors, "hub:<repository>/<file>", or the id of a
+            repository on the Hugging Face hub with model.safetensors.
+
+    Raises:
+        FileNotFoundError: there is no local file, and no hub id that can be downloaded.
+    """
+    path = Path(weights)
+    if path.is_dir():
+        if not (path / MODEL_FILE).is_file():
+            raise FileNotFoundError(
+                f"{path} has no {MODEL_FILE}; give the path of the file if it has another name"
+            )
+        return path / MODEL_FILE
+    if path.is_file():
+        return path
+    if weights.startswith(ON_THE_HUB):
+        repository, _, file = weights.removeprefix(ON_THE_HUB).rpartition("/")
+        return _fetched(repository, file)
+    if path.suffix in (".safetensors", ".pth", ".pt") or not HUB_ID.fullmatch(weights):
+        raise FileNotFoundError(
+            f"no weights {weights}: it is neither a file, nor a folder, nor a hub id"
+        )
+    return _fetched(weights, MODEL_FILE)
+
+
+def _fetched(repository: str, file: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    repository, _, file = weights.removeprefix("hub:").rpartition("/")
-    return hf_hub_download(repository, file)
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the hub and the connection raise many types
+        raise FileNotFoundError(
+            f"{repository} is not a local folder, and its {file} could not be "
+            f"downloaded from the Hugging Face hub ({type(error).__name__}): download it on a "
+            "machine with network access, and give its folder"
+        ) from error
 
 
 def _table(weights: str, report: dict[str, list[str]]) -> str:

@@ -1,7 +1,9 @@
 """Measures a model during a training without labels: its encoder, or the images that it makes."""
 
 import logging
+import math
 from collections.abc import Callable
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from lgrseg.engine.writers import write_metrics
 from lgrseg.evaluation.paired_images import PairedImages
 from lgrseg.evaluation.probing import PatchProbe, ProbeResult
 from lgrseg.modeling.contracts import ClipModel, ImageModel
+from lgrseg.modeling.foundation import Encoder
 from lgrseg.visualization.colour_basis import colour_basis
 
 logger = logging.getLogger("lgrseg")
@@ -104,11 +107,29 @@ def frozen_maps(model: nn.Module, device: torch.device) -> Callable[[Tensor], li
     Args:
         model: model with `backbone`, an encoder, and `normalizer`; or one whose student has them.
         device: device of the model.
+
+    Returns:
+        Function from frames (N, 3, H, W) to maps. It raises ValueError if H or W is not a multiple
+        of all strides: such a map covers more than the frame, so its positions would be compared
+        with labels at other places.
     """
     model.eval()
     model = model.deployed() if isinstance(model, ClipModel) else model
-    encoder, normalizer = model.get_submodule("backbone"), model.get_submodule("normalizer")
-    return lambda frames: encoder(normalizer(frames.to(device)))
+    encoder = cast(Encoder, model.get_submodule("backbone"))
+    normalizer = model.get_submodule("normalizer")
+
+    def maps(frames: Tensor) -> list[Tensor]:
+        step = math.lcm(*encoder.strides)
+        height, width = frames.shape[-2:]
+        if height % step or width % step:
+            raise ValueError(
+                f"frames of {height} x {width} px do not fit to maps at strides "
+                f"{encoder.strides}: probe with sides that are multiples of {step} (--size of "
+                "probe_encoders.py, `size` of PatchProbe)"
+            )
+        return encoder(normalizer(frames.to(device)))
+
+    return maps
 
 
 def feature_picture(result: ProbeResult) -> np.ndarray:

@@ -20,7 +20,7 @@ from torch import Tensor
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
 from lgrseg.data.frame_sampling import WholeVideoSampler
 from lgrseg.data.mappers.clips import ClipMapper
-from lgrseg.evaluation.metrics.overlap import count_pixels, dice
+from lgrseg.evaluation.metrics.overlap import count_pixels, dice, mean
 from lgrseg.evaluation.position_classifiers import linear_scores, neighbour_scores
 from lgrseg.layers.numerics import effective_rank
 from lgrseg.structures import ClipTargets
@@ -38,7 +38,7 @@ class ProbeResult:
 
     scores: dict[str, float]
     """`linear_dice` and `knn_dice`, means over frames and classes, 0 to 1; `linear_dice/CLASS` of
-    each class; `effective_rank` of the features of all positions."""
+    each class, NaN if no frame has it; `effective_rank` of the features of all positions."""
     frames: Tensor
     """(n, 3, H, W) the first test frames."""
     maps: Tensor
@@ -119,8 +119,8 @@ class PatchProbe:
         features, tested = joined(maps, frames), joined(maps, test_frames)
         truth = position_labels(labels, len(classes), features.shape[-2:]).flatten()
         known, unknown = (rearrange(f, "n c h w -> (n h w) c") for f in (features, tested))
-        mean, deviation = known.mean(dim=0), known.std(dim=0).clamp(min=1e-6)
-        known, unknown = (known - mean) / deviation, (unknown - mean) / deviation
+        centre, deviation = known.mean(dim=0), known.std(dim=0).clamp(min=1e-6)
+        known, unknown = (known - centre) / deviation, (unknown - centre) / deviation
         order = torch.randperm(len(known), generator=torch.Generator().manual_seed(0))
         fitted, compared = order[:MAX_FITTED], order[:MAX_NEIGHBOURS]
         linear = linear_scores(
@@ -139,13 +139,13 @@ class PatchProbe:
             for scores in (linear, near)
         )
         scores = {
-            "linear_dice": float(np.nanmean(of_linear)),
-            "knn_dice": float(np.nanmean(of_near)),
+            "linear_dice": float(mean(of_linear)),
+            "knn_dice": float(mean(of_near)),
             "effective_rank": float(effective_rank(known[compared])),
         }
         scores |= {
             f"linear_dice/{name}": float(score)
-            for name, score in zip(classes, np.nanmean(of_linear, axis=0), strict=True)
+            for name, score in zip(classes, mean(of_linear, axis=0), strict=True)
         }
         return ProbeResult(scores, test_frames[:4], tested[:4])
 

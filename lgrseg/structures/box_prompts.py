@@ -1,6 +1,7 @@
 """Box prompts of a video segmenter, and their validation."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def check_prompts(
         classes: names of the classes.
 
     Raises:
-        PromptError: no box; a frame or class that does not exist; a box without an area or outside
-            the frame; two boxes of one class on one frame.
+        PromptError: no box; a frame or class that does not exist; a box without an area, outside
+            the frame, or with a number that is not finite; two boxes of one class on one frame.
     """
     if not prompts:
         raise PromptError(
@@ -54,6 +55,8 @@ def check_prompts(
             raise PromptError(
                 f"{what}: the video's frames are 0 to {num_frames - 1}, counted from 0"
             )
+        if not all(map(math.isfinite, prompt.box)):
+            raise PromptError(f"{what}: x0, y0, x1 and y1 are numbers of pixels")
         x0, y0, x1, y1 = prompt.box
         if not (x0 < x1 and y0 < y1):
             raise PromptError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lgrseg.data import register_dataset
 from lgrseg.evaluation.position_classifiers import linear_scores, neighbour_scores
 from lgrseg.evaluation.probing import (
     PatchProbe,
@@ -57,6 +58,16 @@ def test_maps_are_joined_at_the_finest():
 
     result = joined(maps, torch.rand(3, 3, 8, 8), batch_size=2)
     assert result.shape == (3, 3, 2, 2) and (result[:, 1:] == 1).all()
+
+
+def test_a_class_that_no_frame_has(make_video):
+    """Its Dice is no number, and no part of the mean."""
+    records = [make_video("a")]
+    register_dataset("probed_squares", lambda: records, classes=("square", "absent"))
+    probe = PatchProbe(train="probed_squares", test="probed_squares", size=(32, 48))
+    scores = probe(position_maps).scores
+    assert np.isnan(scores["linear_dice/absent"])
+    assert scores["linear_dice"] == scores["linear_dice/square"] > 0.8
 
 
 def test_settings_are_checked():

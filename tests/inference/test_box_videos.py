@@ -162,6 +162,20 @@ def test_true_boxes_come_with_the_clip(make_video):
     assert [prompt.frame for prompt in both] == [1, 4]
 
 
+def test_a_structure_outside_the_fan_has_no_box(make_video):
+    """As in a clip; a box outside the fan would stop the export of the video."""
+    masks = np.zeros((3, 40, 60), np.uint8)
+    masks[0, :, :6], masks[1, 0:10, 0:20], masks[2, 30:40, 50:60] = 1, 1, 2
+    record = make_video("a", num_frames=3, masks=dict(enumerate(masks)))
+    mapper = PromptedMapper(frame_sampler=WholeVideoSampler(), input_size=(32, 48))
+    assert mapper.prompts(record) == [
+        BoxPrompt(1, (6, 4, 20, 10), 0),
+        BoxPrompt(2, (50, 30, 54, 36), 1),
+    ]
+    clip, _ = mapper(record, 1, np.random.default_rng(0))
+    assert {t: list(boxes) for t, boxes in clip.boxes.items()} == {1: [0], 2: [1]}
+
+
 def test_a_video_is_exported_from_boxes(model, make_video, tmp_path):
     record = make_video("a", num_frames=3)
     metadata = Metadata(("square", "b", "c", "d"), ((9, 9, 9),) * 4)

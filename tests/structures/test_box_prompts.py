@@ -33,6 +33,8 @@ def test_good_boxes_pass():
         ([BoxPrompt(-1, (10, 20, 60, 80), 0)], "frames are 0 to 9"),
         ([BoxPrompt(0, (60, 20, 10, 80), 0)], r"\(left_ventricle\) has no area"),
         ([BoxPrompt(0, (10, 20, 10, 80), 0)], "has no area"),
+        ([BoxPrompt(0, (10, 20, float("inf"), 80), 0)], "inf, 80. on frame 0 .* numbers of pixels"),
+        ([BoxPrompt(0, (float("nan"), 20, 30, 80), 0)], "numbers of pixels"),
         ([BoxPrompt(0, (200, 20, 260, 80), 0)], "outside the frame of 200 x 100"),
         ([BoxPrompt(0, (-9, -9, 0, 50), 0)], "outside the frame"),
         ([GOOD, BoxPrompt(0, (20, 20, 30, 30), 0)], "second box of this class on this frame"),

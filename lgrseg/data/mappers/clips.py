@@ -149,16 +149,21 @@ class PromptedMapper(ClipMapper):
         return clip, targets
 
     def prompts(self, record: VideoRecord) -> list[BoxPrompt]:
-        """The same boxes for a whole video, in pixels of the original."""
+        """The same boxes for a whole video, in pixels of the original.
+
+        As in a clip, only the part of a structure inside the crop counts.
+        """
         prompts: list[BoxPrompt] = []
         last: dict[int, int] = {}
+        top, left, bottom, right = record.crop_box
         for frame, mask in sorted(read_masks(record).items()):
-            for value in np.unique(mask[mask > 0]).tolist():
+            inside = mask[top:bottom, left:right]
+            for value in np.unique(inside[inside > 0]).tolist():
                 if value in last and not (self.every and frame - last[value] >= self.every):
                     continue
-                rows, columns = np.nonzero(mask == value)
-                low = int(columns.min()), int(rows.min())
-                high = int(columns.max()) + 1, int(rows.max()) + 1
+                rows, columns = np.nonzero(inside == value)
+                low = left + int(columns.min()), top + int(rows.min())
+                high = left + int(columns.max()) + 1, top + int(rows.max()) + 1
                 prompts.append(BoxPrompt(frame, (*low, *high), value - 1))
                 last[value] = frame
         return prompts

@@ -1,7 +1,6 @@
 """Loads the weights of an encoder: file, names of tensors, positions, and completeness."""
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from lgrseg.modeling.foundation.names import Tensors, to_module
 MIN_OVERLAP = 0.9
 """Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller
 share the file belongs to another model. The message then states this and does not list tensors."""
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_encoder_weights(
@@ -98,41 +96,6 @@ def load_encoder_weights(
         )
     check_complete(Fit(encoder, name, str(file), layout, siblings, shapes, report))
     return report
-
-
-def local_file(weights: str) -> str | Path:
-    """Find a weight file: a local file or folder, or a download from the hub by its id.
-
-    Raises:
-        FileNotFoundError: there is no local file, and no hub id that can be downloaded.
-    """
-    path = Path(weights)
-    if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            raise FileNotFoundError(
-                f"{path} has no model.safetensors; give the path of the file if it has another name"
-            )
-        return path / "model.safetensors"
-    if path.is_file() or weights.startswith("hub:"):
-        return path if path.is_file() else weights
-    if path.suffix in (".safetensors", ".pth", ".pt") or not HUB_ID.fullmatch(weights):
-        raise FileNotFoundError(
-            f"no weights {weights}: it is neither a file, nor a folder, nor a hub id"
-        )
-    return _fetched(weights)
-
-
-def _fetched(repository: str) -> str:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return hf_hub_download(repository, "model.safetensors")
-    except Exception as error:  # the hub and the connection raise many types
-        raise FileNotFoundError(
-            f"{repository} is not a local folder, and its model.safetensors could not be "
-            f"downloaded from the Hugging Face hub ({type(error).__name__}): download it on a "
-            "machine with network access, and give its folder"
-        ) from error
 
 
 def fit_positions(name: str, tensor: Tensor, expected: Tensor, layout: Layout) -> Tensor:

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lgrseg.checkpoint.pretrained import local_file
 from lgrseg.config import did_you_mean
 from lgrseg.modeling.foundation import efficientnet_lite, hiera, hierarchical, layouts, vit
 from lgrseg.modeling.foundation.encoder import Encoder, TransformersEncoder
-from lgrseg.modeling.foundation.loading import load_encoder_weights, local_file
+from lgrseg.modeling.foundation.loading import load_encoder_weights
 from lgrseg.modeling.foundation.recomputing import mark_recomputable
 from lgrseg.modeling.foundation.stochastic_depth import add_drop_paths
 from lgrseg.modeling.sam2 import network as sam2
@@ -101,7 +102,14 @@ def build_encoder(
 
 
 def _own_drop_paths(entry: Entry, overrides: dict[str, Any]) -> float:
-    """Remove `drop_path_rate` from the settings of a network that has none, and return it."""
+    """Remove `drop_path_rate` from the settings of a network that has none, and return it.
+
+    Raises:
+        ValueError: the rate is no probability; transformers accepts every number.
+    """
+    rate = overrides.get("drop_path_rate", 0.0)
+    if not 0 <= rate < 1:
+        raise ValueError(f"drop_path_rate={rate}: it is a probability, 0 to below 1")
     return 0.0 if "drop_path_rate" in _defaults(entry) else overrides.pop("drop_path_rate", 0.0)
 
 
@@ -111,7 +119,7 @@ def _layers_at(shares: Sequence[float], depth: int) -> tuple[int, ...]:
     return tuple(max(1, round(share * depth)) - 1 for share in shares)
 
 
-def _weight_file(name: str, weights: str | None) -> str | Path | None:
+def _weight_file(name: str, weights: str | None) -> Path | None:
     if weights != "imagenet":
         return local_file(str(weights)) if weights else None
     find = ENCODERS[name].imagenet

@@ -21,12 +21,7 @@ def add_drop_paths(encoder: Encoder, rate: float) -> None:
     Args:
         encoder: encoder that is changed in place.
         rate: probability for the last block, 0 to below 1.
-
-    Raises:
-        ValueError: the rate is out of range.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"drop_path_rate={rate}: it is a probability, 0 to below 1")
     blocks = encoder.blocks
     for number, block in enumerate(blocks):
         block.add_module("skipped", DropPath(rate * number / max(1, len(blocks) - 1)))

@@ -59,13 +59,7 @@ def with_lora(*, encoder: Encoder, rank: int = 8, alpha: float = 16.0) -> Encode
         ImportError: peft is not installed.
         ValueError: the encoder has no attention.
     """
-    targets = [
-        name
-        for name, module in encoder.named_modules()
-        if isinstance(module, nn.Linear)
-        and name.rpartition(".")[2] in PROJECTIONS
-        and name.split(".")[-2].startswith("att")
-    ]
+    targets = attention_projections(encoder)
     if not targets:
         raise ValueError(
             "adapters are added to attention, but this encoder has none: use unfrozen_last"
@@ -73,6 +67,17 @@ def with_lora(*, encoder: Encoder, rank: int = 8, alpha: float = 16.0) -> Encode
     frozen(encoder=encoder)
     add_adapters(encoder, target_modules=targets, rank=rank, alpha=alpha)
     return encoder
+
+
+def attention_projections(module: nn.Module) -> list[str]:
+    """Names of the linear layers of attention in a module."""
+    return [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear)
+        and name.rpartition(".")[2] in PROJECTIONS
+        and name.split(".")[-2].startswith("att")
+    ]
 
 
 def add_adapters(module: nn.Module, *, target_modules: list[str], rank: int, alpha: float) -> None:

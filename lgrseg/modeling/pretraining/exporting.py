@@ -19,7 +19,7 @@ def published_weights(model: nn.Module) -> Tensors:
     """Copy the weights of a model's encoder, with the names by which `build_encoder` loads them.
 
     Those of a ResNet are EMP-SSL's, those of a `mae_*` or `usfm_*` are MAE's or USFM's. Every other
-    encoder keeps the names of its network, which are those of the hub.
+    encoder keeps the names of its network in the installed version of transformers.
 
     Args:
         model: model with an encoder as `backbone`, or with a student that has one.

@@ -23,6 +23,7 @@ from lgrseg.modeling.sam2.predicted_boxes import (
     Boxes,
     Opinions,
     boxes_of_model,
+    check_ranges,
     choose_prompts,
 )
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding
@@ -81,9 +82,11 @@ class BoxSam2(ClipModel):
             pixel_std: standard deviation of each RGB channel, by which it is divided.
 
         Raises:
-            ValueError: `predicted_share` is outside 0 to 1, or above 0 without a box model.
+            ValueError: a setting is out of range, or `predicted_share` is above 0 without a box
+                model.
         """
         super().__init__()
+        check_ranges(every, least_score=least_score, agreement=agreement, jitter=jitter)
         if not 0 <= predicted_share <= 1 or (predicted_share and box_model is None):
             raise ValueError(
                 f"predicted_share must be 0 to 1, and 0 without a box_model, not {predicted_share}"

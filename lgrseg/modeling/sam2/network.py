@@ -5,13 +5,13 @@ those of the published checkpoints (facebook/sam2.1-hiera-tiny and so on); "nano
 project; it is small enough for training on a CPU.
 """
 
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from lgrseg.checkpoint.files import CheckpointError
+from lgrseg.checkpoint.pretrained import MODEL_FILE, local_file
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "nano": {
@@ -71,7 +71,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
 
     Raises:
         ValueError: the variant does not exist, or the size is not a multiple of 64.
-        OSError: the weights do not exist, or are not in safetensors format.
+        FileNotFoundError: the weights do not exist, or the hub id cannot be downloaded.
         CheckpointError: the weights belong to another variant, are for images only, or have other
             names.
     """
@@ -80,9 +80,14 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     config = sam2_config(variant, size)
     if weights is None:
         return start_from_random(Sam2VideoModel(config))
-    source = Path(weights).as_posix() if Path(weights).is_dir() else weights
+    file = local_file(weights)
+    if file.name != MODEL_FILE:
+        raise CheckpointError(
+            f"{weights} has other names than the SAM 2.1 of transformers: give a hub id such as "
+            f"facebook/sam2.1-hiera-tiny, or a folder with its {MODEL_FILE}"
+        )
     loaded = Sam2VideoModel.from_pretrained(
-        source,
+        file.parent.as_posix(),
         config=config,
         use_safetensors=True,
         dtype=torch.float32,
@@ -101,6 +106,7 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
             + "; ".join(
                 f"{len(n)} tensors {what} ({sorted(n)[0]}, ...)" for what, n in wrong.items() if n
             )
+            + f". Choose the variant of these weights ({', '.join(VARIANTS)}), or other weights"
         )
     return model
 

@@ -33,6 +33,15 @@ Opinions = dict[int, Opinion]
 """Class -> predicted box on one frame."""
 
 
+def check_ranges(every: int, **shares: float) -> None:
+    """Raise ValueError if `every` is negative, or a share is outside 0 to 1."""
+    if every < 0:
+        raise ValueError(f"every must be 0 (one prompt) or a number of frames, not {every}")
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be 0 to 1, not {share}")
+
+
 def choose_prompts(
     boxes: Tensor, scores: Tensor, *, every: int, least_score: float
 ) -> tuple[dict[int, Boxes], list[Opinions]]:

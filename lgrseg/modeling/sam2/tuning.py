@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from lgrseg.modeling.foundation.tuning import add_adapters
+from lgrseg.modeling.foundation.tuning import add_adapters, attention_projections
 
 
 def frozen_image_encoder(*, sam: nn.Module) -> nn.Module:
@@ -27,5 +27,5 @@ def lora_image_encoder(*, sam: nn.Module, rank: int = 8, alpha: float = 16.0) ->
     """
     frozen_image_encoder(sam=sam)
     encoder = sam.get_submodule("vision_encoder")
-    add_adapters(encoder, target_modules=["qkv", "proj"], rank=rank, alpha=alpha)
+    add_adapters(encoder, target_modules=attention_projections(encoder), rank=rank, alpha=alpha)
     return sam

@@ -80,9 +80,12 @@ def _notes(table: Table) -> str:
         clips = "clips with the config's random augmentation, encoders fine-tuned"
     precisions = sorted({str(row.precision) for row in rows if row.cached})
     notes = [
-        "Dice: mean over patients, ± standard deviation over patients, of the weights after the "
-        "last step; the next column is the deviation over seeds. A patient without any class in "
-        "truth and prediction has no score, and is in no paired test with that row.",
+        "Dice: mean over patients of each class, then over classes, of the weights after the last "
+        "step; ± standard deviation of the patients' means over their classes, which are compared "
+        "in the paired tests; the next column is the deviation over seeds. A class in neither "
+        "truth nor prediction is left out. So a patient without any class has no score, and is in "
+        "no paired test with that row; and if classes are absent, a paired difference need not be "
+        "the difference of two values of Dice.",
         f"{MISSED_NOTE} Their number is the mean over seeds.",
         f"Trained on {clips}"
         + (

@@ -158,8 +158,9 @@ def test_bad_shares_and_rates(tiny_settings):
         build_encoder("mae_base", maps_at=[0, 1], **settings)
     with pytest.raises(ValueError, match="not both"):
         build_encoder("mae_base", maps_at=[1.0], layers=(1,), **settings)
-    with pytest.raises(ValueError, match="probability, 0 to below 1"):
-        build_encoder("mae_base", drop_path_rate=1.0, **settings)
+    for name, rate in (("mae_base", 1.0), ("dinov2_small", 1.5), ("usfm_base", -0.1)):
+        with pytest.raises(ValueError, match=f"drop_path_rate={rate}: it is a probability, 0 to"):
+            build_encoder(name, drop_path_rate=rate, **tiny_settings[name])
 
 
 def test_a_skipped_block_changes_nothing(tiny_settings):

@@ -10,7 +10,7 @@ from einops import rearrange
 from safetensors.torch import load_file, save_file
 
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.modeling.foundation.loading import local_file
+from lgrseg.checkpoint.pretrained import local_file
 
 
 def moved(encoder):

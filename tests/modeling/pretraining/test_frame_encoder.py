@@ -88,6 +88,17 @@ def test_the_encoder_of_the_student_is_probed_and_saved():
     assert torch.equal(saved, student)
 
 
+def test_maps_that_cover_more_than_the_frame_are_not_probed():
+    """Of 64 px, patches of 14 px cover 70: the last one ends 6 px outside."""
+    small = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
+    maps = frozen_maps(
+        FrameEncoder(backbone=build_encoder("dinov2_small", **small)), torch.device("cpu")
+    )
+    with pytest.raises(ValueError, match=r"64 x 70 px .* strides \[14\]: .* multiples of 14"):
+        maps(torch.rand(1, 3, 64, 70))
+    assert maps(torch.rand(1, 3, 70, 84))[0].shape == (1, 32, 5, 6)
+
+
 def test_it_predicts_nothing():
     model = dino(TinyEncoder()).eval()
     with pytest.raises(ValueError, match="tools/export_encoder.py"):

@@ -185,6 +185,12 @@ def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
         model(sam, predicted_share=0.5)
 
 
+@pytest.mark.parametrize("setting", ["every", "least_score", "agreement", "jitter"])
+def test_settings_that_would_have_no_effect(sam, setting):
+    with pytest.raises(ValueError, match=f"{setting} must be 0 .* not -1"):
+        model(sam, **{setting: -1})
+
+
 def test_which_boxes_prompt():
     scores = torch.tensor([[0.1, 0.9, 0.2, 0.6], [0.3, 0.3, 0.3, 0.3], [0.7, 0.6, 0.6, 0.6]])
     boxes = torch.rand(3, 4, 4)

@@ -64,9 +64,19 @@ def test_weights_that_do_not_fit_are_refused(saved, tmp_path, kind):
         build_sam2(variant=variant, size=64, weights=str(tmp_path))
 
 
-def test_no_weights_there(tmp_path):
-    with pytest.raises(OSError):
+def test_no_weights_there(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors"):
         build_sam2(variant="nano", size=64, weights=str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="could not be downloaded .* give its folder"):
+        build_sam2(variant="nano", size=64, weights="facebook/sam2.1-hiera-tiny")
+
+
+def test_the_authors_file_is_refused(tmp_path):
+    torch.save({"model": {"image_encoder.trunk.pos_embed": torch.zeros(1)}}, tmp_path / "sam2.pt")
+    with pytest.raises(CheckpointError, match="other names .* hub id such as facebook/sam2.1"):
+        build_sam2(variant="nano", size=64, weights=str(tmp_path / "sam2.pt"))
 
 
 def test_unknown_variants_and_sizes():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lgrseg.modeling.foundation.tuning import attention_projections
 from lgrseg.modeling.sam2.network import build_sam2
 from lgrseg.modeling.sam2.tracker import Sam2Tracker
 from lgrseg.modeling.sam2.tuning import frozen_image_encoder, lora_image_encoder
@@ -25,6 +26,16 @@ def test_a_frozen_encoder_gets_no_gradient():
     names = trained(frozen_image_encoder(sam=build_sam2(variant="nano", size=64)))
     assert not any(name.startswith("vision_encoder") for name in names)
     assert any(name.startswith("mask_decoder") for name in names)
+
+
+def test_adapters_are_added_to_attention_alone():
+    """Not to the projections beside it, with which blocks change their width."""
+    encoder = build_sam2(variant="nano", size=64).vision_encoder
+    names = attention_projections(encoder)
+    assert names == [
+        f"backbone.blocks.{block}.attn.{part}" for block in range(5) for part in ("qkv", "proj")
+    ]
+    assert "backbone.blocks.1.proj" in dict(encoder.named_modules())
 
 
 def test_adapters_alone_are_trained_and_start_as_nothing():
