@@ -21,6 +21,7 @@ from lgrseg.engine.run_lock import RunLock
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.train_loop import SimpleTrainer
 from lgrseg.engine.workers import deaf_to_children
+from lgrseg.inference.pretrained import weight_file
 from lgrseg.modeling.contracts import ClipModel
 
 logger = logging.getLogger("lgrseg")
@@ -230,7 +231,11 @@ class ResumableTrainer(SimpleTrainer):
         logger.info("resuming from iteration %d of %s", self.iteration, path)
 
     def load_weights(self, path: str | Path, *, strict: bool = True) -> None:
-        """Load the model's weights from a file, see lgrseg/checkpoint/loading.py."""
+        """Load the model's weights from a file, see lgrseg/checkpoint/loading.py.
+
+        The name of a model that comes with the package stands for its file.
+        """
+        path = weight_file(path)
         load_weights(self.model, path, strict=strict)
         if self.average:
             self.average.reset()

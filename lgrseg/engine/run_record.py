@@ -16,6 +16,7 @@ from lgrseg import typed_command
 from lgrseg.checkpoint.files import replace_file
 from lgrseg.comm import processes
 from lgrseg.config import weights_of
+from lgrseg.inference.pretrained import weight_file
 
 FILE = "run.json"
 ROOT = Path(__file__).parents[2]
@@ -58,9 +59,11 @@ def commit_of(checkout: Path = ROOT) -> str | None:
         return None
 
 
-def weight_files(cfg: DictConfig) -> dict[str, str]:
+def hashes_of_weights(cfg: DictConfig) -> dict[str, str]:
     """The SHA-256 of every local weight file from which a run starts, by the file's path."""
-    files = [*weights_of(cfg.model), cfg.train.get("init_weights") or ""]
+    files = [*weights_of(cfg.model)]
+    if init_weights := cfg.train.get("init_weights"):
+        files.append(str(weight_file(init_weights)))
     hashes = {}
     for name in sorted(filter(os.path.isfile, files)):
         with open(name, "rb") as file:
@@ -83,7 +86,7 @@ def record_command(
         task: "train", which starts a new list, "resume" or "evaluate".
         device: device of the computation, such as "cuda".
         num_parameters: number of all parameters of the model.
-        started_from: hashes of weight files, see `weight_files`.
+        started_from: hashes of weight files, see `hashes_of_weights`.
     """
     entry = {
         "task": task,

@@ -41,6 +41,8 @@ class TrainSettings:
     ema_decay: float = 0.0
     """Decay of the averaged weights; 0 disables averaging."""
     init_weights: str = ""
+    """File of weights from which training starts, or "apical_simulated" for those that come with
+    lgrseg; "" for random ones."""
     find_unused_parameters: bool = False
     """With several processes: detect parameters without gradient (slower)."""
     log_period: int = 20

@@ -35,7 +35,7 @@ from lgrseg.engine.probing import ProbeEncoder, ProbeImages
 from lgrseg.engine.random_numbers import seed_everything, use_deterministic_algorithms
 from lgrseg.engine.resumable import ResumableTrainer
 from lgrseg.engine.run_folder import config_changes, write_config, write_labels
-from lgrseg.engine.run_record import record_command, weight_files
+from lgrseg.engine.run_record import hashes_of_weights, record_command
 from lgrseg.engine.settings import TrainSettings
 from lgrseg.engine.stopping import StopOnSignal, StoppableLoader
 from lgrseg.engine.test_sets import name_tests_by_dataset
@@ -246,7 +246,7 @@ class DefaultTrainer(ResumableTrainer):
             task,
             device=str(self.device),
             num_parameters=num_parameters,
-            started_from=weight_files(self.cfg),
+            started_from=hashes_of_weights(self.cfg),
         )
 
     def test(

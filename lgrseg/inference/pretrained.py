@@ -32,6 +32,17 @@ def pretrained_run(name: str = DEFAULT) -> Path:
     return run
 
 
+def weight_file(weights: str | Path) -> Path:
+    """The file of weights that are a file already, or named like a model of the package.
+
+    Raises:
+        FileNotFoundError: the package was installed without its weights.
+    """
+    if str(weights) in NOTES and not Path(weights).exists():
+        return pretrained_run(str(weights)) / "checkpoints" / "last.safetensors"
+    return Path(weights)
+
+
 def notes_of(runs: Iterable[str | Path]) -> list[str]:
     """The notes of those runs that are models of the package, however their folders are named."""
     folders = [Path(run).resolve() for run in runs]

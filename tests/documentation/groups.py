@@ -10,7 +10,7 @@ OWN_CLIPS = (
     "train_net.py --config-file configs/lgrnet/base.py dataset=mine",
     "output/lgrnet_mine --i",
     "--eval-only --datasets mine_test",
-    "dataset=mine train.init_weights=lgrseg/pretrained",
+    "dataset=mine train.init_weights=apical_simulated",
 )
 """Commands that build on each other, and run in one slow test."""
 FIRST = [  # the others need what these write: the fixture `place` runs them
@@ -69,7 +69,8 @@ PARSED = {
     "base.py dataloader.train.label_fraction=0.05": "base.py trains already, into the same folder",
     "output/ar_orders": "needs the run of the tokenizer, and trains twelve models",
     "training_videos=False": "needs 1500 simulated patients, and CAMUS",
-    "lgrseg/pretrained": "needs CAMUS, and the weights where they are installed",
+    "config-file lgrseg/pretrained": "needs CAMUS",
+    "baselines/apical_simulated.py method=": "needs 1500 simulated patients, and CAMUS",
     "tools/serve.py": "serves until it is ended; tests of the service start it",
     "tools/remote.py": "needs a running service; tests of the service start one",
     "robustness.py": "tests for minutes; its own tests run it",

@@ -99,3 +99,14 @@ def test_the_model_of_the_package_draws_hearts_that_it_has_not_seen():
             for mask, moment in zip(result.masks, (0, scan.heart.end_systole), strict=True)
         ]
     assert sum(scores) / len(scores) > 0.8, scores
+
+
+def test_weights_by_name_are_those_of_the_package_unless_there_is_such_a_file(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    file = pretrained.weight_file("apical_simulated")
+    assert file.is_file() and file.is_relative_to(Path(lgrseg.__file__).parent)
+    assert pretrained.weight_file("weights/own.pth") == Path("weights/own.pth")
+    Path("apical_simulated").touch()
+    assert pretrained.weight_file("apical_simulated") == Path("apical_simulated")
