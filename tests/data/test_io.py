@@ -47,6 +47,14 @@ def test_the_rate_of_a_nifti_with_a_time_axis(tmp_path, step, unit, fps):
     assert read_video(tmp_path / "a.nii").fps == (fps and pytest.approx(fps))
 
 
+def test_a_nifti_with_the_time_first_is_noted(tmp_path):
+    for name, array in (("right", ramp(8, 60, 90).transpose(2, 1, 0)), ("wrong", ramp(8, 60, 90))):
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii")
+    assert not any("axes" in note for note in read_video(tmp_path / "right.nii").notes)
+    (note,) = (n for n in read_video(tmp_path / "wrong.nii").notes if "axes" in n)
+    assert "(8, 60, 90) are read as 90 frames 8 px wide" in note and "(x, y, t)" in note
+
+
 def test_mhd(tmp_path):
     import SimpleITK
 

@@ -91,6 +91,12 @@ def read_nifti_video(path: Path) -> Video:
     notes = []
     if coloured and len(shape) == 4:
         notes.append(f"the axes {shape} are read as {num_frames} frames of RGB")
+    thinnest, other = sorted(shape[:2])
+    if min(other, num_frames) > 4 * thinnest:
+        notes.append(
+            f"the axes {shape} are read as {num_frames} frames {shape[0]} px wide and {shape[1]} "
+            "px high: if the first axis is the time, write the array as (x, y, t)"
+        )
     frames = _frames(path, image, num_frames, coloured)
     try:
         pictures = gather(as_bytes(frames, num_frames), num_frames)
