@@ -71,7 +71,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--train", required=True, help="dataset that fits the probes")
     parser.add_argument("--test", required=True, help="dataset that scores them")
     parser.add_argument(
-        "--size", type=int, default=64, help="side of the frames in pixels, a multiple of strides"
+        "--size",
+        type=int,
+        default=64,
+        help="side of the frames in pixels, a multiple of all strides; 70 for patches of 14",
     )
     parser.add_argument("--videos", type=int, default=40, help="largest number of each dataset")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of random encoders")

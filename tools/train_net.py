@@ -12,8 +12,9 @@
 `train.output_dir`, and only one command can write there at a time. With --overwrite, the old run is
 kept until the new run has its first checkpoint, and is restored if the new run fails before.
 --eval-only uses the last checkpoint of the run (the best one if there is no last), or the weights
-of train.init_weights=FILE on the command line. --datasets evaluates these datasets instead of those
-of the config, and writes the results to eval/NAME.
+of train.init_weights=FILE on the command line; apical_simulated stands for those of lgrseg.
+--datasets evaluates these datasets instead of those of the config, and writes the results to
+eval/NAME.
 """
 
 import argparse
@@ -91,8 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
         cfg = with_test_sets(cfg, arguments.datasets)
     if arguments.eval_only:
         cfg.model = without_weights(cfg.model)  # a checkpoint has all weights
-    trainer = DefaultTrainer(cfg)
     log_to_console()
+    trainer = DefaultTrainer(cfg)
     if arguments.eval_only:
         named = any(o.partition("=")[0] == "train.init_weights" for o in arguments.overrides)
         trainer.load_for_evaluation(explicit=named)

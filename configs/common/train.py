@@ -19,7 +19,7 @@ train = OmegaConf.create(
         "accumulate": 1,  # batches per process in one iteration
         "clip_norm": 0.01,  # largest L2 norm of the gradient; null: no limit. See eps below
         "ema_decay": 0.0,  # decay of the averaged weights (evaluated and saved); 0: none
-        "init_weights": "",  # file to start from: .safetensors, .pth
+        "init_weights": "",  # start from a .safetensors or .pth, or from apical_simulated
         "find_unused_parameters": False,  # with several processes: allow missing gradients
         "log_period": 20,  # iterations
         "eval_period": 500,  # iterations, on the first test dataset; 0: only at the end

@@ -92,8 +92,8 @@ def local_file(weights: str) -> Path:
     if path.is_file():
         return path
     if weights.startswith(ON_THE_HUB):
-        repository, _, file = weights.removeprefix(ON_THE_HUB).rpartition("/")
-        return _fetched(repository, file)
+        owner, name, file = (weights.removeprefix(ON_THE_HUB) + "//").split("/", 2)
+        return _fetched(f"{owner}/{name}", file.rstrip("/"))
     if path.suffix in (".safetensors", ".pth", ".pt") or not HUB_ID.fullmatch(weights):
         raise FileNotFoundError(
             f"no weights {weights}: it is neither a file, nor a folder, nor a hub id"
@@ -110,7 +110,7 @@ def _fetched(repository: str, file: str) -> Path:
         raise FileNotFoundError(
             f"{repository} is not a local folder, and its {file} could not be "
             f"downloaded from the Hugging Face hub ({type(error).__name__}): download it on a "
-            "machine with network access, and give its folder"
+            "machine with network access, and give its path"
         ) from error
 
 

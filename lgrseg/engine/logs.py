@@ -18,6 +18,8 @@ class _Console(logging.Handler):
     """Prints lines on stderr, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not distributed.is_main_process():
+            return
         if not distributed.show_bars():
             print(self.format(record), file=sys.stderr, flush=True)
         elif record.name != progress.name:
@@ -27,7 +29,7 @@ class _Console(logging.Handler):
 
 
 class _Earlier(logging.Handler):
-    """Keeps the last lines until there is a file for them, such as the names of loaded weights."""
+    """Keeps lines until there is a file for them, such as the report of loaded weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,9 +40,10 @@ class _Earlier(logging.Handler):
 
 
 def log_to_console(level: int = logging.INFO) -> None:
-    """Let the main process log to stderr; repeated calls have no effect."""
-    if not distributed.is_main_process():
-        return
+    """Let the main process log to stderr; repeated calls have no effect.
+
+    It may be called before the processes know of each other.
+    """
     logger.setLevel(level)
     if not any(isinstance(handler, _Console) for handler in logger.handlers):
         _add_handler(_Console())
@@ -49,7 +52,10 @@ def log_to_console(level: int = logging.INFO) -> None:
 
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Context in which the main process also logs to a file, with what was logged just before."""
+    """Context in which the main process also logs to a file.
+
+    The first file of a process also gets the last lines from before it was opened.
+    """
     if not distributed.is_main_process():
         yield
         return

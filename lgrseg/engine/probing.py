@@ -15,6 +15,7 @@ from lgrseg.engine.hooks import is_due
 from lgrseg.engine.writers import write_metrics
 from lgrseg.evaluation.paired_images import PairedImages
 from lgrseg.evaluation.probing import PatchProbe, ProbeResult
+from lgrseg.evaluation.results import plain
 from lgrseg.modeling.contracts import ClipModel, ImageModel
 from lgrseg.modeling.foundation import Encoder
 from lgrseg.visualization.colour_basis import colour_basis
@@ -56,7 +57,7 @@ class ProbeModel(HookBase):
             trainer.model.eval()
             scores, picture = self.measure()
         trainer.model.train()
-        write_metrics(trainer, {f"probe/{name}": score for name, score in scores.items()})
+        write_metrics(trainer, plain({f"probe/{name}": score for name, score in scores.items()}))
         shown = ", ".join(
             f"{name} {score:.4g}" for name, score in scores.items() if "/" not in name
         )
@@ -123,7 +124,7 @@ def frozen_maps(model: nn.Module, device: torch.device) -> Callable[[Tensor], li
         height, width = frames.shape[-2:]
         if height % step or width % step:
             raise ValueError(
-                f"frames of {height} x {width} px do not fit to maps at strides "
+                f"frames of {height} x {width} px do not fit maps at strides "
                 f"{encoder.strides}: probe with sides that are multiples of {step} (--size of "
                 "probe_encoders.py, `size` of PatchProbe)"
             )

@@ -234,6 +234,10 @@ class ResumableTrainer(SimpleTrainer):
         """Load the model's weights from a file, see lgrseg/checkpoint/loading.py.
 
         The name of a model that comes with the package stands for its file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            CheckpointError: the weights do not fit.
         """
         path = weight_file(path)
         load_weights(self.model, path, strict=strict)
@@ -257,7 +261,7 @@ class ResumableTrainer(SimpleTrainer):
         if not files:
             raise FileNotFoundError(
                 f"there is nothing to evaluate, because {self.checkpoints} has no last.safetensors "
-                "and no best.safetensors: train first, or give a file with train.init_weights=..."
+                "and no best.safetensors: train first, or give train.init_weights"
             )
         self.load_weights(files[0])
 

@@ -60,8 +60,12 @@ def commit_of(checkout: Path = ROOT) -> str | None:
 
 
 def hashes_of_weights(cfg: DictConfig) -> dict[str, str]:
-    """The SHA-256 of every local weight file from which a run starts, by the file's path."""
-    files = [*weights_of(cfg.model)]
+    """The SHA-256 of every local weight file from which a run starts, by the file's path.
+
+    Raises:
+        FileNotFoundError: the package was installed without the weights that the config names.
+    """
+    files = weights_of(cfg.model)
     if init_weights := cfg.train.get("init_weights"):
         files.append(str(weight_file(init_weights)))
     hashes = {}

@@ -101,8 +101,8 @@ class Predictor:
         Args:
             run: folder of the run, with config.yaml and checkpoints/; or a list of such folders, of
                 runs with the same classes.
-            weights: "best" or "last" checkpoint of every run, or a file; None takes the best
-                checkpoint if there is one, otherwise the last.
+            weights: "best" or "last" checkpoint of every run, or, for one run, a file; None takes
+                the best checkpoint if there is one, otherwise the last.
             device: "cpu", "cuda", or "auto" for a GPU if there is one.
             tta: True for test-time augmentation: the mean over five views of the clip, some of them
                 rotated, brighter or darker (augmented_views.py), which takes five times as long.
@@ -119,7 +119,7 @@ class Predictor:
         """
         runs = [run] if isinstance(run, str | Path) else list(run)
         if not runs:
-            raise ValueError("run=[]: give the folder of a run, or several")
+            raise ValueError(f"run={run!r}: give the folder of a run, or several")
         clean_up = Postprocessing.read(postprocessing) if postprocessing else Postprocessing()
         members = []
         for folder in map(Path, runs):

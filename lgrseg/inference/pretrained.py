@@ -33,12 +33,12 @@ def pretrained_run(name: str = DEFAULT) -> Path:
 
 
 def weight_file(weights: str | Path) -> Path:
-    """The file of weights that are a file already, or named like a model of the package.
+    """The weight file of a model of the package, if `weights` is its name; otherwise `weights`.
 
     Raises:
         FileNotFoundError: the package was installed without its weights.
     """
-    if str(weights) in NOTES and not Path(weights).exists():
+    if str(weights) in NOTES and not Path(weights).is_file():
         return pretrained_run(str(weights)) / "checkpoints" / "last.safetensors"
     return Path(weights)
 

@@ -6,7 +6,7 @@ methods of a protocol can be used as this part.
 Letters: B clips, T frames, N images, K classes, D width of a token.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -71,7 +71,7 @@ class ClipModel(nn.Module):
         return self
 
 
-class LabelFreeModel(ClipModel):
+class LabelFreeModel(ClipModel, ABC):
     """A model that is trained on frames without labels, and predicts no masks.
 
     A subclass computes its losses, which are means over images, in `losses_of`. It puts what is to
@@ -79,8 +79,8 @@ class LabelFreeModel(ClipModel):
     """
 
     predicts_masks = False
-    why_no_masks: ClassVar[str]
-    """The error of a prediction; it says what a trained model is for."""
+    why_no_masks: ClassVar[str] = "this model predicts no masks"
+    """The error of a prediction, which says what a trained model is for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,6 +116,7 @@ class LabelFreeModel(ClipModel):
     @abstractmethod
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Compute the losses by name; training minimises their sum."""
+        ...
 
 
 class Objective(nn.Module):

@@ -108,5 +108,8 @@ def test_weights_by_name_are_those_of_the_package_unless_there_is_such_a_file(
     file = pretrained.weight_file("apical_simulated")
     assert file.is_file() and file.is_relative_to(Path(lgrseg.__file__).parent)
     assert pretrained.weight_file("weights/own.pth") == Path("weights/own.pth")
+    Path("apical_simulated").mkdir()
+    assert pretrained.weight_file("apical_simulated") == file
+    Path("apical_simulated").rmdir()
     Path("apical_simulated").touch()
     assert pretrained.weight_file("apical_simulated") == Path("apical_simulated")

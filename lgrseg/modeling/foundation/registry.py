@@ -102,7 +102,7 @@ def build_encoder(
 
 
 def _own_drop_paths(entry: Entry, overrides: dict[str, Any]) -> float:
-    """Remove `drop_path_rate` from the settings of a network that has none, and return it.
+    """Check `drop_path_rate`, and take it out of the settings of a network that has none.
 
     Raises:
         ValueError: the rate is no probability; transformers accepts every number.

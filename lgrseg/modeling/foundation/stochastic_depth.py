@@ -20,7 +20,7 @@ def add_drop_paths(encoder: Encoder, rate: float) -> None:
 
     Args:
         encoder: encoder that is changed in place.
-        rate: probability for the last block, 0 to below 1.
+        rate: probability for the last block, 0 to below 1; it is not checked.
     """
     blocks = encoder.blocks
     for number, block in enumerate(blocks):

@@ -18,8 +18,6 @@ of adversarial masks, would not be enough: L is not -M.
 Letters: N images of each style, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +33,11 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class CycleGAN(LabelFreeModel):
-    """Two generators and two judges, which are trained together."""
+    """Two generators and two judges, which are trained together.
+
+    `monitored` has the mean score of real patches and of fakes from the pool, for each judge.
+    `pictures` has the first image of the last step of each style, translated, and translated back.
+    """
 
     why_no_masks = "a CycleGAN predicts no masks: tools/translate_dataset.py translates a dataset"
 
@@ -80,16 +82,6 @@ class CycleGAN(LabelFreeModel):
         shape = (channels, *self.image_size)
         self.pool_a = ImagePool(num_images=pool_size, shape=shape)
         self.pool_b = ImagePool(num_images=pool_size, shape=shape)
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """Mean score of real patches and of fakes from the pool, for each judge."""
-        return self._monitored
-
-    @property
-    def pictures(self) -> Mapping[str, Tensor]:
-        """First image of the last step of each style, translated, and translated back."""
-        return self._pictures
 
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses of generators (adversarial, cycle, identity) and of judges.

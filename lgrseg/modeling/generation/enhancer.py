@@ -12,7 +12,6 @@ equal weights.
 Letters: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
@@ -29,7 +28,11 @@ from lgrseg.structures import Clip, UnlabelledViews
 
 
 class Enhancer(LabelFreeModel):
-    """A generator that is trained on pairs."""
+    """A generator that is trained on pairs.
+
+    `monitored` has the mean PSNR in dB and SSIM of the last step, before (`..._input`) and after;
+    `pictures` its first image: poor, enhanced, good.
+    """
 
     why_no_masks = "an enhancer predicts no masks: tools/enhance_images.py enhances images"
 
@@ -64,16 +67,6 @@ class Enhancer(LabelFreeModel):
         convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
         layers = [layer for each in convolutions for layer in (each, nn.ReLU())]
         self.detail = nn.Sequential(*layers, last)
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """Mean PSNR in dB and SSIM of the last step, before (`..._input`) and after."""
-        return self._monitored
-
-    @property
-    def pictures(self) -> Mapping[str, Tensor]:
-        """First image of the last step: poor, enhanced, good."""
-        return self._pictures
 
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses.

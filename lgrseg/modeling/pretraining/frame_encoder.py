@@ -15,6 +15,7 @@ from lgrseg.layers.clip_batch import ImageNormalizer, stack_clips
 from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.modeling.contracts import ClipModel, Losses
 from lgrseg.modeling.foundation.encoder import Encoder
+from lgrseg.modeling.pretraining.pretraining_model import NO_MASKS
 from lgrseg.structures import Clip
 
 
@@ -71,7 +72,5 @@ class FrameEncoder(ClipModel):
     ) -> Losses:
         """Raise a ValueError, because an encoder alone neither predicts nor learns from labels."""
         raise ValueError(
-            "an encoder in pretraining predicts nothing, and needs no labelled clips: set "
-            "dataloader.train.batch_size=0; save it (tools/export_encoder.py), and start a "
-            "segmenter or classifier from it"
+            f"{NO_MASKS}; it needs no labelled clips: set dataloader.train.batch_size=0"
         )

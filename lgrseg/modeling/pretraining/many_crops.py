@@ -22,7 +22,7 @@ from lgrseg.layers.numerics import at_least_float32, effective_rank
 from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.adversarial_masks import AdversarialMasks
-from lgrseg.modeling.pretraining.training_only import PretrainingModel, check_several
+from lgrseg.modeling.pretraining.pretraining_model import PretrainingModel, check_several
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -37,6 +37,10 @@ class ManyCropsModel(PretrainingModel):
 
     Both are computed from the crops of all processes: tokens are gathered before the projector, so
     that also its batch norms see all of them. Batch norms of the encoder see those of one process.
+
+    `monitored` has the numbers of the last step, over all processes: `similarity` (-1 to 1),
+    `relative_rate`, the coding rate as a share of the largest possible one, and `effective_rank` of
+    the encoder's tokens of all crops.
     """
 
     def __init__(
@@ -79,15 +83,6 @@ class ManyCropsModel(PretrainingModel):
         ]
         self.projector = nn.Sequential(*hidden, nn.Linear(hidden_dim, dim))
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """Numbers of the last step, over all processes.
-
-        `similarity` is -1 to 1. `relative_rate` is the coding rate as a share of the largest
-        possible one. `effective_rank` is that of the encoder's tokens of all crops.
-        """
-        return self._monitored
 
     @property
     def pictures(self) -> Mapping[str, Tensor]:

@@ -6,7 +6,6 @@ that of transformers.
 Letters: B clips, T frames, N = B T images, L patches of an image, D width of the encoder.
 """
 
-from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -20,7 +19,7 @@ from lgrseg.layers.position_encoding import sine_patches
 from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.vit import ViTConfig, ViTEncoder
 from lgrseg.modeling.pretraining.masking import check_share
-from lgrseg.modeling.pretraining.training_only import PretrainingModel, all_clips
+from lgrseg.modeling.pretraining.pretraining_model import PretrainingModel, all_clips
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -29,6 +28,8 @@ class MaskedAutoencoder(PretrainingModel):
 
     The loss is the mean squared error of the hidden patches, each normalised by its own mean and
     deviation. Visible patches have no influence on it.
+
+    `monitored` has `hidden_patches`, the share of hidden patches of the last step.
     """
 
     def __init__(
@@ -90,11 +91,6 @@ class MaskedAutoencoder(PretrainingModel):
         self.decoder.decoder_pos_embed.data.copy_(sine_patches(side, decoder_dim))
         nn.init.normal_(self.decoder.mask_token, std=0.02)
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """`hidden_patches`: the share of hidden patches of the last step."""
-        return self._monitored
 
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the loss of all frames, a mean over images.

@@ -7,7 +7,6 @@ USFM's pretraining is unpublished, so results are those of "USFM-style" pretrain
 Letters: B clips, T frames, N = B T images, H and W pixels.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,7 @@ from lgrseg.layers.numerics import at_least_float32, divide
 from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
 from lgrseg.modeling.pretraining.masking import Masking
-from lgrseg.modeling.pretraining.training_only import PretrainingModel, all_clips
+from lgrseg.modeling.pretraining.pretraining_model import PretrainingModel, all_clips
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -44,6 +43,11 @@ class MaskedModel(PretrainingModel):
 
     The head is a 1 x 1 convolution to all pixels of a patch, as in SimMIM. It is not used after
     the pretraining.
+
+    `monitored` has numbers of the last step for each kind of masking that it had. `hidden_*` is the
+    share of the pixels or frequencies that is hidden. `relative_*` is the error divided by that of
+    the visible image, which has the mean in hidden blocks and 0 at removed frequencies: below 1 the
+    network has learned more than that.
     """
 
     def __init__(
@@ -83,16 +87,6 @@ class MaskedModel(PretrainingModel):
             nn.Conv2d(backbone.channels[-1], 3 * stride**2, kernel_size=1), nn.PixelShuffle(stride)
         )
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """Numbers of the last step for each kind of masking that it had.
-
-        `hidden_*` is the share of the pixels or frequencies that is hidden. `relative_*` is the
-        error divided by that of the visible image, which has the mean in hidden blocks and 0 at
-        removed frequencies: below 1 the network has learned more than that.
-        """
-        return self._monitored
 
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Return the losses of all frames; both are sums over images, divided by N.

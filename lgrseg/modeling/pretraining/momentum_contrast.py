@@ -16,7 +16,7 @@ Letters: V = 2 views of a frame, B frames of all processes, C channels of a toke
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ from lgrseg.layers.drop_path import draw_drop_paths
 from lgrseg.layers.numerics import at_least_float32, effective_rank
 from lgrseg.modeling.contracts import Losses
 from lgrseg.modeling.foundation.encoder import Encoder
-from lgrseg.modeling.pretraining.training_only import PretrainingModel, check_several
+from lgrseg.modeling.pretraining.pretraining_model import PretrainingModel, check_several
 from lgrseg.structures import Clip, UnlabelledViews
 
 
@@ -39,6 +39,10 @@ class MomentumContrastModel(PretrainingModel):
 
     Tokens of all processes are gathered before the projectors, so that their batch norms and the
     contrast see all frames. Batch norms of the encoders see those of one process.
+
+    `monitored` has the numbers of the last step, over all processes: `found`, the share of the
+    queries that are most similar to the key of their own frame (chance is 1 / B), and
+    `effective_rank` of the encoder's tokens.
     """
 
     follows_updates = True
@@ -78,15 +82,6 @@ class MomentumContrastModel(PretrainingModel):
         self.average_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.normalizer = ImageNormalizer(mean=pixel_mean, std=pixel_std, divisor=1)
         self.iteration = 0
-
-    @property
-    def monitored(self) -> Mapping[str, Tensor]:
-        """Numbers of the last step, over all processes.
-
-        `found` is the share of the queries that are most similar to the key of their own frame;
-        chance is 1 / B. `effective_rank` is that of the encoder's tokens.
-        """
-        return self._monitored
 
     def train(self, mode: bool = True) -> "MomentumContrastModel":
         """Set the mode of both encoders: as in MoCo v3, all batch norms normalise by the batch."""

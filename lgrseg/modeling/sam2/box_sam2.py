@@ -23,7 +23,7 @@ from lgrseg.modeling.sam2.predicted_boxes import (
     Boxes,
     Opinions,
     boxes_of_model,
-    check_ranges,
+    check_prompt_settings,
     choose_prompts,
 )
 from lgrseg.modeling.sam2.records import NO_OBJECT, Embedding
@@ -86,10 +86,17 @@ class BoxSam2(ClipModel):
                 model.
         """
         super().__init__()
-        check_ranges(every, least_score=least_score, agreement=agreement, jitter=jitter)
-        if not 0 <= predicted_share <= 1 or (predicted_share and box_model is None):
+        check_prompt_settings(
+            every,
+            least_score=least_score,
+            agreement=agreement,
+            jitter=jitter,
+            predicted_share=predicted_share,
+        )
+        if predicted_share and box_model is None:
             raise ValueError(
-                f"predicted_share must be 0 to 1, and 0 without a box_model, not {predicted_share}"
+                f"predicted_share={predicted_share} needs boxes: set box_model, or "
+                "predicted_share=0"
             )
         self.tracker = Sam2Tracker(sam, max_prompted=max_prompted)
         self.criterion = criterion

@@ -83,7 +83,8 @@ def build_sam2(*, variant: str = "tiny", size: int = 1024, weights: str | None =
     file = local_file(weights)
     if file.name != MODEL_FILE:
         raise CheckpointError(
-            f"{weights} has other names than the SAM 2.1 of transformers: give a hub id such as "
+            f"{weights}: the SAM 2.1 of transformers is read from a {MODEL_FILE}, and weights of "
+            "other authors have other names of tensors: give a hub id such as "
             f"facebook/sam2.1-hiera-tiny, or a folder with its {MODEL_FILE}"
         )
     loaded = Sam2VideoModel.from_pretrained(

@@ -33,8 +33,16 @@ Opinions = dict[int, Opinion]
 """Class -> predicted box on one frame."""
 
 
-def check_ranges(every: int, **shares: float) -> None:
-    """Raise ValueError if `every` is negative, or a share is outside 0 to 1."""
+def check_prompt_settings(every: int, **shares: float) -> None:
+    """Check the settings of `BoxSam2` that decide which boxes are prompts.
+
+    Args:
+        every: number of frames between prompts, or 0 for one prompt.
+        shares: scores and shares by the name of their setting.
+
+    Raises:
+        ValueError: `every` is negative, or a share is outside 0 to 1.
+    """
     if every < 0:
         raise ValueError(f"every must be 0 (one prompt) or a number of frames, not {every}")
     for name, share in shares.items():

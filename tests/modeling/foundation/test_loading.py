@@ -152,7 +152,7 @@ def test_a_hub_id_without_a_network(tiny, monkeypatch, tmp_path):
         tiny("dinov2_small", weights="facebook/dinov2-small")
     message = str(error.value)
     assert message.startswith("facebook/dinov2-small is not a local folder")
-    assert "could not be downloaded" in message and "give its folder" in message
+    assert "could not be downloaded" in message and "give its path" in message
     assert "\n" not in message
 
 

@@ -69,7 +69,7 @@ def test_no_weights_there(tmp_path, monkeypatch):
         build_sam2(variant="nano", size=64, weights=str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="could not be downloaded .* give its folder"):
+    with pytest.raises(FileNotFoundError, match="could not be downloaded .* give its path"):
         build_sam2(variant="nano", size=64, weights="facebook/sam2.1-hiera-tiny")
 
 

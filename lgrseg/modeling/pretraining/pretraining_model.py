@@ -1,18 +1,20 @@
-"""What all models of a pretraining have in common: they train, and predict nothing."""
+"""The base class of pretrainings whose encoder is used afterwards, and checks of their input."""
 
 from collections.abc import Sized
 
 from lgrseg.modeling.contracts import LabelFreeModel
 from lgrseg.structures import Clip, UnlabelledViews
 
+NO_MASKS = (
+    "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), and start a "
+    "segmenter or classifier from it"
+)
+
 
 class PretrainingModel(LabelFreeModel):
     """A model whose encoder is taken when the pretraining ends."""
 
-    why_no_masks = (
-        "an encoder in pretraining predicts nothing: save it (tools/export_encoder.py), "
-        "and start a segmenter or classifier from it"
-    )
+    why_no_masks = NO_MASKS
 
 
 def check_several(frames: Sized) -> None:
