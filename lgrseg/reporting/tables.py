@@ -67,7 +67,7 @@ def print_results(results: dict) -> None:
         table.add_section()
         for site, scores in results["sites"].items():
             table.add_row(f"{site}, {scores['num_patients']} patients", show(scores["dice"]))
-    console = Console()
+    console = Console(markup=False)  # brackets are text
     console.print(table)
     if "boxes" in results:
         head, rows = box_rows(results["boxes"])
