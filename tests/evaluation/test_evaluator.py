@@ -186,6 +186,8 @@ def test_table(results, capsys):
 def test_an_interval_of_few_patients_is_not_shown():
     assert with_interval(0.9099, None, 2) == "0.9099 [not given: 2 patients]"
     assert with_interval(0.91, [0.9, None], 9, digits=2) == "0.91 [0.90, -]"
+    # The correlation of eight equal values: not for want of patients.
+    assert with_interval(None, None, 8) == with_interval(float("nan"), None, 8) == "-"
 
 
 def test_export_and_report(results, make_video, tmp_path):
