@@ -94,7 +94,7 @@ def _share_of_holes(part: np.ndarray) -> float:
     outlines, _ = cv2.findContours(
         part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )
-    filled = cv2.drawContours(np.zeros(part.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
+    filled = cv2.drawContours(np.zeros(part.shape, np.uint8), outlines, -1, (1,), cv2.FILLED)
     return 1 - float(part.sum() / filled.sum())
 
 

@@ -158,10 +158,10 @@ def _agreement(results: dict[str, list[dict]]) -> list[dict] | None:
             if np.isfinite(right).any():
                 patients = [case["patient"] for case in cases.values()]
                 description = {"quantity": quantity, "unit": unit, "one": one, "other": other}
-                line = description | agreement(left, right, patients)
+                found = agreement(left, right, patients)
                 if other != "truth":
-                    line["missing"] = int((np.isfinite(left) ^ np.isfinite(right)).sum())
-                lines.append(line)
+                    found["missing"] = int((np.isfinite(left) ^ np.isfinite(right)).sum())
+                lines.append(description | found)
     return lines or None
 
 
