@@ -76,7 +76,8 @@ def show(dataset: str, rows: list[PairedRow], arguments: argparse.Namespace) -> 
             f"{row.p_holm:.3g}",
             row.better,
         )
-    Console(width=max(Console().width, 120)).print(table)  # numbers are never cut
+    # Numbers are never cut, and brackets in names of classes are text.
+    Console(width=max(Console().width, 120), markup=False).print(table)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def write_results(results: dict, folder: Path) -> Path:
             writer.writerows(rows)
         results = {key: value for key, value in results.items() if key != "predictions"}
     file = folder / "results.json"
-    file.write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
+    file.write_text(json.dumps(plain(results), indent=1, allow_nan=False), encoding="utf-8")
     return file
 
 

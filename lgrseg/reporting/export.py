@@ -26,9 +26,10 @@ def export_record(
     """Predict a prepared video, and write the results to `folder`.
 
     The files are NAME.mp4, NAME.png (one frame of it, annotated if possible), NAME_masks.nii.gz and
-    NAME.json. The last one has the results of `measure_video`, and "annotated": the frames with
-    ground truth and the true areas. Pixels outside the fan are black, because prepared videos do
-    not contain them. `how` are the other arguments of `predict_frames`.
+    NAME.json. The last one has the results of `measure_video`, the video's "fps" and
+    "reference_ejection_fraction", and "annotated": the frames with ground truth and the true areas.
+    Pixels outside the fan are black, because prepared videos do not contain them. `how` are the
+    other arguments of `predict_frames`.
 
     Returns:
         The path of the mp4. If it cannot be written, this is logged as a warning; the other files
@@ -93,17 +94,16 @@ def _measures(
 ) -> dict:
     fan = find_fan(frames)
     shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
-    measures = plain(
-        measure_video(
-            masks,
-            metadata.classes,
-            record.spacing_mm,
-            fps=record.fps,
-            fan=shown,
-            roles=metadata.roles,
-            ed_frame=record.ed_frame,
-            es_frame=record.es_frame,
-        )
+    measures = measure_video(
+        masks,
+        metadata.classes,
+        record.spacing_mm,
+        fps=record.fps,
+        fan=shown,
+        roles=metadata.roles,
+        ed_frame=record.ed_frame,
+        es_frame=record.es_frame,
     )
     measures["reference_ejection_fraction"] = record.reference_ejection_fraction
-    return measures
+    measures["fps"] = record.fps
+    return plain(measures)

@@ -55,7 +55,7 @@ def print_label_results(results: dict) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)  # brackets are text
     console.print(f"{results['dataset']}: {results['protocol']}")
     for title, head, rows in label_tables(results):
         table = Table(*head, title=title)

@@ -98,7 +98,7 @@ def _video(path: Path, name: str, rank: str, scores: dict, colors: dict[str, str
         unit, scale = plots.area_unit(measures)
         digits = 1 if scale > 1 else 0
         areas = {key: [round(a / scale, digits) for a in v] for key, v in measures["areas"].items()}
-        curve = plots.area_curves(measures, colors, fps=film.fps)
+        curve = plots.area_curves(measures, colors, fps=measures.get("fps"))
     return Video(
         name=name,
         rank=rank,

@@ -11,7 +11,7 @@ from lgrseg.engine.writers import read_metrics
 from lgrseg.layers.complexity import count
 from lgrseg.modeling.building import build_model
 from lgrseg.reporting.label_tables import label_cells
-from lgrseg.reporting.tables import RunRow, show, with_interval
+from lgrseg.reporting.tables import RunRow, num_scored, show, with_interval
 
 logger = logging.getLogger("lgrseg")
 
@@ -43,7 +43,7 @@ def _scores(results: dict) -> dict[str, str]:
     }
     heart = (results.get("heart") or {}).get("agreement", {}).get("ejection_fraction")
     return classes | {
-        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"], results["num_patients"]),
+        "Dice [95% CI]": with_interval(mean["dice"], results["dice_ci95"], num_scored(results)),
         "mIoU": show(mean["iou"]),
         f"HD95 ({unit})": show(mean.get("hd95"), 2),
         "missed": show(mean.get("missed"), 0),

@@ -72,8 +72,8 @@ def _gain(by_seed: dict[str, dict], reference: dict[str, dict]) -> str:
     shared = [seed for seed in by_seed if seed in reference]
     measure = headline(next(iter(by_seed.values())))["mean"]
     pairs = [(by_seed[s]["mean"][measure], reference[s]["mean"][measure]) for s in shared]
-    known = [score - other for score, other in pairs if None not in (score, other)]
-    return mean_and_spread(known, sign="+")
+    gains = [None if None in (score, other) else score - other for score, other in pairs]
+    return mean_and_spread(gains, sign="+")
 
 
 def _cost(folders: list[Path]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def print_results(results: dict) -> None:
         table.add_section()
         for site, scores in results["sites"].items():
             table.add_row(f"{site}, {scores['num_patients']} patients", show(scores["dice"]))
-    console = Console()
+    console = Console(markup=False)  # brackets are text
     console.print(table)
     if "boxes" in results:
         head, rows = box_rows(results["boxes"])
@@ -143,7 +143,12 @@ def num_scored(results: dict, structure: str | None = None) -> int:
 def with_interval(
     score: float | None, interval: Sequence[float | None] | None, num_patients: int, digits: int = 4
 ) -> str:
-    """Text of a score and its interval; without an interval, the number of patients instead."""
+    """Text of a score and its interval; without an interval, the number of patients instead.
+
+    An unknown score is a dash, whatever the number of patients.
+    """
+    if show(score) == "-":
+        return "-"
     if interval is None:
         return f"{show(score, digits)} [not given: {num_patients} patients]"
     low, high = (show(end, digits) for end in interval)

@@ -135,7 +135,8 @@ def test_results(tmp_path, capsys):
     e = np.exp(5.0)
     assert float(rows[1]["p_square"]) == pytest.approx(e / (e + 2))
     print_label_results(results)
-    assert "0.7500" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "0.7500" in shown and "[not" in shown
     assert label_cells(results)["accuracy"] == "0.7500"
     assert label_cells(results)["calibration error"] != "-"
     del results["calibration_error"]  # as in results of earlier versions

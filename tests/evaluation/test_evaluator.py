@@ -159,6 +159,11 @@ def test_nothing_to_evaluate():
         SegmentationEvaluator(dataset="squares", protocol="").evaluate()
 
 
+def test_what_is_not_finite_is_null_in_the_file(tmp_path):
+    file = write_results({"mean": {"dice": float("nan")}}, tmp_path)
+    assert json.loads(file.read_text()) == {"mean": {"dice": None}}
+
+
 def test_plain():
     assert plain({"a": np.float64("nan"), "b": [np.int64(2), float("inf")], "c": "x"}) == {
         "a": None,
@@ -172,6 +177,7 @@ def test_table(results, capsys):
     shown = capsys.readouterr().out
     assert "square" in shown and "1.0000" in shown and "2 patients" in shown
     assert "missed" in shown and "Distances leave out" not in shown
+    assert "[not" in shown  # given: the terminal takes no text in brackets for a style
     results["mean"]["missed"] = results["classes"]["square"]["missed"] = 1
     print_results(results)
     assert "Distances leave out the frames" in capsys.readouterr().out
@@ -180,6 +186,8 @@ def test_table(results, capsys):
 def test_an_interval_of_few_patients_is_not_shown():
     assert with_interval(0.9099, None, 2) == "0.9099 [not given: 2 patients]"
     assert with_interval(0.91, [0.9, None], 9, digits=2) == "0.91 [0.90, -]"
+    # The correlation of eight equal values: not for want of patients.
+    assert with_interval(None, None, 8) == with_interval(float("nan"), None, 8) == "-"
 
 
 def test_export_and_report(results, make_video, tmp_path):
@@ -211,3 +219,5 @@ def test_export_and_report(results, make_video, tmp_path):
     assert "<h3>Site_A/&lt;b&gt;</h3>" in page and "Site_A/<b>" not in page  # names are escaped
     assert "<b>Dice 1.000</b>" in page and 'src="videos/Site_A_%3Cb%3E.mp4"' in page
     assert "1.0000" in page and "http" not in page and "<svg" in page
+    # The film has one frame per second, because it is short; the video has another rate.
+    assert f"frame ({record.fps:g} per second)" in page if record.fps else "per second" not in page

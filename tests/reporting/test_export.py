@@ -69,6 +69,7 @@ def test_measures_are_those_of_the_masks_in_the_file(tmp_path):
     assert found["steadiness"]["left_ventricle"] == pytest.approx(
         whole["steadiness"]["left_ventricle"]
     )
+    assert found["fps"] == 29.97
     assert found["areas"]["left_ventricle"][0] == 600  # 2400 pixels of a quarter mm2
 
 

@@ -15,7 +15,8 @@ def write_run(folder, dice=0.9):
     results = {
         "dataset": "d", "classes": {"wall": {"dice": dice}}, "distance_unit": "mm",
         "mean": {"dice": dice, "iou": None, "hd95": 4.0, "missed": 99}, "dice_ci95": None,
-        "num_patients": 2,
+        "num_patients": 3,
+        "patients": {"a": {"wall": dice}, "b": {"wall": dice}, "c": {"wall": None}},
     }  # fmt: skip
     (folder / "eval" / "d").mkdir(parents=True)
     (folder / "eval" / "d" / "results.json").write_text(json.dumps(results))

@@ -32,6 +32,7 @@ def test_every_kind_of_model_fills_the_table(kind, tmp_path):
         "mean": {"dice": 0.9, "iou": 0.82, "hd95": 4.25, "missed": 0},
         "dice_ci95": [0.8, 1.0],
         "num_patients": 3,
+        "patients": {name: {"left_ventricle": 0.9} for name in "abc"},
         "seconds_per_clip": 0.5,
         "frames_per_clip": 11.0,
     }

@@ -48,6 +48,14 @@ def test_one_row_a_folder_and_the_gain_is_of_pairs(runs):
     assert basic["steps"] == "700" and basic["minutes"] == "8.0 ± 0.0"
 
 
+def test_a_run_without_a_score_has_no_gain(runs):
+    file = runs[-1] / "eval" / "d" / "results.json"
+    results = json.loads(file.read_text())
+    results["mean"]["dice"] = None
+    file.write_text(json.dumps(results))
+    assert rows_over_seeds(runs)[1].cells["gain"] == "-"
+
+
 def test_the_columns_and_their_order(runs):
     assert list(rows_over_seeds(runs)[0].cells) == [
         "seeds", "Dice", "Dice left ventricle", "Dice wall", "HD95 (mm)", "missed", "gain",

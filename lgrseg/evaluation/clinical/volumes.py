@@ -12,6 +12,7 @@ The diameter of a disk is the area of the mask within it, divided by its height.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lgrseg.evaluation.clinical.long_axis import LongAxis, find_long_axis, largest_part
@@ -22,6 +23,9 @@ LARGEST_BULGE = 0.03
 the volume is within 8%, and reaches 0.04 if the side was mistaken for the base."""
 LARGEST_SHARE_BEYOND = 0.03
 """Largest share of a chamber's area beyond the base; the volume is too low by about twice that."""
+
+LARGEST_SHARE_OF_HOLES = 0.02
+"""Largest share of holes; the volume is too low by about twice that."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,22 @@ def measure_chamber(
 
 def _problems_of_mask(part: np.ndarray, left_out: float) -> list[str]:
     problems = [f"{left_out:.0%} of its area is in other parts"] if left_out > 0.02 else []
+    if (share := _share_of_holes(part)) > LARGEST_SHARE_OF_HOLES:
+        problems.append(f"holes of {share:.0%} of its area: volume too low")
     if (pixels := int(part.sum())) < 50:
         problems.append(f"only {pixels} pixels")
     if part[[0, -1]].any() or part[:, [0, -1]].any():
         problems.append("cut off by the edge of the picture")
     return problems
+
+
+def _share_of_holes(part: np.ndarray) -> float:
+    """The area of the holes in a part, as a share of the area within its outline."""
+    outlines, _ = cv2.findContours(
+        part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    filled = cv2.drawContours(np.zeros(part.shape, np.uint8), outlines, -1, (1,), cv2.FILLED)
+    return 1 - float(part.sum() / filled.sum())
 
 
 def _problems_of_axis(axis: LongAxis, width: float, beyond: float) -> list[str]:

@@ -186,7 +186,8 @@ def table_of(found: dict) -> str:
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         rows.append([name.replace("_", " "), shown[0], interval, *shown[1:]])
     note = f"Dice of {found['num_patients']} patients, each in the fold that was left out."
-    if len(means := found["mean"]["folds"]) > 1:
+    means = [value for value in found["mean"]["folds"] if value is not None]
+    if len(means) > 1:
         note += f" Standard deviation of the folds' means: {np.std(means, ddof=1):.4f}."
     if heart := found.get("ejection_fraction"):
         note += f" Ejection fraction: {_error(heart)}."

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import wilcoxon
+from scipy.stats import rankdata, wilcoxon
 
 from lgrseg.evaluation.metrics.overlap import bootstrap_interval
 
@@ -75,6 +75,16 @@ def signed_rank(differences: np.ndarray) -> float:
         return float("nan")
     moved = differences[differences != 0]
     return float(wilcoxon(moved).pvalue) if len(moved) else 1.0
+
+
+def signed_rank_sum(differences: np.ndarray) -> float:
+    """Ranks of the positive differences minus those of the negative ones.
+
+    `signed_rank` tests this sum. Its sign can differ from that of the mean: many small differences
+    can have higher ranks than a few large ones.
+    """
+    moved = differences[differences != 0]
+    return float((np.sign(moved) * rankdata(np.abs(moved))).sum())
 
 
 def holm(p: list[float]) -> list[float]:

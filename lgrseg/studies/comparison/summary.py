@@ -130,7 +130,10 @@ def _spread(values: list[float | None]) -> float | None:
 
 
 def _agreement(results: dict[str, list[dict]]) -> list[dict] | None:
-    """Agreement of every row with the truth, and of every pair; None without volumes."""
+    """Agreement of every row with the truth, and of every pair; None without volumes.
+
+    "missing" of a pair counts the videos that only one of both rows could measure.
+    """
     measured = {
         row: volumes for row, of_seeds in results.items() if (volumes := _volumes(of_seeds))
     }
@@ -155,7 +158,10 @@ def _agreement(results: dict[str, list[dict]]) -> list[dict] | None:
             if np.isfinite(right).any():
                 patients = [case["patient"] for case in cases.values()]
                 description = {"quantity": quantity, "unit": unit, "one": one, "other": other}
-                lines.append(description | agreement(left, right, patients))
+                found = agreement(left, right, patients)
+                if other != "truth":
+                    found["missing"] = int((np.isfinite(left) ^ np.isfinite(right)).sum())
+                lines.append(description | found)
     return lines or None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrseg.studies.comparison.paired import Pair, holm, paired_tests
+from lgrseg.studies.comparison.paired import Pair, holm, paired_tests, signed_rank_sum
 
 Scores = dict[str, float]
 """Patient -> score; NaN without a score."""
@@ -38,17 +38,13 @@ class PairedRow:
     """Two-sided p of Wilcoxon's signed-rank test."""
     p_holm: float
     """The same, corrected for the number of quantities in the table."""
-
-    @property
-    def better(self) -> str:
-        """The significantly better run, "first" or "second"; empty if p_holm is 0.05 or more."""
-        if not self.p_holm < 0.05:
-            return ""
-        return "first" if (self.difference > 0) == self.higher_is_better else "second"
+    better: str
+    """The significantly better run, "first" or "second"; empty if p_holm is 0.05 or more, or if
+    one run has the better ranks and the other one the better mean."""
 
     def as_dict(self) -> dict:
         """Return a dict for JSON."""
-        return asdict(self) | {"better": self.better}
+        return asdict(self)
 
 
 def compare_runs(
@@ -135,7 +131,16 @@ def _row(
         interval=test.difference_ci95,
         p=test.p,
         p_holm=p_holm,
+        better=_better(both[:, 0] - both[:, 1], higher) if p_holm < 0.05 else "",
     )
+
+
+def _better(differences: np.ndarray, higher_is_better: bool) -> str:
+    """The run with the better ranks and the better mean; empty if these are different runs."""
+    direction = np.sign(signed_rank_sum(differences))
+    if direction != np.sign(differences.mean()):
+        return ""
+    return "first" if (direction > 0) == higher_is_better else "second"
 
 
 def _check_same_data(dataset: str, one: dict, other: dict) -> None:

@@ -134,6 +134,19 @@ def test_of_two_ends_of_equal_width_the_flat_one_is_the_base():
     assert bases[0][0] > points[:, 0].mean()  # the flat end is below
 
 
+def test_a_hole_is_named():
+    mask = truncated_ellipsoid(0.3)
+    rows, columns = np.mgrid[:400, :400]
+    hole = np.hypot(rows - 200, columns - 200) < 30
+    chamber = measure_chamber(mask & ~hole, (0.4, 0.4))
+    share = hole.sum() / mask.sum()
+    assert chamber.problems == (f"holes of {share:.0%} of its area: volume too low",)
+    assert chamber.volume_ml < (1 - share) * true_volume()
+    # A hole that is open to the outside changes the outline instead.
+    hole[:, 190:210] |= rows[:, 190:210] > 200
+    assert not any("holes" in problem for problem in measure_chamber(mask & ~hole, (1, 1)).problems)
+
+
 def test_doubts_tell_their_measure():
     def problems(*, neighbour=True, **facts):
         ventricle, atrium = truncated_ellipsoid(1.2, **facts, atrium=True)

@@ -51,6 +51,17 @@ def test_patients_of_uneven_folds_weigh_the_same(tmp_path):
     assert "mean absolute error 7.0%, bias -3.0% (2 videos" in table
 
 
+def test_a_fold_whose_patients_show_no_structure(tmp_path):
+    files = [write(tmp_path / str(k), {name: (dice, 0.5)}) for k, (name, dice) in enumerate(
+        {"a": 0.9, "b": 0.7, "c": 0.5}.items())]  # fmt: skip
+    empty = json.loads(files[2].read_text())
+    empty["mean"]["dice"] = None
+    files[2].write_text(json.dumps(empty))
+    table = table_of(pooled(files))
+    # Means of 0.7 and 0.6 in the other two folds.
+    assert "Standard deviation of the folds' means: 0.0707." in table
+
+
 def test_no_measured_ejection_fraction_is_said(tmp_path):
     files = [
         write(tmp_path / str(k), {name: (0.9, 0.5)}, cases=[case(name, None, 60)])

@@ -115,6 +115,16 @@ def test_agreement_against_the_truth_and_between_rows(tmp_path):
     assert found["b", "truth"]["bias"] == -1.0 and found["a", "b"]["bias"] == 4.0
 
 
+def test_a_video_that_either_row_could_not_measure_is_missing(tmp_path):
+    measured = {"a": {"p": 11.0, "q": 12.0, "r": None}, "b": {"p": None, "q": 9.0, "r": None}}
+    dice = {"p": 0.8, "q": 0.6, "r": 0.7}
+    runs = {row: [write_run(tmp_path / row, dice, volumes=v)] for row, v in measured.items()}
+    (table,) = summarise(runs, "d")
+    found = {(line["one"], line["other"]): line for line in table.agreement}
+    assert (found["a", "truth"]["missing"], found["b", "truth"]["missing"]) == (1, 2)
+    assert found["a", "b"]["num"] == 1 and found["a", "b"]["missing"] == 1
+
+
 COLUMNS = (
     "dataset,label_fraction,table,machinery_check,row,weights,blocks,seeds,num_patients,num_scored,"
     "dice,dice_sd_patients,dice_sd_seeds,dice_by_seed,hd95,hd95_sd_seeds,missed,distance_unit,"

@@ -85,6 +85,19 @@ def test_who_is_better(tmp_path):
     assert [row.better for row in compare_runs(one, one)["val"]] == [""]
 
 
+def test_nobody_is_better_if_ranks_and_mean_disagree(tmp_path):
+    # The first run is better in 19 patients by about 0.01, and worse in the last by 0.9.
+    one = {f"p{number}": {"lv": 0.95 + number / 1e4} for number in range(19)}
+    other = {name: {"lv": 0.94} for name in one}
+    found, others = (
+        {"classes": {"lv": {}}, "num_frames": 20, "patients": scores, "videos": {}}
+        for scores in (one | {"last": {"lv": 0.0}}, other | {"last": {"lv": 0.9}})
+    )
+    runs = write(tmp_path / "a", found), write(tmp_path / "b", others)
+    (row,) = compare_runs(*runs)["val"]
+    assert row.p_holm < 0.01 and row.difference < 0 and row.better == ""
+
+
 def changed(change):
     found = results(0.0)
     change(found)
