@@ -1,5 +1,6 @@
 """pretrained.py: what fits is loaded, what does not is told, nothing is unpickled."""
 
+import json
 import pickle
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.checkpoint.pretrained import load_pretrained
+from lgrseg.checkpoint.pretrained import load_pretrained, local_file
 from lgrseg.modeling.backbones import MetaFormer
 
 TINY = {"depths": (1, 1, 1, 1), "dims": (8, 16, 32, 64)}
@@ -83,3 +84,9 @@ class _Bomb:
 
     def __reduce__(self):
         return (setattr, (_Bomb, "exploded", True))
+
+
+def test_a_folder_without_weights(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({}))
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors; give the path"):
+        local_file(str(tmp_path))

@@ -1,6 +1,5 @@
 """Where weights are found, what fits, and what is said when they are not meant."""
 
-import json
 import re
 
 import pytest
@@ -10,7 +9,6 @@ from einops import rearrange
 from safetensors.torch import load_file, save_file
 
 from lgrseg.checkpoint.files import CheckpointError
-from lgrseg.checkpoint.pretrained import local_file
 
 
 def moved(encoder):
@@ -160,9 +158,3 @@ def test_a_hub_id_without_a_network(tiny, monkeypatch, tmp_path):
 def test_weights_that_are_nowhere(tiny, weights):
     with pytest.raises(FileNotFoundError, match=f"no weights {weights}: it is neither a file, nor"):
         tiny("dinov2_small", weights=weights)
-
-
-def test_a_folder_without_weights(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({}))
-    with pytest.raises(FileNotFoundError, match="has no model.safetensors; give the path"):
-        local_file(str(tmp_path))

@@ -181,11 +181,13 @@ def test_a_share_of_the_clips_is_trained_with_predicted_boxes(sam, monkeypatch):
         first, second = given.pop()
         assert torch.allclose(second, predicted) == (share == 1)
         assert not torch.allclose(first, predicted, atol=1.0)
-    with pytest.raises(ValueError, match="0 without a box_model, not 0.5"):
+    with pytest.raises(ValueError, match="predicted_share=0.5 needs boxes: set box_model"):
         model(sam, predicted_share=0.5)
 
 
-@pytest.mark.parametrize("setting", ["every", "least_score", "agreement", "jitter"])
+@pytest.mark.parametrize(
+    "setting", ["every", "least_score", "agreement", "jitter", "predicted_share"]
+)
 def test_settings_that_would_have_no_effect(sam, setting):
     with pytest.raises(ValueError, match=f"{setting} must be 0 .* not -1"):
         model(sam, **{setting: -1})
