@@ -86,11 +86,9 @@ class ClassList:
         return index
 
     def _known_values(self) -> str:
-        known = {value: self._name(index) for value, index in sorted(self.index_of_value.items())}
-        return ", ".join(f"{value} ({name})" for value, name in known.items())
-
-    def _name(self, index: int) -> str:
-        return self.names[index - 1] if index else BACKGROUND
+        names = (BACKGROUND, *self.names)
+        known = sorted(self.index_of_value.items())
+        return ", ".join(f"{value} ({names[index]})" for value, index in known)
 
 
 def plain_name(label: str) -> str:

@@ -170,8 +170,7 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
                 f"{table}: the rows {stated[clip]!r} and {row.clip!r} both name the clip {clip}: "
                 "remove one of them"
             )
-        stated[clip] = row.clip
-        rows[clip] = replace(row, clip=clip)
+        stated[clip], rows[clip] = row.clip, replace(row, clip=clip)
     return rows
 
 
