@@ -158,7 +158,7 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
         "clip,split\npatient1/clip,val\npatient1/clip.nii.gz,test\n"
     )
     twice = prepare(project, "--splits", "splits.csv")
-    assert twice.returncode == 1 and "both name the clip patient1/clip: remove" in twice.stderr
+    assert twice.returncode == 1 and "are both of patient1/clip: remove" in twice.stderr
     (project / "splits.csv").write_text("clip,split\npatient9/clip,val\n")
     wrong = prepare(project, "--splits", "splits.csv")
     assert wrong.returncode == 1 and "'patient9/clip' matches no clip in the folder" in wrong.stderr

@@ -155,7 +155,7 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
     for clip in clips:
         for name in {clip, clip.split("/")[-1]}:
             clips_by_name.setdefault(composed(name), []).append(clip)
-    rows, stated = {}, {}
+    rows: dict[str, ClipRow] = {}
     for row in read_table(table):
         place = Path(row.clip)
         names = [composed(row.clip), composed(place.with_name(stem_of(place)).as_posix())]
@@ -167,11 +167,11 @@ def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
         (clip,) = matches
         if clip in rows:
             raise ValueError(
-                f"{table}: the rows {stated[clip]!r} and {row.clip!r} both name the clip {clip}: "
+                f"{table}: the rows {rows[clip].clip!r} and {row.clip!r} are both of {clip}: "
                 "remove one of them"
             )
-        stated[clip], rows[clip] = row.clip, replace(row, clip=clip)
-    return rows
+        rows[clip] = row
+    return {clip: replace(row, clip=clip) for clip, row in rows.items()}
 
 
 def load_clip(video: RawVideo) -> LoadedVideo:
