@@ -154,6 +154,11 @@ def test_splits_of_a_table_and_patients_of_a_pattern(project):
     report = json.loads((project / "datasets/mine/prepare_report.json").read_text())
     assert "splits.csv does not list it" in report["unusable"]["patient2/clip"]
     assert "ed_frame 9, but the clip has the frames 0 to 3" in report["unusable"]["patient3/clip"]
+    (project / "splits.csv").write_text(
+        "clip,split\npatient1/clip,val\npatient1/clip.nii.gz,test\n"
+    )
+    twice = prepare(project, "--splits", "splits.csv")
+    assert twice.returncode == 1 and "are both of patient1/clip: remove" in twice.stderr
     (project / "splits.csv").write_text("clip,split\npatient9/clip,val\n")
     wrong = prepare(project, "--splits", "splits.csv")
     assert wrong.returncode == 1 and "'patient9/clip' matches no clip in the folder" in wrong.stderr

@@ -31,15 +31,9 @@ ROLES = ("left_ventricle", "left_atrium")
 """Chambers on which volumes and the ejection fraction are measured."""
 BACKGROUND = "background"
 COLORS = (
-    (230, 75, 53),
-    (77, 187, 213),
-    (0, 160, 135),
-    (243, 155, 34),
-    (60, 84, 136),
-    (145, 209, 194),
-    (126, 97, 72),
-    (220, 0, 120),
-)
+    (230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 34),
+    (60, 84, 136), (145, 209, 194), (126, 97, 72), (220, 0, 120),
+)  # fmt: skip
 """RGB colours for structures without a `color`, used in this order."""
 KEYS = ("value", "color", "role", "names")
 
@@ -92,11 +86,9 @@ class ClassList:
         return index
 
     def _known_values(self) -> str:
-        known = {value: self._name(index) for value, index in sorted(self.index_of_value.items())}
-        return ", ".join(f"{value} ({name})" for value, name in known.items())
-
-    def _name(self, index: int) -> str:
-        return self.names[index - 1] if index else BACKGROUND
+        names = (BACKGROUND, *self.names)
+        known = sorted(self.index_of_value.items())
+        return ", ".join(f"{value} ({names[index]})" for value, index in known)
 
 
 def plain_name(label: str) -> str:
@@ -122,6 +114,8 @@ def read_class_list(file: Path) -> ClassList:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
+    if isinstance(content, list | dict):
+        _refuse_bool(content, str(file))
     if isinstance(content, list) and all(isinstance(name, str | int) for name in content):
         if twice := [name for name in content if content.count(name) > 1]:
             raise ValueError(
@@ -140,6 +134,14 @@ def read_class_list(file: Path) -> ClassList:
         return class_list({str(name): facts for name, facts in content.items()})
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+
+
+def _refuse_bool(names: Iterable, source: str) -> None:
+    """Refuse YAML's yes, no, on and off, which are not read as text."""
+    if any(isinstance(name, bool) for name in names):
+        raise ValueError(
+            f"{source}: YAML reads a name such as no or on as a bool: write it in quotes"
+        )
 
 
 def class_list(structures: dict[str, dict | int | None]) -> ClassList:
@@ -226,10 +228,12 @@ def _facts(name: str, entry: dict | int | None, place: int) -> dict:
     values = values if isinstance(values, list) else [values]
     if not values or not all(type(value) is int and 1 <= value <= 65535 for value in values):
         raise ValueError(f"{name}: value must be a whole number from 1 to 65535, or a list of them")
-    names = entry.get("names") or []
+    names = entry.get("names", [])
+    names = names if isinstance(names, list) else [names] if names is not None else []
+    _refuse_bool(names, name)
     return {
         "values": values,
-        "names": [names] if isinstance(names, str) else [str(label) for label in names],
+        "names": [str(label) for label in names],
         "role": role,
         "color": _color(name, entry.get("color")),
     }

@@ -48,7 +48,8 @@ COLUMNS = tuple(field.name for field in fields(ClipRow))
 def read_table(file: Path) -> list[ClipRow]:
     """Read a CSV file with the column `clip` and at least one other, in any order.
 
-    Some spreadsheet programs separate the columns by semicolons, which is read too.
+    Some spreadsheet programs separate the columns by semicolons, which is read too, also with
+    Excel's first line `sep=;`.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -63,6 +64,8 @@ def read_table(file: Path) -> list[ClipRow]:
         ) from None
     head = text.partition("\n")[0]
     delimiter = ";" if ";" in head and "," not in head else ","
+    if stated := re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE):
+        delimiter, text = stated[1], text[stated.end() :]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = [str(name).strip().lower() for name in reader.fieldnames or ()]
     for name in names:

@@ -64,6 +64,9 @@ def test_names_stay_in_order(tmp_path):
     [
         ("lv: {role: left_ventrikel}", "no role 'left_ventrikel'; did you mean 'left_ventricle'"),
         ("[lv, la, lv]", "names 'lv' more than once: each of the values"),
+        ("[lv, no]", "classes.yaml: YAML reads a name such as no .* in quotes"),
+        ("no: {value: 1}", "classes.yaml: YAML reads a name such as no .* in quotes"),
+        ("lv: {names: [LV, no]}", "lv: YAML reads a name such as no .* in quotes"),
         ("lv: {role: aorta}", "the roles are left_ventricle, left_atrium, and background"),
         ("lv: {valeu: 1}", "there is no 'valeu'; did you mean 'value'"),
         ("lv: {value: 0}", "value must be a whole number from 1"),

@@ -48,11 +48,25 @@ def test_the_rate_of_a_nifti_with_a_time_axis(tmp_path, step, unit, fps):
 
 
 def test_a_nifti_with_the_time_first_is_noted(tmp_path):
-    for name, array in (("right", ramp(8, 60, 90).transpose(2, 1, 0)), ("wrong", ramp(8, 60, 90))):
-        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii")
-    assert not any("axes" in note for note in read_video(tmp_path / "right.nii").notes)
-    (note,) = (n for n in read_video(tmp_path / "wrong.nii").notes if "axes" in n)
+    def axes_notes(*shape):
+        nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), tmp_path / "a.nii")
+        return [note for note in read_video(tmp_path / "a.nii").notes if "axes" in note]
+
+    for shape in ((90, 60, 8), (60, 8, 90), (56, 56, 15)):
+        assert not axes_notes(*shape)
+    (note,) = axes_notes(8, 60, 90)
     assert "(8, 60, 90) are read as 90 frames 8 px wide" in note and "(x, y, t)" in note
+    (note,) = axes_notes(15, 56, 56)  # a square picture is common
+    assert "(15, 56, 56) are read as 56 frames 15 px wide" in note
+
+
+def test_the_step_of_the_axis_of_colours_is_no_time(tmp_path):
+    for shape, fps in (((30, 20, 3, 3), None), ((30, 20, 1, 3, 3), pytest.approx(50))):
+        image = nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4))
+        image.header["pixdim"][4] = 20
+        image.header.set_xyzt_units("mm", "msec")
+        nibabel.save(image, tmp_path / "a.nii")
+        assert read_video(tmp_path / "a.nii").fps == fps
 
 
 def test_mhd(tmp_path):

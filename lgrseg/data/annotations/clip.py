@@ -53,10 +53,16 @@ class Clips:
         """`paths` is name -> file or folder of images, below `root`."""
         self.root, self.paths = root, paths
         self._names: dict[tuple[str, ...], list[str]] = {}
+        self._own_names: dict[str, set[str]] = {}
         for name, path in paths.items():
-            exact = self._key(path, stem_of(path))
-            bare = (*exact[:-1], _CLIP_ENDING.sub("", exact[-1])) if exact else exact
-            for key in {exact, bare}:
+            exact = self._key(path)
+            bare = (*exact[:-1], without_clip_ending(exact[-1])) if exact else exact
+            keys = {exact, bare}
+            if path == root:  # the only clip is the folder itself
+                keys.add((composed(name).lower(),))
+            folder = composed(path.parent.name).lower()
+            self._own_names[name] = {folder, *(key[-1] for key in keys if key)}
+            for key in keys:
                 self._names.setdefault(key, []).append(name)
         self._of_frame = {
             image.resolve(): (name, number)
@@ -89,15 +95,24 @@ class Clips:
         """The clip of a file with one frame's annotation, and the frame's number in its name.
 
         The clip is named by the folder, as in rest_masks/12.png, or by the file, as in
-        rest_12_mask.png. A number that belongs to the clip's name (a4c_mask.png) is none of a
-        frame.
+        rest_12_mask.png. If they name two clips, the file is right where its name also has the
+        number, or where its folder is none of masks.
         """
-        named = self.named_as(path.parent)
-        if named is None:
-            return self.named_as(path)
+        by_file, by_folder = self.named_as(path), self.named_as(path.parent)
+        if by_folder is None:
+            return by_file
+        if by_file and (by_file[1] is not None or not is_folder_of_masks(path.parent)):
+            return by_file
+        name = by_folder[0]
+        return name, None if self.is_name_of(name, path) else number_in(path)
+
+    def is_name_of(self, clip: str, path: Path) -> bool:
+        """Whether a file has the name of a clip or of its folder, so that a number is no frame's.
+
+        A name that is only a number is that of a frame.
+        """
         bare = bare_stem(path)
-        is_clip = bare == stem_of(self.paths[named[0]]).lower() and not bare.isdigit()
-        return named[0], None if is_clip else number_in(path)
+        return bare in self._own_names[clip] and not bare.isdigit()
 
     def only_beside(self, path: Path) -> str | None:
         """The clip in the folder of a file, if it is the only one."""
@@ -120,18 +135,21 @@ class Clips:
 
     def _keys(self, path: Path) -> Iterator[tuple[tuple[str, ...], int | None]]:
         """Keys of the clips that masks may be named after, each with the number in the name."""
-        *folders, stem = self._key(path, stem_of(path)) or ("",)
+        *folders, stem = self._key(path) or ("",)
         bare = _MASK_ENDING.sub("", stem)
         yield _without_empty(*folders, bare), None
         for numbered in filter(None, map(_NUMBERED.match, (bare, stem))):
             name = _MASK_ENDING.sub("", numbered["name"])
             yield _without_empty(*folders, name), int(numbered["number"])
 
-    def _key(self, path: Path, stem: str) -> tuple[str, ...]:
-        """The path of a file in lower case, without folders named after their kind of files."""
-        stem = composed(stem).lower()
+    def _key(self, path: Path) -> tuple[str, ...]:
+        """The path of a file in lower case, without folders named after their kind of files.
+
+        It is empty for the root, whose own name is part of no path.
+        """
+        stem = stem_of(path).lower()
         folders = [composed(part).lower() for part in path.relative_to(self.root).parent.parts]
-        folders += [stem] * path.is_dir()
+        folders += [stem] * (path.is_dir() and path != self.root)
         parts = tuple(part for part in folders if part not in (*FRAME_FOLDERS, *MASK_FOLDERS))
         return parts if path.is_dir() else (*parts, stem)
 
@@ -146,13 +164,13 @@ def composed(name: str) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """The name without .mp4, .nii.gz and the like; a folder keeps its full name."""
-    lower = path.name.lower()
+    """The composed name without .mp4, .nii.gz and the like; a folder keeps its full name."""
+    name = composed(path.name)
     for ending in _ENDINGS:
-        if lower.endswith(ending):
-            return path.name[: -len(ending)]
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
     has_suffix = re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,4}", path.suffix)
-    return path.stem if has_suffix and not path.is_dir() else path.name
+    return composed(path.stem) if has_suffix and not path.is_dir() else name
 
 
 def is_named_as_mask(path: Path) -> bool:
@@ -162,12 +180,27 @@ def is_named_as_mask(path: Path) -> bool:
     return any(_MASK_ENDING.search(name) for name in (stem, numbered["name"] if numbered else ""))
 
 
+def is_folder_of_masks(folder: Path) -> bool:
+    """Whether a folder is named as one of masks: masks, clip_masks."""
+    return folder.name.lower() in MASK_FOLDERS or is_named_as_mask(folder)
+
+
 def bare_stem(path: Path) -> str:
     """The name in lower case without suffix and without an ending such as _mask."""
     return _MASK_ENDING.sub("", stem_of(path).lower())
 
 
+def without_clip_ending(stem: str) -> str:
+    """A name in lower case without an ending of pictures, such as _image or nnU-Net's _0000."""
+    return _CLIP_ENDING.sub("", stem)
+
+
 def number_in(path: Path) -> int | None:
     """The number at the end of a file's name, or before _mask; None if there is none."""
-    numbered = _NUMBERED.match(bare_stem(path))
+    return number_of(bare_stem(path))
+
+
+def number_of(stem: str) -> int | None:
+    """The number at the end of a name; None if there is none."""
+    numbered = _NUMBERED.match(stem)
     return int(numbered["number"]) if numbered else None

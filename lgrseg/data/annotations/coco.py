@@ -14,6 +14,7 @@ import numpy as np
 
 from lgrseg.data.annotations.clip import AnnotatedClip, Annotation, Clips, number_in
 from lgrseg.data.annotations.json_files import json_content
+from lgrseg.data.annotations.mask_frames import frame_of
 from lgrseg.data.annotations.shapes import Drawing, refuse_shape
 from lgrseg.data.class_list import ClassList
 from lgrseg.data.raw_video import UnusableVideo
@@ -90,18 +91,22 @@ def _objects(content: dict) -> list[dict]:
 
 
 def _frame(file_name: str, file: Path, clips: Clips) -> tuple[str, dict] | None:
-    """The clip of an image, and its "frame", counted from 0, or the "number" in its name."""
+    """The clip of an image, and its "frame", counted from 0, or the "number" in its name.
+
+    The number is None if the image has the name of the clip, as the only frame of a clip may.
+    """
     path = Path(file_name.replace("\\", "/"))
     for folder in (file.parent, clips.root, file.parent / "images", file.parent.parent):
         if framed := clips.of_frame(folder / path):
             return framed[0], {"frame": framed[1]}
     if not path.is_absolute() and ".." not in path.parts:
         for folder in (file.parent, clips.root):
-            named = clips.named_as(folder / path)
-            if named and named[1] is not None:
+            if named := clips.of_frame_file(folder / path):
                 return named[0], {"number": named[1]}
     named_after = clips.named_as(file)
     clip = named_after[0] if named_after else clips.only_beside(file)
+    if clip and clips.is_name_of(clip, path):
+        return clip, {"number": None}
     number = number_in(path)
     return (clip, {"number": number}) if clip and number is not None else None
 
@@ -112,7 +117,10 @@ def read(
     """Frame -> mask, (H, W) uint8: 0 background, k + 1 for class k."""
     drawing = Drawing(clip, classes, source=annotation.content["source"])
     for entry in annotation.content["objects"]:
-        frame = entry["frame"] if "frame" in entry else entry["number"] - clip.first_number
+        frame = entry.get("frame")
+        if frame is None:
+            image = Path(drawing.source, entry["file_name"].replace("\\", "/"))
+            frame = frame_of(image, entry["number"], clip)
         drawing.check_size(*entry["size"])
         if entry["shape"] is None:
             refuse_shape("box", source=drawing.source, frame=frame)

@@ -53,8 +53,9 @@ def find_annotations(root: Path) -> FoundFiles:
             _attach(result.clips[name], annotation)
         for file in claimed:
             place = file.relative_to(root).as_posix()
-            alike = index.of_one_name(file.parent) or index.of_one_name(file)
-            if place in result.problems and alike:
+            if place not in result.problems or index.of_frame_file(file):
+                continue  # what is named after one clip has another problem
+            if alike := index.of_one_name(file.parent) or index.of_one_name(file):
                 result.problems[place] = (
                     f"belongs to one of {' and '.join(alike)}, which have the same name: rename or "
                     "remove one of these clips"

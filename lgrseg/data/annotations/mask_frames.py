@@ -18,13 +18,14 @@ from lgrseg.data.annotations.clip import (
     Annotation,
     Clips,
     bare_stem,
+    is_folder_of_masks,
     is_named_as_mask,
-    number_in,
+    number_of,
     stem_of,
+    without_clip_ending,
 )
 from lgrseg.data.annotations.volumes import whole_numbers
 from lgrseg.data.class_list import ClassList
-from lgrseg.data.folder_names import MASK_FOLDERS
 from lgrseg.data.io import IMAGES
 from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.raw_video import UnusableVideo
@@ -36,10 +37,8 @@ def claims(path: Path) -> bool:
     """Whether a file is an image that is named as a mask, or lies in a folder of masks."""
     if path.suffix.lower() not in IMAGES:
         return False
-    folders = [path.parent.name, path.parent.parent.name]
-    return is_named_as_mask(path) or any(
-        name.lower() in MASK_FOLDERS or is_named_as_mask(Path(name)) for name in folders
-    )
+    folders = (path.parent, path.parent.parent)
+    return is_named_as_mask(path) or any(map(is_folder_of_masks, folders))
 
 
 def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str, Annotation]:
@@ -85,11 +84,15 @@ def frame_of(file: Path, number: int | None, clip: AnnotatedClip) -> int:
         UnusableVideo: the name of the file does not determine a frame.
     """
     stems = [bare_stem(image) for image in clip.frame_files]
-    if stems.count(bare_stem(file)) == 1:
-        return stems.index(bare_stem(file))
+    short = [without_clip_ending(stem) for stem in stems]
+    if any(map(str.__eq__, stems, short)):  # a_0000 beside a_0001 is a number
+        short = stems
+    for names in (stems, short):
+        if names.count(bare_stem(file)) == 1:
+            return names.index(bare_stem(file))
     if number is None and clip.num_frames == 1:
         return 0
-    numbers = [number_in(image) for image in clip.frame_files]
+    numbers = [number_of(name) for name in short]
     if number is not None and numbers.count(number) == 1:
         return numbers.index(number)
     if clip.frame_files:

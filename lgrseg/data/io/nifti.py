@@ -91,11 +91,11 @@ def read_nifti_video(path: Path) -> Video:
     notes = []
     if coloured and len(shape) == 4:
         notes.append(f"the axes {shape} are read as {num_frames} frames of RGB")
-    thinnest, other = sorted(shape[:2])
-    if min(other, num_frames) > 4 * thinnest:
+    width, height = shape[:2]
+    if min(height, num_frames) > 4 * width or width != height == num_frames:
         notes.append(
-            f"the axes {shape} are read as {num_frames} frames {shape[0]} px wide and {shape[1]} "
-            "px high: if the first axis is the time, write the array as (x, y, t)"
+            f"the axes {shape} are read as {num_frames} frames {width} px wide and {height} px "
+            "high: if the first axis is the time, write the array as (x, y, t)"
         )
     frames = _frames(path, image, num_frames, coloured)
     try:
@@ -122,10 +122,12 @@ def _pixdim(path: Path, header) -> tuple[float, float]:
 def _rate(header, shape: tuple[int, ...], num_frames: int, notes: list[str]) -> float | None:
     """Frames per second, if the fourth axis is time and its unit is stated.
 
+    In (x, y, t, 3), the fourth axis is colour.
+
     1 s is left out: programs write it if they do not know the time.
     """
     seconds = SECONDS.get(header.get_xyzt_units()[1])
-    if seconds is None or num_frames == 1 or shape[3:4] != (num_frames,):
+    if seconds is None or num_frames == 1 or shape[2:4] != (1, num_frames):
         return None
     step = float(header["pixdim"][4]) * seconds
     if step in (0, 1):

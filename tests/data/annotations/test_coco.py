@@ -59,6 +59,19 @@ def test_images_whose_names_hold_a_clip_and_a_number(root):
     assert_same(masks_in(root, "b"), {2: VENTRICLE})
 
 
+@pytest.mark.parametrize(
+    ("clip", "image", "place"),
+    [("p2", "p2.png", "coco.json"), ("case2/clip", "case2.png", "case2/coco.json")],
+)
+def test_a_number_in_the_name_of_the_clip_is_no_frame(root, clip, image, place):
+    path = write_clip(root / f"{clip}.nii.gz")
+    save(stills([image], [(0, 7, POLYGON)]), root / place)
+    with pytest.raises(UnusableVideo, match=f"coco.json/{image} does not say which frame"):
+        masks_in(root, clip)
+    write_clip(path, num_frames=1)
+    assert_same(masks_in(root, clip), {0: VENTRICLE})
+
+
 def test_a_file_named_after_the_clip_needs_numbers_alone(root):
     write_clip(root / "a.nii.gz")
     save(stills(["frame_0.PNG", "frame_3.PNG", "frame_5.PNG"], OBJECTS), root / "a.json")

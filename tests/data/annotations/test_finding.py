@@ -79,3 +79,10 @@ def test_masks_of_two_clips_with_one_name_say_so(root):
     found = find_annotations(root)
     for file in ("a_masks/0.png", "a_gt.nii.gz"):
         assert "one of a.nii and a.nii.gz, which have the same name" in found.problems[file]
+
+
+def test_another_problem_of_a_file_in_a_folder_of_one_name_is_not_hidden(root):
+    for clip in ("a.nii.gz", "a.nii", "a/b.nii.gz"):
+        write_clip(root / clip)
+    (root / "a" / "b.json").write_text('{"images": [], "categories": [], "annotations": [{}]}')
+    assert "is not a complete COCO file" in find_annotations(root).problems["a/b.json"]

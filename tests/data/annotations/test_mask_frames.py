@@ -53,6 +53,32 @@ def test_the_number_of_a_clip_is_no_frame(root):
     assert_same(masks_in(root, "p2"), {3: BOTH})
 
 
+@pytest.mark.parametrize(
+    ("clip", "mask"),
+    [
+        ("M\u00fcller2.nii.gz", "Mu\u0308ller2_masks/Mu\u0308ller2.png"),
+        ("heart_003_0000.nii.gz", "heart_003_masks/heart_003.png"),
+        ("case2/clip.nii.gz", "case2/masks/case2.png"),
+    ],
+)
+def test_the_name_of_the_clip_may_be_written_in_another_way(root, clip, mask):
+    write_clip(root / clip)
+    save(root / mask, VALUES)
+    with pytest.raises(UnusableVideo, match="which frame it belongs to"):
+        masks_in(root, clip.removesuffix(".nii.gz"))
+
+
+def test_a_file_that_names_a_clip_is_not_of_the_clip_that_its_folder_names(tmp_path):
+    root = tmp_path / "a4c"
+    for clip in ("a4c", "plax", "p2", "p2/other"):
+        write_clip(root / f"{clip}.nii.gz")
+    for mask in ("plax_3_mask.png", "p2/other_4_mask.png", "p2_5_mask.png"):
+        save(root / mask, VALUES)
+    for clip, frame in (("plax", 3), ("p2/other", 4), ("p2", 5)):
+        assert_same(masks_in(root, clip), {frame: BOTH})
+    assert find_annotations(root).clips["a4c"].annotation is None
+
+
 def test_masks_of_a_case_in_its_folder(root):
     write_clip(root / "case" / "clip.nii.gz")
     save(root / "case" / "masks" / "3.png", VALUES)
@@ -68,6 +94,24 @@ def test_masks_of_a_folder_of_frames_have_the_names_of_frames(root):
     write_frames(root / "b" / "frames", ["1.png", "2.png"])
     save(root / "b" / "masks" / "2.png", VALUES)
     assert_same(masks_in(root, "b/frames"), {1: BOTH})
+
+
+def test_frames_of_one_ending_have_the_names_before_it(root):
+    write_frames(root / "a" / "frames", ["0001_image.png", "0002_image.png", "x3_image.png"])
+    for name in ("0002_mask.png", "x3.png"):
+        save(root / "a" / "masks" / name, VALUES)
+    assert_same(masks_in(root, "a/frames"), {1: BOTH, 2: BOTH})
+    write_frames(root / "b" / "frames", ["x_0000.png", "x_0001.png"])
+    save(root / "b" / "masks" / "x.png", VALUES)  # not the first frame, whose number is 0
+    with pytest.raises(UnusableVideo, match="does not have the name of a frame"):
+        masks_in(root, "b/frames")
+
+
+def test_a_folder_of_frames_alone_has_masks_in_it(tmp_path):
+    root = tmp_path / "rest"
+    write_frames(root, ["1.png", "2.png"])
+    save(root / "masks" / "2.png", VALUES)
+    assert_same(masks_in(root, "rest"), {1: BOTH})
 
 
 def test_colours_are_those_of_classes_yaml(root):
