@@ -54,6 +54,7 @@ PARSED = {
     "benchmark.py all": "measures for a quarter of an hour",
     "benchmark.py boxes": "measures for minutes",
     "benchmark.py tokens": "measures for minutes",
+    "ar_seg/raster.py": "needs the run of the tokenizer; test_configs.py takes a step",
     "ar_seg/next_scale.py": "needs the run of the tokenizer; test_configs.py takes a step",
     "benchmark.py images": "measures for a minute",
     "benchmark.py backbones": "measures for a quarter of an hour",
