@@ -7,7 +7,7 @@ r"""MoCo v3, for comparison: two views of a frame against all other frames; with
 Frames and augmentations are those of emp_ssl.py, with 2 views of each of 64 frames instead of 8 of
 16, so the encoder sees as many images in a step. MoCo v3 has batches of 4096 and heads of 4096
 channels; here they are smaller, for a CPU. For a ViT, model.temperature=0.2. Measured in
-docs/results.md, with EfficientNet-Lite0.
+docs/results.md with EfficientNet-Lite0 and a temperature of 0.2.
 """
 
 from lgrseg.config import L

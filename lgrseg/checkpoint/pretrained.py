@@ -92,8 +92,10 @@ def local_file(weights: str) -> Path:
     if path.is_file():
         return path
     if weights.startswith(ON_THE_HUB):
-        owner, name, file = (weights.removeprefix(ON_THE_HUB) + "//").split("/", 2)
-        return _fetched(f"{owner}/{name}", file.rstrip("/"))
+        parts = weights.removeprefix(ON_THE_HUB).split("/", 2)
+        if len(parts) < 3 or not all(parts):
+            raise FileNotFoundError(f"no weights {weights}: write hub:OWNER/NAME/FILE")
+        return _fetched(f"{parts[0]}/{parts[1]}", parts[2])
     if path.suffix in (".safetensors", ".pth", ".pt") or not HUB_ID.fullmatch(weights):
         raise FileNotFoundError(
             f"no weights {weights}: it is neither a file, nor a folder, nor a hub id"

@@ -115,7 +115,7 @@ def read_class_list(file: Path) -> ClassList:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a YAML file: {str(error).splitlines()[0]}") from error
     if isinstance(content, list | dict):
-        _refuse_bool(content, str(file))
+        _check_names((name for name in content if not isinstance(name, dict)), str(file))
     if isinstance(content, list) and all(isinstance(name, str | int) for name in content):
         if twice := [name for name in content if content.count(name) > 1]:
             raise ValueError(
@@ -136,12 +136,11 @@ def read_class_list(file: Path) -> ClassList:
         raise ValueError(f"{file}: {error}") from error
 
 
-def _refuse_bool(names: Iterable, source: str) -> None:
-    """Refuse YAML's yes, no, on and off, which are not read as text."""
-    if any(isinstance(name, bool) for name in names):
-        raise ValueError(
-            f"{source}: YAML reads a name such as no or on as a bool: write it in quotes"
-        )
+def _check_names(names: Iterable, source: str) -> None:
+    """Refuse what is no text, such as YAML's no, on and null."""
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
+            raise ValueError(f"{source}: {name!r} is no name; write a name such as no in quotes")
 
 
 def class_list(structures: dict[str, dict | int | None]) -> ClassList:
@@ -230,7 +229,7 @@ def _facts(name: str, entry: dict | int | None, place: int) -> dict:
         raise ValueError(f"{name}: value must be a whole number from 1 to 65535, or a list of them")
     names = entry.get("names", [])
     names = names if isinstance(names, list) else [names] if names is not None else []
-    _refuse_bool(names, name)
+    _check_names(names, name)
     return {
         "values": values,
         "names": [str(label) for label in names],

@@ -64,7 +64,7 @@ def read_table(file: Path) -> list[ClipRow]:
         ) from None
     head = text.partition("\n")[0]
     delimiter = ";" if ";" in head and "," not in head else ","
-    if stated := re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE):
+    if stated := re.match(r'"?sep=(.)"?[;,\t]*\r?\n', text, re.IGNORECASE):
         delimiter, text = stated[1], text[stated.end() :]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = [str(name).strip().lower() for name in reader.fieldnames or ()]

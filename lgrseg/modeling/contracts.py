@@ -116,7 +116,6 @@ class LabelFreeModel(ClipModel, ABC):
     @abstractmethod
     def losses_of(self, clips: list[Clip], unlabelled: list[UnlabelledViews]) -> Losses:
         """Compute the losses by name; training minimises their sum."""
-        ...
 
 
 class Objective(nn.Module):

@@ -90,3 +90,14 @@ def test_a_folder_without_weights(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(FileNotFoundError, match="has no model.safetensors; give the path"):
         local_file(str(tmp_path))
+
+
+def test_a_file_in_a_repository_of_the_hub(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda *words: asked.append(words) or "f"
+    )
+    assert str(local_file("hub:owner/name/folder/weights.bin")) == "f"
+    assert asked == [("owner/name", "folder/weights.bin")]
+    with pytest.raises(FileNotFoundError, match="hub:owner/name: write hub:OWNER/NAME/FILE"):
+        local_file("hub:owner/name")

@@ -109,7 +109,7 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
     file = tmp_path / "splits.csv"
     file.write_bytes(b'\xef\xbb\xbfclip;patient;split\r\n"a,b";p;val\r\n')
     assert read_table(file) == [ClipRow("a,b", "p", "val")]
-    for head in ("sep=;\r\n", '"sep=;"\n'):
+    for head in ("sep=;\r\n", '"sep=;"\n', "sep=;;;\n"):
         file.write_text(f"{head}clip;patient;split\na,b;p;val\n")
         assert read_table(file) == [ClipRow("a,b", "p", "val")]
     file.write_bytes("clip,patient,split\nMüller,p,val\n".encode("latin-1"))

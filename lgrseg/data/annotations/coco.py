@@ -96,6 +96,8 @@ def _frame(file_name: str, file: Path, clips: Clips) -> tuple[str, dict] | None:
     The number is None if the image has the name of the clip, as the only frame of a clip may.
     """
     path = Path(file_name.replace("\\", "/"))
+    if not path.name:
+        return None
     for folder in (file.parent, clips.root, file.parent / "images", file.parent.parent):
         if framed := clips.of_frame(folder / path):
             return framed[0], {"frame": framed[1]}

@@ -25,7 +25,8 @@ LARGEST_SHARE_BEYOND = 0.03
 """Largest share of a chamber's area beyond the base; the volume is too low by about twice that."""
 
 LARGEST_SHARE_OF_HOLES = 0.02
-"""Largest share of holes; the volume is too low by about twice that."""
+"""Largest share of holes in the area within a chamber's outline; the volume is too low by about
+twice that, or more."""
 
 
 @dataclass(frozen=True)

@@ -72,5 +72,5 @@ class FrameEncoder(ClipModel):
     ) -> Losses:
         """Raise a ValueError, because an encoder alone neither predicts nor learns from labels."""
         raise ValueError(
-            f"{NO_MASKS}; it needs no labelled clips: set dataloader.train.batch_size=0"
+            f"{NO_MASKS}; pretraining needs no labelled clips: set dataloader.train.batch_size=0"
         )

@@ -113,7 +113,8 @@ def test_objects_that_cannot_be_drawn_are_refused(root, objects, message):
 def test_frames_of_no_clip_and_incomplete_files_are_named(root):
     write_clip(root / "a.nii.gz")
     write_clip(root / "b.nii.gz")
-    save(stills(["c_0.png", "a_2.png"], [(0, 7, POLYGON), (1, 7, POLYGON)]), root / "coco.json")
+    names = ["c_0.png", "a_2.png", "", "."]
+    save(stills(names, [(k, 7, POLYGON) for k in range(4)]), root / "coco.json")
     cut = stills(["a_0.png"], [(0, 9, POLYGON)])
     save(cut, root / "cut.json")
     problems = find_annotations(root).problems
