@@ -104,6 +104,7 @@ def test_tables_and_curves(tmp_path):
             "heart": {"agreement": {"ejection_fraction": {"mae": 5.8}}} if dice > 0.85 else None,
             "dice_ci95": [dice - 0.1, None],
             "num_patients": 3,
+            "patients": {name: {"left_ventricle": dice} for name in "abc"},
             "seconds_per_clip": 0.5,
         } | ({"frames_per_clip": 11.0} if name == "one" else {})
         (run_folder / "eval" / "d" / "results.json").write_text(json.dumps(results))
