@@ -3,8 +3,6 @@
 import importlib
 import inspect
 import os
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 import torch
 from conftest import square_video
 from forked import run_script
+from loaded_modules import modules_after
 from safetensors.torch import save_file
 
 from lgrseg.config import load_config, save_config
@@ -65,10 +64,8 @@ def test_names_are_there(package):
 
 @pytest.mark.parametrize("package", LIGHT)
 def test_importing_a_package_is_light(package):
-    program = f"import sys, {package}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    loaded = done.stdout.split()
-    assert package in loaded, done.stderr
+    loaded = modules_after(package)
+    assert package in loaded
     heavy = LIGHT[package]
     assert not [name for name in loaded if name in heavy or name.startswith(tuple(heavy))]
 

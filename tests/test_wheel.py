@@ -14,10 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from lgrseg.data.datasets import phantom
-from lgrseg.data.phantom import presets, raw_layouts
-from lgrseg.data.prepare import prepare
+from three_scans import prepare_three_scans
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -109,13 +106,7 @@ def test_the_wheel_alone_trains_and_predicts(wheel, tmp_path):
     (packages / "parent.pth").write_text("\n".join(sorted(parents)))
 
     work = tmp_path / "work"
-    scan = presets.scans("demo")["Site_P_1/patient1-4"]
-    scan.num_frames = 3
-    for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
-        raw_layouts.write_scan(work / "raw", f"{site}/patient1-4", scan, annotated=[1])
-    videos, problems = phantom.PhantomSource("demo").find_videos(work / "raw")
-    assert prepare(videos, problems, work / "datasets" / "phantom_demo").num_usable == 3
-    clip = work / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
+    clip = prepare_three_scans(work)
 
     strange = ("PYTHONPATH", "LGRSEG_DATASETS", "LGRSEG_TRUSTED")
     environment = {k: v for k, v in os.environ.items() if k not in strange}

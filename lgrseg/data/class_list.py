@@ -31,9 +31,15 @@ ROLES = ("left_ventricle", "left_atrium")
 """Chambers on which volumes and the ejection fraction are measured."""
 BACKGROUND = "background"
 COLORS = (
-    (230, 75, 53), (77, 187, 213), (0, 160, 135), (243, 155, 34),
-    (60, 84, 136), (145, 209, 194), (126, 97, 72), (220, 0, 120),
-)  # fmt: skip
+    (230, 75, 53),
+    (77, 187, 213),
+    (0, 160, 135),
+    (243, 155, 34),
+    (60, 84, 136),
+    (145, 209, 194),
+    (126, 97, 72),
+    (220, 0, 120),
+)
 """RGB colours for structures without a `color`, used in this order."""
 KEYS = ("value", "color", "role", "names")
 

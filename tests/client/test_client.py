@@ -1,8 +1,6 @@
 """The client against a running service."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 from forked import run_script
+from loaded_modules import modules_after
 from running_service import running
 
 from lgrseg.client import AsyncClient, Client, JobFailed, ServiceProblem
@@ -203,11 +202,6 @@ def test_a_name_is_sent_only_if_the_service_shall_know_it():
 
 
 def test_the_client_is_light():
-    program = (
-        "import sys, lgrseg.client, lgrseg.client.client, lgrseg.client.async_client;"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    loaded = done.stdout.split()
-    assert "httpx2" in loaded, done.stderr
-    assert not {"torch", "numpy", "fastapi", "pydantic", "cv2"} & set(loaded)
+    loaded = modules_after("lgrseg.client, lgrseg.client.client, lgrseg.client.async_client")
+    assert "httpx2" in loaded
+    assert not {"torch", "numpy", "fastapi", "pydantic", "cv2"} & loaded

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from documentation.groups import FIRST
 from documentation.project_folder import link_project, run, shortened
+from three_scans import prepare_three_scans
 
-from lgrseg.data.datasets import phantom
-from lgrseg.data.phantom import presets, raw_layouts
-from lgrseg.data.prepare import prepare
+from lgrseg.data.phantom import raw_layouts
 from lgrseg.visualization.overlays import write_mp4
 
 
@@ -51,13 +50,7 @@ def phantom_place(tmp_path_factory):
     """A folder like the project's, with a prepared phantom of three videos and a clip."""
     folder = tmp_path_factory.mktemp("phantom")
     link_project(folder)
-    scan = presets.scans("demo")["Site_P_1/patient1-4"]
-    scan.num_frames = 3
-    for site in ("Site_P_1", "Site_P_3", "Site_P_4"):
-        raw_layouts.write_scan(folder / "raw", f"{site}/patient1-4", scan, annotated=[1])
-    videos, problems = phantom.PhantomSource("demo").find_videos(folder / "raw")
-    assert prepare(videos, problems, folder / "datasets" / "phantom_demo").num_usable == 3
-    image = folder / "raw" / "cardiacUDC_dataset" / "Site_P_1" / "patient1-4_image.nii.gz"
+    image = prepare_three_scans(folder)
     image.rename(folder / "CLIP.nii.gz")
     box = {"frame": 0, "box": [120, 40, 310, 290], "class": "left_ventricle"}
     (folder / "boxes.json").write_text(json.dumps([box]))

@@ -1,6 +1,5 @@
 """A run that was stopped, by whatever means, ends as if it had not been."""
 
-import hashlib
 import multiprocessing
 import os
 import re
@@ -18,12 +17,10 @@ from lgrseg.checkpoint.reading import read_state, read_weights
 from lgrseg.data.store import DamagedVideoError
 from lgrseg.engine.hook_base import HookBase
 from lgrseg.engine.run_folder import REPLACED, replacing_run
-from lgrseg.engine.run_record import hashes_of_weights
 from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.trainer import DefaultTrainer
 from lgrseg.engine.workers import WorkerEndedError
 from lgrseg.engine.writers import read_metrics
-from lgrseg.inference.pretrained import weight_file
 
 
 class At(HookBase):
@@ -380,25 +377,3 @@ def test_resuming_with_another_model_says_so(cfg):
     cfg.model.head.in_channels = 8
     with pytest.raises(CheckpointError, match="written with another config"):
         run(cfg, resume=True)
-
-
-def test_starting_from_weights(cfg, tmp_path):
-    first = run(cfg)
-    cfg.train.init_weights = str(tmp_path / "run/checkpoints/last.safetensors")
-    cfg.train.output_dir = str(tmp_path / "second")
-    second = DefaultTrainer(cfg)
-    second.resume_or_load(resume=False)
-    assert second.iteration == 0
-    for name, value in first.average.weights.items():
-        assert torch.equal(second.model.state_dict()[name], value)
-        assert torch.equal(second.average.weights[name], value)
-
-
-def test_the_weights_of_the_package_are_found_by_name(cfg):
-    """This model is another one, so the message names the file that was read."""
-    cfg.train.init_weights = "apical_simulated"
-    file = weight_file("apical_simulated")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert hashes_of_weights(cfg) == {str(file): digest}
-    with pytest.raises(CheckpointError, match=re.escape(f"{file} has only 0% of this model's")):
-        DefaultTrainer(cfg).resume_or_load(resume=False)

@@ -1,12 +1,11 @@
 """What the service keeps out and keeps secret: hosts, tokens, slow clients, names."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
+from loaded_modules import modules_after
 from running_service import running
 
 TOKEN = "a token of some length"
@@ -101,11 +100,6 @@ def test_a_patients_name_is_nowhere_but_in_the_header_for_the_segmentation(
 
 
 def test_the_web_process_loads_no_models_and_no_decoders():
-    program = (
-        "import sys, lgrseg.serve.web, lgrseg.serve.report, lgrseg.structures.box_prompts;"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    loaded = done.stdout.split()
-    assert "fastapi" in loaded, done.stderr
-    assert not {"torch", "numpy", "cv2", "av", "pydicom", "transformers"} & set(loaded)
+    loaded = modules_after("lgrseg.serve.web, lgrseg.serve.report, lgrseg.structures.box_prompts")
+    assert "fastapi" in loaded
+    assert not {"torch", "numpy", "cv2", "av", "pydicom", "transformers"} & loaded
