@@ -6,7 +6,8 @@ r"""Self-distillation in the style of DINO on single frames; without labels.
 The loss is that of method=lgsd, with the token of a frame instead of LGRNet's queries: whitened
 tokens and a centre that begins at the mean, because small runs collapse otherwise. DINO has 65536
 prototypes, views of 224 and 96 px, and 10 local ones; here are fewer and smaller ones, for a CPU.
-model.student.backbone.name is any ViT or ResNet; objective.dim is then its width. Not measured yet.
+model.student.backbone.name is any encoder; model.objective.dim is then the width of its last map,
+such as 320 of efficientnet_lite0.
 """
 
 from lgrseg.config import L

@@ -23,7 +23,7 @@ from .usfm import (  # noqa: F401
 )
 
 model = L(MaskedAutoencoder)(
-    backbone=L(build_encoder)(name="mae_tiny", weights=None, image_size=224),
+    backbone=L(build_encoder)(name="mae_tiny", weights=None),
     ratio=0.75,
     decoder_dim=128,
     decoder_depth=2,

@@ -7,8 +7,8 @@ Labels are not used, and nothing is evaluated. The frames are those of all train
 NAME_unlabelled if the dataset has such a part; never those of validation or test videos.
 
 model.spatial_share=1 hides only blocks of pixels, 0 only bands of frequencies; with 0.5 a coin
-decides for each image. model.backbone.name is usfm_tiny, usfm_small or usfm_base. USFM's own loss
-is unpublished: see docs/recipes/pretraining.md. Expected: not measured yet.
+decides for each image. model.backbone.name is usfm_tiny, usfm_small, usfm_base or another encoder,
+such as efficientnet_lite0. USFM's own loss is unpublished: see docs/recipes/pretraining.md.
 """
 
 from omegaconf import OmegaConf
@@ -25,7 +25,7 @@ from ..common.train import train
 from ..datasets.camus import dataloader, evaluator, num_classes  # noqa: F401
 
 model = L(MaskedModel)(
-    backbone=L(build_encoder)(name="usfm_tiny", weights=None, image_size=224),
+    backbone=L(build_encoder)(name="usfm_tiny", weights=None),
     spatial=L(SpatialMasking)(block=32, ratio=0.6),
     frequency=L(FrequencyMasking)(ratio=0.5),
     spatial_share=0.5,

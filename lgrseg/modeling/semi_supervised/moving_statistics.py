@@ -51,7 +51,17 @@ class MovingStatistics(nn.Module):
         return (self.mean_square - self.mean**2).clamp(min=SMALLEST_DEVIATION**2).sqrt()
 
     def whiten(self, tokens: Tensor) -> Tensor:
-        """Subtract the mean from tokens (V, B, N, D), and divide by the deviation."""
+        """Subtract the mean from tokens (V, B, N, D), and divide by the deviation.
+
+        Raises:
+            ValueError: there are other numbers of tokens or of values than `num_tokens` and `dim`.
+        """
+        if tokens.shape[-2:] != self.mean.shape:
+            raise ValueError(
+                f"the student's tokens have the shape {tuple(tokens.shape[-2:])} (number, "
+                f"width), not {tuple(self.mean.shape)}: set model.objective.dim and "
+                "model.objective.num_frame_queries to those of its encoder"
+            )
         return (at_least_float32(tokens) - self.mean) / self.deviation
 
     def see(self, tokens: Tensor) -> None:

@@ -62,3 +62,10 @@ def test_an_entry_that_never_changes_is_not_divided_by_zero():
 def test_no_video_is_refused():
     with pytest.raises(ValueError, match="num_videos must be 1 or more, not 0"):
         MovingStatistics(num_tokens=1, dim=1, num_videos=0)
+
+
+def test_tokens_of_another_width_name_the_setting():
+    # A student of 320 channels with the setting for 192.
+    statistics = MovingStatistics(num_tokens=1, dim=192, num_videos=4)
+    with pytest.raises(ValueError, match=r"\(1, 320\) .* not \(1, 192\): set model.objective.dim"):
+        statistics.whiten(torch.zeros(2, 4, 1, 320))
