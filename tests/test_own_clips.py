@@ -191,9 +191,14 @@ def test_a_cross_validation(project):
     assert tested.returncode == 0, tested.stderr
     evaluated = (project / "output/mine_folds/fold0/eval").iterdir()
     assert sorted(path.name for path in evaluated) == ["mine_fold0_val", "mine_fold1_val"]
+    chosen = run(project, "cross_validate.py", *words, "--choose-postprocessing")
+    assert chosen.returncode == 0 and "training" not in chosen.stderr
+    choice = json.loads((project / "output/mine_folds/cross_validation.json").read_text())
     again = run(project, "cross_validate.py", *words)
-    assert again.returncode == 0 and "training" not in again.stderr
-    assert "| mean " in again.stdout
+    assert again.returncode == 0 and "keeps the post-processing" in again.stderr
+    assert "| mean " in again.stdout and "Post-processing (" in again.stdout
+    kept = json.loads((project / "output/mine_folds/cross_validation.json").read_text())
+    assert kept["postprocessing"] == choice["postprocessing"]
     other = run(project, "cross_validate.py", *words, "optimizer.lr=0.5")
     assert other.returncode == 1
     assert "fold0 has a run with other settings (optimizer.lr: " in other.stderr
