@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
 import nibabel
 import numpy as np
 import pytest
@@ -130,6 +131,31 @@ def test_the_table_can_be_edited_and_stays(project):
         DatasetCatalog.get("mine_test")
 
 
+def test_refused_clips_take_no_place_in_a_split(project):
+    clips = project / "my_clips"
+    assert prepare(project).returncode == 0
+    drawn = {r.patient for part in ("val", "test") for r in DatasetCatalog.get(f"mine_{part}")}
+    shutil.rmtree(project / "datasets")
+    first, second = sorted(drawn)
+    (clips / first / "clip_masks").mkdir()  # a second annotation
+    cv2.imwrite(str(clips / first / "clip_masks" / "0.png"), heart(20))
+    broken = clips / second / "clip_gt.nii.gz"
+    whole = broken.read_bytes()
+    image = nibabel.Nifti1Image(np.full((*SIZE[::-1], 4), 99, np.uint8), np.eye(4))
+    nibabel.save(image, broken)  # found only when it is read
+    assert prepare(project).returncode == 0
+    parts = {p: {r.patient for r in DatasetCatalog.get(f"mine_{p}")} for p in ("train", "val")}
+    assert [len(patients) for patients in parts.values()] == [1, 1]
+    assert not drawn & set().union(*parts.values())
+    table = (project / "datasets/mine/splits.csv").read_text()
+    assert f"{first}/clip,{first},\n" in table and f"{second}/clip,{second},\n" in table
+    broken.write_bytes(whole)
+    assert prepare(project).returncode == 0
+    for part, patients in parts.items():  # who had a place keeps it
+        assert patients <= {r.patient for r in DatasetCatalog.get(f"mine_{part}")}
+    assert [r.patient for r in DatasetCatalog.get("mine_test")] == [second]
+
+
 def test_equal_ventricles_are_no_beat(project):
     """Otherwise one frame would be both phases, and the true ejection fraction 0."""
     for number in range(4):
@@ -143,7 +169,7 @@ def test_equal_ventricles_are_no_beat(project):
 
 def test_splits_of_a_table_and_patients_of_a_pattern(project):
     (project / "splits.csv").write_text(
-        "clip,split,ed_frame,es_frame\npatient0/clip.nii.gz,val,3,1\npatient1/clip,external,,\n"
+        "clip,split,ed_frame,es_frame\npatient0\\clip.nii.gz,val,3,1\npatient1/clip,external,,\n"
         "patient3/clip,train,9,\n"
     )
     done = prepare(project, "--splits", "splits.csv", "--patient-pattern", r"t(\d)")
@@ -191,9 +217,14 @@ def test_a_cross_validation(project):
     assert tested.returncode == 0, tested.stderr
     evaluated = (project / "output/mine_folds/fold0/eval").iterdir()
     assert sorted(path.name for path in evaluated) == ["mine_fold0_val", "mine_fold1_val"]
+    chosen = run(project, "cross_validate.py", *words, "--choose-postprocessing")
+    assert chosen.returncode == 0 and "training" not in chosen.stderr
+    choice = json.loads((project / "output/mine_folds/cross_validation.json").read_text())
     again = run(project, "cross_validate.py", *words)
-    assert again.returncode == 0 and "training" not in again.stderr
-    assert "| mean " in again.stdout
+    assert again.returncode == 0 and "keeps the post-processing" in again.stderr
+    assert "| mean " in again.stdout and "Post-processing (" in again.stdout
+    kept = json.loads((project / "output/mine_folds/cross_validation.json").read_text())
+    assert kept["postprocessing"] == choice["postprocessing"]
     other = run(project, "cross_validate.py", *words, "optimizer.lr=0.5")
     assert other.returncode == 1
     assert "fold0 has a run with other settings (optimizer.lr: " in other.stderr

@@ -17,6 +17,7 @@ that was not trained on the patient. `key=value` changes a setting for all folds
 --choose-postprocessing then tries, on the same patients, to keep only the largest part of every
 structure and to fill holes. The choice is written to cross_validation.json, which `python
 tools/predict.py --ensemble OUTPUT/fold* --postprocessing OUTPUT/cross_validation.json` uses.
+A later command without --choose-postprocessing keeps the choice while the scores are the same.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.run_folder import check_settings_are_those_of
@@ -39,7 +41,7 @@ from lgrseg.studies.comparison.cross_validation import (
     pooled,
     table_of,
 )
-from lgrseg.studies.comparison.postprocessing import choose_postprocessing
+from lgrseg.studies.comparison.postprocessing import choose_postprocessing, keep_choice
 
 TOOLS = Path(__file__).parent
 
@@ -84,8 +86,10 @@ def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
     """Write and print the scores of the finished folds, and the choice of post-processing.
 
     Raises:
-        ValueError: a run belongs to other patients than its fold, see `check_run_is_of_fold`.
+        ValueError: a run belongs to other patients than its fold, see `check_run_is_of_fold`; or
+            cross_validation.json is damaged.
     """
+    file = output / "cross_validation.json"
     finished = [fold for fold in folds if fold.results(output).is_file()]
     if missing := [str(fold.number) for fold in folds if fold not in finished]:
         print(f"not trained yet: fold {', '.join(missing)}", file=sys.stderr)
@@ -98,8 +102,10 @@ def pool(folds: list[FoldOfDataset], output: Path, *, choose: bool) -> None:
     found = pooled([fold.results(output) for fold in finished], [fold.number for fold in finished])
     if choose and not missing:
         found[ENTRY] = choose_postprocessing([(fold.run(output), fold.tests[-1]) for fold in folds])
-    text = json.dumps(found, indent=1)
-    (output / "cross_validation.json").write_text(text, encoding="utf-8")
+    elif said := keep_choice(found, file):
+        print(said, file=sys.stderr)
+    with appears_whole(file) as half_done:
+        half_done.write_text(json.dumps(found, indent=1), encoding="utf-8")
     (output / "cross_validation.md").write_text(table_of(found), encoding="utf-8")
     print(table_of(found))
 

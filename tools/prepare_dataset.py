@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from lgrseg.data.datasets import classes_of, raw_dataset
-from lgrseg.data.datasets.base import FinishedDataset, GeneratedDataset, RawDataset
+from lgrseg.data.datasets.base import DrawnDataset, FinishedDataset, GeneratedDataset, RawDataset
 from lgrseg.data.datasets.folder_options import add_folder_options, folder_of
 from lgrseg.data.prepare import prepare, print_report
 from lgrseg.data.prepare.check import check, print_check, write_check
@@ -43,12 +43,17 @@ def main() -> int:
         return 0 if found["videos"] else nothing_usable(arguments.raw, found["unusable"])
     try:
         report = prepare(
-            videos, problems, arguments.out, classes=classes, num_workers=arguments.workers
+            videos,
+            problems,
+            arguments.out,
+            classes=classes,
+            num_workers=arguments.workers,
+            draw_splits=dataset.draw_splits if isinstance(dataset, DrawnDataset) else None,
         )
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it was stopped", file=sys.stderr)
         return 130
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(
             f"error: {error}; once this is solved, the same command continues where it was stopped",
             file=sys.stderr,

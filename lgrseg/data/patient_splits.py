@@ -46,10 +46,10 @@ COLUMNS = tuple(field.name for field in fields(ClipRow))
 
 
 def read_table(file: Path) -> list[ClipRow]:
-    """Read a CSV file with the column `clip` and at least one other, in any order.
+    r"""Read a CSV file with the column `clip` and at least one other, in any order.
 
     Some spreadsheet programs separate the columns by semicolons, which is read too, also with
-    Excel's first line `sep=;`.
+    Excel's first line `sep=;`. A clip may be named with Windows' backslashes: anna\rest.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -82,6 +82,7 @@ def read_table(file: Path) -> list[ClipRow]:
         for line in reader
         if any(line[name] for name in names)
     ]
+    rows = [replace(row, clip=row.clip.replace("\\", "/")) for row in rows]
     seen: set[str] = set()
     for row in rows:
         if row.clip in seen:

@@ -13,6 +13,7 @@ from lgrseg.serve.blobs import DiskFull
 from lgrseg.serve.guard import client_of
 from lgrseg.serve.job_store import KeyReused, NewJob, QueueFull, StoredJob
 from lgrseg.serve.problems import ServiceError, disk_full
+from lgrseg.serve.reasons import DISK_FULL
 from lgrseg.serve.service import ALIVE_SECONDS, Service
 from lgrseg.serve.uploads import Received, check_announced, receive, shown_name
 
@@ -103,7 +104,7 @@ async def accept(
     except DiskFull as error:
         raise disk_full() from error
     except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        if error.errno in DISK_FULL:
             raise disk_full() from error
         raise
     finally:

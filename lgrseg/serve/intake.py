@@ -39,6 +39,7 @@ from lgrseg.data.io.placement import affine_of_file
 from lgrseg.data.io.stills import read_still
 from lgrseg.serve.formats import UnsupportedFormat, format_of
 from lgrseg.serve.intake_limits import Limits, TooLarge, check_header, unpack_images
+from lgrseg.serve.reasons import DISK_FULL
 
 NAMES = {"mp4": "movie", "avi": "movie", "matroska": "movie", "nifti_gz": "nifti"}
 OPENED_AS = {"mp4": "mov,mp4", "avi": "avi", "matroska": "matroska,webm"}
@@ -145,7 +146,7 @@ def _decode_or_refuse(request: dict[str, Any]) -> dict[str, Any]:
         large = isinstance(error.__cause__, MemoryError | Image.DecompressionBombError)
         return {"code": "too_large" if large else "unreadable", "detail": str(error)}
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             return {"code": "disk_full", "detail": "the disk is full"}
         code = "too_large" if error.errno == errno.EFBIG else "unreadable"
         return {"code": code, "detail": f"the clip cannot be decoded ({error.strerror})"}

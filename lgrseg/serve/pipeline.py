@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.data.io import LazyFrames, Video
 from lgrseg.data.io.dicom_deidentified import header_of_pixels, write_deidentified
 from lgrseg.data.io.mask_files import write_masks
@@ -20,6 +21,7 @@ from lgrseg.inference.saving import facts_of
 from lgrseg.inference.table import row_of, update_table
 from lgrseg.serve.job_store import StoredJob
 from lgrseg.serve.packed import write_frames, write_labels
+from lgrseg.serve.reasons import DISK_FULL
 from lgrseg.serve.run_length import masks_as_json
 from lgrseg.structures.box_prompts import BoxPrompt
 from lgrseg.visualization.overlays import write_png
@@ -153,15 +155,14 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
         why_not = write_film(film, frames, result.masks, metadata=metadata, fps=video.fps)
         result.clip_notes += [why_not] if why_not else []
     write_png(output / "preview.png", result.preview())
-    source = folder / "source.dcm"
+    source: Path | None = folder / "source.dcm"
     if source.exists():
         if hidden:
-            shown = "masks" if part_fan(result) is None else "fan"
-            source = header_of_pixels(source, folder / "header.dcm", shown=shown)
-            write_deidentified(output / "clip.dcm", frames, header=source, fps=video.fps)
-        write_seg(result, source, output / "seg.dcm")
-        view = job.options.get("view", "unknown")
-        write_dicom_report(result, source, output / "report.dcm", view)
+            source = write_clip_without_patient(result, source, output / "clip.dcm")
+        if source is not None:
+            write_seg(result, source, output / "seg.dcm")
+            view = job.options.get("view", "unknown")
+            write_dicom_report(result, source, output / "report.dcm", view)
 
 
 def affine_of(job: StoredJob, video: Video) -> np.ndarray:
@@ -193,6 +194,39 @@ def only_inside(frames: np.ndarray | LazyFrames, area: np.ndarray) -> LazyFrames
     """Frames that are black outside an area; scanners write names outside the fan."""
     inside = area if frames.ndim == 3 else area[..., None]
     return LazyFrames(lambda index: np.where(inside, frames[index], np.uint8(0)), frames.shape)
+
+
+def write_clip_without_patient(result: Result, source: Path, path: Path) -> Path | None:
+    """Write the clip that de-identified DICOM results refer to; without it there are none.
+
+    Args:
+        result: the result, whose frames are black where text may be.
+        source: header of the clip, without personal data.
+        path: file to write.
+
+    Returns:
+        The header of the written clip; None, with a note, if it cannot be written.
+
+    Raises:
+        OSError: the disk is full, so no other result could be written either.
+    """
+    shown = "masks" if part_fan(result) is None else "fan"
+    video = result.video
+    try:
+        header = header_of_pixels(source, source.with_name("header.dcm"), shown=shown)
+        with appears_whole(path) as half_done:
+            write_deidentified(half_done, video.frames, header=header, fps=video.fps)
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
+        # Not the error's own words, which may be those of the header, or a path of this machine.
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        result.clip_notes.append(
+            f"there are no DICOM results: the clip without personal data, {path.name}, cannot be "
+            f"written ({reason})"
+        )
+        return None
+    return header
 
 
 def write_seg(result: Result, source: Path, path: Path) -> None:

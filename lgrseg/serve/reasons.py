@@ -2,6 +2,9 @@
 
 import errno
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the errors of a disk without space; everything that is written then fails."""
+
 
 def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
     """Describe why a job failed.
@@ -16,7 +19,7 @@ def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
         detail = "the clip needs more memory than the machine has; send a shorter or smaller clip"
         return {"code": "out_of_memory", "title": "Out of memory", "detail": detail}, True, True
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, None):
+    if isinstance(error, OSError) and error.errno in (*DISK_FULL, None):
         detail = "the disk of the service is full; nothing of earlier results is lost"
         return {"code": "disk_full", "title": "The disk is full", "detail": detail}, False, False
     if isinstance(error, PromptError):

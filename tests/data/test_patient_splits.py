@@ -112,6 +112,11 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
     for head in ("sep=;\r\n", '"sep=;"\n', "sep=;;;\n"):
         file.write_text(f"{head}clip;patient;split\na,b;p;val\n")
         assert read_table(file) == [ClipRow("a,b", "p", "val")]
+    file.write_text("clip,patient,split\nanna\\old\\rest,anna,train\nben/rest,a\\b,val\n")
+    assert read_table(file) == [
+        ClipRow("anna/old/rest", "anna", "train"),
+        ClipRow("ben/rest", "a\\b", "val"),
+    ]
     file.write_bytes("clip,patient,split\nMüller,p,val\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"splits.csv is not UTF-8 .*save it as CSV UTF-8"):
         read_table(file)
@@ -123,6 +128,7 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
         ("clip,pateint\na,b\n", "no column 'pateint'; did you mean 'patient'"),
         ("patient,split\na,b\n", "it needs clip, patient, split"),
         ("clip,split\na,val\na,train\n", "names the clip 'a' twice"),
+        ("clip,split\na/b,val\na\\b,train\n", "names the clip 'a/b' twice"),
         ("clip,fold\na,one\n", "fold must be a whole number"),
         ("clip,es_frame\na,-1\n", "es_frame must be a whole number"),
     ],

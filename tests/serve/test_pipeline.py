@@ -26,6 +26,7 @@ from lgrseg.serve.pipeline import (
     write_dicom_report,
     write_results,
 )
+from lgrseg.serve.reasons import explain
 
 METADATA = Metadata(("left_ventricle",), ((230, 60, 60),))
 NEW = {"id": "0" * 32, "owner": "me", "kind": "clip", "model": "clips", "name": "a"}
@@ -131,6 +132,43 @@ def test_dicom_results_without_personal_data_refer_to_a_clip_without(tmp_path):
     write_results(result, stored(deidentify=True), tmp_path, tmp_path)  # as with another model
     again = pydicom.dcmread(tmp_path / "clip.dcm")
     assert again.SOPInstanceUID != clip.SOPInstanceUID and again.PatientID == clip.PatientID
+
+
+def hidden_result(folder):
+    """A result whose DICOM results are wanted without personal data."""
+    result = result_of()
+    result.made_by = "lgrseg " + 64 * "a"
+    header = deidentified_header(read_header(dicom_clip(folder / "a.dcm", result.video.frames)))
+    header.save_as(folder / "source.dcm", enforce_file_format=False)
+    return result
+
+
+def no_file_there(folder):
+    (folder / "clip.dcm").mkdir()
+
+
+def damaged_header(folder):
+    (folder / "source.dcm").write_bytes(b"Jane" * 99)
+
+
+@pytest.mark.parametrize("fault", [no_file_there, damaged_header])
+def test_a_clip_without_patient_that_cannot_be_written_leaves_the_other_results(tmp_path, fault):
+    result = hidden_result(tmp_path)
+    fault(tmp_path)
+    write_results(result, stored(deidentify=True), tmp_path, tmp_path)
+    (note,) = [note for note in result.notes if "clip.dcm, cannot be written (" in note]
+    assert "no DICOM results" in note and "Jane" not in note and str(tmp_path) not in note
+    names = {file.name for file in tmp_path.iterdir() if file.is_file()}
+    assert {"masks.nii.gz", "overlay.mp4", "preview.png"} <= names
+    assert not {"clip.dcm", ".clip.dcm", "seg.dcm", "report.dcm"} & names
+
+
+def test_a_full_disk_ends_the_job(tmp_path):
+    result = hidden_result(tmp_path)
+    (tmp_path / ".clip.dcm").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_results(result, stored(deidentify=True), tmp_path, tmp_path)
+    assert explain(caught.value)[0]["code"] == "disk_full"
 
 
 @pytest.mark.parametrize("fan", [None, np.ones((96, 96), bool)])

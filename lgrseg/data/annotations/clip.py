@@ -86,7 +86,16 @@ class Clips:
             return (beside[0], None) if len(beside) == 1 else None
         return None
 
-    def of_one_name(self, path: Path) -> list[str]:
+    def why_of_none(self, path: Path, otherwise: str) -> str:
+        """Why a file belongs to no clip: several clips have the name, or else `otherwise`."""
+        if alike := self._of_one_name(path.parent) or self._of_one_name(path):
+            return (
+                f"belongs to one of {' and '.join(alike)}, which have the same name: rename or "
+                "remove one of these clips"
+            )
+        return otherwise
+
+    def _of_one_name(self, path: Path) -> list[str]:
         """The clips that a file or folder of masks may belong to, because they have one name."""
         names = [self._names.get(key, []) for key, _ in self._keys(path)]
         return max(names, key=len) if max(map(len, names)) > 1 else []

@@ -44,9 +44,10 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         for entry in entries:
             framed = _frame(entry["file_name"], file, clips)
             if framed is None:
-                problems[f"{place}, {entry['file_name']}"] = (
+                problems[f"{place}, {entry['file_name']}"] = clips.why_of_none(
+                    file,
                     "is not a frame of a clip here: its file_name must be the path of a frame, or "
-                    "have the clip's name and a number"
+                    "have the clip's name and a number",
                 )
                 continue
             name = framed[0]

@@ -47,10 +47,11 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
             clip = clips.called(source) or (named and named[0])
             clip = clip or (clips.only_beside(file) if len(tasks) == 1 else None)
             if clip is None:
-                problems[place] = (
+                reason = (
                     f"belongs to {source or 'a task without source'}, which is not a clip here; "
                     "name the file after its clip, or put it into the folder of its clip"
                 )
+                problems[place] = clips.why_of_none(file, reason) if len(tasks) == 1 else reason
             elif clip in annotations:
                 problems[place] = f"{clip} has another CVAT file, {annotations[clip].files[0].name}"
             else:

@@ -51,15 +51,6 @@ def find_annotations(root: Path) -> FoundFiles:
         files = [file for file in files if file not in set(claimed)]
         for name, annotation in module.find(claimed, index, result.problems).items():
             _attach(result.clips[name], annotation)
-        for file in claimed:
-            place = file.relative_to(root).as_posix()
-            if place not in result.problems or index.of_frame_file(file):
-                continue  # what is named after one clip has another problem
-            if alike := index.of_one_name(file.parent) or index.of_one_name(file):
-                result.problems[place] = (
-                    f"belongs to one of {' and '.join(alike)}, which have the same name: rename or "
-                    "remove one of these clips"
-                )
     for file in files:
         place = file.relative_to(root).as_posix()
         result.problems.setdefault(place, _reason(file, candidates.left_out))

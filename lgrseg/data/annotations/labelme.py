@@ -39,9 +39,10 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         elif named := clips.of_frame_file(file):
             of_clip.setdefault(named[0], {})[file] = None, named[1]
         else:
-            problems[file.relative_to(clips.root).as_posix()] = (
+            problems[file.relative_to(clips.root).as_posix()] = clips.why_of_none(
+                file,
                 "belongs to no frame here: its imagePath is not a frame, and its name is not "
-                "a clip's name with a number"
+                "a clip's name with a number",
             )
     return {
         name: Annotation(KIND, tuple(frames), list(frames.values()))

@@ -47,9 +47,10 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
     for file in files:
         named = clips.of_frame_file(file)
         if named is None:
-            problems[file.relative_to(clips.root).as_posix()] = (
+            problems[file.relative_to(clips.root).as_posix()] = clips.why_of_none(
+                file,
                 "is a mask, but of no clip here; name its folder after the clip, such as "
-                "NAME_masks or masks/NAME, or use the clip's name and a number as its file name"
+                "NAME_masks or masks/NAME, or use the clip's name and a number as its file name",
             )
         else:
             of_clip.setdefault(named[0], {})[file] = named[1]

@@ -50,7 +50,9 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         clip = named[0] if named else clips.only_beside(file)
         place = file.relative_to(clips.root).as_posix()
         if clip is None:
-            problems[place] = "is not named after a clip; name it like the clip, with .seg.nrrd"
+            problems[place] = clips.why_of_none(
+                file, "is not named after a clip; name it like the clip, with .seg.nrrd"
+            )
         elif clip in annotations:
             problems[place] = f"{clip} has another segmentation, {annotations[clip].files[0].name}"
         else:

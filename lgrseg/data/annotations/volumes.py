@@ -38,9 +38,10 @@ def find(files: list[Path], clips: Clips, problems: dict[str, str]) -> dict[str,
         if clip := clips.named_as(file):
             numbered.setdefault(clip[0], {})[file] = clip[1]
         else:
-            problems[file.relative_to(clips.root).as_posix()] = (
+            problems[file.relative_to(clips.root).as_posix()] = clips.why_of_none(
+                file,
                 "is not named after a clip; name it like the clip with _mask or _gt, or like the "
-                "clip in a folder masks"
+                "clip in a folder masks",
             )
     return {
         name: Annotation(KIND, tuple(numbers), list(numbers.values()))

@@ -25,6 +25,15 @@ class GeneratedDataset(RawDataset, Protocol):
 
 
 @runtime_checkable
+class DrawnDataset(RawDataset, Protocol):
+    """A dataset whose splits are drawn when it is known which videos can be used."""
+
+    def draw_splits(self, usable: set[str]) -> dict[str, str]:
+        """Return the split of every usable video: video_id -> split."""
+        ...
+
+
+@runtime_checkable
 class FinishedDataset(RawDataset, Protocol):
     """A dataset that adds files to the store after all videos are prepared."""
 

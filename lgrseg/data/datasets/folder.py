@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.annotations import AnnotatedClip, ClipAndLabels, find_annotations, read_annotation
-from lgrseg.data.annotations.clip import composed, stem_of
 from lgrseg.data.class_list import ClassList
+from lgrseg.data.datasets.folder_table import rows_of_clips
 from lgrseg.data.io import image_files, read_video
 from lgrseg.data.own_store import TABLE, write_facts
 from lgrseg.data.patient_splits import (
@@ -62,6 +62,8 @@ class ClipFolder:
         self.patient_pattern = patient_pattern
         self.num_folds, self.seed = num_folds, seed
         self.first_number, self.crop_to_fan = first_number, crop_to_fan
+        self._found: list[ClipRow] = []
+        self._labelled: set[str] = set()
         self._rows: list[ClipRow] = []
 
     def find_videos(self, raw: Path) -> tuple[list[RawVideo], dict[str, str]]:
@@ -73,15 +75,38 @@ class ClipFolder:
         """
         content = find_annotations(raw)
         rows, problems = self._rows_of(list(content.clips))
-        labelled = {name for name, clip in content.clips.items() if clip.annotation}
+        self._found = rows
+        self._labelled = {name for name, clip in content.clips.items() if clip.annotation}
+        expected = {name for name, clip in content.clips.items() if not clip.refused}
+        splits = self.draw_splits(expected)
+        videos = [self._video(row, content.clips[row.clip], splits[row.clip]) for row in rows]
+        return videos, content.problems | problems
+
+    def draw_splits(self, usable: set[str]) -> dict[str, str]:
+        """Draw the splits, in which only usable clips count.
+
+        A patient without a usable clip keeps an earlier split. Otherwise the split is empty, and
+        the patient is drawn by a later preparation that can use a clip.
+
+        Args:
+            usable: names of the clips that can be used.
+
+        Returns:
+            Name of every clip -> its split or fold.
+
+        Raises:
+            ValueError: a patient is in two parts, or there are too few patients for the folds.
+        """
+        labelled, found = self._labelled & usable, self._found
         if self.num_folds is not None:
-            rows = with_folds(rows, labelled, num_folds=self.num_folds, seed=self.seed)
+            rows = with_folds(found, labelled, num_folds=self.num_folds, seed=self.seed)
         else:
-            rows = with_splits(rows, labelled, seed=self.seed)
+            rows = with_splits(found, labelled, seed=self.seed)
+        known = {row.patient for row in found if row.clip in usable or row.split or row.fold}
+        rows = [row if row.patient in known else replace(row, split="") for row in rows]
         check_patients(rows, source=str(self.table or "the splits"))
         self._rows = rows
-        videos = [self._video(row, content.clips[row.clip]) for row in rows]
-        return videos, content.problems | problems
+        return {row.clip: f"fold {row.fold}" if row.fold else row.split for row in rows}
 
     def finish(self, raw: Path, out: Path) -> None:
         """Write the description of the store, and the table of splits."""
@@ -100,14 +125,18 @@ class ClipFolder:
 
     def _rows_of(self, clips: list[str]) -> tuple[list[ClipRow], dict[str, str]]:
         """Rows of usable clips, with their patients; and the reason for each other clip."""
-        problems = {}
+        problems = {
+            clip: r"has a \ in its name, which separates folders on Windows: rename it"
+            for clip in clips
+            if "\\" in clip
+        }
         table = self.table
         if table is None:
             rows = read_table(self.earlier) if self.earlier else []
             listed = {row.clip: row for row in rows}
         else:
-            listed = _rows_of_clips(table, clips)
-            problems = {
+            listed = rows_of_clips(table, clips)
+            problems |= {
                 clip: f"{table.name} does not list it: it has no split, and is not used"
                 for clip in clips
                 if clip not in listed
@@ -122,7 +151,7 @@ class ClipFolder:
         ]
         return rows, problems | unclear
 
-    def _video(self, row: ClipRow, clip: ClipAndLabels) -> RawVideo:
+    def _video(self, row: ClipRow, clip: ClipAndLabels, split: str) -> RawVideo:
         pictures = image_files(clip.path) if clip.path.is_dir() else [clip.path]
         annotation = clip.annotation
         labels = {
@@ -141,37 +170,8 @@ class ClipFolder:
             load=refused if clip.refused else load_clip,
             crop_to_fan=self.crop_to_fan,
             labels=clip.refused or labels,
-            split=f"fold {row.fold}" if row.fold else row.split,
+            split=split,
         )
-
-
-def _rows_of_clips(table: Path, clips: list[str]) -> dict[str, ClipRow]:
-    """Name of a clip -> the row of the table that names it, in full or without its folders.
-
-    Raises:
-        ValueError: a row matches no clip, or several; or a clip has two rows.
-    """
-    clips_by_name: dict[str, list[str]] = {}
-    for clip in clips:
-        for name in {clip, clip.split("/")[-1]}:
-            clips_by_name.setdefault(composed(name), []).append(clip)
-    rows: dict[str, ClipRow] = {}
-    for row in read_table(table):
-        place = Path(row.clip)
-        names = [composed(row.clip), composed(place.with_name(stem_of(place)).as_posix())]
-        matches = next((clips_by_name[name] for name in names if name in clips_by_name), [])
-        if len(matches) != 1:
-            several = f"several clips: {', '.join(matches[:3])}"
-            matched = several if matches else "no clip in the folder"
-            raise ValueError(f"{table}: {row.clip!r} matches {matched}")
-        (clip,) = matches
-        if clip in rows:
-            raise ValueError(
-                f"{table}: the rows {rows[clip].clip!r} and {row.clip!r} are both of {clip}: "
-                "remove one of them"
-            )
-        rows[clip] = row
-    return {clip: replace(row, clip=clip) for clip, row in rows.items()}
 
 
 def load_clip(video: RawVideo) -> LoadedVideo:

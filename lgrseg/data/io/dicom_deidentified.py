@@ -129,7 +129,7 @@ def write_deidentified(
     Text within the fan stays, so the clip does not state that there is none.
 
     Args:
-        path: file to write.
+        path: file to write; its folder needs space for the frames twice.
         frames: T frames (H, W) or (H, W, 3) uint8, without text outside the fan.
         header: file of the header.
         fps: frames per second; None if they are not known.
@@ -148,7 +148,7 @@ def write_deidentified(
         clip.NumberOfFrames = len(frames)
         clip.FrameTime = f"{1000 / fps:.12g}" if fps else "0"
         clip.FrameIncrementPointer = pydicom.datadict.tag_for_keyword("FrameTime")
-    with tempfile.TemporaryFile(prefix="lgrseg_clip_") as pixels:
+    with tempfile.TemporaryFile(prefix="lgrseg_clip_", dir=path.parent) as pixels:
         for index in range(len(frames)):
             pixels.write(np.ascontiguousarray(frames[index], np.uint8).data)
         pixels.write(b"\0" * (pixels.tell() % 2))

@@ -4,7 +4,8 @@ A dataset module lists the `RawVideo`s, and the problems that it found while lis
 cannot be used is reported with the reason, and all others are prepared.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def prepare(
     *,
     classes: tuple[str, ...] = (),
     num_workers: int = 1,
+    draw_splits: Callable[[set[str]], dict[str, str]] | None = None,
 ) -> Report:
     """Write every video to the store below `out`, and `prepare_report.json` beside them.
 
@@ -68,6 +70,11 @@ def prepare(
         out: folder of the prepared dataset.
         classes: class names; value k + 1 in a mask is class k. Empty: values are not checked.
         num_workers: number of processes.
+        draw_splits: function that takes the video_ids that are in the store, and returns their
+            splits; None for the splits that are listed.
+
+    Raises:
+        ValueError: the splits cannot be drawn; the videos are prepared.
     """
     from tqdm import tqdm
 
@@ -89,6 +96,11 @@ def prepare(
                     report.notes[video.video_id] = outcome.notes
                 done.append((video, outcome))
             bar.update()
+    if draw_splits is not None:
+        stored = {v.video_id for v in videos if (out / v.video_id / "meta.json").is_file()}
+        drawn = draw_splits(stored)
+        videos = [replace(v, split=drawn[v.video_id]) for v in videos]
+        done = [(replace(v, split=drawn[v.video_id]), outcome) for v, outcome in done]
     report.prepared.sort()
     report.kept.sort()
     _compare_videos(done, classes, report)

@@ -1,5 +1,6 @@
 """Choice of the post-processing, by patients on whom a fold was not trained."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from lgrseg.engine.loaded_run import LoadedRun
 from lgrseg.evaluation.frame_scores import FrameRow, score_frame
 from lgrseg.evaluation.results import plain
 from lgrseg.evaluation.summary import summarise
-from lgrseg.inference.postprocessing import WAYS, Postprocessing
+from lgrseg.inference.postprocessing import ENTRY, WAYS, Postprocessing
 from lgrseg.reporting.tables import show
 
 TOLERANCE = 2.0
@@ -50,6 +51,36 @@ def choose_postprocessing(folds: Sequence[tuple[Path, str]]) -> dict:
         "num_patients": results[WAYS[0]]["num_patients"],
     }
     return plain(found)
+
+
+def keep_choice(found: dict, file: Path) -> str:
+    """Add the choice that an earlier command wrote to the pooled scores, if it still holds.
+
+    It holds if every patient has the same Dice as then: the runs are the same.
+
+    Args:
+        found: pooled scores of the runs as they are now; the choice is added to them.
+        file: cross_validation.json of an earlier command; it may be missing.
+
+    Returns:
+        A sentence that says what became of the choice; empty if there was none.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        earlier = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): delete it, and run this again") from error
+    if ENTRY not in earlier:
+        return ""
+    if earlier["patients"] == found["patients"]:
+        found[ENTRY] = earlier[ENTRY]
+        return f"{file} keeps the post-processing that was chosen earlier"
+    return (
+        f"{file} no longer has the post-processing that was chosen earlier, because the scores of "
+        "the runs have changed: choose again with --choose-postprocessing when all are trained"
+    )
 
 
 def best_way(scores: dict[Postprocessing, dict[str, float]]) -> Postprocessing:

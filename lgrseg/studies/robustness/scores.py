@@ -29,12 +29,14 @@ class Scores:
     dice: dict[str, float | None]
     """Structure -> mean Dice over patients, of the structures that run and dataset share."""
     hd95: dict[str, float | None]
-    """Structure -> mean HD95 in mm (in pixels without spacing), without missed structures."""
+    """Structure -> mean HD95 in `distance_unit`, without missed structures."""
     missed: dict[str, int]
     """Structure -> number of frames where only prediction or only truth has it."""
     num_patients: int
     made_by: str
     """Hash of the run's weights and settings."""
+    distance_unit: str | None = None
+    """"mm", or "px" for a dataset without spacing; None if an older version wrote the row."""
 
     @property
     def key(self) -> tuple:
@@ -72,6 +74,7 @@ def score(run: LoadedRun, dataset: str, degradation: Degradation, strength: floa
         missed={name: scores["missed"] for name, scores in by_class.items()},
         num_patients=results["num_patients"],
         made_by=run.made_by,
+        distance_unit=results["distance_unit"],
     )
 
 

@@ -21,10 +21,10 @@ def write_tables(rows: Sequence[Scores], output: Path) -> str:
     with open(output / "scores.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         head = ("run", "dataset", "patients", "degradation", "strength", "structure")
-        writer.writerow([*head, "dice", "hd95", "missed"])
+        writer.writerow([*head, "dice", "hd95", "missed", "distance_unit"])
         for row in rows:
             for name in row.dice:
-                values = (row.dice[name], row.hd95[name], row.missed[name])
+                values = (row.dice[name], row.hd95[name], row.missed[name], row.distance_unit)
                 writer.writerow(
                     [row.run, row.dataset, row.num_patients, *row.key[2:], name, *values]
                 )

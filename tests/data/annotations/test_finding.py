@@ -86,3 +86,18 @@ def test_another_problem_of_a_file_in_a_folder_of_one_name_is_not_hidden(root):
         write_clip(root / clip)
     (root / "a" / "b.json").write_text('{"images": [], "categories": [], "annotations": [{}]}')
     assert "is not a complete COCO file" in find_annotations(root).problems["a/b.json"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("a.json", '{"images": [], "categories": [], "annotations": [{}]}', "complete COCO file"),
+        ("a.xml", "<annotations><track", "is not XML, or is truncated"),
+        ("a.xml", "<annotations/>", "one of a.nii and a.nii.gz, which have the same name"),
+    ],
+)
+def test_a_damaged_file_of_two_clips_with_one_name_is_called_damaged(root, file, content, reason):
+    write_clip(root / "a.nii.gz")
+    write_clip(root / "a.nii")
+    (root / file).write_text(content)
+    assert reason in find_annotations(root).problems[file]

@@ -1,5 +1,7 @@
 """Which post-processing is chosen, and that truth and prediction meet on their frames."""
 
+import json
+
 import pytest
 import torch
 from bright_disc import CONFIG, OVERRIDES
@@ -13,6 +15,7 @@ from lgrseg.studies.comparison.postprocessing import (
     best_way,
     choose_postprocessing,
     describe_choice,
+    keep_choice,
 )
 
 SQUARES: list = []
@@ -63,3 +66,21 @@ def test_the_choice_in_words():
     )
     none = dict.fromkeys(chosen, False)
     assert "none" in describe_choice({"chosen": none, "tried": tried, "num_patients": 7})
+
+
+def test_an_earlier_choice_is_kept_as_long_as_the_scores_are_the_same(tmp_path):
+    file, scores = tmp_path / "cross_validation.json", {"anna": {"lv": 0.9}, "ben": {"lv": None}}
+    found = {"patients": scores}
+    assert keep_choice(found, file) == "" and found == {"patients": scores}
+    file.write_text(json.dumps({"patients": scores}))
+    assert keep_choice(found, file) == "" and found == {"patients": scores}
+    choice = {"chosen": {"largest_component": True}}
+    file.write_text(json.dumps({"patients": scores, "postprocessing": choice}))
+    assert "keeps the post-processing" in keep_choice(found, file)
+    assert found == {"patients": scores, "postprocessing": choice}
+    trained_anew = {"patients": scores | {"ben": {"lv": 0.8}}}
+    assert "choose again with --choose" in keep_choice(trained_anew, file)
+    assert "postprocessing" not in trained_anew
+    file.write_text("{")
+    with pytest.raises(ValueError, match=r"cross_validation.json is damaged .*delete it"):
+        keep_choice(found, file)

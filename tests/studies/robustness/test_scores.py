@@ -83,10 +83,15 @@ def test_the_command_scores_shared_structures_and_continues(run, tmp_path):
     assert {p.name for p in output.iterdir()} == {
         "robust_squares.png", "scores.json", "scores.csv", "robustness.md", "robustness.png"
     }  # fmt: skip
+    assert {line["distance_unit"] for line in lines} == {"mm"}
     rows = json.loads((output / "scores.json").read_text())
+    for old in rows:  # as versions wrote them that did not know the unit
+        del old["distance_unit"]
     rows[0]["dice"]["left_atrium"] = 0.125  # a kept row is not measured again
     (output / "scores.json").write_text(json.dumps(rows))
     again = run_script(tool, [*words, "robust_squares", "--only", "compression"])
     assert again.returncode == 0 and "0.125" in again.stdout
+    with open(output / "scores.csv", encoding="utf-8") as file:
+        assert {line["distance_unit"] for line in csv.DictReader(file)} == {""}
     wrong = run_script(tool, [*words, "robust_squares", "--only", "fog"])
     assert wrong.returncode == 1 and "no degradation is called 'fog'" in wrong.stderr
