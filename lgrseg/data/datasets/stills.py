@@ -22,6 +22,7 @@ from lgrseg.data.datasets.stills_yolo import in_yolo
 from lgrseg.data.io import IMAGES, image_files, to_uint8
 from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.io.orientation import orientation, upright
+from lgrseg.data.io.stills import CUT_SHORT, is_cut_short
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, refused
 from lgrseg.data.splits import register_splits
 
@@ -156,6 +157,8 @@ def _read_picture(file: Path) -> np.ndarray:
     """(H, W, 3) RGB uint8 as stored, without applying the EXIF orientation."""
     if file.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(file))) > 1:
         raise UnusableVideo(f"{file.name} holds {pages} pictures; it must hold one")
+    if is_cut_short(file):
+        raise UnusableVideo(f"{file.name} {CUT_SHORT}")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:

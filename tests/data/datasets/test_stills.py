@@ -163,6 +163,16 @@ def test_two_masks_of_one_name_are_refused(tmp_path):
     assert "is none of .png" in report.unusable["train/mask/b.npy"]
 
 
+def test_an_image_that_was_cut_is_named(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    for name in ("a", "b"):
+        picture(raw / "train" / "normal" / f"{name}.jpg")
+    cut = raw / "train" / "normal" / "b.jpg"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    report = prepared("class_folders", raw, tmp_path, monkeypatch)
+    assert report.unusable == {"train/normal/b": "b.jpg: b.jpg is cut short: its end is missing"}
+
+
 def test_an_image_of_16_bits_is_not_black(tmp_path, monkeypatch):
     raw = tmp_path / "raw"
     (raw / "train" / "image").mkdir(parents=True)

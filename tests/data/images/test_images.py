@@ -8,6 +8,7 @@ import cv2
 import fsspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from lgrseg.data import RandomFrameMapper, build_image_loader
 from lgrseg.data.images.balance import Balanced
@@ -85,6 +86,18 @@ def test_nothing_is_readable(tmp_path):
         scan_tree(str(tmp_path))
     with pytest.raises(ValueError, match="none of 2 files can be read; the first was"):
         write_shards(files_of(str(tmp_path)), str(tmp_path / "shards"))
+
+
+@pytest.mark.parametrize("ending", ["gif", "jpg", "webp"])
+def test_a_picture_that_was_cut_is_left_out_and_the_run_goes_on(tree, caplog, ending):
+    cut = tree / f"heart/cut.{ending}"
+    Image.fromarray(blobs(9)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    stream = ImageStream(source=open_source(str(tree)), mapper=MAPPER)
+    assert f"heart/cut.{ending}" not in names(stream, 8)
+    assert any(message.startswith(f"heart/cut.{ending} is left out") for message in caplog.messages)
+    (row,) = (row for row in scan_tree(str(tree)) if row.file.name == f"heart/cut.{ending}")
+    assert row.unreadable
 
 
 def test_wrong_settings_of_shards_are_refused_before_anything_is_written(tmp_path):
