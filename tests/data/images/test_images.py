@@ -230,6 +230,21 @@ def test_a_damaged_frame_of_a_shard_is_left_out_and_a_damaged_shard_is_named(tre
     assert len(names) == 3 and len(stream.unreadable) == 2
     assert any("its facts are damaged" in reason for reason in stream.unreadable.values())
     whole = shard.read_bytes()
-    shard.write_bytes(whole[:700])
-    with pytest.raises(ValueError, match="000000.tar"):
-        open_source(str(place)).read(0, np.random.default_rng(0))
+    for content, reason in ((whole[:700], "its end is missing"), (b"", "it is no tar file")):
+        shard.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"000000.tar is damaged \({reason}\): write"):
+            open_source(str(place)).read(0, np.random.default_rng(0))
+
+
+def test_a_missing_shard_stops_the_run_instead_of_all_its_frames_being_left_out(tree, tmp_path):
+    pytest.importorskip("webdataset", reason="pip install '.[shards]'")
+    place = tmp_path / "shards"
+    write_shards(files_of(str(tree)), str(place), frames_per_shard=2)
+    (place / "000001.tar").unlink()
+    stream = ImageStream(source=open_source(str(place)), mapper=MAPPER)
+    with pytest.raises(ValueError, match="000001.tar is missing, and index.json names it"):
+        names(stream, 5)
+    index = place / "index.json"
+    index.write_text('{"shards": [{"name": "000000.tar", "frames": 0}]}')
+    with pytest.raises(ValueError, match="has shards without a frame"):
+        open_source(str(place))
