@@ -1,26 +1,34 @@
-r"""Translate a prepared dataset by a trained CycleGAN, or measure how good its translations are.
+r"""Translate datasets or a folder by a trained CycleGAN, or measure how good translations are.
 
     python tools/translate_dataset.py --run output/cyclegan --dataset phantom_apical_train \
         phantom_apical_val --output datasets/translated
     python tools/translate_dataset.py --run output/cyclegan --dataset phantom_apical_val \
         --compare camus_4ch_val --encoder efficientnet_lite0=imagenet
+    python tools/translate_dataset.py --run output/cyclegan --dataset low --output better \
+        --compare high --encoder efficientnet_lite0=imagenet
 
 The first command writes a dataset with the masks of the original one: translated_train and
 translated_val, named by the folder and the last word of each --dataset. Any config trains on it:
 dataset=translated. --style b (default) is the style of dataloader.train.other.
 
-The second command prints scores of at most --videos videos, and writes them into the run's folder
-(eval/DATASET/translation.json, for tools/pretraining_tables.py): the Frechet distance to the frames
-of --compare, of the original frames and of the translated ones; and SSIM and PSNR between a frame
-and its translation back, which show how much of the content is still there. Distances depend on the
-encoder and on the number of frames, so only those of one command can be compared.
+The second command prints scores of at most --videos videos or images, and writes them into the
+run's folder (eval/DATASET/translation.json, for tools/pretraining_tables.py): the Frechet distance
+to the frames of --compare, of the original frames and of the translated ones; and SSIM and PSNR
+between a frame and its translation back, which show how much of the content is still there.
+Distances depend on the encoder and on the number of frames, so only those of one command can be
+compared.
+
+--dataset and --compare may also be folders of images, as in the third command. Then the new folder
+has the translated images as PNG, with their names and sizes.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -28,16 +36,22 @@ from tqdm import tqdm
 from lgrseg.comm.processes import show_bars
 from lgrseg.config import load_config
 from lgrseg.data.catalog import DatasetCatalog
-from lgrseg.data.record import VideoRecord
+from lgrseg.data.frame_sources import frames_of
+from lgrseg.data.store import open_frames
 from lgrseg.evaluation.metrics.frechet import frechet_distance
 from lgrseg.failures import describe_error
-from lgrseg.inference.restyling import hash_of, model_frames, write_restyled
+from lgrseg.inference.restyling import (
+    hash_of,
+    model_frames,
+    write_restyled,
+    write_restyled_images,
+)
 from lgrseg.inference.run_files import run_files
 from lgrseg.layers.clip_batch import ImageNormalizer
 from lgrseg.layers.image_similarity import psnr, ssim
 from lgrseg.modeling import build_model
 from lgrseg.modeling.foundation import Encoder, build_encoder
-from lgrseg.modeling.generation.cycle_gan import CycleGAN, as_input
+from lgrseg.modeling.generation.cycle_gan import CycleGAN, as_input, as_shown
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -51,22 +65,16 @@ def main() -> int:
         if not isinstance(model, CycleGAN):
             raise ValueError(f"{arguments.run} is a {type(model).__name__}, not a CycleGAN")
         model.eval()
-        parts = {name: DatasetCatalog.get(name) for name in arguments.dataset}
         if arguments.output:
-            facts = {"restyled_by_weights": hash_of(checkpoint)}
-            written = write_restyled(
-                model, parts, arguments.output, style=arguments.style, facts=facts
+            written = translated(
+                model, arguments, facts={"restyled_by_weights": hash_of(checkpoint)}
             )
-            total = sum(map(len, parts.values()))
-            for _ in tqdm(written, total=total, unit="video", disable=not show_bars()):
-                pass
-            print(f"{arguments.output}: {total} videos")
+            print(f"{arguments.output}: {written}")
         if arguments.compare:
-            originals = [record for records in parts.values() for record in records]
-            found = scores(model, originals, arguments)
+            found = scores(model, arguments)
             text = json.dumps(found, indent=1)
             print(text)
-            name = "_".join(arguments.dataset)
+            name = "_".join(Path(name).name for name in arguments.dataset)
             folder = arguments.run / "eval" / name
             folder.mkdir(parents=True, exist_ok=True)
             facts = {"task": "generation", "dataset": name, "compared_with": arguments.compare}
@@ -86,10 +94,14 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--run", required=True, type=Path, help="folder of a run of a CycleGAN")
     parser.add_argument("--weights", help="last, or a file of the run (default: last)")
-    parser.add_argument("--dataset", required=True, nargs="+", help="datasets to translate")
+    parser.add_argument(
+        "--dataset", required=True, nargs="+", help="datasets, or a folder of images"
+    )
     parser.add_argument("--style", choices=("a", "b"), default="b", help="style of the result")
-    parser.add_argument("--output", type=Path, help="folder of the new dataset")
-    parser.add_argument("--compare", help="dataset of the style of the result, for scores")
+    parser.add_argument("--output", type=Path, help="folder of the new dataset or images")
+    parser.add_argument(
+        "--compare", help="dataset or folder of the style of the result, for scores"
+    )
     parser.add_argument("--encoder", help="NAME=FILE of the encoder for the Frechet distance")
     parser.add_argument("--videos", type=int, default=100, help="largest number for scores")
     arguments = parser.parse_args()
@@ -102,27 +114,72 @@ def parsed() -> argparse.Namespace:
     return arguments
 
 
-@torch.no_grad()
-def scores(
-    model: CycleGAN, originals: list[VideoRecord], arguments: argparse.Namespace
-) -> dict[str, float]:
-    """Measure translations of the first videos, each at the size of the model.
+def translated(model: CycleGAN, arguments: argparse.Namespace, *, facts: dict[str, str]) -> str:
+    """Write the translations, and say how many there are.
 
     Args:
         model: model in evaluation mode.
-        originals: videos to translate.
-        arguments: `--style`, `--compare`, `--encoder` and `--videos`.
+        arguments: `--dataset`, `--output` and `--style`.
+        facts: entries that are added to meta.json of every video.
+
+    Raises:
+        ValueError: a folder of images is given with other sources, or see `write_restyled`.
+    """
+    sources, output, style = arguments.dataset, arguments.output, arguments.style
+    if folders := [name for name in sources if is_folder(name)]:
+        if len(sources) > 1:
+            raise ValueError(f"{folders[0]} is a folder of images: translate it alone")
+        written, unit = write_restyled_images(model, Path(folders[0]), output, style=style), "image"
+        total = len(frames_of(folders[0]))
+    else:
+        parts = {name: DatasetCatalog.get(name) for name in sources}
+        written, unit = write_restyled(model, parts, output, style=style, facts=facts), "video"
+        total = sum(map(len, parts.values()))
+    for _ in tqdm(written, total=total, unit=unit, disable=not show_bars()):
+        pass
+    return f"{total} {unit}s"
+
+
+def is_folder(source: str) -> bool:
+    """True for the path of a folder; a dataset of the catalog comes first, as in training."""
+    return source not in DatasetCatalog and Path(source).is_dir()
+
+
+def frames_for_scores(model: CycleGAN, sources: list[str], most: int) -> Tensor:
+    """Frames (N, C, height, width), 0 to 1, of the first videos or images, as the model sees them.
+
+    Args:
+        model: model whose size and channels the frames get.
+        sources: names of datasets, or folders of images.
+        most: largest number of videos or images.
+    """
+    clips: list[Callable[[], list[np.ndarray]]] = []
+    for source in sources:
+        if is_folder(source):
+            clips += [lambda image=image: [image.read()] for image in frames_of(source)]
+        else:
+            records = DatasetCatalog.get(source)
+            clips += [lambda record=record: list(open_frames(record)) for record in records]
+    frames = [model_frames(clip(), model.image_size) for clip in clips[:most]]
+    return torch.cat([as_shown(as_input(each, model.channels)) for each in frames])
+
+
+@torch.no_grad()
+def scores(model: CycleGAN, arguments: argparse.Namespace) -> dict[str, float]:
+    """Measure translations of the first videos or images, each at the size of the model.
+
+    Args:
+        model: model in evaluation mode.
+        arguments: `--dataset`, `--style`, `--compare`, `--encoder` and `--videos`.
     """
     name, _, weights = arguments.encoder.partition("=")
     encoder = build_encoder(name, weights=weights or None).eval()
     if not weights:
         print(f"{name} has random weights: its distances mean nothing", file=sys.stderr)
-    wanted = DatasetCatalog.get(arguments.compare)
     before, real = (
-        torch.cat([model_frames(record, model.image_size) for record in some[: arguments.videos]])
-        for some in (originals, wanted)
+        frames_for_scores(model, sources, arguments.videos)
+        for sources in (arguments.dataset, [arguments.compare])
     )
-    before = (as_input(before, model.channels) + 1) / 2
     after = torch.cat([model.restyled(frame[None], style=arguments.style) for frame in before])
     other = "a" if arguments.style == "b" else "b"
     back = torch.cat([model.restyled(frame[None], style=other) for frame in after])

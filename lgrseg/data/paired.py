@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from lgrseg.data.annotations.clip import composed
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.frame_sources import Frame, frames_of
 from lgrseg.data.mappers.clips import resize_frames
@@ -126,7 +127,7 @@ def frames_by_name(source: str) -> dict[Hashable, Frame]:
     named: dict[Hashable, Frame] = {}
     is_dataset = source in DatasetCatalog
     for frame in frames_of(source):
-        name = frame.name if is_dataset else Path(frame.name).stem
+        name = frame.name if is_dataset else composed(Path(frame.name).stem)
         if (name, frame.index) in named:
             raise ValueError(f"{source} has two images called {name}: rename one of them")
         named[name, frame.index] = frame

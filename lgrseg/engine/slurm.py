@@ -6,6 +6,7 @@ stops the training as Ctrl-C would, so that it is saved, and puts the job back i
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,10 @@ def executor(
         raise ValueError(f"{small[0]}: it must be 1 or more")
     if gpus < 0 or not hours > 0:
         raise ValueError(f"gpus={gpus}, hours={hours:g}: 0 GPUs or more, and a time above 0")
+    if shutil.which("srun") is None:
+        raise RuntimeError(
+            "this machine has no srun of SLURM: use a machine of the cluster, also for --dry-run"
+        )
     built = SlurmExecutor(folder=folder, max_num_timeout=MAX_REQUEUES)
     built.update_parameters(
         job_name=name,

@@ -1,9 +1,13 @@
-"""Translates the frames of a dataset by a CycleGAN, and writes them as a dataset with its masks."""
+"""Translates frames by a CycleGAN.
+
+Those of a dataset are written as a dataset with its masks, those of a folder as a folder.
+"""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +15,7 @@ from torch import Tensor
 from lgrseg.data.catalog import MetadataCatalog
 from lgrseg.data.mappers.clips import resize_frames, to_tensor
 from lgrseg.data.own_store import TABLE, write_facts
+from lgrseg.data.paired import frames_by_name
 from lgrseg.data.patient_splits import ClipRow, write_table
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks, read_meta, write_video
@@ -18,29 +23,58 @@ from lgrseg.data.transforms.resizing import resize_image
 from lgrseg.modeling.generation.cycle_gan import CycleGAN
 
 
-def model_frames(record: VideoRecord, size: tuple[int, int]) -> Tensor:
-    """All frames of a video (T, C, height, width), 0 to 1, resized to the size of a model."""
-    return to_tensor(resize_frames(list(open_frames(record)), size))
+def model_frames(frames: Sequence[np.ndarray], size: tuple[int, int]) -> Tensor:
+    """Frames of one size as (T, C, height, width), 0 to 1, resized to the size of a model."""
+    return to_tensor(resize_frames(frames, size))
 
 
-def restyled_frames(model: CycleGAN, record: VideoRecord, *, style: str) -> np.ndarray:
-    """Translate all frames of a video, at the size of the model, and resize them back.
+def restyled_frames(model: CycleGAN, frames: Sequence[np.ndarray], *, style: str) -> np.ndarray:
+    """Translate frames, at the size of the model, and resize them back.
 
     Args:
         model: model in evaluation mode.
-        record: prepared video.
+        frames: T frames (H, W) or (H, W, 3) uint8, all of one size.
         style: style of the result, "a" or "b".
 
     Returns:
-        (T, H, W) or (T, H, W, 3) uint8 frames of the size of the stored ones.
+        (T, H, W) or (T, H, W, 3) uint8 frames.
     """
     device = next(model.parameters()).device
-    frames = model_frames(record, model.image_size).to(device)
-    results = torch.cat([model.restyled(frame[None], style=style) for frame in frames])
+    small = model_frames(frames, model.image_size).to(device)
+    results = torch.cat([model.restyled(frame[None], style=style) for frame in small])
     levels = (255 * results.clamp(0, 1)).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    size = (open_frames(record).shape[1], open_frames(record).shape[2])
+    height, width = frames[0].shape[:2]
     levels = levels[..., 0] if levels.shape[-1] == 1 else levels
-    return np.stack([resize_image(frame, size) for frame in levels])
+    return np.stack([resize_image(frame, (height, width)) for frame in levels])
+
+
+def write_restyled_images(
+    model: CycleGAN, folder: Path, output: Path, *, style: str
+) -> Iterator[str]:
+    """Write the translated images of a folder as PNG, with their names and sizes.
+
+    Args:
+        model: model in evaluation mode.
+        folder: folder of images.
+        output: folder of the new images; it must not exist, or be empty.
+        style: style of the result, "a" or "b".
+
+    Yields:
+        The path of each image when it is translated.
+
+    Raises:
+        FileExistsError: the new folder is not empty.
+        ValueError: the folder has no image, two images have one name, or one cannot be read.
+    """
+    images = frames_by_name(str(folder)).values()
+    _check_empty(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for image in images:
+        (picture,) = restyled_frames(model, [image.read()], style=style)
+        file = output / f"{Path(image.name).stem}.png"
+        if not cv2.imwrite(str(file), picture[..., ::-1] if picture.ndim == 3 else picture):
+            raise OSError(f"{file} could not be written")
+        yield image.name
 
 
 def write_restyled(
@@ -72,8 +106,7 @@ def write_restyled(
         ValueError: the datasets have different classes, a video is in several of them, or a name
             has no part.
     """
-    if store.is_dir() and any(store.iterdir()):
-        raise FileExistsError(f"{store} is not empty: delete it, or choose another --output")
+    _check_empty(store)
     descriptions = [MetadataCatalog.get(name) for name in parts]
     if len({description.classes for description in descriptions}) != 1:
         raise ValueError(f"{', '.join(parts)} have different classes; translate them one by one")
@@ -86,12 +119,17 @@ def write_restyled(
         raise ValueError(f"{', '.join(parts)} have videos in common; each is written once")
     for record in (record for records in parts.values() for record in records):
         meta = read_meta(record.folder) | {"restyled_to": style} | facts
-        frames = restyled_frames(model, record, style=style)
+        frames = restyled_frames(model, list(open_frames(record)), style=style)
         write_video(store, frames, read_masks(record), meta)
         yield record.video_id
     write_table(rows, store / TABLE)
     first = descriptions[0]
     write_facts(store, classes=first.classes, colors=first.colors, roles=dict(first.roles))
+
+
+def _check_empty(output: Path) -> None:
+    if output.is_dir() and any(output.iterdir()):
+        raise FileExistsError(f"{output} is not empty: delete it, or choose another --output")
 
 
 def part_of(name: str) -> str:

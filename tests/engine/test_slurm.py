@@ -34,6 +34,16 @@ def test_the_script_for_sbatch(tmp_path):
     assert set(wanted) <= {line.removeprefix("#SBATCH --") for line in printed.splitlines()}
 
 
+def test_a_machine_without_slurm_says_what_to_do(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="no srun of SLURM: use a machine of the cluster, also"):
+        executor(
+            tmp_path, name="job", nodes=1, processes=1, gpus=0, cpus=1, memory_gib=1, hours=1,
+            others={},
+        )  # fmt: skip
+
+
 def test_mistakes_are_found_before_the_job_waits():
     result = submit("--", *TRAINING, "train.max_itr=5")
     assert result.returncode == 1 and "did you mean 'max_iter'?" in result.stderr

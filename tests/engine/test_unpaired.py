@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,34 @@ def test_both_styles_may_be_folders(gan_cfg, tmp_path):
     assert len(trainer.build_data().dataset) == len(list((tmp_path / "b").iterdir()))
 
 
+def translate(run, *words):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LGRSEG_TRUSTED": "tests"}
+    return run_script(TOOL, ["--run", str(run), *words], environment=environment)
+
+
+def test_a_run_on_two_folders_translates_a_folder_and_measures_itself(gan_cfg, tmp_path):
+    folder = tmp_path / "low quality ü"  # images of several kinds and sizes, another number than B
+    folder.mkdir()
+    Image.new("RGB", (31, 45), (90, 60, 30)).save(folder / "größe.jpg")
+    Image.new("L", (64, 33), 200).save(folder / "b.png")
+    gan_cfg.dataloader.train.dataset = str(folder)
+    gan_cfg.train.max_iter = 1
+    DefaultTrainer(gan_cfg).train()
+    words = ("--compare", str(tmp_path / "b"), "--encoder", "vfm4us_resnet18")
+    output = tmp_path / "better"
+    done = translate(
+        tmp_path / "run", "--dataset", str(folder), "--output", str(output), *words, "--videos", "3"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{output}: 2 images")
+    assert {file.name: Image.open(file).size for file in output.iterdir()} == {
+        "größe.png": (31, 45), "b.png": (64, 33),
+    }  # fmt: skip
+    written = json.loads((tmp_path / "run/eval" / folder.name / "translation.json").read_text())
+    assert written["frames"] == 2 and written["frames_compared_with"] == 3
+    assert -1 <= written["ssim_back"] < 1 and written["psnr_back"] > 0
+
+
 def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     gan_cfg.train.max_iter = 1
     DefaultTrainer(gan_cfg).train()
@@ -80,11 +109,7 @@ def test_a_run_translates_a_dataset_and_measures_itself(gan_cfg, tmp_path):
     lines = [f"{name}_4CH,{name},{split}" for name, split in zip(names, splits, strict=True)]
     (store / "splits.csv").write_text("\n".join(["clip,patient,split", *lines]))
 
-    def tool(*words):
-        command = ["--run", str(tmp_path / "run"), *words]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "LGRSEG_TRUSTED": "tests"}
-        return run_script(TOOL, command, environment=environment)
-
+    tool = partial(translate, tmp_path / "run")
     output = tmp_path / "data" / "translated"
     done = tool("--dataset", "tiny_train", "tiny_val", "--output", str(output))
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lgrseg.data.annotations.clip import composed
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.datasets.still_shapes import Still, draw
 from lgrseg.data.datasets.stills_coco import in_annotated_coco
@@ -22,6 +23,7 @@ from lgrseg.data.datasets.stills_yolo import in_yolo
 from lgrseg.data.io import IMAGES, image_files, to_uint8
 from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.io.orientation import orientation, upright
+from lgrseg.data.io.stills import CUT_SHORT, is_cut_short
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, refused
 from lgrseg.data.splits import register_splits
 
@@ -94,9 +96,9 @@ def in_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterat
     """image/ and mask/ with files of the same stem; values 0 to K, or 0 and 255 for one class."""
     masks: dict[str, list[Path]] = {}
     for path in _images(folder / "mask", problems):
-        masks.setdefault(path.stem, []).append(path)
+        masks.setdefault(composed(path.stem), []).append(path)
     for image in _images(folder / "image", problems):
-        match masks.pop(image.stem, []):
+        match masks.pop(composed(image.stem), []):
             case [mask]:
                 yield Still(image, mask=mask)
             case []:
@@ -110,12 +112,13 @@ def in_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterat
 
 def in_class_folders(folder: Path, classes: tuple[str, ...], problems: dict) -> Iterator[Still]:
     """One folder per class; its name is the label of its images."""
+    names = [composed(name) for name in classes]
     for place in sorted(path for path in folder.iterdir() if path.name[0] != "."):
-        if place.name not in classes:
+        if (name := composed(place.name)) not in names:
             problems[f"{folder.name}/{place.name}"] = f"is none of the classes {', '.join(classes)}"
             continue
         for image in _images(place, problems):
-            yield Still(image, label=classes.index(place.name))
+            yield Still(image, label=names.index(name))
 
 
 def _images(folder: Path, problems: dict) -> list[Path]:
@@ -156,6 +159,8 @@ def _read_picture(file: Path) -> np.ndarray:
     """(H, W, 3) RGB uint8 as stored, without applying the EXIF orientation."""
     if file.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(file))) > 1:
         raise UnusableVideo(f"{file.name} holds {pages} pictures; it must hold one")
+    if is_cut_short(file):
+        raise UnusableVideo(f"{file.name} {CUT_SHORT}")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:

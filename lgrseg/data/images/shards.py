@@ -57,8 +57,8 @@ class Shards:
             shards = [(str(s["name"]), int(s["frames"])) for s in json.loads(content)["shards"]]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{place}/{INDEX} is damaged ({error}): write again") from error
-        if not shards:
-            raise ValueError(f"{place}/{INDEX} lists no frame: write the shards again")
+        if not shards or min(count for _, count in shards) < 1:
+            raise ValueError(f"{place}/{INDEX} has shards without a frame: write the shards again")
         self._names = [name for name, _ in shards]
         self._counts = np.array([count for _, count in shards])
         self._starts = np.cumsum(self._counts) - self._counts
@@ -89,7 +89,7 @@ class Shards:
         Raises:
             UnreadableFile: the frame or its facts cannot be decoded.
             OSError: the shard cannot be read.
-            ValueError: the shard is not the one that was written.
+            ValueError: the shard is missing, damaged, or not the one that was written.
         """
         shard, number = self._at(element)
         frame = self._load(shard)[number]
@@ -126,13 +126,19 @@ class Shards:
 
         name = self._names[shard]
         files, root = url_to_fs(self.place)  # here, because a connection does not survive a fork
-        with files.open(f"{root}/{name}", "rb") as stream:
-            try:
+        try:
+            with files.open(f"{root}/{name}", "rb") as stream:
                 samples = list(group_by_keys(tar_file_expander([{"url": name, "stream": stream}])))
-            except (tarfile.TarError, EOFError) as error:
-                raise ValueError(
-                    f"{self.place}/{name} is damaged ({error}): write the shards again"
-                ) from error
+        except FileNotFoundError as error:  # of many frames, so the run must not go on without them
+            raise ValueError(
+                f"{self.place}/{name} is missing, and {INDEX} names it: copy all shards, or write "
+                "them again"
+            ) from error
+        except (tarfile.TarError, EOFError) as error:
+            reason = "its end is missing" if "end of data" in str(error) else "it is no tar file"
+            raise ValueError(
+                f"{self.place}/{name} is damaged ({reason}): write the shards again"
+            ) from error
         frames = []
         for sample in samples:
             ending = next((key for key in sample if key in ENCODINGS), "")

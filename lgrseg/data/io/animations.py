@@ -11,6 +11,8 @@ from lgrseg.data.io.rates import checked_rate, uneven_steps
 from lgrseg.data.io.video import UnreadableFile, Video
 
 ANIMATIONS = (".gif", ".webp")
+_DAMAGED = (OSError, EOFError, IndexError, SyntaxError, ValueError, struct.error)
+"""Errors of Pillow for a damaged file."""
 
 
 def read_animation(path: Path) -> Video:
@@ -36,11 +38,10 @@ def num_shown(path: Path) -> int:
     """Number of frames; 0 if the file is damaged, too large, or not a picture."""
     from PIL import Image
 
-    damaged = (OSError, EOFError, IndexError, SyntaxError, ValueError, struct.error)
     try:
         with Image.open(path) as image:
             return getattr(image, "n_frames", 1)
-    except (*damaged, Image.DecompressionBombError):
+    except (*_DAMAGED, Image.DecompressionBombError):
         return 0
 
 
@@ -48,7 +49,7 @@ def first_shown(path: Path) -> np.ndarray:
     """The first frame, (H, W, 3) RGB.
 
     Raises:
-        UnreadableFile: the file is not a picture.
+        UnreadableFile: the file is damaged, or not a picture.
     """
     for frame in _shown(path, []):
         return frame
@@ -67,3 +68,5 @@ def _shown(path: Path, times: list[float]) -> Iterator[np.ndarray]:
                 yield picture
     except UnidentifiedImageError as error:
         raise UnreadableFile(f"{path.name} is not an image") from error
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise UnreadableFile(f"{path.name} is damaged: {error}") from error

@@ -18,6 +18,7 @@ from lgrseg.data.io.video import UnreadableFile, Video
 TIFFS = (".tif", ".tiff")
 MANY = (*TIFFS, *ANIMATIONS)
 """Endings of files that may have several pictures."""
+CUT_SHORT = "is cut short: its end is missing"
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", *MANY)
 
 
@@ -74,11 +75,13 @@ def read_still(file: Path) -> np.ndarray:
     """Read an image upright, (H, W) or (H, W, 3) RGB, with its stored bit depth.
 
     Raises:
-        UnreadableFile: the file is not an image.
+        UnreadableFile: the file is not an image, or is damaged.
     """
     import cv2
 
     number = orientation(file)
+    if is_cut_short(file):
+        raise UnreadableFile(f"{file.parent.name}/{file.name} {CUT_SHORT}")
     if file.suffix.lower() in ANIMATIONS:
         return upright(first_shown(file), number)
     if number != 1 and file.suffix.lower() in TIFFS:
@@ -90,12 +93,23 @@ def read_still(file: Path) -> np.ndarray:
     return upright(image if image.ndim == 2 else image[..., ::-1], number)
 
 
+def is_cut_short(file: Path) -> bool:
+    """True if the last scan of a JPEG has no end; OpenCV would fill the missing part with grey."""
+    if file.suffix.lower() not in (".jpg", ".jpeg") or not file.is_file():
+        return False
+    content = file.read_bytes()
+    return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+
+
 def _turned_tiff(file: Path) -> np.ndarray:
     """Read with Pillow, because OpenCV fails at quarter turns."""
     from PIL import Image
 
-    with Image.open(file) as image:
-        return np.asarray(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableFile(f"{file.parent.name}/{file.name} is damaged: {error}") from error
 
 
 def _page(file: Path, number: int) -> np.ndarray:

@@ -39,10 +39,10 @@ def copies(pictures: dict[tuple[str, ...], list[RawVideo]]) -> list[str]:
 def absent_classes(
     shown: Iterable[tuple[str | None, Iterable[int]]], classes: tuple[str, ...]
 ) -> list[str]:
-    """Classes that no mask shows, in the whole dataset or in one split.
+    """Classes that no mask shows and no label states, in the whole dataset or in one split.
 
     Args:
-        shown: (split, values in the masks) for every video with labels.
+        shown: (split, values in the masks) for every video with labels; of a label, its value.
         classes: class names; value k + 1 is class k.
     """
     counts: dict[str | None, Counter] = {}
@@ -52,10 +52,10 @@ def absent_classes(
     for value, name in enumerate(classes, start=1):
         lacking = [split for split, count in counts.items() if not count[value]]
         if counts and len(lacking) == len(counts):
-            sentences.append(f"class {name} (value {value}) never occurs in the masks")
+            sentences.append(f"class {name} (value {value}) never occurs")
         elif lacking:
             named = ", ".join(sorted(str(split) for split in lacking))
-            sentences.append(f"class {name} (value {value}) never occurs in the masks of {named}")
+            sentences.append(f"class {name} (value {value}) never occurs in {named}")
     return sentences
 
 

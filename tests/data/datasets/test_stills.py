@@ -1,5 +1,7 @@
 """lgrseg/data/datasets/stills.py and stills_yolo.py: folders and YOLO; a clip of one frame each."""
 
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from still_images import again, box_mask, picture, prepared
 from lgrseg.data import ClipMapper, WholeVideoSampler
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.datasets import RAW
+from lgrseg.data.datasets.stills import in_class_folders, in_folders
 from lgrseg.data.prepare import print_report
 from lgrseg.data.store import open_frames, read_masks
 
@@ -161,6 +164,28 @@ def test_two_masks_of_one_name_are_refused(tmp_path):
     report = again("image_folders", raw, tmp_path)
     assert "has several masks: a.bmp, a.png" in report.unusable["train/a"]
     assert "is none of .png" in report.unusable["train/mask/b.npy"]
+
+
+def test_umlauts_of_macos_are_those_of_other_systems(tmp_path):
+    apart = {name: unicodedata.normalize("NFD", name) for name in ("für", "bösartig")}
+    picture(tmp_path / "image" / f"{apart['für']}.png")
+    box_mask(tmp_path / "mask" / "für.png", 1)
+    problems = {}
+    (still,) = in_folders(tmp_path, ("cyst",), problems)
+    assert still.mask and not still.refused and not problems
+    picture(tmp_path / "classes" / apart["bösartig"] / "a.png")
+    (still,) = in_class_folders(tmp_path / "classes", ("gutartig", "bösartig"), problems)
+    assert still.label == 1 and not problems
+
+
+def test_an_image_that_was_cut_is_named(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    for name in ("a", "b"):
+        picture(raw / "train" / "normal" / f"{name}.jpg")
+    cut = raw / "train" / "normal" / "b.jpg"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    report = prepared("class_folders", raw, tmp_path, monkeypatch)
+    assert report.unusable == {"train/normal/b": "b.jpg: b.jpg is cut short: its end is missing"}
 
 
 def test_an_image_of_16_bits_is_not_black(tmp_path, monkeypatch):

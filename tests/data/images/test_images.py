@@ -8,6 +8,7 @@ import cv2
 import fsspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from lgrseg.data import RandomFrameMapper, build_image_loader
 from lgrseg.data.images.balance import Balanced
@@ -85,6 +86,18 @@ def test_nothing_is_readable(tmp_path):
         scan_tree(str(tmp_path))
     with pytest.raises(ValueError, match="none of 2 files can be read; the first was"):
         write_shards(files_of(str(tmp_path)), str(tmp_path / "shards"))
+
+
+@pytest.mark.parametrize("ending", ["gif", "jpg", "webp"])
+def test_a_picture_that_was_cut_is_left_out_and_the_run_goes_on(tree, caplog, ending):
+    cut = tree / f"heart/cut.{ending}"
+    Image.fromarray(blobs(9)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    stream = ImageStream(source=open_source(str(tree)), mapper=MAPPER)
+    assert f"heart/cut.{ending}" not in names(stream, 8)
+    assert any(message.startswith(f"heart/cut.{ending} is left out") for message in caplog.messages)
+    (row,) = (row for row in scan_tree(str(tree)) if row.file.name == f"heart/cut.{ending}")
+    assert row.unreadable
 
 
 def test_wrong_settings_of_shards_are_refused_before_anything_is_written(tmp_path):
@@ -217,6 +230,21 @@ def test_a_damaged_frame_of_a_shard_is_left_out_and_a_damaged_shard_is_named(tre
     assert len(names) == 3 and len(stream.unreadable) == 2
     assert any("its facts are damaged" in reason for reason in stream.unreadable.values())
     whole = shard.read_bytes()
-    shard.write_bytes(whole[:700])
-    with pytest.raises(ValueError, match="000000.tar"):
-        open_source(str(place)).read(0, np.random.default_rng(0))
+    for content, reason in ((whole[:700], "its end is missing"), (b"", "it is no tar file")):
+        shard.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"000000.tar is damaged \({reason}\): write"):
+            open_source(str(place)).read(0, np.random.default_rng(0))
+
+
+def test_a_missing_shard_stops_the_run_instead_of_all_its_frames_being_left_out(tree, tmp_path):
+    pytest.importorskip("webdataset", reason="pip install '.[shards]'")
+    place = tmp_path / "shards"
+    write_shards(files_of(str(tree)), str(place), frames_per_shard=2)
+    (place / "000001.tar").unlink()
+    stream = ImageStream(source=open_source(str(place)), mapper=MAPPER)
+    with pytest.raises(ValueError, match="000001.tar is missing, and index.json names it"):
+        names(stream, 5)
+    index = place / "index.json"
+    index.write_text('{"shards": [{"name": "000000.tar", "frames": 0}]}')
+    with pytest.raises(ValueError, match="has shards without a frame"):
+        open_source(str(place))

@@ -138,3 +138,24 @@ def test_grey_and_coloured_stills_are_one_clip(tmp_path):
     frames = read_video(tmp_path).frames
     assert frames.shape == (2, 8, 9, 3)
     assert frames[0, 0, 0].tolist() == [7, 7, 7] and frames[1, 0, 0].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.gif", "a.webp", "turned.tif"])
+def test_a_still_that_was_cut_is_refused_and_never_filled_with_grey(tmp_path, name):
+    path, exif = tmp_path / name, Image.Exif()
+    exif[274] = 6 if name == "turned.tif" else 1
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, exif=exif)
+    whole = path.read_bytes()
+    assert read_still(path).shape == ((30, 40, 3) if name == "turned.tif" else (40, 30, 3))
+    for share in (0.5, 0.9, 0.99):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(UnreadableFile, match=name):
+            read_still(path)
+
+
+def test_a_jpeg_with_bytes_behind_its_end_is_whole(tmp_path):
+    path = tmp_path / "a.jpeg"
+    cv2.imwrite(str(path), corners(1)[0])
+    path.write_bytes(path.read_bytes() + bytes(1000))
+    assert read_still(path).shape == (32, 48, 3)

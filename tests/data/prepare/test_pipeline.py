@@ -171,12 +171,12 @@ def test_leaks_copies_and_classes_that_never_occur_are_told(tmp_path, capsys):
         assert report.leaks == ["the same file under several names: a, b"]
         assert report.warnings == [
             "the same file under several names, in one split: c, d",
-            "class right (value 2) never occurs in the masks of test",
-            "class other (value 3) never occurs in the masks",
+            "class right (value 2) never occurs in test",
+            "class other (value 3) never occurs",
         ]
         assert report.notes == {"a": ["frame 1: the mask is empty"]}
     print_report(report)
-    assert "never occurs in the masks of test" in " ".join(capsys.readouterr().out.split())
+    assert "never occurs in test" in " ".join(capsys.readouterr().out.split())
 
 
 def test_spacing_and_rate_that_make_no_sense_are_unknown(tmp_path):
