@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 from annotated import SIZE, rectangle
-from forked import run_script
+from forked import Script, run_script
 from omegaconf import OmegaConf
 
 from lgrseg.data.catalog import DatasetCatalog, MetadataCatalog
@@ -233,6 +235,27 @@ def test_a_cross_validation(project):
     assert drawn.returncode == 0, drawn.stderr
     found = json.loads((project / "output/drawn/cross_validation.json").read_text())
     assert set(found["patients"]) == {f"patient{k}" for k in range(4)}
+
+
+@pytest.mark.slow
+def test_a_stopped_cross_validation_saves_its_run(project):
+    assert prepare(project, "--folds", "2").returncode == 0
+    config = ROOT / "configs/baselines/unet.py"
+    mappers = [word for word in SMALL if "num_frames" not in word and "max_iter" not in word]
+    words = ["--config-file", config, "dataset=mine", *mappers, "train.max_iter=1000000"]
+    words.append("train.log_period=1")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LGRSEG_DATASETS": "datasets"}
+    script = Script(ROOT / "tools/cross_validate.py", words, cwd=project, environment=environment)
+    run_of_fold = project / "output/mine_folds/fold0"
+    log = Path(f"{run_of_fold}.log")
+    while script.is_running() and not (log.is_file() and "loss" in log.read_text()):
+        time.sleep(0.1)
+    os.kill(script.pid, signal.SIGTERM)
+    ended = script.ended()
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert "the same command continues" in ended.stderr
+    assert "stopped by SIGTERM, and saved" in log.read_text()
+    assert (run_of_fold / "checkpoints/last.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ first variant.
 import argparse
 import os
 import re
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,11 +28,13 @@ from pathlib import Path
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.run_folder import check_settings_are_those_of
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.engine.writers import read_metrics
 from lgrseg.failures import message_of
 from lgrseg.reporting.dataset_tables import markdown, tables_by_dataset, write_tables
 from lgrseg.reporting.seed_table import rows_over_seeds
+from lgrseg.studies.comparison.child import Children
 
 TOOLS = Path(__file__).parent
 
@@ -63,7 +64,7 @@ class Variant:
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 if a run failed."""
+    """Run the command line; the exit status is 1 if a run failed, 128 + signal if stopped."""
     arguments = parse_arguments()
     try:
         for variant in arguments.variants:
@@ -75,9 +76,13 @@ def main() -> int:
         print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
     jobs = [(variant, seed) for seed in arguments.seeds for variant in arguments.variants]
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = pool.map(lambda job: train_one(job[0], job[1], arguments), jobs)
-        failed = [name for name in results if name]
+    try:
+        with Children() as children, ThreadPoolExecutor(arguments.jobs) as pool:
+            results = pool.map(lambda job: train_one(*job, arguments, children), jobs)
+            failed = [name for name in results if name]
+    except StopRequested as stop:
+        print(f"{stop}; the same command continues", file=sys.stderr)
+        return 128 + stop.number
     names = [variant.name for variant in arguments.variants]
     tabulate(arguments.output, names, arguments.output / "table")
     for stride in arguments.strides:
@@ -118,7 +123,9 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def train_one(variant: Variant, seed: int, arguments: argparse.Namespace) -> str | None:
+def train_one(
+    variant: Variant, seed: int, arguments: argparse.Namespace, children: Children
+) -> str | None:
     """Train and evaluate one run, unless that is done; return its name and log if it fails."""
     run, config = arguments.output / variant.name / f"seed_{seed}", variant.config
     overrides = [*arguments.overrides, *variant.overrides]
@@ -129,7 +136,7 @@ def train_one(variant: Variant, seed: int, arguments: argparse.Namespace) -> str
     keys, names = list(cfg.dataloader.test), list(name_tests_by_dataset(cfg).dataloader.test)
     if not is_finished(run, cfg.train.max_iter, names):
         print(f"training {run}", file=sys.stderr, flush=True)
-        if train_net(run, "--config-file", config, "--resume", *overrides):
+        if train_net(children, run, "--config-file", config, "--resume", *overrides):
             return f"{run}, see {run}.log"
     weights = run / "checkpoints" / "last.safetensors"
     for stride in arguments.strides:
@@ -139,7 +146,9 @@ def train_one(variant: Variant, seed: int, arguments: argparse.Namespace) -> str
         sparser = [f"dataloader.test.{key}.mapper.frame_sampler.stride={stride}" for key in keys]
         changes = [f"train.init_weights={weights}"]
         changes += [f"train.output_dir={at_rate}", "train.export_videos=0", *sparser]
-        if train_net(at_rate, "--config-file", config, "--eval-only", *overrides, *changes):
+        if train_net(
+            children, at_rate, "--config-file", config, "--eval-only", *overrides, *changes
+        ):
             return f"{at_rate}, see {at_rate}.log"
     return None
 
@@ -159,12 +168,12 @@ def is_newer(results: Path, weights: Path) -> bool:
     return results.stat().st_mtime >= weights.stat().st_mtime
 
 
-def train_net(run: Path, *words) -> int:
+def train_net(children: Children, run: Path, *words) -> int:
     """Run tools/train_net.py with its output in RUN.log, and return its exit status."""
     run.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(TOOLS / "train_net.py"), *map(str, words)]
     with open(f"{run}.log", "a", encoding="utf-8") as log:
-        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+        return children.run(command, log)
 
 
 def runs_of(output: Path, name: str) -> list[Path]:

@@ -22,7 +22,6 @@ A later command without --choose-postprocessing keeps the choice while the score
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,10 +29,12 @@ from lgrseg.checkpoint.whole_files import appears_whole
 from lgrseg.config import load_config
 from lgrseg.engine.hooks import is_evaluated
 from lgrseg.engine.run_folder import check_settings_are_those_of
+from lgrseg.engine.stopping import StopRequested
 from lgrseg.engine.test_sets import with_test_sets
 from lgrseg.engine.writers import read_metrics
 from lgrseg.failures import message_of
 from lgrseg.inference.postprocessing import ENTRY
+from lgrseg.studies.comparison.child import run_child
 from lgrseg.studies.comparison.cross_validation import (
     FoldOfDataset,
     check_run_is_of_fold,
@@ -47,7 +48,7 @@ TOOLS = Path(__file__).parent
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 if a fold failed."""
+    """Run the command line; the exit status is 1 if a fold failed, 128 + signal if stopped."""
     arguments = parse_arguments()
     try:
         cfg = load_config(arguments.config_file, arguments.overrides)
@@ -76,6 +77,9 @@ def main() -> int:
         for run in failed:
             print(f"failed: {run}, see {run}.log", file=sys.stderr)
         pool(folds, output, choose=arguments.choose_postprocessing)
+    except StopRequested as stop:
+        print(f"{stop}; the same command continues", file=sys.stderr)
+        return 128 + stop.number
     except (KeyError, OSError, ValueError) as error:
         print(f"error: {message_of(error)}", file=sys.stderr)
         return 1
@@ -152,7 +156,7 @@ def train_fold(fold: FoldOfDataset, output: Path, config_file: str, settings: li
     command = [sys.executable, str(TOOLS / "train_net.py"), "--config-file", config_file]
     command += ["--resume", *settings, "--datasets", *fold.tests]
     with open(f"{run}.log", "a", encoding="utf-8") as log:
-        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+        return run_child(command, log)
 
 
 if __name__ == "__main__":

@@ -79,10 +79,13 @@ def main() -> int:
 def train(settings: list[str], minutes: float) -> tuple[list[Path], list[str]]:
     """Train all systems for so many minutes; their folders, and what failed.
 
+    A stop signal ends this process with the status 128 + signal, after the training has ended.
+
     Raises:
         ValueError: a word is no `key=value`, or there is no `dataset=NAME` among them.
     """
     from lgrseg.engine.logs import log_to_console
+    from lgrseg.engine.stopping import StopRequested
     from lgrseg.studies.comparison.systems import train_systems
 
     chosen = [word for word in settings if word.startswith("dataset=")]
@@ -94,7 +97,12 @@ def train(settings: list[str], minutes: float) -> tuple[list[Path], list[str]]:
         )
     log_to_console()
     name = chosen[0].partition("=")[2]
-    return train_systems(Path(f"output/systems_{name}_{minutes:g}min"), settings, minutes=minutes)
+    output = Path(f"output/systems_{name}_{minutes:g}min")
+    try:
+        return train_systems(output, settings, minutes=minutes)
+    except StopRequested as stop:
+        print(f"{stop}; the same command trains the systems that are left", file=sys.stderr)
+        sys.exit(128 + stop.number)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from lgrseg.comm import processes as distributed
 from lgrseg.data.catalog import MetadataCatalog
+from lgrseg.data.prepare.fan_crop import fan_of_record
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import read_masks
 from lgrseg.evaluation.clinical.chambers import why_no_ejection_fraction
@@ -90,6 +91,8 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
         scored = replace(prediction, mask_logits=prediction.mask_logits[:, positions])
         predicted = scored.label_maps(clip.geometry).cpu().numpy()
         truth = read_masks(record)
+        has_phases = record.ed_frame is not None and record.es_frame is not None
+        fan = fan_of_record(record) if has_phases else None
         for position, labels in zip(positions, predicted, strict=True):
             frame = int(clip.frame_indices[position])
             boxes = _boxes_of(prediction, position, truth[frame], clip.geometry)
@@ -102,6 +105,7 @@ class SegmentationEvaluator(RowEvaluator[FrameRow]):
                     self.classes,
                     tolerance=self.tolerance,
                     roles=self.roles,
+                    fan=fan,
                 )
             except ValueError as error:
                 raise ValueError(f"{name}, frame {frame}: {error}") from error

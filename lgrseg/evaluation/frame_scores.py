@@ -89,6 +89,7 @@ def score_frame(
     *,
     tolerance: float,
     roles: Mapping[str, str] | None = None,
+    fan: np.ndarray | None = None,
 ) -> FrameRow:
     """Measure one frame; the caller sets `boxes` and `anchor` of the row.
 
@@ -100,6 +101,7 @@ def score_frame(
         classes: names of the classes.
         tolerance: tolerance of the surface Dice, in mm (in pixels where the record has no spacing).
         roles: role -> class, for chambers whose class has another name than their role.
+        fan: (H, W) bool mask of the ultrasound fan; a chamber at its edge is reported as a problem.
 
     Raises:
         ValueError: the sizes differ, or a label is not one of the classes.
@@ -131,8 +133,8 @@ def score_frame(
         if phase_frame == frame and has_ventricle:
             row.heart = LabelledHeart(
                 phase,
-                prediction=measure_heart(prediction, classes, spacing, roles),
-                truth=measure_heart(truth, classes, spacing, roles),
+                prediction=measure_heart(prediction, classes, spacing, roles, fan=fan),
+                truth=measure_heart(truth, classes, spacing, roles, fan=fan),
             )
     return row
 
@@ -142,6 +144,8 @@ def measure_heart(
     classes: tuple[str, ...],
     spacing_mm: tuple[float, float] | None,
     roles: Mapping[str, str] | None = None,
+    *,
+    fan: np.ndarray | None = None,
 ) -> dict[str, ChamberMeasures]:
     """Area, length and volume of the left chambers on a frame.
 
@@ -150,6 +154,7 @@ def measure_heart(
         classes: names of the classes.
         spacing_mm: millimetres between rows and between columns; None: lengths are in pixels.
         roles: role -> class, for chambers whose class has another name than their role.
+        fan: (H, W) bool mask of the ultrasound fan; a chamber at its edge is reported as a problem.
 
     Returns:
         Role of the chamber -> its measures; NaN for a chamber that the frame does not show.
@@ -160,7 +165,8 @@ def measure_heart(
         for role, name in chambers_of(classes, roles or {}).items()
     }
     for name, mask in masks.items():
-        chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=masks.get(BEHIND[name]))
+        behind = masks.get(BEHIND[name])
+        chamber = measure_chamber(mask, spacing_mm or (1.0, 1.0), neighbour=behind, fan=fan)
         if chamber is None:
             chambers[name] = ChamberMeasures(problems=["not there"])
         else:

@@ -9,7 +9,7 @@ import numpy as np
 from lgrseg.data.catalog import Metadata
 from lgrseg.data.io.mask_files import MaskFile, write_masks
 from lgrseg.data.mappers.clips import geometry_of
-from lgrseg.data.prepare.fan_crop import find_fan
+from lgrseg.data.prepare.fan_crop import fan_of_record
 from lgrseg.data.record import VideoRecord
 from lgrseg.data.store import open_frames, read_masks, uncropped
 from lgrseg.evaluation.clinical.video_measures import measure_video
@@ -92,14 +92,12 @@ def _true_areas(truth: dict[int, np.ndarray], spacing_mm, classes: tuple[str, ..
 def _measures(
     masks: MaskFile, frames: list[np.ndarray], record: VideoRecord, metadata: Metadata
 ) -> dict:
-    fan = find_fan(frames)
-    shown = uncropped(fan.mask, record).astype(bool) if fan.found else None
     measures = measure_video(
         masks,
         metadata.classes,
         record.spacing_mm,
         fps=record.fps,
-        fan=shown,
+        fan=fan_of_record(record),
         roles=metadata.roles,
         ed_frame=record.ed_frame,
         es_frame=record.es_frame,

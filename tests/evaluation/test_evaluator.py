@@ -10,7 +10,7 @@ import torch
 
 from lgrseg.data import ClipMapper, DatasetCatalog, MetadataCatalog, WholeVideoSampler
 from lgrseg.data.catalog import Metadata
-from lgrseg.data.store import read_masks
+from lgrseg.data.store import read_masks, read_record, write_video
 from lgrseg.data.streams import ClipDataset, TestDataset
 from lgrseg.evaluation import SegmentationEvaluator, inference_on_dataset
 from lgrseg.evaluation.results import plain, write_results
@@ -81,6 +81,26 @@ def test_results_of_a_perfect_model(results):
     assert results["sites"]["Site_A"]["dice"] == 1
     assert results["videos"]["a"] == results["patients"]["p1"] == {"square": 1, "nothing": None}
     json.dumps(results, allow_nan=False)
+
+
+def test_a_ventricle_at_the_edge_of_the_fan_is_doubtful(tmp_path, monkeypatch):
+    classes = Metadata(classes=("left_ventricle", "wall"), colors=METADATA.colors)
+    monkeypatch.setattr(MetadataCatalog, "_described", {"hearts": classes})
+    frames = np.zeros((5, 100, 120), np.uint8)
+    noise = np.random.default_rng(0).integers(40, 255, (5, 80, 70))
+    frames[:, 10:90, 20:90] = noise  # the fan
+    masks = {1: np.zeros((140, 160), np.uint8), 3: np.zeros((140, 160), np.uint8)}
+    masks[1][50:110, 70:100] = 1  # in the middle of the fan
+    masks[3][60:110, 110:130] = 1  # at its right edge, column 40 + 90
+    meta = {"video_id": "a", "patient": "p", "sources": [], "spacing_mm": [1, 1]}
+    meta |= {"original_size": [140, 160], "crop_box": [30, 40, 130, 160]}
+    meta |= {"ed_frame": 1, "es_frame": 3}
+    record = read_record(write_video(tmp_path, frames, masks, meta))
+    evaluator = SegmentationEvaluator(dataset="hearts", protocol="")
+    found = inference_on_dataset(Threshold(), loader([record]), evaluator)
+    (case,) = found["heart"]["cases"]
+    edge = [problem for problem in case["truth"]["problems"] if "edge" in problem]
+    assert edge == ["ES: cut off by the edge of the fan"]
 
 
 def test_a_wrong_model_scores_less(make_video):

@@ -11,6 +11,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from lgrseg.data.record import VideoRecord
+from lgrseg.data.store import open_frames, uncropped
+
 MAX_FRAMES = 24
 """Largest number of frames that are examined, evenly distributed over the clip."""
 MIN_AREA = 0.06
@@ -59,6 +62,12 @@ def find_fan(frames: np.ndarray | Sequence[np.ndarray]) -> Fan:
         if fan is not None:
             return fan
     return _whole(picked.shape[1:3], f"no connected area of {MIN_AREA:.0%} of the frame")
+
+
+def fan_of_record(record: VideoRecord) -> np.ndarray | None:
+    """The fan of a prepared video as a (H, W) bool mask at its original size; None if not found."""
+    fan = find_fan(open_frames(record))
+    return uncropped(fan.mask, record).astype(bool) if fan.found else None
 
 
 def _usable_frames(frames: np.ndarray | Sequence[np.ndarray]) -> np.ndarray | None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import cv2
 import numpy as np
 
 from lgrseg.evaluation.clinical.beats import Beat, find_beats
@@ -11,10 +10,6 @@ from lgrseg.evaluation.clinical.chambers import chambers_of
 from lgrseg.evaluation.clinical.volumes import ejection_fraction, impossible_change
 from lgrseg.evaluation.frame_scores import measure_heart
 from lgrseg.evaluation.metrics.steadiness import steadiness
-from lgrseg.evaluation.metrics.surface import border
-
-CUT_OFF = 0.1
-"""A chamber is cut off if a larger share of its border is at the edge of the fan."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +98,12 @@ def _measured(
     beat: Beat,
     roles: Mapping[str, str],
 ) -> MeasuredBeat:
-    label = classes.index(chambers_of(classes, roles)["left_ventricle"]) + 1
     problems, volumes = list(beat.problems), []
     for phase, frame in (("ED", beat.ed), ("ES", beat.es)):
-        ventricle = measure_heart(masks[frame], classes, spacing_mm, roles)["left_ventricle"]
+        heart = measure_heart(masks[frame], classes, spacing_mm, roles, fan=fan)
+        ventricle = heart["left_ventricle"]
         volumes.append(ventricle.volume_ml)
         problems += [f"{phase}: {problem}" for problem in ventricle.problems]
-        if fan is not None and share_at_edge(masks[frame] == label, fan) > CUT_OFF:
-            problems.append(f"{phase}: cut off by the edge of the fan")
     edv, esv = volumes
     return MeasuredBeat(
         ed=beat.ed,
@@ -120,11 +113,3 @@ def _measured(
         ejection_fraction=100 * ejection_fraction(edv, esv),
         problems=problems + impossible_change(edv, esv),
     )
-
-
-def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
-    """The share of a mask's border that is within two pixels of the fan's edge, 0 to 1."""
-    rows, columns = border(mask).astype(int).T
-    outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
-    near_edge = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
-    return float(near_edge[rows, columns].mean()) if len(rows) else 0.0

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from lgrseg.evaluation.clinical.long_axis import LongAxis, find_long_axis, largest_part
+from lgrseg.evaluation.metrics.surface import border
 
 NUM_DISKS = 20
 LARGEST_BULGE = 0.03
@@ -27,6 +28,9 @@ LARGEST_SHARE_BEYOND = 0.03
 LARGEST_SHARE_OF_HOLES = 0.02
 """Largest share of holes in the area within a chamber's outline; the volume is too low by about
 twice that, or more."""
+
+LARGEST_SHARE_AT_EDGE = 0.1
+"""Largest share of a chamber's border at the edge of the fan; above it, the chamber is cut off."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class Chamber:
 
 
 def measure_chamber(
-    mask: np.ndarray, spacing_mm: tuple[float, float], *, neighbour: np.ndarray | None = None
+    mask: np.ndarray,
+    spacing_mm: tuple[float, float],
+    *,
+    neighbour: np.ndarray | None = None,
+    fan: np.ndarray | None = None,
 ) -> Chamber | None:
     """Measure the long axis and the disks of a chamber.
 
@@ -58,6 +66,7 @@ def measure_chamber(
         neighbour: (H, W) bool mask of the chamber behind the valve (the left atrium for the left
             ventricle, and vice versa); its border with `mask` is the base. Without a neighbour,
             or if it is empty, the base is found from the shape.
+        fan: (H, W) bool mask of the ultrasound fan; a chamber at its edge is reported as a problem.
 
     Returns:
         The measured chamber; None for an empty mask.
@@ -73,6 +82,8 @@ def measure_chamber(
     areas = _areas_between(along, edges, pixel, spread=_extent(axis.direction, spacing_mm))
     diameters = areas / max(axis.length / NUM_DISKS, 1e-9)
     problems = _problems_of_mask(part, left_out)
+    if fan is not None and share_at_edge(part, fan) > LARGEST_SHARE_AT_EDGE:
+        problems.append("cut off by the edge of the fan")
     if neighbour is not None and not axis.from_neighbour:
         problems.append("the chamber behind its valve is missing, so its base is estimated")
     problems += _problems_of_axis(axis, diameters.max(), 1 - areas.sum() / (len(points) * pixel))
@@ -88,6 +99,14 @@ def _problems_of_mask(part: np.ndarray, left_out: float) -> list[str]:
     if part[[0, -1]].any() or part[:, [0, -1]].any():
         problems.append("cut off by the edge of the picture")
     return problems
+
+
+def share_at_edge(mask: np.ndarray, fan: np.ndarray) -> float:
+    """The share of a mask's border that is within two pixels of the fan's edge, 0 to 1."""
+    rows, columns = border(mask).astype(int).T
+    outside = np.pad(~fan, 1, constant_values=True).astype(np.uint8)
+    near_edge = cv2.dilate(outside, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    return float(near_edge[rows, columns].mean()) if len(rows) else 0.0
 
 
 def _share_of_holes(part: np.ndarray) -> float:

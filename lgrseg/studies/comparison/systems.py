@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from lgrseg.config import load_config
 from lgrseg.engine.test_sets import name_tests_by_dataset
 from lgrseg.studies.benchmarks.steps import time_steps
+from lgrseg.studies.comparison.child import run_child
 
 logger = logging.getLogger("lgrseg")
 
@@ -136,5 +136,5 @@ def _train_net(run: Path, words: list[str]) -> None:
     run.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "lgrseg", "train", *words]
     with open(f"{run}.log", "w", encoding="utf-8") as log:
-        if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
+        if run_child(command, log):
             raise ValueError(f"its training failed, see {run}.log")

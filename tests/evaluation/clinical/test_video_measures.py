@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lgrseg.evaluation.clinical.video_measures import measure_video, share_at_edge
+from lgrseg.evaluation.clinical.video_measures import measure_video
+from lgrseg.evaluation.clinical.volumes import share_at_edge
 
 CLASSES = ("left_ventricle",)
 

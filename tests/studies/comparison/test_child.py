@@ -5,11 +5,12 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lgrseg.engine.stopping import StopRequested
-from lgrseg.studies.comparison.child import run_child
+from lgrseg.studies.comparison.child import Children, run_child
 
 SAVES = """
 import os, signal, sys, time
@@ -75,3 +76,18 @@ def test_a_child_that_was_stopped_has_not_failed(tmp_path, end, stopped_by):
             with pytest.raises(StopRequested, match=stopped_by.name):
                 run_child(command, log)
     assert (tmp_path / "log").read_text() == "hello\n"
+
+
+def test_a_signal_stops_the_children_of_all_threads_and_those_that_wait_are_not_started(tmp_path):
+    files = [tmp_path / str(number) for number in range(3)]
+
+    def stop():
+        when_it_listens(files[1], lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    when_it_listens(files[0], stop)
+    with open(tmp_path / "log", "w") as log, Children() as children:
+        with ThreadPoolExecutor(2) as pool:
+            ends = [pool.submit(children.run, child_of(SAVES, file), log) for file in files]
+        assert all(isinstance(end.exception(), StopRequested) for end in ends)
+    assert [file.read_text() for file in files[:2]] == ["saved [15]"] * 2
+    assert not files[2].exists()
