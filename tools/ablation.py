@@ -78,7 +78,7 @@ def main() -> int:
     jobs = [(variant, seed) for seed in arguments.seeds for variant in arguments.variants]
     try:
         with Children() as children, ThreadPoolExecutor(arguments.jobs) as pool:
-            results = pool.map(lambda job: train_one(*job, arguments, children), jobs)
+            results = pool.map(lambda job: train_one(job[0], job[1], arguments, children), jobs)
             failed = [name for name in results if name]
     except StopRequested as stop:
         print(f"{stop}; the same command continues", file=sys.stderr)

@@ -25,10 +25,10 @@ has the translated images as PNG, with their names and sizes.
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -37,7 +37,6 @@ from lgrseg.comm.processes import show_bars
 from lgrseg.config import load_config
 from lgrseg.data.catalog import DatasetCatalog
 from lgrseg.data.frame_sources import frames_of
-from lgrseg.data.store import open_frames
 from lgrseg.evaluation.metrics.frechet import frechet_distance
 from lgrseg.failures import describe_error
 from lgrseg.inference.restyling import (
@@ -153,14 +152,14 @@ def frames_for_scores(model: CycleGAN, sources: list[str], most: int) -> Tensor:
         sources: names of datasets, or folders of images.
         most: largest number of videos or images.
     """
-    clips: list[Callable[[], list[np.ndarray]]] = []
-    for source in sources:
-        if is_folder(source):
-            clips += [lambda image=image: [image.read()] for image in frames_of(source)]
-        else:
-            records = DatasetCatalog.get(source)
-            clips += [lambda record=record: list(open_frames(record)) for record in records]
-    frames = [model_frames(clip(), model.image_size) for clip in clips[:most]]
+    clips = [
+        list(frames)
+        for source in sources
+        for _, frames in groupby(frames_of(source), key=attrgetter("name"))
+    ]
+    frames = [
+        model_frames([frame.read() for frame in clip], model.image_size) for clip in clips[:most]
+    ]
     return torch.cat([as_shown(as_input(each, model.channels)) for each in frames])
 
 

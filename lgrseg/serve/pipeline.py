@@ -155,14 +155,14 @@ def write_results(result: Result, job: StoredJob, folder: Path, output: Path) ->
         why_not = write_film(film, frames, result.masks, metadata=metadata, fps=video.fps)
         result.clip_notes += [why_not] if why_not else []
     write_png(output / "preview.png", result.preview())
-    source: Path | None = folder / "source.dcm"
-    if source.exists():
-        if hidden:
-            source = write_clip_without_patient(result, source, output / "clip.dcm")
-        if source is not None:
-            write_seg(result, source, output / "seg.dcm")
-            view = job.options.get("view", "unknown")
-            write_dicom_report(result, source, output / "report.dcm", view)
+    source = folder / "source.dcm"
+    header: Path | None = source if source.exists() else None
+    if header and hidden:
+        header = write_clip_without_patient(result, source, output / "clip.dcm")
+    if header:
+        write_seg(result, header, output / "seg.dcm")
+        view = job.options.get("view", "unknown")
+        write_dicom_report(result, header, output / "report.dcm", view)
 
 
 def affine_of(job: StoredJob, video: Video) -> np.ndarray:
