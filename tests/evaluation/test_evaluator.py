@@ -92,8 +92,8 @@ def test_a_ventricle_at_the_edge_of_the_fan_is_doubtful(tmp_path, monkeypatch):
     masks = {1: np.zeros((140, 160), np.uint8), 3: np.zeros((140, 160), np.uint8)}
     masks[1][50:110, 70:100] = 1  # in the middle of the fan
     masks[3][60:110, 110:130] = 1  # at its right edge, column 40 + 90
-    meta = {"video_id": "a", "patient": "p", "sources": [], "spacing_mm": [1, 1]}
-    meta |= {"original_size": [140, 160], "crop_box": [30, 40, 130, 160]}
+    meta = {"video_id": "a", "patient": "p", "sources": [], "spacing_mm": [1, 1], "fps": 10}
+    meta |= {"site": "", "view": "", "original_size": [140, 160], "crop_box": [30, 40, 130, 160]}
     meta |= {"ed_frame": 1, "es_frame": 3}
     record = read_record(write_video(tmp_path, frames, masks, meta))
     evaluator = SegmentationEvaluator(dataset="hearts", protocol="")
