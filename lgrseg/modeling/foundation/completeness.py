@@ -1,4 +1,4 @@
-"""Checks that a file has all weights of an encoder.
+"""Checks that a file belongs to an encoder, and has all its weights.
 
 A frozen encoder with one random part would be useless without any warning. The check rejects
 tensors of another shape, missing tensors (except those that a layout may lack), and encoder parts
@@ -22,6 +22,9 @@ PARTS = frozenset(
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks)\.(\d+)\.")
 STAGE_AND_LAYER = re.compile(r"(?:stages|layers)\.(\d+)\.(?:layers|blocks)\.(\d+)\.")
 SHOWN = 3
+MIN_OVERLAP = 0.9
+"""Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller
+share the file belongs to another model. The message then states this and does not list tensors."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,27 @@ def is_part(name: str, expected: Iterable[str]) -> bool:
         return False
     first = re.sub(WHOLE_MODEL, "", name).split(".")[0]
     return first in PARTS or first in {key.split(".")[0] for key in expected}
+
+
+def check_belongs(fit: Fit) -> None:
+    """Raise CheckpointError if the file is of another model, or of another size of the encoder."""
+    expected, report = fit.encoder.model.state_dict(), fit.report
+    loaded = len(report["loaded"])
+    parts = [key for key in report["unexpected"] if is_part(key, expected)]
+    needed = len(expected) - sum(not fit.layout.needs(key) for key in report["missing"])
+    if loaded >= MIN_OVERLAP * needed and len(parts) <= (1 - MIN_OVERLAP) * loaded:
+        return
+    example = f"the file has {', '.join(list(fit.shapes)[:3])}, ..."
+    if report["reshaped"]:
+        key = report["reshaped"][0]
+        example = (
+            f"{key} is {fit.shapes[key]} in the file, {tuple(expected[key].shape)} in the encoder"
+        )
+    raise CheckpointError(
+        f"{fit.file} does not belong to {fit.name}: it has {loaded} of the encoder's {needed} "
+        f"tensors, and {len(report['unexpected'])} unexpected ones ({example}). Choose the encoder "
+        f"of these weights; encoders with this layout are {', '.join(fit.siblings)}"
+    )
 
 
 def check_complete(fit: Fit) -> None:

@@ -9,16 +9,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from lgrseg.checkpoint.files import CheckpointError
 from lgrseg.checkpoint.pretrained import load_pretrained
-from lgrseg.modeling.foundation.completeness import Fit, check_complete, is_part
+from lgrseg.modeling.foundation.completeness import Fit, check_belongs, check_complete
 from lgrseg.modeling.foundation.encoder import TransformersEncoder
 from lgrseg.modeling.foundation.layouts import Layout
 from lgrseg.modeling.foundation.names import Tensors, to_module
-
-MIN_OVERLAP = 0.9
-"""Smallest share of matching tensors, of the encoder and of the file's encoder. With a smaller
-share the file belongs to another model. The message then states this and does not list tensors."""
 
 
 def load_encoder_weights(
@@ -79,22 +74,9 @@ def load_encoder_weights(
         ignore=layout.ignore,
         min_overlap=0.0,
     )
-    loaded = len(report["loaded"])
-    parts = [key for key in report["unexpected"] if is_part(key, expected)]
-    needed = len(expected) - sum(not layout.needs(key) for key in report["missing"])
-    if loaded < MIN_OVERLAP * needed or len(parts) > (1 - MIN_OVERLAP) * loaded:
-        example = f"the file has {', '.join(list(shapes)[:3])}, ..."
-        if report["reshaped"]:
-            key = report["reshaped"][0]
-            example = (
-                f"{key} is {shapes[key]} in the file, {tuple(expected[key].shape)} in the encoder"
-            )
-        raise CheckpointError(
-            f"{file} does not belong to {name}: it has {loaded} of the encoder's {needed} tensors, "
-            f"and {len(report['unexpected'])} unexpected ones ({example}). Choose the encoder of "
-            f"these weights; encoders with this layout are {', '.join(siblings)}"
-        )
-    check_complete(Fit(encoder, name, str(file), layout, siblings, shapes, report))
+    fit = Fit(encoder, name, str(file), layout, siblings, shapes, report)
+    check_belongs(fit)
+    check_complete(fit)
     return report
 
 
