@@ -29,7 +29,7 @@ class DrawnDataset(RawDataset, Protocol):
     """A dataset whose splits are drawn when it is known which videos can be used."""
 
     def draw_splits(self, usable: set[str]) -> dict[str, str]:
-        """Return the split of every usable video: video_id -> split."""
+        """Draw the splits by the usable videos: video_id of every listed video -> its split."""
         ...
 
 
