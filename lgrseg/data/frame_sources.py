@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrseg.data.catalog import DatasetCatalog
+from lgrseg.data.images.replacing import Replacing
 from lgrseg.data.io import image_files, to_uint8
 from lgrseg.data.io.stills import read_still
 from lgrseg.data.record import VideoRecord
@@ -45,6 +46,15 @@ def frames_of(source: str) -> list[Frame]:
         for record in DatasetCatalog.get(source)
         for index in range(record.num_frames)
     ]
+
+
+def replacing_of(source: str, frames: list[Frame]) -> Replacing:
+    """What reads the frames of a source, and replaces those that cannot be read."""
+    return Replacing(source, number=len(frames), name=partial(_name_of, frames))
+
+
+def _name_of(frames: list[Frame], number: int) -> str:
+    return frames[number].name
 
 
 def _read_image(file: Path) -> np.ndarray:

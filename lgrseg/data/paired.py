@@ -2,7 +2,8 @@
 
 Either there are two sources (frame_sources.py) whose frames have equal names, or the poor frame is
 made of the good one by augmentations. Pair i of a stream is a function of (seed, i) as in
-streams.py. Both frames show the same part of the scene.
+streams.py. Both frames show the same part of the scene. A pair of which a frame cannot be read is
+replaced, as images/replacing.py says.
 """
 
 from collections.abc import Hashable, Sequence
@@ -13,14 +14,14 @@ from torch.utils.data import Dataset
 
 from lgrseg.data.annotations.clip import composed
 from lgrseg.data.catalog import DatasetCatalog
-from lgrseg.data.frame_sources import Frame, frames_of
+from lgrseg.data.frame_sources import Frame, frames_of, replacing_of
 from lgrseg.data.mappers.clips import resize_frames
 from lgrseg.data.mappers.views import augmented, clip_of, random_box
 from lgrseg.data.streams import element_at
 from lgrseg.structures import UnlabelledViews
 
-_ORDER, _AUGMENT = 14, 15
-"""Purposes of random numbers; unpaired.py has those below."""
+_ORDER, _AUGMENT, _OTHERS = 14, 15, 20
+"""Purposes of random numbers; unpaired.py has other ones."""
 
 
 class PairedFrames(Dataset):
@@ -62,6 +63,7 @@ class PairedFrames(Dataset):
                 f"of them, not {'both' if degradations else 'neither'}"
             )
         self.pairs = paired(poor, dataset) if poor else [(f, f) for f in frames_of(dataset)]
+        self.replacing = replacing_of(dataset, [good for _, good in self.pairs])
         self.degradations = list(degradations)
         self.size, self.scale, self.seed = (size[0], size[1]), (low, high), seed
 
@@ -69,7 +71,11 @@ class PairedFrames(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int):
-        return self.pair(element_at(len(self), index, self.seed, _ORDER), index)
+        return self.replacing.read(
+            element_at(len(self), index, self.seed, _ORDER),
+            lambda number: self.pair(number, index),
+            (self.seed, _OTHERS, index),
+        )
 
     def pair(self, number: int, position: int) -> UnlabelledViews:
         """Pair of this number, with the random part and degradation of a position.

@@ -2,7 +2,8 @@
 
 Sources are those of frame_sources.py; labels are not read. Frame i of a stream is a function of
 (seed, i) as in streams.py. The two styles have separate permutations and random numbers, so each
-frame meets others in every epoch.
+frame meets others in every epoch. A frame that cannot be read is replaced, as images/replacing.py
+says.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from lgrseg.data.frame_sources import frames_of
+from lgrseg.data.frame_sources import frames_of, replacing_of
 from lgrseg.data.mappers.clips import resize_frames
 from lgrseg.data.mappers.views import augmented, clip_of, random_box
 from lgrseg.data.streams import element_at
 from lgrseg.structures import Clip, UnlabelledViews
 
-_ORDER, _AUGMENT = (10, 11), (12, 13)
+_ORDER, _AUGMENT, _OTHERS = (10, 11), (12, 13), (18, 19)
 """Purposes of random numbers for style A and style B; those of streams.py are below 10."""
 
 
@@ -53,6 +54,10 @@ class UnpairedFrames(Dataset):
         if not 0 < low <= high <= 1:
             raise ValueError(f"a share of the frame's area must be 0 to 1, not {low} to {high}")
         self.sources = [frames_of(dataset), frames_of(other)]
+        self.replacing = [
+            replacing_of(name, frames)
+            for name, frames in zip((dataset, other), self.sources, strict=True)
+        ]
         self.size, self.scale = (size[0], size[1]), (low, high)
         self.augmentations, self.seed = list(augmentations), seed
 
@@ -65,10 +70,14 @@ class UnpairedFrames(Dataset):
 
     def _clip(self, style: int, index: int) -> Clip:
         frames = self.sources[style]
-        frame = frames[element_at(len(frames), index, self.seed, _ORDER[style])]
+        first = element_at(len(frames), index, self.seed, _ORDER[style])
+        number, picture = self.replacing[style].read(
+            first,
+            lambda number: (number, frames[number].read()),
+            (self.seed, _OTHERS[style], index),
+        )
         rng = np.random.default_rng([self.seed, _AUGMENT[style], index])
-        picture = frame.read()
         top, left, bottom, right = random_box(picture.shape[:2], self.scale, rng)
         part = resize_frames([picture[top:bottom, left:right]], self.size)
         part = augmented(part, self.augmentations, rng)
-        return clip_of(part, [frame.index], frame.name, rng)
+        return clip_of(part, [frames[number].index], frames[number].name, rng)

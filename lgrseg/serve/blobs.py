@@ -7,6 +7,7 @@
 A name is made of 128 random bits. Nothing of a client is ever part of a path.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -33,7 +34,9 @@ MEDIA_TYPES = {
 
 
 class DiskFull(OSError):
-    """The disk has less free space than must stay free."""
+    """The disk has less free space than must stay free; the number is that of a full disk."""
+
+    errno = errno.ENOSPC
 
 
 class Blobs:

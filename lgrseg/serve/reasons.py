@@ -19,7 +19,7 @@ def explain(error: Exception) -> tuple[dict[str, str], bool, bool]:
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
         detail = "the clip needs more memory than the machine has; send a shorter or smaller clip"
         return {"code": "out_of_memory", "title": "Out of memory", "detail": detail}, True, True
-    if isinstance(error, OSError) and error.errno in (*DISK_FULL, None):
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         detail = "the disk of the service is full; nothing of earlier results is lost"
         return {"code": "disk_full", "title": "The disk is full", "detail": detail}, False, False
     if isinstance(error, PromptError):

@@ -1,5 +1,7 @@
 """Frames of two styles: all of each in every epoch, paired at random, from datasets or folders."""
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,3 +64,24 @@ def test_what_is_wrong_is_said(folders, tmp_path):
         frames_of("camus_4hc_train")
     with pytest.raises(ValueError, match="0 to 1, not 0.5 to 2"):
         UnpairedFrames(**folders, size=(8, 8), scale=(0.5, 2))
+
+
+def test_a_damaged_image_is_named_and_replaced(folders, tmp_path, caplog):
+    damaged = tmp_path / "b" / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    frames = UnpairedFrames(**folders, size=(8, 12), seed=5)
+    pairs = [levels(frames[index]) for index in range(24)]
+    assert {a for a, _ in pairs} == {0, 1, 2, 3} and {b for _, b in pairs} == {0, 2}
+    assert caplog.messages == [
+        f"{damaged} is left out: b/1.png is not an image (1 of 3 are unreadable so far)"
+    ]
+    moved = pickle.loads(pickle.dumps(UnpairedFrames(**folders, size=(8, 12), seed=5)))
+    assert pairs == [levels(moved[index]) for index in range(24)]  # as a started worker sees it
+
+
+def test_only_damaged_images(folders, tmp_path):
+    for file in (tmp_path / "a").iterdir():
+        file.write_bytes(b"")
+    frames = UnpairedFrames(**folders, size=(8, 12))
+    with pytest.raises(ValueError, match="none of the 4 images of .*a can be read; .*is empty"):
+        frames[0]

@@ -18,6 +18,7 @@ from lgrseg.structures.box_prompts import PromptError
         (DiskFull("full"), "disk_full", False, False),
         (PromptError("box outside"), "bad_boxes", False, False),
         (FileNotFoundError(errno.ENOENT, "/data/Jane"), "internal", False, False),
+        (OSError("cannot identify Jane"), "internal", False, False),
         (KeyError("x"), "internal", False, False),
     ],
 )

@@ -23,7 +23,7 @@ from lgrseg.data.datasets.stills_yolo import in_yolo
 from lgrseg.data.io import IMAGES, image_files, to_uint8
 from lgrseg.data.io.mask_images import read_mask_image
 from lgrseg.data.io.orientation import orientation, upright
-from lgrseg.data.io.stills import CUT_SHORT, is_cut_short
+from lgrseg.data.io.stills import CUT_SHORT, is_cut_short, why_no_image
 from lgrseg.data.raw_video import LoadedVideo, RawVideo, UnusableVideo, refused
 from lgrseg.data.splits import register_splits
 
@@ -164,7 +164,7 @@ def _read_picture(file: Path) -> np.ndarray:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:
-        raise UnusableVideo(f"{file.name} is not an image")
+        raise UnusableVideo(f"{file.name} {why_no_image(file)}")
     return to_uint8(image[..., ::-1])
 
 

@@ -56,7 +56,10 @@ class Shards:
         try:
             shards = [(str(s["name"]), int(s["frames"])) for s in json.loads(content)["shards"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{place}/{INDEX} is damaged ({error}): write again") from error
+            raise ValueError(
+                f"{place}/{INDEX} is no index of shards, or is damaged ({error}): "
+                "write the shards again, or move this file away if images are in the folder"
+            ) from error
         if not shards or min(count for _, count in shards) < 1:
             raise ValueError(f"{place}/{INDEX} has shards without a frame: write the shards again")
         self._names = [name for name, _ in shards]

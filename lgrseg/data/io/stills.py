@@ -89,8 +89,15 @@ def read_still(file: Path) -> np.ndarray:
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imread(str(file), flags)
     if image is None:
-        raise UnreadableFile(f"{file.parent.name}/{file.name} is not an image")
+        raise UnreadableFile(f"{file.parent.name}/{file.name} {why_no_image(file)}")
     return upright(image if image.ndim == 2 else image[..., ::-1], number)
+
+
+def why_no_image(file: Path) -> str:
+    """Why a file that OpenCV cannot read is none, as the end of a sentence."""
+    if not file.exists():
+        return "is a link to a missing file" if file.is_symlink() else "is missing"
+    return "is not an image" if file.stat().st_size else "is empty (0 bytes)"
 
 
 def is_cut_short(file: Path) -> bool:

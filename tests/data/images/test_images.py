@@ -227,8 +227,8 @@ def test_a_damaged_frame_of_a_shard_is_left_out_and_a_damaged_shard_is_named(tre
             tar.addfile(item, io.BytesIO(content))
     stream = ImageStream(source=open_source(str(place)), mapper=RandomFrameMapper(size=(32, 32)))
     names = {stream[index].video_id for index in range(10)}
-    assert len(names) == 3 and len(stream.unreadable) == 2
-    assert any("its facts are damaged" in reason for reason in stream.unreadable.values())
+    assert len(names) == 3 and len(stream.replacing.unreadable) == 2
+    assert any("its facts are damaged" in reason for reason in stream.replacing.unreadable.values())
     whole = shard.read_bytes()
     for content, reason in ((whole[:700], "its end is missing"), (b"", "it is no tar file")):
         shard.write_bytes(content)
@@ -247,4 +247,7 @@ def test_a_missing_shard_stops_the_run_instead_of_all_its_frames_being_left_out(
     index = place / "index.json"
     index.write_text('{"shards": [{"name": "000000.tar", "frames": 0}]}')
     with pytest.raises(ValueError, match="has shards without a frame"):
+        open_source(str(place))
+    index.write_text('{"images": []}')  # of another program
+    with pytest.raises(ValueError, match="is no index of shards, .* or move this file away"):
         open_source(str(place))

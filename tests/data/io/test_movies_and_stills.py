@@ -154,6 +154,17 @@ def test_a_still_that_was_cut_is_refused_and_never_filled_with_grey(tmp_path, na
             read_still(path)
 
 
+def test_why_a_still_cannot_be_read(tmp_path):
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    for name, reason in (
+        ("empty", "is empty"), ("text", "is not an image"), ("link", "is a link to a missing file"),
+    ):  # fmt: skip
+        with pytest.raises(UnreadableFile, match=f"{tmp_path.name}/{name}.png {reason}"):
+            read_still(tmp_path / f"{name}.png")
+
+
 def test_a_jpeg_with_bytes_behind_its_end_is_whole(tmp_path):
     path = tmp_path / "a.jpeg"
     cv2.imwrite(str(path), corners(1)[0])
