@@ -1,4 +1,4 @@
-r"""Save the encoder of a pretraining run, so that other models can start from it.
+r"""Save the encoder of a run, so that other models can start from it.
 
     python tools/export_encoder.py --run output/pretraining_usfm_camus --output weights/camus.pth
     python tools/train_net.py --config-file configs/foundation/usfm_upernet.py dataset=camus \
@@ -6,7 +6,7 @@ r"""Save the encoder of a pretraining run, so that other models can start from i
 
 The names of the weights are those of USFM's or MAE's checkpoints for a ViT, and those of EMP-SSL's
 (and so of VFM4US') for a ResNet; other encoders keep those of the installed transformers. The file
-has no head, and no optimizer.
+has no head, and no optimizer. The run can also be supervised, such as one of configs/foundation.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", required=True, type=Path, help="folder of a pretraining run")
+    parser.add_argument("--run", required=True, type=Path, help="folder of a run")
     parser.add_argument("--weights", help="last, or a file of the run (default: last)")
     parser.add_argument("--output", required=True, type=Path, help="the .pth file to write")
     arguments = parser.parse_args()
@@ -43,7 +43,7 @@ def export(run: Path, output: Path, *, weights: str | None = None) -> None:
     """Write the weights of a run's encoder to a file, with the names of a published checkpoint.
 
     Args:
-        run: folder of a run of configs/pretraining.
+        run: folder of a run.
         output: .pth file, which is replaced.
         weights: checkpoint of the run, as in `run_files`.
 

@@ -1,8 +1,9 @@
-"""Saves the encoder of a pretraining model under the names of a published checkpoint."""
+"""Saves the encoder of a model under the names of a published checkpoint."""
 
 from torch import nn
 
 from lgrseg.modeling.contracts import ClipModel
+from lgrseg.modeling.foundation.backbone import FoundationBackbone
 from lgrseg.modeling.foundation.encoder import TransformersEncoder
 from lgrseg.modeling.foundation.hierarchical import ResNetEncoder
 from lgrseg.modeling.foundation.names import Tensors
@@ -22,13 +23,15 @@ def published_weights(model: nn.Module) -> Tensors:
     encoder keeps the names of its network in the installed version of transformers.
 
     Args:
-        model: model with an encoder as `backbone`, or with a student that has one.
+        model: model with an encoder as `backbone` or in its FoundationBackbone, or with a student
+            that has one.
 
     Raises:
         ValueError: the model has no such encoder.
     """
     model = model.deployed() if isinstance(model, ClipModel) else model
-    encoder = getattr(model, "backbone", None)
+    backbone = getattr(model, "backbone", None)
+    encoder = backbone.encoder if isinstance(backbone, FoundationBackbone) else backbone
     if isinstance(encoder, ResNetEncoder):
         return emp_ssl_weights(encoder)
     if isinstance(encoder, ViTEncoder) and type(encoder.model).__name__ in OF_A_VIT:
@@ -37,5 +40,5 @@ def published_weights(model: nn.Module) -> Tensors:
         return {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}
     raise ValueError(
         f"a {type(model).__name__} has no encoder of build_encoder as its backbone, and only these "
-        "can be saved: name a run of configs/pretraining/"
+        "can be saved: name a run of configs/pretraining/ or configs/foundation/"
     )

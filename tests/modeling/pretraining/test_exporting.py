@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgrseg.modeling.foundation import build_encoder
+from lgrseg.modeling.foundation import FoundationBackbone, build_encoder
 from lgrseg.modeling.pretraining.exporting import published_weights
 
 VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56}
@@ -28,3 +28,11 @@ def test_without_a_published_form_of_ours_the_names_are_the_hubs(name, settings,
     images = torch.rand(1, 3, 64, 64)
     for found, wanted in zip(loaded(images), trained(images), strict=True):
         assert torch.equal(found, wanted)
+
+
+def test_the_encoder_of_a_segmenter(tmp_path):
+    segmenter = Pretrained(FoundationBackbone(encoder=build_encoder("efficientnet_lite0")))
+    torch.save(published_weights(segmenter), tmp_path / "mine.pth")
+    loaded = build_encoder("efficientnet_lite0", weights=str(tmp_path / "mine.pth"))
+    wanted = segmenter.backbone.encoder.state_dict()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.state_dict().items())
