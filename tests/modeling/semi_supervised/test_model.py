@@ -47,7 +47,7 @@ def test_labelled_and_unlabelled_losses_in_one_step():
     assert float(model.monitored["unlabelled_weight"]) == 1
     model.before_update(0)
     unasked = model(list(clips), list(targets), [views(0)])  # the weight is 0
-    assert set(unasked) == {*alone, "loss_unlabelled"} and float(unasked["loss_unlabelled"]) == 0
+    assert set(unasked) == {*alone, "loss_unlabelled"} and unasked["loss_unlabelled"].item() == 0
     sum(unasked.values()).backward()
     assert all(p.grad is not None for p in model.objective.heads.parameters())
     assert float(model([], [], [views(0)])["loss_lgsd_clip"]) == 0
