@@ -45,7 +45,8 @@ BOXES = ("box_sam2", "demo.py method=boxes")
 PRETRAINING = (
     "configs/pretraining/",
     "pretraining_data.py",
-    "export_encoder.py",
+    "export_encoder.py --run output/pretraining",
+    "export_encoder.py --run output/emp",
     "weights/camus.pth",
     "probe_encoders",
 )
@@ -60,6 +61,7 @@ PARSED = {
     "benchmark.py backbones": "measures for a quarter of an hour",
     "dinov2_small=weights": "needs published weights, and images of brain tumours",
     "configs/generation/": "needs 1500 simulated patients; tests of the engine train another",
+    "weights/simulated.pth": "needs a run on 1500 simulated patients; test_exporting.py has parts",
     "translate_dataset.py": "needs the run of a CycleGAN; tests of the engine run it",
     "enhance_images.py": "needs the run of an enhancer; tests of the engine run it",
     "dataset=phantom_apical": "needs 1500 simulated patients; the tests of data prepare three",
