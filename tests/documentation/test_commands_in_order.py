@@ -47,7 +47,7 @@ def test_pretraining(place):
             command = shortened(command).replace("--size 128", "--size 64")
         result = run(place, command)
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    assert len(commands) == 22
+    assert len(commands) == 24
 
 
 def test_own_clips(tmp_path):
