@@ -49,7 +49,10 @@ def frames_of(source: str) -> list[Frame]:
 
 
 def replacing_of(source: str, frames: list[Frame]) -> Replacing:
-    """What reads the frames of a source, and replaces those that cannot be read."""
+    """What reads the frames of a source, and replaces images of a folder that cannot be read.
+
+    A damaged video of a prepared dataset stops the run, as in training with labels.
+    """
     return Replacing(source, number=len(frames), name=partial(_name_of, frames))
 
 

@@ -27,11 +27,16 @@ def published_weights(model: nn.Module) -> Tensors:
             that has one.
 
     Raises:
-        ValueError: the model has no such encoder.
+        ValueError: the model has no such encoder, or one with adapters.
     """
     model = model.deployed() if isinstance(model, ClipModel) else model
     backbone = getattr(model, "backbone", None)
     encoder = backbone.encoder if isinstance(backbone, FoundationBackbone) else backbone
+    if isinstance(encoder, nn.Module) and any(".lora_" in name for name in encoder.state_dict()):
+        raise ValueError(
+            "the encoder has low-rank adapters, which no published checkpoint has: name a run that "
+            "trained the encoder's own weights"
+        )
     if isinstance(encoder, ResNetEncoder):
         return emp_ssl_weights(encoder)
     if isinstance(encoder, ViTEncoder) and type(encoder.model).__name__ in OF_A_VIT:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from lgrseg.modeling.foundation import FoundationBackbone, build_encoder
+from lgrseg.modeling.foundation.tuning import with_lora
 from lgrseg.modeling.pretraining.exporting import published_weights
 
 VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56}
@@ -36,3 +37,10 @@ def test_the_encoder_of_a_segmenter(tmp_path):
     loaded = build_encoder("efficientnet_lite0", weights=str(tmp_path / "mine.pth"))
     wanted = segmenter.backbone.encoder.state_dict()
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_adapters_are_in_no_published_file():
+    pytest.importorskip("peft", reason="pip install '.[peft]'")
+    adapted = with_lora(encoder=build_encoder("dinov2_small", **VIT))
+    with pytest.raises(ValueError, match="has low-rank adapters"):
+        published_weights(Pretrained(adapted))
