@@ -65,3 +65,14 @@ def test_bad_pairs_are_said(folders):
         PairedFrames(dataset=str(high), poor=str(low), degradations=[1], size=(8, 8))
     with pytest.raises(ValueError, match="0 to 1, not 0 to 1"):
         PairedFrames(dataset=str(high), poor=str(low), size=(8, 8), scale=(0, 1))
+
+
+def test_a_pair_with_a_damaged_image_is_named_and_replaced(folders, caplog):
+    low, high = folders / "low", folders / "high"
+    (low / "1.bmp").write_bytes(b"")
+    pairs = PairedFrames(dataset=str(high), poor=str(low), size=(8, 8))
+    names = {pairs[index].student[0].video_id for index in range(6)}
+    assert names == {str(high / "0.png"), str(high / "2.png")}
+    assert caplog.messages == [
+        f"{high / '1.png'} is left out: low/1.bmp is empty (0 bytes) (1 of 3 are unreadable so far)"
+    ]
