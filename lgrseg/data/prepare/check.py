@@ -32,7 +32,7 @@ def check(
 
     Returns:
         "videos", "annotated_frames"; "sites", "views", "splits", "shapes", "spacings"
-        (number of videos of each; None if a file does not state it); "classes" (number of frames
+        (number of videos of each, "not stated" included); "classes" (number of frames
         that show each class);
         "suspicious" and "unusable" (name -> reasons); "leaks" (a patient, or a file of the same
         content, in several splits); "warnings" (copies in one split, classes that never occur).
@@ -60,7 +60,7 @@ def check(
             num_showing[name] += facts["classes"][name]
         values = (video.site, video.view, video.split, facts["shape"], facts["spacing"])
         for counter, value in zip(counts.values(), values, strict=True):
-            counter[str(value)] += 1
+            counter["not stated" if value is None else str(value)] += 1
         if facts["suspicious"]:
             suspicious[video.video_id] = facts["suspicious"]
         if facts["pictures"]:  # simulated videos have no files

@@ -117,9 +117,9 @@ def _reason_against(entry: Path, seen: set[Path], output: Path | None) -> str:
     if entry.name.upper() == "DICOMDIR":
         return "a list of DICOM files, which are used directly"
     if MASK.search(name_of_clip(entry)):
-        return "named like a mask; if it is a clip, give its path as --input"
+        return "named like a mask; if it is a clip, give it another name"
     if WRITTEN.search(name_of_clip(entry)):
-        return "named like a result of these tools; if it is a clip, give its path as --input"
+        return "named like a result of these tools; if it is a clip, give it another name"
     if entry.is_dir():
         place = entry.resolve()
         if place in seen:

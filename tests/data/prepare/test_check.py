@@ -57,7 +57,7 @@ def test_counts_and_suspicions(tmp_path, capsys):
     assert (found["videos"], found["annotated_frames"]) == (4, 6)
     assert found["classes"] == {"left": 3, "right": 2}
     assert found["splits"] == {"test": 1, "train": 2, "val": 1}
-    assert found["spacings"] == {"(0.5, 0.25)": 1, "None": 3}
+    assert found["spacings"] == {"(0.5, 0.25)": 1, "not stated": 3}
     assert found["shapes"] == {"40 x 50": 4} and found["sites"] == {"A": 4}
     assert found["unusable"] == {"stray.txt": "is no video", "d": "the file is cut short"}
     assert found["suspicious"] == {
