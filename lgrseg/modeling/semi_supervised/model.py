@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lgrseg.checkpoint.ema import move
 from lgrseg.checkpoint.files import CheckpointError
@@ -102,9 +103,17 @@ class SemiSupervised(ClipModel):
         return losses | {name: weight * loss for name, loss in unlabelled_losses.items()}
 
     def train(self, mode: bool = True) -> "SemiSupervised":
-        """Set the mode of the student; the teacher is always in evaluation mode."""
+        """Set the mode of the student; the teacher is in evaluation mode, except its batch norms.
+
+        They have the mode of the student's, as in DINO: they normalise by the batch in training.
+        Running statistics would be those of other weights, and from random weights the maps of a
+        deep encoder would vanish.
+        """
         super().train(mode)
         self.teacher.eval()
+        for module, followed in zip(self.teacher.modules(), self.student.modules(), strict=True):
+            if isinstance(module, _BatchNorm):
+                module.train(followed.training)
         return self
 
     def before_update(self, iteration: int) -> None:

@@ -14,6 +14,8 @@ from lgrseg.modeling.semi_supervised.self_distillation import LocalGlobalDistill
 from lgrseg.modeling.semi_supervised.view_tokens import tokens_of
 from lgrseg.structures import Clip, UnlabelledViews
 
+SMALL = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
+
 
 def constant(value):
     return LinearRamp(start=value, end=value, num_iterations=0)
@@ -78,9 +80,33 @@ def test_a_step_changes_the_student_and_then_its_teacher():
     torch.testing.assert_close(followed, (start + weight.detach()) / 2)
 
 
+def test_frames_differ_for_a_teacher_with_batch_norms_from_the_first_step():
+    """With its initial running statistics, the tokens of all frames would be 0 up to 1e-8."""
+    model = dino(build_encoder("efficientnet_lite0", weights=None)).train()
+    clips = [video.teacher[0] for video in views(4)]
+    tokens = {
+        name: tokens_of(part, clips, 4)["clip"].detach()
+        for name, part in (("student", model.student), ("teacher", model.teacher))
+    }
+    assert torch.equal(tokens["teacher"], tokens["student"])
+    assert tokens["teacher"].std(dim=1).mean() > 0.1
+
+
+def test_batch_norms_of_the_teacher_have_the_mode_of_the_students():
+    backbone = build_encoder("vfm4us_resnet18", **SMALL)
+    backbone.model.embedder.requires_grad_(False)  # frozen, so never in training mode
+    model = dino(backbone)
+
+    def modes():
+        norms = [m for m in model.teacher.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        return [norm.training for norm in norms]
+
+    assert model.train() and modes() == [False] + [True] * (len(modes()) - 1)
+    assert model.eval() and not any(modes())
+
+
 def test_the_encoder_of_the_student_is_probed_and_saved():
-    small = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
-    model = dino(build_encoder("vfm4us_resnet18", **small))
+    model = dino(build_encoder("vfm4us_resnet18", **SMALL))
     maps = frozen_maps(model, torch.device("cpu"))(torch.rand(1, 1, 32, 32).expand(1, 3, 32, 32))
     assert [each.shape[1] for each in maps] == [8, 8, 16, 16]
     saved = published_weights(model)["module.backbone.conv1.weight"]
